@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: MIT
+# lkvm: `make help` lists the targets.
+
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+MACHINE := $(shell uname -m)
+VERSION := 0.1.0
+PREFIX ?= /usr/local
+DESTDIR ?=
+STATIC ?=
+
+# V=1 shows the commands.
+V ?=
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-6s %s\n' '$(1)' '$(2)')
+
+ifeq ($(MACHINE),aarch64)
+CROSS_COMPILE ?=
+else
+CROSS_COMPILE ?= aarch64-linux-gnu-
+endif
+ARM64_CC := $(CROSS_COMPILE)gcc
+ARM64_STRIP := $(CROSS_COMPILE)strip
+HOST_CC ?= gcc
+
+WARNINGS := -Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wcast-qual -Wwrite-strings -Wstrict-prototypes \
+	-Wmissing-prototypes -Wold-style-definition -Wundef -Wvla -Wformat=2 -Wswitch-enum -Wimplicit-fallthrough
+CPPFLAGS := -D_GNU_SOURCE -Iinclude -DLKVM_VERSION='"$(VERSION)"'
+CFLAGS ?= -O2 -g
+ALL_CFLAGS := -std=gnu11 $(CFLAGS) $(WARNINGS) -fstack-protector-strong -ffunction-sections -fdata-sections \
+	-ffile-prefix-map=$(CURDIR)=. -pthread
+LINK_FLAGS := -pthread -Wl,--gc-sections -Wl,-z,relro,-z,now -Wl,--as-needed
+
+# What a VM is made of; and the commands, some of which need no KVM.
+VM_SOURCES := $(sort $(wildcard util/*.c vm/*.c arm/*.c hw/*.c virtio/*.c snapshot/*.c))
+SOURCES := main.c $(sort $(wildcard cmd/*.c)) $(VM_SOURCES)
+
+# On x86-64, the commands that need no KVM; cmd/host/ stands in for the others.
+HOST_SOURCES := main.c $(filter-out cmd/run.c cmd/detach.c,$(sort $(wildcard cmd/*.c))) $(sort $(wildcard cmd/host/*.c)) \
+	$(sort $(wildcard util/*.c)) vm/control_client.c vm/control_name.c vm/probe.c vm/probes.c
+
+all: build/arm64/lkvm
+ifneq ($(MACHINE),aarch64)
+all: build/host/lkvm
+endif
+
+##
+## Building
+##
+#: build/arm64/lkvm   the VMM (STATIC=1: fully static)
+#: build/host/lkvm    on x86-64, the commands that need no KVM
+
+# libfdt and zlib for arm64: from Debian's packages, unpacked into the user's cache; natively, the system's own.
+ifneq ($(MACHINE),aarch64)
+SYSROOT ?= $(shell scripts/arm64-debs sysroot)
+ARM64_CPPFLAGS = -isystem $(SYSROOT)/usr/include
+ARM64_LDFLAGS = -L$(SYSROOT)/usr/lib/aarch64-linux-gnu -Wl,-rpath-link,$(SYSROOT)/usr/lib/aarch64-linux-gnu
+endif
+ARM64_STATIC := $(if $(STATIC),-static)
+ARM64_FLAVOUR := build/arm64/obj$(if $(STATIC),-static)
+
+ARM64_OBJECTS := $(SOURCES:%.c=build/arm64/obj/%.o)
+HOST_OBJECTS := $(HOST_SOURCES:%.c=build/host/obj/%.o)
+
+# Relinks when STATIC changes.
+build/arm64/link: FORCE
+	@mkdir -p $(@D)
+	@echo '$(ARM64_STATIC)' | cmp -s - $@ || echo '$(ARM64_STATIC)' >$@
+
+build/arm64/lkvm: $(ARM64_OBJECTS) build/arm64/link
+	$(call say,LINK,$@)
+	$(Q)$(ARM64_CC) $(ARM64_STATIC) $(LINK_FLAGS) $(ARM64_LDFLAGS) -o $@ $(ARM64_OBJECTS) -lfdt -lz
+
+build/arm64/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(ARM64_CC) $(CPPFLAGS) $(ARM64_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+build/host/lkvm: $(HOST_OBJECTS)
+	$(call say,LINK,$@)
+	$(Q)$(HOST_CC) $(LINK_FLAGS) -o $@ $^
+
+build/host/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(HOST_CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+##
+## Testing
+##
+#: check              all tests: unit tests, then VM tests
+#: check-unit         unit tests, natively, under ASan and UBSan
+#: check-vm           tests on real KVM, in the emulated arm64 host (natively on arm64)
+
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+
+# arm64's KVM headers over the native ones, and nothing else of asm/: the rest would change system call numbers.
+OVERLAY_HEADERS := kvm.h ptrace.h sve_context.h hwcap.h
+ifneq ($(MACHINE),aarch64)
+OVERLAY := build/overlay
+ARM64_ASM ?= /usr/aarch64-linux-gnu/include/asm
+$(OVERLAY)/.stamp: Makefile
+	@mkdir -p $(OVERLAY)/asm
+	$(Q)cp $(OVERLAY_HEADERS:%=$(ARM64_ASM)/%) $(OVERLAY)/asm/
+	@touch $@
+endif
+
+UNIT_FLAGS := $(if $(OVERLAY),-I$(OVERLAY)) $(CPPFLAGS) -Itests -O1 $(filter-out -O2,$(ALL_CFLAGS)) $(SANITIZE)
+UNIT_SOURCES := $(filter-out vm/kvm.c,$(VM_SOURCES)) $(sort $(wildcard tests/fake/*.c)) \
+	$(filter-out cmd/main.c,$(sort $(wildcard cmd/*.c)))
+UNIT_OBJECTS := $(UNIT_SOURCES:%.c=build/unit/obj/%.o)
+UNIT_TESTS := $(patsubst tests/unit/%.c,build/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
+
+build/unit/obj/%.o: %.c Makefile $(if $(OVERLAY),$(OVERLAY)/.stamp)
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(HOST_CC) $(UNIT_FLAGS) -MMD -MP -c -o $@ $<
+
+build/unit/lkvm.a: $(UNIT_OBJECTS)
+	@rm -f $@
+	$(call say,AR,$@)
+	$(Q)$(HOST_CC:gcc=ar) rcs $@ $^
+
+build/unit/test_%: build/unit/obj/tests/unit/test_%.o build/unit/lkvm.a
+	$(call say,LINK,$@)
+	$(Q)$(HOST_CC) $(SANITIZE) -pthread -o $@ $^ -lcmocka -lfdt -lz
+
+.PRECIOUS: build/unit/obj/%.o
+
+check: check-unit check-vm
+
+check-unit: $(UNIT_TESTS)
+	tests/unit/run $(UNIT_TESTS)
+
+check-vm: build/arm64/lkvm
+	tests/vm/run
+
+##
+## Quality
+##
+#: lint               layering, gcc -fanalyzer, cppcheck, clang-tidy, shellcheck, manual page
+#: bench              figures beside Debian's arm64 QEMU, in the same emulated host
+lint:
+	scripts/lint
+
+bench: build/arm64/lkvm
+	scripts/bench
+
+##
+## Installing
+##
+#: install            into $(DESTDIR)$(PREFIX)
+# The completion is made from the command table, by whichever binary runs here.
+build/lkvm.bash: $(if $(filter aarch64,$(MACHINE)),build/arm64/lkvm,build/host/lkvm)
+	$(Q)$< completion bash >$@
+
+install: build/arm64/lkvm build/lkvm.bash
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	install -m 755 build/arm64/lkvm $(DESTDIR)$(PREFIX)/bin/lkvm
+	install -m 644 docs/lkvm.1 $(DESTDIR)$(PREFIX)/share/man/man1/lkvm.1
+	install -m 644 build/lkvm.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/lkvm
+
+#: clean              removes build/
+clean:
+	rm -rf build
+
+#: help               this list
+help:
+	@echo 'Targets of lkvm $(VERSION):'
+	@sed -n 's/^#: /  /p' Makefile
+
+FORCE:
+.PHONY: all check check-unit check-vm lint bench install clean help FORCE
+
+-include $(ARM64_OBJECTS:.o=.d) $(HOST_OBJECTS:.o=.d) $(UNIT_OBJECTS:.o=.d) \
+	$(UNIT_TESTS:build/unit/%=build/unit/obj/tests/unit/%.d)
