@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/* util/err.c and util/log.c: sentences that grow on the way up, and stay within bounds and printable. */
+#include "unit/test.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "lkvm/err.h"
+#include "lkvm/log.h"
+
+static void a_sentence_grows_on_the_way_up(void **state)
+{
+	struct error error;
+
+	(void)state;
+	assert_int_equal(error_system(&error, EBUSY, "%s: GITS_CTLR", "its"), -1);
+	assert_int_equal(error_context(&error, "restore %s", "a.snap"), -1);
+	assert_string_equal(error.text, "restore a.snap: its: GITS_CTLR: Device or resource busy");
+	assert_int_equal(error.code, EBUSY);
+}
+
+static void a_sentence_may_quote_itself(void **state)
+{
+	struct error error;
+
+	(void)state;
+	error_set(&error, EINVAL, "inner");
+	assert_int_equal(error_set(&error, 0, "outer (%s)", error.text), -1);
+	assert_string_equal(error.text, "outer (inner)");
+	assert_int_equal(error.code, 0);
+	error_context(&error, "again %s", error.text);
+	assert_string_equal(error.text, "again outer (inner): outer (inner)");
+}
+
+static void too_much_is_cut(void **state)
+{
+	struct error error;
+	char much[sizeof(error.text) * 2];
+
+	(void)state;
+	memset(much, 'a', sizeof(much) - 1);
+	much[sizeof(much) - 1] = '\0';
+	error_set(&error, 0, "%s", much);
+	assert_int_equal(strlen(error.text), sizeof(error.text) - 1);
+	error_context(&error, "b");
+	assert_int_equal(strlen(error.text), sizeof(error.text) - 1);
+	assert_memory_equal(error.text, "b: aaa", 6);
+	error_system(&error, ENOENT, "%s", much);
+	assert_int_equal(strlen(error.text), sizeof(error.text) - 1);
+}
+
+static void a_sentence_cannot_steer_a_terminal(void **state)
+{
+	struct error error;
+
+	(void)state;
+	error_set(&error, 0, "%s", "a\033[2Jb\nc\x7f \xc3\xa9 \xff \xc2\x9b");
+	assert_string_equal(error.text, "a?[2Jb?c? \xc3\xa9 ? ??");
+	error_context(&error, "%s", "\033");
+	assert_memory_equal(error.text, "?: a", 4);
+	error_system(&error, ENOENT, "%s", "\033");
+	assert_string_equal(error.text, "?: No such file or directory");
+}
+
+struct lines {
+	unsigned count;
+	enum log_level level;
+	char last[1000];
+};
+
+static void keep(void *context, enum log_level level, const char *line)
+{
+	struct lines *lines = context;
+
+	lines->count++;
+	lines->level = level;
+	strncpy(lines->last, line, sizeof(lines->last) - 1);
+}
+
+static void a_log_takes_what_its_level_lets_through(void **state)
+{
+	struct lines lines = { 0 };
+	const struct log log = { .level = LOG_LEVEL_WARNING, .write = keep, .context = &lines };
+
+	(void)state;
+	log_message(NULL, LOG_LEVEL_ERROR, "nobody listens");
+	log_message(&log, LOG_LEVEL_INFO, "too chatty");
+	assert_int_equal(lines.count, 0);
+	log_message(&log, LOG_LEVEL_WARNING, "vcpu %u\n", 3);
+	log_message(&log, LOG_LEVEL_ERROR, "line %d", 2);
+	assert_int_equal(lines.count, 2);
+	assert_int_equal(lines.level, LOG_LEVEL_ERROR);
+	assert_string_equal(lines.last, "line 2");
+}
+
+static void a_log_line_is_one_line_of_500_characters(void **state)
+{
+	struct lines lines = { 0 };
+	const struct log log = { .level = LOG_LEVEL_DEBUG, .write = keep, .context = &lines };
+
+	(void)state;
+	log_message(&log, LOG_LEVEL_DEBUG, "a\nb");
+	assert_string_equal(lines.last, "a?b");
+	log_message(&log, LOG_LEVEL_DEBUG, "%0600d", 1);
+	assert_int_equal(strlen(lines.last), 500);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_sentence_grows_on_the_way_up),
+		cmocka_unit_test(a_sentence_may_quote_itself),
+		cmocka_unit_test(too_much_is_cut),
+		cmocka_unit_test(a_sentence_cannot_steer_a_terminal),
+		cmocka_unit_test(a_log_takes_what_its_level_lets_through),
+		cmocka_unit_test(a_log_line_is_one_line_of_500_characters),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

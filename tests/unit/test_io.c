@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT */
+/* util/io.c: whole transfers through small pipes and signals, eventfds, files that are whole or not there. */
+#include "unit/test.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lkvm/io.h"
+
+#define MUCH 300000 /* several times what a pipe holds */
+
+static void ignore(int signal)
+{
+	(void)signal;
+}
+
+struct writer {
+	int fd;
+	const uint8_t *bytes;
+	int result;
+};
+
+static void *write_much(void *argument)
+{
+	struct writer *writer = argument;
+
+	usleep(3000); /* the reader waits, and is disturbed */
+	writer->result = write_full(writer->fd, writer->bytes, MUCH);
+	close(writer->fd);
+	return NULL;
+}
+
+static void *disturb(void *argument)
+{
+	pthread_t *threads = argument;
+
+	for (unsigned i = 0; i < 50; i++) {
+		pthread_kill(threads[0], SIGUSR1);
+		pthread_kill(threads[1], SIGUSR1);
+		usleep(200);
+	}
+	return NULL;
+}
+
+static void a_transfer_is_whole_whatever_comes_between(void **state)
+{
+	const struct sigaction action = { .sa_handler = ignore }; /* no SA_RESTART */
+	uint8_t *sent = malloc(MUCH), *got = malloc(MUCH + 1);
+	struct writer writer = { .bytes = sent };
+	pthread_t threads[2], disturber;
+	ssize_t length = 0;
+	int fds[2];
+
+	(void)state;
+	sigaction(SIGUSR1, &action, NULL);
+	for (unsigned i = 0; i < MUCH; i++)
+		sent[i] = (uint8_t)(i * 7 + i / 256);
+	assert_int_equal(pipe(fds), 0);
+	writer.fd = fds[1];
+	threads[0] = pthread_self();
+	pthread_create(&threads[1], NULL, write_much, &writer);
+	pthread_create(&disturber, NULL, disturb, threads);
+
+	length = read_full(fds[0], got, 1000);
+	usleep(3000); /* now the writer does */
+	assert_int_equal(length, 1000);
+	length = read_full(fds[0], got + 1000, MUCH + 1 - 1000);
+	pthread_join(disturber, NULL);
+	pthread_join(threads[1], NULL);
+	assert_int_equal(length, MUCH - 1000); /* fewer than asked for: the end */
+	assert_int_equal(writer.result, 0);
+	assert_memory_equal(sent, got, MUCH);
+	close(fds[0]);
+	free(sent);
+	free(got);
+}
+
+static void failures_are_error_numbers(void **state)
+{
+	char byte = 0;
+
+	(void)state;
+	assert_int_equal(read_full(-1, &byte, 1), -EBADF);
+	assert_int_equal(write_full(-1, &byte, 1), -EBADF);
+	assert_int_equal(pread_full(-1, &byte, 1, 0), -EBADF);
+}
+
+static void reading_at_an_offset(void **state)
+{
+	FILE *file = tmpfile();
+	char bytes[10];
+
+	(void)state;
+	fputs("0123456789", file);
+	fflush(file);
+	assert_int_equal(pread_full(fileno(file), bytes, 4, 2), 4);
+	assert_memory_equal(bytes, "2345", 4);
+	assert_int_equal(pread_full(fileno(file), bytes, 10, 7), 3);
+	assert_memory_equal(bytes, "789", 3);
+	assert_int_equal(pread_full(fileno(file), bytes, 10, 100), 0);
+	fclose(file);
+}
+
+static void events(void **state)
+{
+	struct error error;
+	int fd = event_open(&error);
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+	assert_false(event_take(fd));
+	event_raise(fd);
+	event_raise(fd);
+	assert_true(event_take(fd));
+	assert_false(event_take(fd));
+	close(fd);
+}
+
+/* A folder of its own for each test. */
+static char folder[64];
+
+static int make_folder(void **state)
+{
+	(void)state;
+	strcpy(folder, "/tmp/lkvm-test-XXXXXX");
+	return mkdtemp(folder) ? 0 : -1;
+}
+
+static unsigned files(void)
+{
+	DIR *directory = opendir(folder);
+	struct dirent *entry;
+	unsigned count = 0;
+
+	while ((entry = readdir(directory)))
+		count += entry->d_name[0] != '.';
+	closedir(directory);
+	return count;
+}
+
+static int remove_folder(void **state)
+{
+	char command[100];
+
+	(void)state;
+	snprintf(command, sizeof(command), "rm -r %s", folder);
+	return system(command);
+}
+
+static void assert_contents(const char *path, const char *expected)
+{
+	char contents[100] = "";
+	int fd = open(path, O_RDONLY);
+
+	assert_true(fd >= 0);
+	read_full(fd, contents, sizeof(contents) - 1);
+	close(fd);
+	assert_string_equal(contents, expected);
+}
+
+static void a_file_is_made_and_replaced(void **state)
+{
+	char path[100];
+	struct stat status;
+	struct error error;
+	mode_t mask = umask(022);
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/file", folder);
+	assert_int_equal(write_file_atomic(path, "first", 5, 0666, &error), 0);
+	assert_contents(path, "first");
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_mode & 07777, 0644);
+	assert_int_equal(write_file_atomic(path, "2", 1, 0600, &error), 0);
+	assert_contents(path, "2");
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_mode & 07777, 0600);
+	assert_int_equal(files(), 1);
+	umask(mask);
+}
+
+static void a_failure_leaves_the_old_file_and_nothing_else(void **state)
+{
+	const struct rlimit small = { .rlim_cur = 10, .rlim_max = RLIM_INFINITY };
+	const struct rlimit none = { .rlim_cur = RLIM_INFINITY, .rlim_max = RLIM_INFINITY };
+	char path[100], missing[100];
+	struct error error;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/file", folder);
+	assert_int_equal(write_file_atomic(path, "old", 3, 0600, &error), 0);
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	assert_int_equal(write_file_atomic(path, "more than ten bytes", 19, 0600, &error), -1);
+	setrlimit(RLIMIT_FSIZE, &none);
+	assert_int_equal(error.code, EFBIG);
+	assert_non_null(strstr(error.text, path));
+	assert_contents(path, "old");
+	assert_int_equal(files(), 1);
+
+	snprintf(missing, sizeof(missing), "%s/missing/file", folder);
+	assert_int_equal(write_file_atomic(missing, "x", 1, 0600, &error), -1);
+	assert_int_equal(error.code, ENOENT);
+	assert_int_equal(write_file_atomic(folder, "x", 1, 0600, &error), -1);
+	assert_int_equal(error.code, EISDIR);
+}
+
+static void what_is_no_file_is_not_replaced(void **state)
+{
+	char path[100], bytes[10] = "";
+	struct stat status;
+	struct error error;
+	int fd;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/fifo", folder);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	fd = open(path, O_RDWR);
+	assert_int_equal(write_file_atomic(path, "through", 7, 0600, &error), 0);
+	assert_int_equal(read(fd, bytes, 7), 7);
+	assert_string_equal(bytes, "through");
+	close(fd);
+	assert_int_equal(stat(path, &status), 0);
+	assert_true(S_ISFIFO(status.st_mode));
+	assert_int_equal(files(), 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_transfer_is_whole_whatever_comes_between),
+		cmocka_unit_test(failures_are_error_numbers),
+		cmocka_unit_test(reading_at_an_offset),
+		cmocka_unit_test(events),
+		cmocka_unit_test_setup_teardown(a_file_is_made_and_replaced, make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(a_failure_leaves_the_old_file_and_nothing_else, make_folder,
+						remove_folder),
+		cmocka_unit_test_setup_teardown(what_is_no_file_is_not_replaced, make_folder, remove_folder),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

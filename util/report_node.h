@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a report's two renderers know of it. Private to util/report*.c.
+ */
+#ifndef LKVM_REPORT_NODE_H
+#define LKVM_REPORT_NODE_H
+
+#include <stdio.h>
+
+#include "lkvm/report.h"
+
+enum report_kind {
+	REPORT_OBJECT,  /* its members follow, up to its REPORT_END */
+	REPORT_LIST,    /* its elements follow, up to its REPORT_END */
+	REPORT_END,
+	REPORT_STRING,  /* quoted in JSON */
+	REPORT_LITERAL, /* shown as it is: a number, true, null */
+};
+
+struct report_node {
+	enum report_kind kind;
+	char *name;  /* NULL inside a list, and of an end */
+	char *value; /* NULL unless a string or literal */
+};
+
+void report_render_json(FILE *out, const struct report *report);
+void report_render_text(FILE *out, const struct report *report);
+
+#endif
