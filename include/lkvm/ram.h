@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Guest RAM: one block of guest physical addresses, one mapping in this process. Whatever reads an
+ * address that a guest chose goes through ram_at(), the one checked way from guest to host addresses.
+ */
+#ifndef LKVM_RAM_H
+#define LKVM_RAM_H
+
+#include <stdint.h>
+
+#include "lkvm/err.h"
+
+struct ram {
+	uint8_t *host; /* NULL while closed */
+	uint64_t base; /* guest physical, bytes */
+	uint64_t size; /* bytes, a multiple of the host's page size */
+};
+
+/* Maps `size` bytes of zeroed memory, for guest addresses from `base` on. */
+int ram_open(struct ram *ram, uint64_t base, uint64_t size, struct error *error);
+void ram_close(struct ram *ram);
+
+/*
+ * Host address of guest bytes [address, address + length), or NULL unless all of them are RAM. A length
+ * of 0 asks for one address inside RAM or just behind its end. The bytes may change under the reader at
+ * any time: read what is checked once, into a local variable.
+ */
+static inline void *ram_at(const struct ram *ram, uint64_t address, uint64_t length)
+{
+	uint64_t offset = address - ram->base;
+
+	if (address < ram->base || offset > ram->size || length > ram->size - offset)
+		return NULL;
+	return ram->host + offset;
+}
+
+#endif

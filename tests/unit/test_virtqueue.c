@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: MIT */
+/* virtio/queue.c: every way in which a guest can fill a ring rightly or wrongly. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <linux/virtio_ring.h>
+
+#include "fake/driver.h"
+
+#define SIZE 8
+#define RINGS FAKE_RAM_BASE
+#define TABLE (FAKE_RAM_BASE + 0x4000) /* for indirect descriptors */
+#define DATA (FAKE_RAM_BASE + 0x10000)
+#define END (FAKE_RAM_BASE + FAKE_RAM_SIZE)
+
+struct fixture {
+	struct ram ram;
+	struct virtqueue queue;
+	struct fake_queue driver;
+	struct virtqueue_chain chain;
+};
+
+static void program(struct fixture *f)
+{
+	virtqueue_reset(&f->queue, SIZE);
+	f->queue.state.descriptors = f->driver.descriptors;
+	f->queue.state.driver = f->driver.available;
+	f->queue.state.device = f->driver.used;
+	f->queue.state.enabled = 1;
+}
+
+static int setup(void **state)
+{
+	static struct fixture f;
+	struct error error;
+
+	assert_int_equal(ram_open(&f.ram, FAKE_RAM_BASE, FAKE_RAM_SIZE, &error), 0);
+	fake_queue_init(&f.driver, &f.ram, RINGS, SIZE);
+	program(&f);
+	assert_int_equal(virtqueue_start(&f.queue, &f.ram, true, true), 0);
+	*state = &f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	ram_close(&((struct fixture *)*state)->ram);
+	return 0;
+}
+
+static void assert_broken(struct fixture *f)
+{
+	assert_int_equal(virtqueue_pop(&f->queue, &f->chain), -1);
+	assert_true(f->queue.broken);
+	assert_non_null(f->queue.reason);
+	/* And it stays so, whatever the driver does next. */
+	assert_int_equal(virtqueue_pop(&f->queue, &f->chain), -1);
+	assert_false(virtqueue_listen(&f->queue));
+}
+
+static void test_state_table(void **state)
+{
+	struct virtqueue queue;
+
+	(void)state;
+	assert_true(state_table_is_complete(&virtqueue_state_table));
+	memset(&queue, 0xff, sizeof(queue));
+	virtqueue_reset(&queue, 64);
+	assert_int_equal(queue.state.maximum, 64);
+	assert_int_equal(queue.state.size, 64);
+	assert_int_equal(queue.state.vector, 0xffff);
+	assert_int_equal(queue.state.enabled, 0);
+	assert_int_equal(queue.state.next_used, 0);
+	assert_null(queue.descriptor_ring);
+}
+
+static void test_start_checks(void **state)
+{
+	static const uint16_t bad_sizes[] = { 0, 3, 6, 16, 0x8000 };
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(bad_sizes) / sizeof(bad_sizes[0]); i++) {
+		program(f);
+		f->queue.state.size = bad_sizes[i];
+		assert_int_equal(virtqueue_start(&f->queue, &f->ram, true, true), -1);
+		assert_true(f->queue.broken);
+	}
+
+	uint64_t *const addresses[] = { &f->queue.state.descriptors, &f->queue.state.driver, &f->queue.state.device };
+	static const uint64_t sizes[] = { 16 * SIZE, 6 + 2 * SIZE, 6 + 8 * SIZE };
+	static const uint64_t alignments[] = { 16, 2, 4 };
+
+	for (unsigned i = 0; i < 3; i++) {
+		const uint64_t last = (END - sizes[i]) & ~(alignments[i] - 1);
+		const uint64_t bad[] = { RINGS + alignments[i] / 2, last + alignments[i], FAKE_RAM_BASE - alignments[i],
+					 END, 0, ~0ull & ~(alignments[i] - 1) };
+
+		for (unsigned j = 0; j < sizeof(bad) / sizeof(bad[0]); j++) {
+			program(f);
+			*addresses[i] = bad[j];
+			assert_int_equal(virtqueue_start(&f->queue, &f->ram, true, true), -1);
+			/* Nothing is taken from a queue that did not start. */
+			assert_int_equal(virtqueue_pop(&f->queue, &f->chain), -1);
+		}
+		program(f);
+		*addresses[i] = last;
+		assert_int_equal(virtqueue_start(&f->queue, &f->ram, true, true), 0);
+	}
+}
+
+static void test_not_started(void **state)
+{
+	struct fixture *f = *state;
+
+	virtqueue_reset(&f->queue, SIZE);
+	assert_int_equal(virtqueue_pop(&f->queue, &f->chain), 0);
+	assert_false(virtqueue_listen(&f->queue));
+	virtqueue_quiet(&f->queue);
+}
+
+static void test_chain(void **state)
+{
+	struct fixture *f = *state;
+	uint16_t head;
+	uint32_t written;
+	char text[16] = { 0 };
+
+	assert_int_equal(virtqueue_pop(&f->queue, &f->chain), 0);
+	fake_descriptor(&f->driver, 3, DATA, 4, VRING_DESC_F_NEXT, 5);
+	fake_descriptor(&f->driver, 5, DATA + 0x1000, 0, VRING_DESC_F_NEXT, 6); /* empty: leaves no trace */
+	fake_descriptor(&f->driver, 6, DATA + 0x100, 3, VRING_DESC_F_NEXT, 0);
+	fake_descriptor(&f->driver, 0, DATA + 0x200, 2, VRING_DESC_F_NEXT | VRING_DESC_F_WRITE, 1);
+	fake_descriptor(&f->driver, 1, END - 8, 8, VRING_DESC_F_WRITE, 77);
+	memcpy(ram_at(&f->ram, DATA, 4), "abcd", 4);
+	memcpy(ram_at(&f->ram, DATA + 0x100, 3), "efg", 3);
+	fake_offer(&f->driver, 3);
+
+	assert_int_equal(virtqueue_pop(&f->queue, &f->chain), 1);
+	assert_int_equal(f->chain.head, 3);
+	assert_int_equal(f->chain.readable, 2);
+	assert_int_equal(f->chain.writable, 2);
+	assert_int_equal(f->chain.readable_bytes, 7);
+	assert_int_equal(f->chain.writable_bytes, 10);
+
+	assert_int_equal(virtqueue_read(&f->chain, 0, text, sizeof(text)), 7);
+	assert_string_equal(text, "abcdefg");
+	memset(text, 0, sizeof(text));
+	assert_int_equal(virtqueue_read(&f->chain, 3, text, 3), 3);
+	assert_string_equal(text, "def");
+	assert_int_equal(virtqueue_read(&f->chain, 7, text, 3), 0);
+	assert_int_equal(virtqueue_write(&f->chain, 1, "0123456789", 10), 9);
+	assert_memory_equal(ram_at(&f->ram, DATA + 0x201, 1), "0", 1);
+	assert_memory_equal(ram_at(&f->ram, END - 8, 8), "12345678", 8);
+
+	assert_false(fake_take(&f->driver, &head, &written));
+	virtqueue_push(&f->queue, f->chain.head, 10);
+	assert_true(fake_take(&f->driver, &head, &written));
+	assert_int_equal(head, 3);
+	assert_int_equal(written, 10);
+	assert_int_equal(virtqueue_pop(&f->queue, &f->chain), 0);
+}
+
+static void test_unpop(void **state)
+{
+	struct fixture *f = *state;
+
+	fake_descriptor(&f->driver, 2, DATA, 4, 0, 0);
+	fake_offer(&f->driver, 2);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(virtqueue_pop(&f->queue, &f->chain), 1);
+		assert_int_equal(f->chain.head, 2);
+		virtqueue_unpop(&f->queue);
+	}
+	assert_int_equal(virtqueue_pop(&f->queue, &f->chain), 1);
+	assert_int_equal(virtqueue_pop(&f->queue, &f->chain), 0);
+}
+
+static void test_fill_and_publish(void **state)
+{
+	struct fixture *f = *state;
+	uint16_t head;
+	uint32_t written;
+
+	virtqueue_fill(&f->queue, 0, 4, 100);
+	virtqueue_fill(&f->queue, 1, 5, 200);
+	assert_false(fake_take(&f->driver, &head, &written));
+	virtqueue_publish(&f->queue, 2);
+	assert_true(fake_take(&f->driver, &head, &written));
+	assert_int_equal(head, 4);
+	assert_int_equal(written, 100);
+	assert_true(fake_take(&f->driver, &head, &written));
+	assert_int_equal(head, 5);
+	assert_int_equal(written, 200);
+	assert_false(fake_take(&f->driver, &head, &written));
+}
+
+/* Both indices pass 65535, and the rings their end, many times. */
+static void test_wraps_around(void **state)
+{
+	struct fixture *f = *state;
+	uint16_t head;
+
+	for (unsigned i = 0; i < 70000; i++) {
+		fake_descriptor(&f->driver, i % SIZE, DATA + i, 1, 0, 0);
+		fake_offer(&f->driver, i % SIZE);
+		fake_set_used_event(&f->driver, (uint16_t)i);
+		if (virtqueue_pop(&f->queue, &f->chain) != 1 || f->chain.head != i % SIZE)
+			fail_msg("at %u", i);
+		virtqueue_push(&f->queue, f->chain.head, 0);
+		if (!virtqueue_should_interrupt(&f->queue) || !fake_take(&f->driver, &head, NULL) || head != i % SIZE)
+			fail_msg("at %u", i);
+	}
+}
+
+static void test_indirect(void **state)
+{
+	struct fixture *f = *state;
+	/* At an odd address: the table needs no alignment. */
+	struct vring_desc *table = ram_at(&f->ram, TABLE + 1, sizeof(*table) * 3);
+	const struct vring_desc entries[] = {
+		{ DATA, 16, VRING_DESC_F_NEXT, 2 },
+		{ DATA + 0x2000, 1, VRING_DESC_F_WRITE, 0 },
+		{ DATA + 0x1000, 512, VRING_DESC_F_NEXT | VRING_DESC_F_WRITE, 1 },
+	};
+
+	memcpy(table, entries, sizeof(entries));
+	fake_descriptor(&f->driver, 0, DATA, 8, VRING_DESC_F_NEXT, 1); /* a direct one may precede it */
+	fake_descriptor(&f->driver, 1, TABLE + 1, sizeof(entries), VRING_DESC_F_INDIRECT, 0);
+	fake_offer(&f->driver, 0);
+	assert_int_equal(virtqueue_pop(&f->queue, &f->chain), 1);
+	assert_int_equal(f->chain.readable_bytes, 24);
+	assert_int_equal(f->chain.writable_bytes, 513);
+	assert_ptr_equal(f->chain.iov[3].iov_base, ram_at(&f->ram, DATA + 0x2000, 1));
+}
+
+static void test_indirect_up_to_the_limit(void **state)
+{
+	struct fixture *f = *state;
+	struct vring_desc *table = ram_at(&f->ram, TABLE, sizeof(*table) * (VIRTQUEUE_MAX_SEGMENTS + 1));
+
+	for (unsigned i = 0; i <= VIRTQUEUE_MAX_SEGMENTS; i++)
+		table[i] = (struct vring_desc){ DATA, 1, VRING_DESC_F_NEXT, (uint16_t)(i + 1) };
+	table[VIRTQUEUE_MAX_SEGMENTS - 1].flags = 0;
+	fake_descriptor(&f->driver, 0, TABLE, sizeof(*table) * (VIRTQUEUE_MAX_SEGMENTS + 1), VRING_DESC_F_INDIRECT, 0);
+	fake_offer(&f->driver, 0);
+	assert_int_equal(virtqueue_pop(&f->queue, &f->chain), 1);
+	assert_int_equal(f->chain.readable, VIRTQUEUE_MAX_SEGMENTS);
+
+	table[VIRTQUEUE_MAX_SEGMENTS - 1].flags = VRING_DESC_F_NEXT;
+	table[VIRTQUEUE_MAX_SEGMENTS].flags = 0;
+	fake_offer(&f->driver, 0);
+	assert_broken(f);
+}
+
+/* Each of these is a chain of one or two descriptors that no driver may offer. */
+static void test_broken_chains(void **state)
+{
+	static const struct {
+		const char *what;
+		struct vring_desc first, second;
+		bool no_indirect;
+	} cases[] = {
+		{ "in a circle", { DATA, 1, VRING_DESC_F_NEXT, 1 }, { DATA, 1, VRING_DESC_F_NEXT, 0 }, false },
+		{ "an empty circle", { DATA, 0, VRING_DESC_F_NEXT, 0 }, { 0, 0, 0, 0 }, false },
+		{ "next out of range", { DATA, 1, VRING_DESC_F_NEXT, SIZE }, { 0, 0, 0, 0 }, false },
+		{ "below RAM", { FAKE_RAM_BASE - 1, 2, 0, 0 }, { 0, 0, 0, 0 }, false },
+		{ "beyond RAM", { END - 1, 2, 0, 0 }, { 0, 0, 0, 0 }, false },
+		{ "wraps", { ~0ull, 2, 0, 0 }, { 0, 0, 0, 0 }, false },
+		{ "4 GiB", { DATA, ~0u, VRING_DESC_F_WRITE, 0 }, { 0, 0, 0, 0 }, false },
+		{ "second bad", { DATA, 1, VRING_DESC_F_NEXT, 1 }, { 0, 1, 0, 0 }, false },
+		{ "order", { DATA, 1, VRING_DESC_F_NEXT | VRING_DESC_F_WRITE, 1 }, { DATA, 1, 0, 0 }, false },
+		{ "order, empty", { DATA, 1, VRING_DESC_F_NEXT | VRING_DESC_F_WRITE, 1 }, { DATA, 0, 0, 0 }, false },
+		{ "not negotiated", { TABLE, 16, VRING_DESC_F_INDIRECT, 0 }, { 0, 0, 0, 0 }, true },
+		{ "indirect and next", { TABLE, 16, VRING_DESC_F_INDIRECT | VRING_DESC_F_NEXT, 1 }, { DATA, 1, 0, 0 },
+		  false },
+		{ "empty table", { TABLE, 0, VRING_DESC_F_INDIRECT, 0 }, { 0, 0, 0, 0 }, false },
+		{ "odd table", { TABLE, 24, VRING_DESC_F_INDIRECT, 0 }, { 0, 0, 0, 0 }, false },
+		{ "table beyond RAM", { END - 16, 32, VRING_DESC_F_INDIRECT, 0 }, { 0, 0, 0, 0 }, false },
+		/* The ring itself as the table: its first entry is indirect again, for ever. */
+		{ "nested", { RINGS, 16 * SIZE, VRING_DESC_F_INDIRECT, 0 }, { 0, 0, 0, 0 }, false },
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		fake_queue_init(&f->driver, &f->ram, RINGS, SIZE);
+		program(f);
+		assert_int_equal(virtqueue_start(&f->queue, &f->ram, true, !cases[i].no_indirect), 0);
+		memset(ram_at(&f->ram, TABLE, 0x1000), 0, 0x1000);
+		fake_descriptor(&f->driver, 0, cases[i].first.addr, cases[i].first.len, cases[i].first.flags,
+				cases[i].first.next);
+		fake_descriptor(&f->driver, 1, cases[i].second.addr, cases[i].second.len, cases[i].second.flags,
+				cases[i].second.next);
+		fake_offer(&f->driver, 0);
+		if (virtqueue_pop(&f->queue, &f->chain) != -1)
+			fail_msg("%s was taken", cases[i].what);
+		assert_broken(f);
+	}
+}
+
+static void test_broken_index(void **state)
+{
+	struct fixture *f = *state;
+
+	fake_descriptor(&f->driver, 0, DATA, 1, 0, 0);
+	for (unsigned i = 0; i < SIZE; i++)
+		fake_offer_silently(&f->driver, 0);
+	fake_offer(&f->driver, 0); /* one more than there are entries */
+	assert_broken(f);
+}
+
+static void test_broken_head(void **state)
+{
+	struct fixture *f = *state;
+
+	fake_offer(&f->driver, SIZE);
+	assert_broken(f);
+}
+
+static void push_some(struct fixture *f, unsigned count)
+{
+	while (count--)
+		virtqueue_push(&f->queue, 0, 0);
+}
+
+static void test_interrupts_by_event_index(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_false(virtqueue_should_interrupt(&f->queue)); /* nothing pushed */
+	push_some(f, 1);
+	assert_true(virtqueue_should_interrupt(&f->queue)); /* event 0: at the first */
+	assert_false(virtqueue_should_interrupt(&f->queue));
+	push_some(f, 1);
+	assert_false(virtqueue_should_interrupt(&f->queue)); /* still 0: passed long ago */
+	fake_set_used_event(&f->driver, 4);
+	push_some(f, 2);
+	assert_false(virtqueue_should_interrupt(&f->queue)); /* 4 used: index 4 is not yet written */
+	push_some(f, 1);
+	assert_true(virtqueue_should_interrupt(&f->queue));
+	fake_set_used_event(&f->driver, 6);
+	push_some(f, 3); /* passes it in the middle */
+	assert_true(virtqueue_should_interrupt(&f->queue));
+	/* The flag says nothing where the event index was negotiated. */
+	fake_set_used_event(&f->driver, 8);
+	fake_set_avail_flags(&f->driver, VRING_AVAIL_F_NO_INTERRUPT);
+	push_some(f, 1);
+	assert_true(virtqueue_should_interrupt(&f->queue));
+}
+
+static void test_interrupts_by_flag(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(virtqueue_start(&f->queue, &f->ram, false, true), 0);
+	push_some(f, 1);
+	assert_true(virtqueue_should_interrupt(&f->queue));
+	push_some(f, 1);
+	assert_true(virtqueue_should_interrupt(&f->queue));
+	fake_set_avail_flags(&f->driver, VRING_AVAIL_F_NO_INTERRUPT);
+	push_some(f, 1);
+	assert_false(virtqueue_should_interrupt(&f->queue));
+}
+
+static void test_notifications(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_false(virtqueue_listen(&f->queue));
+	assert_int_equal(fake_avail_event(&f->driver), 0);
+	fake_descriptor(&f->driver, 0, DATA, 1, 0, 0);
+	fake_offer(&f->driver, 0);
+	fake_offer(&f->driver, 0);
+	assert_true(virtqueue_listen(&f->queue)); /* came in meanwhile */
+	assert_int_equal(virtqueue_pop(&f->queue, &f->chain), 1);
+	assert_int_equal(virtqueue_pop(&f->queue, &f->chain), 1);
+	virtqueue_quiet(&f->queue);
+	assert_int_equal(fake_used_flags(&f->driver), 0);
+	assert_false(virtqueue_listen(&f->queue));
+	assert_int_equal(fake_avail_event(&f->driver), 2);
+
+	assert_int_equal(virtqueue_start(&f->queue, &f->ram, false, true), 0);
+	virtqueue_quiet(&f->queue);
+	assert_int_equal(fake_used_flags(&f->driver), VRING_USED_F_NO_NOTIFY);
+	assert_false(virtqueue_listen(&f->queue));
+	assert_int_equal(fake_used_flags(&f->driver), 0);
+	assert_int_equal(fake_avail_event(&f->driver), 2); /* untouched */
+}
+
+/* What a snapshot keeps is enough to go on where the queue was. */
+static void test_goes_on_from_its_state(void **state)
+{
+	struct fixture *f = *state;
+	struct virtqueue_state kept;
+	uint16_t head;
+
+	for (uint16_t i = 0; i < 3; i++) {
+		fake_descriptor(&f->driver, i, DATA, 1, 0, 0);
+		fake_offer(&f->driver, i);
+	}
+	assert_int_equal(virtqueue_pop(&f->queue, &f->chain), 1);
+	virtqueue_push(&f->queue, f->chain.head, 0);
+	kept = f->queue.state;
+
+	virtqueue_reset(&f->queue, SIZE);
+	f->queue.state = kept;
+	assert_int_equal(virtqueue_start(&f->queue, &f->ram, true, true), 0);
+	assert_int_equal(virtqueue_pop(&f->queue, &f->chain), 1);
+	assert_int_equal(f->chain.head, 1);
+	virtqueue_push(&f->queue, 1, 0);
+	assert_true(fake_take(&f->driver, &head, NULL));
+	assert_true(fake_take(&f->driver, &head, NULL));
+	assert_int_equal(head, 1);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_state_table),
+		TEST(test_start_checks),
+		TEST(test_not_started),
+		TEST(test_chain),
+		TEST(test_unpop),
+		TEST(test_fill_and_publish),
+		TEST(test_wraps_around),
+		TEST(test_indirect),
+		TEST(test_indirect_up_to_the_limit),
+		TEST(test_broken_chains),
+		TEST(test_broken_index),
+		TEST(test_broken_head),
+		TEST(test_interrupts_by_event_index),
+		TEST(test_interrupts_by_flag),
+		TEST(test_notifications),
+		TEST(test_goes_on_from_its_state),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
