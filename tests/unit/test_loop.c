@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+/* vm/loop.c: what is ready is served once, and nothing is served that was removed meanwhile. */
+#include "unit/test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <time.h>
+
+#include "unit/run_loop.h"
+#include "lkvm/io.h"
+
+struct seen {
+	struct loop *loop;
+	unsigned calls;
+	int fd;
+	uint32_t events;
+	int other; /* a descriptor that `ready` does something to */
+};
+
+static void count_and_rest(void *owner, int fd, uint32_t events)
+{
+	struct seen *seen = owner;
+
+	seen->calls++;
+	seen->fd = fd;
+	seen->events = events;
+	loop_change(seen->loop, fd, 0);
+}
+
+static int ready_event(void)
+{
+	struct error error;
+	int fd = event_open(&error);
+
+	event_raise(fd);
+	return fd;
+}
+
+static void ready_watches_are_served(void **state)
+{
+	struct loop loop;
+	struct seen readable = { .loop = &loop }, quiet = { .loop = &loop }, resting = { .loop = &loop };
+	struct seen hung_up = { .loop = &loop };
+	struct error error;
+	int a = ready_event(), b = event_open(&error), c = ready_event();
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	close(fds[1]);
+	loop_open(&loop);
+	assert_int_equal(loop_add(&loop, a, POLLIN | POLLOUT, count_and_rest, &readable, &error), 0);
+	assert_int_equal(loop_add(&loop, b, POLLIN, count_and_rest, &quiet, &error), 0);
+	assert_int_equal(loop_add(&loop, c, 0, count_and_rest, &resting, &error), 0);
+	assert_int_equal(loop_add(&loop, fds[0], POLLIN, count_and_rest, &hung_up, &error), 0);
+	run_loop_for(&loop, 5);
+	assert_int_equal(readable.calls, 1);
+	assert_int_equal(readable.fd, a);
+	assert_int_equal(readable.events, POLLIN | POLLOUT);
+	assert_int_equal(quiet.calls, 0);
+	assert_int_equal(resting.calls, 0);
+	assert_int_equal(hung_up.events, POLLHUP);
+
+	/* A hung-up descriptor at rest is not served: it would be for ever. */
+	assert_int_equal(hung_up.calls, 1);
+	run_loop_for(&loop, 5);
+	assert_int_equal(hung_up.calls, 1);
+
+	loop_change(&loop, c, POLLIN);
+	run_loop_for(&loop, 5);
+	assert_int_equal(resting.calls, 1);
+	close(a);
+	close(b);
+	close(c);
+	close(fds[0]);
+}
+
+static void remove_other(void *owner, int fd, uint32_t events)
+{
+	struct seen *seen = owner;
+
+	count_and_rest(owner, fd, events);
+	loop_remove(seen->loop, seen->other);
+}
+
+/* Both are ready at once; whichever is served first removes the other. */
+static void a_removed_watch_is_not_served(void **state)
+{
+	struct loop loop;
+	int a = ready_event(), b = ready_event();
+	struct seen first = { .loop = &loop, .other = b }, second = { .loop = &loop, .other = a };
+	struct error error;
+
+	(void)state;
+	loop_open(&loop);
+	loop_add(&loop, a, POLLIN, remove_other, &first, &error);
+	loop_add(&loop, b, POLLIN, remove_other, &second, &error);
+	run_loop_for(&loop, 5);
+	assert_int_equal(first.calls + second.calls, 1);
+	close(a);
+	close(b);
+}
+
+/* Closes the other descriptor; a new, quiet one gets its number and its place. */
+static void replace_other(void *owner, int fd, uint32_t events)
+{
+	struct seen *seen = owner;
+	struct error error;
+	int quiet;
+
+	count_and_rest(owner, fd, events);
+	loop_remove(seen->loop, seen->other);
+	close(seen->other);
+	quiet = event_open(&error);
+	assert_int_equal(quiet, seen->other);
+	assert_int_equal(loop_add(seen->loop, quiet, POLLIN, count_and_rest, seen, &error), 0);
+}
+
+static void a_new_watch_gets_no_old_event(void **state)
+{
+	struct loop loop;
+	int a = ready_event(), b = ready_event();
+	struct seen seen = { .loop = &loop, .other = b };
+	struct error error;
+
+	(void)state;
+	loop_open(&loop);
+	loop_add(&loop, a, POLLIN, replace_other, &seen, &error);
+	loop_add(&loop, b, POLLIN, count_and_rest, &seen, &error);
+	run_loop_for(&loop, 5);
+	assert_int_equal(seen.calls, 1);
+	event_raise(b);
+	run_loop_for(&loop, 5);
+	assert_int_equal(seen.calls, 2);
+	close(a);
+	close(b);
+}
+
+static void rest_other(void *owner, int fd, uint32_t events)
+{
+	struct seen *seen = owner;
+
+	count_and_rest(owner, fd, events);
+	loop_change(seen->loop, seen->other, 0);
+}
+
+static int hung_up_pipe(void)
+{
+	int fds[2];
+
+	assert_int_equal(pipe(fds), 0);
+	close(fds[1]);
+	return fds[0];
+}
+
+static void a_watch_put_to_rest_is_not_served(void **state)
+{
+	struct loop loop;
+	int a = hung_up_pipe(), b = hung_up_pipe();
+	struct seen first = { .loop = &loop, .other = b }, second = { .loop = &loop, .other = a };
+	struct error error;
+	clock_t start;
+
+	(void)state;
+	loop_open(&loop);
+	loop_add(&loop, a, POLLIN, rest_other, &first, &error);
+	loop_add(&loop, b, POLLIN, rest_other, &second, &error);
+	run_loop_for(&loop, 5);
+	assert_int_equal(first.calls + second.calls, 1);
+
+	/* Nor polled: a hang-up would wake the loop for ever. */
+	start = clock();
+	run_loop_for(&loop, 100);
+	assert_true(clock() - start < CLOCKS_PER_SEC / 50);
+	close(a);
+	close(b);
+}
+
+static void remove_itself_and_stop(void *owner, int fd, uint32_t events)
+{
+	struct seen *seen = owner;
+
+	count_and_rest(owner, fd, events);
+	loop_remove(seen->loop, fd);
+	loop_stop(seen->loop);
+}
+
+static void stopping_serves_nothing_more(void **state)
+{
+	struct loop loop;
+	struct seen seen = { .loop = &loop };
+	int a = ready_event(), b = ready_event();
+	struct error error;
+
+	(void)state;
+	loop_open(&loop);
+	loop_add(&loop, a, POLLIN, remove_itself_and_stop, &seen, &error);
+	loop_add(&loop, b, POLLIN, remove_itself_and_stop, &seen, &error);
+	loop_run(&loop);
+	assert_int_equal(seen.calls, 1);
+	loop_run(&loop);
+	assert_int_equal(seen.calls, 2);
+	loop_stop(&loop); /* before it runs */
+	loop_run(&loop);
+	close(a);
+	close(b);
+}
+
+static void room_is_limited(void **state)
+{
+	struct loop loop;
+	struct error error;
+	struct seen seen = { .loop = &loop };
+	int fd = 1000;
+
+	(void)state;
+	loop_open(&loop);
+	assert_int_equal(loop_add(&loop, -1, POLLIN, count_and_rest, &seen, &error), -1);
+	assert_int_equal(error.code, EBADF);
+	for (; fd < 1000 + LOOP_MAX_WATCHES; fd++)
+		assert_int_equal(loop_add(&loop, fd, 0, count_and_rest, &seen, &error), 0);
+	assert_int_equal(loop_add(&loop, 1000, 0, count_and_rest, &seen, &error), -1);
+	assert_int_equal(error.code, EEXIST);
+	assert_int_equal(loop_add(&loop, fd, 0, count_and_rest, &seen, &error), -1);
+	assert_int_equal(error.code, ENOSPC);
+	loop_remove(&loop, -1);
+	loop_remove(&loop, 999);
+	loop_change(&loop, -1, POLLIN);
+	assert_int_equal(loop_add(&loop, fd, 0, count_and_rest, &seen, &error), -1);
+	loop_remove(&loop, 1000);
+	assert_int_equal(loop_add(&loop, fd, 0, count_and_rest, &seen, &error), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(ready_watches_are_served),
+		cmocka_unit_test(a_removed_watch_is_not_served),
+		cmocka_unit_test(a_new_watch_gets_no_old_event),
+		cmocka_unit_test(a_watch_put_to_rest_is_not_served),
+		cmocka_unit_test(stopping_serves_nothing_more),
+		cmocka_unit_test(room_is_limited),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

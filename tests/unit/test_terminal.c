@@ -1,0 +1,613 @@
+/* SPDX-License-Identifier: MIT */
+/* vm/terminal.c and vm/tty.c, with real pipes, files and pseudo-terminals. */
+#include "unit/test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "unit/open_fds.h"
+#include "unit/run_loop.h"
+#include "lkvm/terminal.h"
+
+/* A console device that takes `room` bytes. */
+struct console {
+	struct terminal *terminal;
+	size_t room;
+	size_t count;
+	unsigned writable;
+	unsigned left;
+	uint8_t bytes[20000];
+};
+
+static size_t receive(void *owner, const uint8_t *bytes, size_t count)
+{
+	struct console *console = owner;
+
+	if (count > console->room)
+		count = console->room;
+	memcpy(console->bytes + console->count, bytes, count);
+	console->count += count;
+	console->room -= count;
+	return count;
+}
+
+static void writable(void *owner)
+{
+	struct console *console = owner;
+
+	console->writable++;
+}
+
+static void leave(void *owner)
+{
+	struct console *console = owner;
+
+	console->left++;
+}
+
+/* One of each; large, and there is one test at a time. */
+static struct loop loop;
+static struct terminal terminal;
+static struct console console;
+
+static void open_all(int input_fd, int output_fd)
+{
+	struct error error;
+
+	loop_open(&loop);
+	console = (struct console){ .terminal = &terminal, .room = sizeof(console.bytes) };
+	assert_int_equal(terminal_open(&terminal, &loop, input_fd, output_fd, &error), 0);
+	terminal.leave = leave;
+	terminal.leave_owner = &console;
+	terminal.help = "help\n";
+	terminal_attach(&terminal, &(struct terminal_device){ receive, writable, &console });
+}
+
+static size_t write_text(const char *text)
+{
+	return terminal_write(&terminal, (const uint8_t *)text, strlen(text));
+}
+
+/* What waits in `fd` now. */
+static const char *available(int fd)
+{
+	static char text[1000];
+	struct pollfd polled = { .fd = fd, .events = POLLIN };
+	ssize_t length = poll(&polled, 1, 0) > 0 ? read(fd, text, sizeof(text) - 1) : 0;
+
+	text[length > 0 ? length : 0] = '\0';
+	return text;
+}
+
+static void assert_received(const char *expected)
+{
+	assert_int_equal(console.count, strlen(expected));
+	assert_memory_equal(console.bytes, expected, console.count);
+}
+
+static void a_pipe_passes_every_byte_and_its_end_ends_nothing(void **state)
+{
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	open_all(fds[0], -1);
+	assert_int_equal(write(fds[1], "a\x01x\x01\x01h\xff", 7), 7);
+	run_loop_for(&loop, 5);
+	assert_received("a\x01x\x01\x01h\xff");
+	assert_int_equal(console.left, 0);
+	close(fds[1]);
+	run_loop_for(&loop, 5);
+	assert_int_equal(terminal.input_fd, -1);
+	assert_received("a\x01x\x01\x01h\xff");
+	terminal_close(&terminal);
+	close(fds[0]);
+}
+
+/* A device that takes little at a time, as a UART does, gets all of it; what it has no room for stays in the pipe. */
+static void a_slow_device_loses_nothing(void **state)
+{
+	uint8_t sent[10000];
+	unsigned turns = 0;
+	int fds[2];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sent); i++)
+		sent[i] = (uint8_t)(i * 31 + i / 256);
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(write(fds[1], sent, sizeof(sent)), sizeof(sent));
+	close(fds[1]);
+	open_all(fds[0], -1);
+	console.room = 0;
+	run_loop_for(&loop, 5);
+	assert_int_equal(console.count, 0);
+	assert_int_equal(terminal.pending, TERMINAL_INPUT);
+	for (; console.count < sizeof(sent) && turns < 1000; turns++) {
+		console.room = 16;
+		terminal_input_wanted(&terminal);
+		run_loop_for(&loop, 1);
+	}
+	assert_int_equal(console.count, sizeof(sent));
+	assert_memory_equal(console.bytes, sent, sizeof(sent));
+	run_loop_for(&loop, 1);
+	assert_int_equal(terminal.input_fd, -1); /* the end came last */
+	terminal_close(&terminal);
+	close(fds[0]);
+}
+
+/* The device gets room on another thread just while it refuses: the word for that must not be lost. */
+static size_t refuse_and_want(void *owner, const uint8_t *bytes, size_t count)
+{
+	struct console *device = owner;
+	size_t taken = receive(owner, bytes, count);
+
+	if (taken < count) {
+		device->room = 1;
+		terminal_input_wanted(device->terminal);
+	}
+	return taken;
+}
+
+static void room_that_comes_during_a_refusal_is_used(void **state)
+{
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	open_all(fds[0], -1);
+	terminal_attach(&terminal, &(struct terminal_device){ refuse_and_want, writable, &console });
+	console.room = 0;
+	assert_int_equal(write(fds[1], "abc", 3), 3);
+	run_loop_for(&loop, 5);
+	assert_received("abc");
+	terminal_close(&terminal);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static void files_and_dev_null_are_input_too(void **state)
+{
+	FILE *file = tmpfile();
+	int null = open("/dev/null", O_RDONLY);
+
+	(void)state;
+	fputs("from a file", file);
+	fflush(file);
+	rewind(file);
+	open_all(fileno(file), -1);
+	run_loop_for(&loop, 5);
+	assert_received("from a file");
+	assert_int_equal(terminal.input_fd, -1);
+	terminal_close(&terminal);
+	fclose(file);
+
+	open_all(null, -1);
+	run_loop_for(&loop, 5);
+	assert_int_equal(terminal.input_fd, -1);
+	assert_int_equal(console.count, 0);
+	terminal_close(&terminal);
+	close(null);
+}
+
+static void output_comes_by_lines_or_after_a_while(void **state)
+{
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	open_all(-1, fds[1]);
+	assert_int_equal(write_text("ab"), 2);
+	assert_string_equal(available(fds[0]), "");
+	assert_int_equal(write_text("c\n"), 2);
+	assert_string_equal(available(fds[0]), "abc\n"); /* by the writing thread: no loop ran */
+	write_text("# ");
+	run_loop_for(&loop, 20);
+	assert_string_equal(available(fds[0]), "# ");
+	write_text("again");
+	run_loop_for(&loop, 20);
+	assert_string_equal(available(fds[0]), "again");
+	write_text("last");
+	terminal_close(&terminal);
+	assert_string_equal(available(fds[0]), "last");
+	terminal_close(&terminal);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static void shared_descriptors_keep_their_flags(void **state)
+{
+	int in[2], out[2];
+
+	(void)state;
+	assert_int_equal(pipe(in), 0);
+	assert_int_equal(pipe(out), 0);
+	open_all(in[0], out[1]);
+	assert_false(fcntl(in[0], F_GETFL) & O_NONBLOCK);
+	assert_false(fcntl(out[1], F_GETFL) & O_NONBLOCK);
+	terminal_close(&terminal);
+	assert_true(fcntl(in[0], F_GETFD) >= 0);
+	assert_true(fcntl(out[1], F_GETFD) >= 0);
+	for (unsigned i = 0; i < 2; i++) {
+		close(in[i]);
+		close(out[i]);
+	}
+}
+
+/* Writes until the terminal takes no more, through the pipe and the ring; how much it took. */
+static size_t fill(void)
+{
+	uint8_t bytes[2000];
+	size_t total = 0, taken;
+
+	memset(bytes, '.', sizeof(bytes));
+	do {
+		taken = terminal_write(&terminal, bytes, sizeof(bytes));
+		total += taken;
+	} while (taken == sizeof(bytes) && total < 10000000);
+	return total;
+}
+
+/* Reads all that there is, letting the terminal write. */
+static size_t drain(int fd)
+{
+	uint8_t bytes[65536];
+	struct pollfd polled = { .fd = fd, .events = POLLIN };
+	size_t total = 0;
+
+	for (;;) {
+		run_loop_for(&loop, 3);
+		if (poll(&polled, 1, 0) <= 0)
+			return total;
+		total += (size_t)read(fd, bytes, sizeof(bytes));
+	}
+}
+
+static void a_reader_that_waits_holds_the_device_not_the_thread(void **state)
+{
+	size_t written;
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	open_all(-1, fds[1]);
+	written = fill();
+	assert_in_range(written, TERMINAL_BUFFER, TERMINAL_BUFFER + 2 * 65536);
+	assert_int_equal(write_text("x"), 0);
+	run_loop_for(&loop, 5);
+	assert_int_equal(console.writable, 0);
+	assert_int_equal(drain(fds[0]), written);
+	assert_int_equal(console.writable, 1);
+	assert_int_equal(write_text("on\n"), 3);
+	assert_string_equal(available(fds[0]), "on\n");
+	terminal_close(&terminal);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static void a_reader_that_never_reads_delays_closing_only_a_little(void **state)
+{
+	struct timespec start, end;
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	open_all(-1, fds[1]);
+	fill();
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	terminal_close(&terminal);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	assert_in_range((end.tv_sec - start.tv_sec) * 1000 + (end.tv_nsec - start.tv_nsec) / 1000000, 0, 2000);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static void a_reader_that_is_gone_does_no_harm(void **state)
+{
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	open_all(-1, fds[1]);
+	fill();
+	close(fds[0]);
+	run_loop_for(&loop, 5);
+	assert_int_equal(console.writable, 1);
+	for (unsigned i = 0; i < 200000; i++)
+		assert_int_equal(write_text("gone\n"), 5);
+	terminal_close(&terminal);
+	close(fds[1]);
+}
+
+static void without_output_all_is_taken(void **state)
+{
+	(void)state;
+	open_all(-1, -1);
+	assert_int_equal(write_text("nowhere\n"), 8);
+	terminal_close(&terminal);
+}
+
+/* What cannot be opened again: written in small pieces, and never when it would wait. */
+static void a_socket_is_output_too(void **state)
+{
+	size_t written;
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	open_all(-1, fds[1]);
+	assert_true(terminal.output_may_block);
+	write_text("hello\n");
+	assert_string_equal(available(fds[0]), "hello\n");
+	written = fill();
+	assert_true(written < 10000000);
+	assert_int_equal(drain(fds[0]), written);
+	assert_int_equal(console.writable, 1);
+	terminal_close(&terminal);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static void a_file_keeps_its_offset(void **state)
+{
+	FILE *file = tmpfile();
+	char text[32] = "";
+	int fd = fileno(file);
+
+	(void)state;
+	assert_int_equal(write(fd, "before\n", 7), 7);
+	open_all(-1, fd);
+	write_text("guest\n");
+	terminal_close(&terminal);
+	assert_int_equal(write(fd, "after\n", 6), 6);
+	assert_int_equal(pread(fd, text, sizeof(text) - 1, 0), 19);
+	assert_string_equal(text, "before\nguest\nafter\n");
+	fclose(file);
+}
+
+/* A pseudo-terminal that is nobody's controlling terminal: its two ends. */
+static void open_pty(int *user, int *ours)
+{
+	*user = posix_openpt(O_RDWR | O_NOCTTY);
+	assert_true(*user >= 0);
+	assert_int_equal(grantpt(*user), 0);
+	assert_int_equal(unlockpt(*user), 0);
+	*ours = open(ptsname(*user), O_RDWR | O_NOCTTY);
+	assert_true(*ours >= 0);
+}
+
+static void a_terminal_is_raw_and_given_back(void **state)
+{
+	struct termios before, raw, after;
+	int user, ours;
+
+	(void)state;
+	open_pty(&user, &ours);
+	tcgetattr(ours, &before);
+	open_all(ours, ours);
+	tcgetattr(ours, &raw);
+	assert_int_equal(raw.c_lflag & (ICANON | ECHO | ISIG), 0);
+	assert_int_equal(raw.c_iflag & (ICRNL | IXON), 0);
+	assert_true(raw.c_oflag & OPOST);
+
+	assert_int_equal(write(user, "\x03\x1a\r\x13", 4), 4);
+	run_loop_for(&loop, 5);
+	assert_received("\x03\x1a\r\x13");
+	write_text("line\n");
+	run_loop_for(&loop, 5);
+	assert_string_equal(available(user), "line\r\n");
+
+	/* Stopped and continued: the settings to go back to are still the first ones. */
+	terminal_continue(&terminal);
+	terminal_close(&terminal);
+	tcgetattr(ours, &after);
+	assert_int_equal(after.c_lflag, before.c_lflag);
+	assert_int_equal(after.c_iflag, before.c_iflag);
+	close(ours);
+	close(user);
+}
+
+static void ctrl_a_begins_a_command(void **state)
+{
+	int user, ours;
+
+	(void)state;
+	open_pty(&user, &ours);
+	open_all(ours, ours);
+	assert_int_equal(write(user, "a\x01\x01" "b\x01" "ac\x01zd\x01", 11), 11);
+	run_loop_for(&loop, 5);
+	assert_received("a\x01" "b\x01" "cd");
+	assert_int_equal(console.left, 0);
+	assert_int_equal(write(user, "h", 1), 1); /* Ctrl-A came before */
+	run_loop_for(&loop, 5);
+	assert_string_equal(available(user), "help\r\n");
+	assert_int_equal(write(user, "hx\x01x", 4), 4);
+	run_loop_for(&loop, 5);
+	assert_int_equal(console.left, 1);
+	assert_received("a\x01" "b\x01" "cdhx");
+	terminal_close(&terminal);
+	close(ours);
+	close(user);
+}
+
+static void one_can_leave_a_guest_that_takes_no_input(void **state)
+{
+	int user, ours;
+
+	(void)state;
+	open_pty(&user, &ours);
+	open_all(ours, ours);
+	console.room = 0;
+	assert_int_equal(write(user, "hello?\x01x", 8), 8);
+	run_loop_for(&loop, 5);
+	assert_int_equal(console.left, 1);
+	assert_int_equal(console.count, 0);
+	terminal_close(&terminal);
+	close(ours);
+	close(user);
+}
+
+static void a_terminal_whose_reader_stops_blocks_nobody(void **state)
+{
+	int user, ours;
+
+	(void)state;
+	open_pty(&user, &ours);
+	open_all(ours, ours);
+	assert_true(fill() < 10000000);
+	assert_int_equal(write(user, "\x01x", 2), 2);
+	run_loop_for(&loop, 5);
+	assert_int_equal(console.left, 1);
+	terminal_close(&terminal);
+	close(user);
+	close(ours);
+}
+
+static void a_terminal_that_hangs_up_ends_the_input(void **state)
+{
+	int user, ours;
+
+	(void)state;
+	open_pty(&user, &ours);
+	open_all(ours, ours);
+	close(user);
+	run_loop_for(&loop, 5);
+	assert_int_equal(terminal.input_fd, -1);
+	terminal_close(&terminal);
+	close(ours);
+}
+
+/* In a session whose controlling terminal this is, but in a background process group. 0 if it keeps its hands off. */
+static int try_in_background(int ours)
+{
+	struct termios before, after;
+	struct error error;
+	int wrong = 0;
+
+	signal(SIGTTOU, SIG_DFL);
+	signal(SIGTTIN, SIG_DFL);
+	tcgetattr(ours, &before);
+	loop_open(&loop);
+	wrong += terminal_open(&terminal, &loop, ours, -1, &error) != 0;
+	terminal_attach(&terminal, &(struct terminal_device){ receive, writable, &console });
+	wrong += terminal.raw;
+	run_loop_for(&loop, 20); /* input waits: reading it would stop us */
+	terminal_continue(&terminal);
+	terminal_close(&terminal);
+	tcgetattr(ours, &after);
+	return wrong + (after.c_lflag != before.c_lflag);
+}
+
+static int try_in_foreground(int ours)
+{
+	struct error error;
+	int wrong = 0;
+
+	loop_open(&loop);
+	wrong += terminal_open(&terminal, &loop, ours, -1, &error) != 0;
+	wrong += !terminal.raw;
+	terminal_close(&terminal);
+	return wrong;
+}
+
+/* Runs `try` in a new process group, in the foreground of the terminal or not; its result, 100 if it was stopped. */
+static int in_group(int (*try)(int ours), int ours, bool foreground)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child == 0) {
+		setpgid(0, 0);
+		signal(SIGTTOU, SIG_IGN);
+		if (foreground)
+			tcsetpgrp(ours, getpid());
+		_exit(try(ours));
+	}
+	waitpid(child, &status, WUNTRACED);
+	if (!WIFSTOPPED(status))
+		return WIFEXITED(status) ? WEXITSTATUS(status) : 101;
+	kill(child, SIGKILL);
+	waitpid(child, &status, 0);
+	return 100;
+}
+
+static void a_terminal_is_left_alone_in_the_background(void **state)
+{
+	int user, ours, status;
+	pid_t leader;
+
+	(void)state;
+	open_pty(&user, &ours);
+	assert_int_equal(write(user, "typed for the shell\n", 20), 20);
+	leader = fork();
+	if (leader == 0) {
+		signal(SIGHUP, SIG_IGN);
+		setsid();
+		if (ioctl(ours, TIOCSCTTY, 0) < 0)
+			_exit(110);
+		status = in_group(try_in_background, ours, false);
+		_exit(status ? status : in_group(try_in_foreground, ours, true));
+	}
+	assert_int_equal(waitpid(leader, &status, 0), leader);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	close(user);
+	close(ours);
+}
+
+static void a_full_loop_is_an_error_that_leaves_nothing(void **state)
+{
+	struct error error;
+	unsigned before;
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	before = count_open_fds();
+	for (unsigned taken = LOOP_MAX_WATCHES - 3; taken <= LOOP_MAX_WATCHES; taken++) {
+		loop_open(&loop);
+		for (unsigned i = 0; i < taken; i++)
+			loop_add(&loop, 1000 + (int)i, 0, NULL, NULL, &error);
+		assert_int_equal(terminal_open(&terminal, &loop, fds[0], fds[1], &error), -1);
+		assert_int_equal(error.code, ENOSPC);
+		terminal_close(&terminal);
+		assert_int_equal(count_open_fds(), before);
+	}
+	close(fds[0]);
+	close(fds[1]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_pipe_passes_every_byte_and_its_end_ends_nothing),
+		cmocka_unit_test(a_slow_device_loses_nothing),
+		cmocka_unit_test(room_that_comes_during_a_refusal_is_used),
+		cmocka_unit_test(files_and_dev_null_are_input_too),
+		cmocka_unit_test(output_comes_by_lines_or_after_a_while),
+		cmocka_unit_test(shared_descriptors_keep_their_flags),
+		cmocka_unit_test(a_reader_that_waits_holds_the_device_not_the_thread),
+		cmocka_unit_test(a_reader_that_never_reads_delays_closing_only_a_little),
+		cmocka_unit_test(a_reader_that_is_gone_does_no_harm),
+		cmocka_unit_test(without_output_all_is_taken),
+		cmocka_unit_test(a_socket_is_output_too),
+		cmocka_unit_test(a_file_keeps_its_offset),
+		cmocka_unit_test(a_terminal_is_raw_and_given_back),
+		cmocka_unit_test(ctrl_a_begins_a_command),
+		cmocka_unit_test(one_can_leave_a_guest_that_takes_no_input),
+		cmocka_unit_test(a_terminal_whose_reader_stops_blocks_nobody),
+		cmocka_unit_test(a_terminal_that_hangs_up_ends_the_input),
+		cmocka_unit_test(a_terminal_is_left_alone_in_the_background),
+		cmocka_unit_test(a_full_loop_is_an_error_that_leaves_nothing),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
