@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: MIT */
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "lkvm/boot.h"
+#include "lkvm/fdt.h"
+
+/* The first 64 bytes of an Image (booting.rst, section 4); all fields are little-endian. */
+struct image_header {
+	uint32_t code[2];
+	uint64_t text_offset;
+	uint64_t image_size;
+	uint64_t flags;
+	uint64_t reserved[3];
+	uint32_t magic;
+	uint32_t pe_offset;
+};
+
+#define IMAGE_MAGIC 0x644d5241u     /* "ARM\x64" */
+#define OLD_TEXT_OFFSET 0x80000ull /* of images from before the header had an image size */
+
+#define MIB ((uint64_t)1 << 20)
+#define GIB ((uint64_t)1 << 30)
+
+/* Where the kernel's bytes are in its file, and whether they are compressed. */
+struct payload {
+	int fd;
+	const char *path;
+	uint64_t offset, size;
+	bool gzip;
+};
+
+static uint64_t align_up(uint64_t value, uint64_t alignment)
+{
+	return (value + alignment - 1) & ~(alignment - 1);
+}
+
+static int open_file(const char *path, const char *what, struct error *error)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat status;
+
+	if (fd < 0)
+		return error_system(error, errno, "Unable to open %s %s", what, path);
+	if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode)) {
+		close(fd);
+		return error_set(error, EINVAL, "Unable to open %s %s: it is not a regular file", what, path);
+	}
+	return fd;
+}
+
+int boot_open(struct boot *boot, const char *kernel, const char *initrd, struct error *error)
+{
+	*boot = (struct boot){ .kernel_path = kernel, .initrd_path = initrd, .kernel_fd = -1, .initrd_fd = -1 };
+	boot->kernel_fd = open_file(kernel, "kernel", error);
+	if (boot->kernel_fd < 0)
+		return -1;
+	if (initrd) {
+		boot->initrd_fd = open_file(initrd, "initrd", error);
+		if (boot->initrd_fd < 0) {
+			boot_close(boot);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+void boot_close(struct boot *boot)
+{
+	if (boot->kernel_fd >= 0)
+		close(boot->kernel_fd);
+	if (boot->initrd_fd >= 0)
+		close(boot->initrd_fd);
+	boot->kernel_fd = boot->initrd_fd = -1;
+}
+
+static int file_size(int fd, const char *path, uint64_t *size, struct error *error)
+{
+	struct stat status;
+
+	if (fstat(fd, &status) < 0)
+		return error_system(error, errno, "%s", path);
+	*size = (uint64_t)status.st_size;
+	return 0;
+}
+
+static int read_at(int fd, const char *path, uint64_t offset, void *to, uint64_t size, struct error *error)
+{
+	while (size) {
+		ssize_t got = pread(fd, to, size, (off_t)offset);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return error_system(error, errno, "reading %s", path);
+		if (got == 0)
+			return error_set(error, EIO, "%s ends before its end: it was cut while it was read", path);
+		to = (char *)to + got;
+		offset += (uint64_t)got;
+		size -= (uint64_t)got;
+	}
+	return 0;
+}
+
+/*
+ * Inflates up to `capacity` bytes into `to`; `*size` is what there was. With `whole`, more than that is an error, and
+ * so is a stream without an end.
+ */
+static int inflate_payload(const struct payload *payload, void *to, uint64_t capacity, bool whole, uint64_t *size,
+			   struct error *error)
+{
+	uint64_t offset = payload->offset, left = payload->size;
+	z_stream stream = { 0 };
+	uint8_t input[16384];
+	int result = Z_OK;
+
+	if (inflateInit2(&stream, 16 + MAX_WBITS) != Z_OK)
+		return error_set(error, ENOMEM, "no memory to decompress %s", payload->path);
+	*size = 0;
+	while (result == Z_OK && *size < capacity) {
+		uint64_t piece = left < sizeof(input) ? left : sizeof(input);
+		uint64_t room = capacity - *size;
+
+		if (stream.avail_in == 0 && piece) {
+			if (read_at(payload->fd, payload->path, offset, input, piece, error) < 0) {
+				inflateEnd(&stream);
+				return -1;
+			}
+			offset += piece;
+			left -= piece;
+			stream.next_in = input;
+			stream.avail_in = (uInt)piece;
+		}
+		stream.next_out = (Bytef *)to + *size;
+		stream.avail_out = room < GIB ? (uInt)room : (uInt)GIB;
+		room = stream.avail_out;
+		result = inflate(&stream, Z_NO_FLUSH);
+		*size += room - stream.avail_out;
+	}
+	inflateEnd(&stream);
+	if (!whole && (result == Z_OK || result == Z_STREAM_END))
+		return 0;
+	if (result == Z_OK)
+		return error_set(error, ENOSPC, "%s does not fit into guest memory when decompressed: give more with --mem",
+				 payload->path);
+	if (result != Z_STREAM_END)
+		return error_set(error, EINVAL, "%s is no valid gzip file: damaged or cut short", payload->path);
+	return 0;
+}
+
+/* Looks at the first bytes: an Image, gzip, an EFI zboot wrapper around gzip, or something else to be taken as it is. */
+static int recognise(const struct boot *boot, struct payload *payload, struct error *error)
+{
+	uint8_t start[64] = { 0 };
+	uint32_t zboot_offset, zboot_size;
+	uint64_t head;
+
+	*payload = (struct payload){ .fd = boot->kernel_fd, .path = boot->kernel_path };
+	if (file_size(payload->fd, payload->path, &payload->size, error) < 0)
+		return -1;
+	if (payload->size == 0)
+		return error_set(error, EINVAL, "kernel %s is empty", payload->path);
+	head = payload->size < sizeof(start) ? payload->size : sizeof(start);
+	if (read_at(payload->fd, payload->path, 0, start, head, error) < 0)
+		return -1;
+
+	/* Documentation/admin-guide/efi-stub.rst's zboot: "MZ", "zimg", payload offset and size, compression type. */
+	if (!memcmp(start, "MZ\0\0zimg", 8)) {
+		memcpy(&zboot_offset, start + 8, sizeof(zboot_offset));
+		memcpy(&zboot_size, start + 12, sizeof(zboot_size));
+		zboot_offset = le32toh(zboot_offset);
+		zboot_size = le32toh(zboot_size);
+		if (memcmp(start + 24, "gzip", 5) != 0)
+			return error_set(error, ENOTSUP, "kernel %s is an EFI image compressed by %.8s: lkvm knows gzip, "
+					 "decompress it first", payload->path, (const char *)start + 24);
+		if (zboot_offset > payload->size || zboot_size > payload->size - zboot_offset)
+			return error_set(error, EINVAL, "kernel %s is cut short", payload->path);
+		payload->offset = zboot_offset;
+		payload->size = zboot_size;
+		payload->gzip = true;
+		return 0;
+	}
+	payload->gzip = start[0] == 0x1f && start[1] == 0x8b;
+
+	static const struct {
+		uint8_t magic[6];
+		unsigned length;
+		const char *name;
+	} others[] = {
+		{ { 0xfd, '7', 'z', 'X', 'Z', 0 }, 6, "xz" },
+		{ { 0x28, 0xb5, 0x2f, 0xfd }, 4, "zstd" },
+		{ { 'B', 'Z', 'h' }, 3, "bzip2" },
+		{ { 0x04, 0x22, 0x4d, 0x18 }, 4, "lz4" },
+		{ { 0x02, 0x21, 0x4c, 0x18 }, 4, "lz4" },
+	};
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (!memcmp(start, others[i].magic, others[i].length))
+			return error_set(error, ENOTSUP, "kernel %s is compressed by %s: lkvm knows gzip, decompress it first",
+					 payload->path, others[i].name);
+	if (!memcmp(start, "\177ELF", 4))
+		return error_set(error, ENOTSUP, "kernel %s is an ELF file: give the Image (or objcopy -O binary)",
+				 payload->path);
+	return 0;
+}
+
+static int load_kernel(struct boot *boot, const struct ram *ram, uint64_t *end, struct error *error)
+{
+	uint64_t offset = OLD_TEXT_OFFSET, reserve = 0, size = 0;
+	struct image_header header = { 0 };
+	struct payload payload;
+
+	if (recognise(boot, &payload, error) < 0)
+		return -1;
+	if (payload.gzip) {
+		if (inflate_payload(&payload, &header, sizeof(header), false, &size, error) < 0)
+			return -1;
+	} else {
+		size = payload.size < sizeof(header) ? payload.size : sizeof(header);
+		if (read_at(payload.fd, payload.path, payload.offset, &header, size, error) < 0)
+			return -1;
+	}
+	if (size == sizeof(header) && le32toh(header.magic) == IMAGE_MAGIC) {
+		if (header.image_size) {
+			offset = le64toh(header.text_offset);
+			reserve = le64toh(header.image_size);
+		}
+	}
+	if (offset >= ram->size || reserve > ram->size - offset || (!payload.gzip && payload.size > ram->size - offset))
+		return error_set(error, ENOSPC, "kernel %s needs %" PRIu64 " MiB of memory, the guest has %" PRIu64
+				 ": give more with --mem", payload.path,
+				 (offset / MIB + (reserve > payload.size ? reserve : payload.size) / MIB) + 1, ram->size / MIB);
+
+	size = payload.size;
+	if (payload.gzip) {
+		if (inflate_payload(&payload, ram->host + offset, ram->size - offset, true, &size, error) < 0)
+			return -1;
+	} else if (read_at(payload.fd, payload.path, payload.offset, ram->host + offset, size, error) < 0) {
+		return -1;
+	}
+	boot->entry = ram->base + offset;
+	*end = offset + (reserve > size ? reserve : size);
+	return 0;
+}
+
+/*
+ * The device tree goes to the end of the first 256 MiB and the initrd below it, above the kernel. Where that is too
+ * little, further up; all three stay within the 32 GiB from a 1 GiB boundary that the boot protocol asks for.
+ */
+static int place(struct boot *boot, const struct ram *ram, uint64_t kernel_end, struct error *error)
+{
+	const uint64_t limits[] = { 256 * MIB, GIB, 32 * GIB };
+
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+		uint64_t limit = ram->size < limits[i] ? ram->size : limits[i];
+		uint64_t needed = align_up(kernel_end, 2 * MIB) + align_up(boot->initrd_size, 2 * MIB);
+		uint64_t fdt = (limit - FDT_MAX_SIZE) & ~(2 * MIB - 1);
+
+		if (boot->initrd_size > ram->size || needed > fdt)
+			continue;
+		boot->fdt = ram->base + fdt;
+		boot->initrd = boot->initrd_size ? (boot->fdt - boot->initrd_size) & ~0xffffull : 0;
+		return 0;
+	}
+	return error_set(error, ENOSPC, "the kernel (%" PRIu64 " MiB) and the initrd (%" PRIu64 " MiB) do not fit into %" PRIu64
+			 " MiB of memory: give more with --mem", kernel_end / MIB, boot->initrd_size / MIB, ram->size / MIB);
+}
+
+int boot_load(struct boot *boot, const struct ram *ram, struct error *error)
+{
+	uint64_t kernel_end = 0;
+
+	if (load_kernel(boot, ram, &kernel_end, error) < 0)
+		return -1;
+	boot->initrd_size = 0;
+	if (boot->initrd_fd >= 0 && file_size(boot->initrd_fd, boot->initrd_path, &boot->initrd_size, error) < 0)
+		return -1;
+	if (place(boot, ram, kernel_end, error) < 0)
+		return -1;
+	if (!boot->initrd_size)
+		return 0;
+	return read_at(boot->initrd_fd, boot->initrd_path, 0, ram_at(ram, boot->initrd, boot->initrd_size),
+		       boot->initrd_size, error);
+}

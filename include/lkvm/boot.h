@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Kernel and initrd: where they go in guest RAM, and getting them there, at the start and at every reset.
+ * Kernel: Documentation/arch/arm64/booting.rst.
+ */
+#ifndef LKVM_BOOT_H
+#define LKVM_BOOT_H
+
+#include <stdint.h>
+
+#include "lkvm/err.h"
+#include "lkvm/ram.h"
+
+struct boot {
+	const char *kernel_path, *initrd_path;
+	int kernel_fd, initrd_fd; /* stay open: a reset loads the same files again, whatever happened to their names */
+
+	/* Filled by boot_load(): guest physical addresses and bytes. */
+	uint64_t entry;
+	uint64_t initrd, initrd_size;
+	uint64_t fdt; /* FDT_MAX_SIZE bytes are free there */
+};
+
+/* Opens the files; `initrd` may be NULL. "Unable to open kernel X: reason", in kvmtool's words. */
+int boot_open(struct boot *boot, const char *kernel, const char *initrd, struct error *error);
+void boot_close(struct boot *boot);
+
+/*
+ * Loads both. The kernel may be an arm64 Image with or without an image size in its header, an Image compressed by
+ * gzip (alone or in an EFI zboot wrapper), or any flat binary, which is put where old Images go (512 KiB into RAM).
+ */
+int boot_load(struct boot *boot, const struct ram *ram, struct error *error);
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The in-kernel vGICv3. Its registers stand in one table, which says for each where it is, how many words it has, what it holds
+ * at power-on and how user space must write it; reset walks that table.
+ * ARM Generic Interrupt Controller Architecture Specification, GICv3 and v4 (ARM IHI 0069);
+ * kernel: Documentation/virt/kvm/devices/arm-vgic-v3.rst.
+ */
+#ifndef LKVM_GIC_H
+#define LKVM_GIC_H
+
+#include <stdint.h>
+
+#include "lkvm/err.h"
+#include "lkvm/vm.h"
+
+/* Sizes of the register frames, bytes. */
+#define GIC_DISTRIBUTOR_SIZE 0x10000ull
+#define GIC_REDISTRIBUTOR_SIZE 0x20000ull /* a vCPU: RD and SGI frames */
+
+struct gic_layout {
+	uint64_t distributor;
+	uint64_t redistributors; /* one region, vm->vcpu_count frames */
+	unsigned interrupts;     /* INTIDs below the LPIs: 64..992, a multiple of 32 */
+};
+
+/* Creates it and places its frames; fills vm->gic_fd. Before vCPUs are initialised. */
+int gic_open(struct vm *vm, const struct gic_layout *layout, struct error *error);
+
+/* KVM_DEV_ARM_VGIC_CTRL_INIT: freezes the layout. After every vCPU is initialised and the ITS, if any, made. */
+int gic_initialise(struct vm *vm, struct error *error);
+
+/*
+ * The parts of a reset, for arm/migrate.c; the vCPUs must be parked. Each writes the power-on values: of the control
+ * registers that turn LPIs and the distributor off; of the redistributors; of the distributor; of the CPU interfaces.
+ */
+int gic_reset_control(struct vm *vm, struct error *error);
+int gic_reset_redistributors(struct vm *vm, struct error *error);
+int gic_reset_distributor(struct vm *vm, unsigned interrupts, struct error *error);
+int gic_reset_cpu_interfaces(struct vm *vm, struct error *error);
+
+/* Adds the interrupt-controller node with `phandle`, left open for subnodes: the caller ends it. libfdt's error or 0. */
+int gic_fdt_begin(void *fdt, const struct vm *vm, const struct gic_layout *layout, uint32_t phandle);
+
+#endif

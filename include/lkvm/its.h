@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The in-kernel Interrupt Translation Service: PCI devices' MSI writes to its doorbell become LPIs.
+ * Kernel: Documentation/virt/kvm/devices/arm-vgic-its.rst; ARM IHI 0069 chapters 5 and 12.
+ */
+#ifndef LKVM_ITS_H
+#define LKVM_ITS_H
+
+#include <stdint.h>
+
+#include "lkvm/err.h"
+#include "lkvm/vm.h"
+
+#define ITS_SIZE 0x20000ull             /* bytes of the control and translation frames */
+#define ITS_DOORBELL_OFFSET 0x10040ull  /* GITS_TRANSLATER */
+
+/* Creates it at `base`; fills vm->its_fd. After gic_open(), before gic_initialise(). */
+int its_open(struct vm *vm, uint64_t base, struct error *error);
+
+/* KVM_DEV_ARM_ITS_CTRL_RESET: disables it, clears its registers' valid bits and queue, frees every mapping. */
+int its_reset(struct vm *vm, struct error *error);
+
+/* Adds the msi-controller node with `phandle`, inside the GIC's node. libfdt's error or 0. */
+int its_fdt(void *fdt, uint64_t base, uint32_t phandle);
+
+#endif

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+/* Where kernels and initrds of every accepted kind land, and what is said of the others. */
+#include "unit/test.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "lkvm/boot.h"
+#include "lkvm/bootargs.h"
+#include "lkvm/fdt.h"
+
+#define MIB (1ull << 20)
+#define BASE 0x80000000ull
+
+struct fixture {
+	struct ram ram;
+	struct boot boot;
+	char kernel[32], initrd[32];
+	struct error error;
+};
+
+static int setup(void **state)
+{
+	struct fixture *fixture = calloc(1, sizeof(*fixture));
+
+	strcpy(fixture->kernel, "/tmp/lkvm-kernel-XXXXXX");
+	strcpy(fixture->initrd, "/tmp/lkvm-initrd-XXXXXX");
+	close(mkstemp(fixture->kernel));
+	close(mkstemp(fixture->initrd));
+	assert_int_equal(ram_open(&fixture->ram, BASE, 64 * MIB, &fixture->error), 0);
+	fixture->boot.kernel_fd = fixture->boot.initrd_fd = -1;
+	*state = fixture;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *fixture = *state;
+
+	boot_close(&fixture->boot);
+	ram_close(&fixture->ram);
+	unlink(fixture->kernel);
+	unlink(fixture->initrd);
+	free(fixture);
+	return 0;
+}
+
+static void write_file(const char *path, const void *bytes, size_t size)
+{
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	assert_int_equal(fwrite(bytes, 1, size, file), size);
+	fclose(file);
+}
+
+/* An Image of `size` bytes. */
+static uint8_t *make_image(size_t size, uint64_t text_offset, uint64_t image_size)
+{
+	uint8_t *image = calloc(1, size);
+
+	for (size_t i = 64; i < size; i++)
+		image[i] = (uint8_t)(i * 7 + i / 251);
+	memcpy(image + 8, &text_offset, 8);
+	memcpy(image + 16, &image_size, 8);
+	memcpy(image + 56, "ARM\x64", 4);
+	return image;
+}
+
+static int load(struct fixture *fixture, bool initrd)
+{
+	boot_close(&fixture->boot);
+	if (boot_open(&fixture->boot, fixture->kernel, initrd ? fixture->initrd : NULL, &fixture->error) < 0)
+		return -1;
+	return boot_load(&fixture->boot, &fixture->ram, &fixture->error);
+}
+
+static void images_go_to_their_text_offset(void **state)
+{
+	static const struct {
+		uint64_t text_offset, image_size, where;
+	} cases[] = { { 0, MIB, 0 }, { 0x80000, MIB, 0x80000 }, { 0x80000, 0, 0x80000 }, { 0, 0, 0x80000 } };
+	struct fixture *fixture = *state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint8_t *image = make_image(70000, cases[i].text_offset, cases[i].image_size);
+
+		write_file(fixture->kernel, image, 70000);
+		assert_int_equal(load(fixture, false), 0);
+		assert_int_equal(fixture->boot.entry, BASE + cases[i].where);
+		assert_memory_equal(fixture->ram.host + cases[i].where, image, 70000);
+		assert_int_equal(fixture->boot.initrd_size, 0);
+		assert_int_equal(fixture->boot.fdt % 8, 0);
+		assert_true(fixture->boot.fdt >= fixture->boot.entry + 70000);
+		assert_non_null(ram_at(&fixture->ram, fixture->boot.fdt, FDT_MAX_SIZE));
+		free(image);
+	}
+}
+
+static void gzip_is_inflated(void **state)
+{
+	struct fixture *fixture = *state;
+	size_t size = 3 * MIB + 17;
+	uint8_t *image = make_image(size, 0, 4 * MIB);
+	gzFile file = gzopen(fixture->kernel, "wb");
+
+	assert_int_equal(gzwrite(file, image, (unsigned)size), size);
+	gzclose(file);
+	assert_int_equal(load(fixture, false), 0);
+	assert_int_equal(fixture->boot.entry, BASE);
+	assert_memory_equal(fixture->ram.host, image, size);
+
+	/* Cut short. */
+	assert_int_equal(truncate(fixture->kernel, 2000), 0);
+	assert_int_equal(load(fixture, false), -1);
+	assert_non_null(strstr(fixture->error.text, "gzip"));
+
+	/* In an EFI zboot wrapper. */
+	uint8_t wrapped[4096] = { 'M', 'Z', 0, 0, 'z', 'i', 'm', 'g', 0, 8, 0, 0 };
+	uLongf packed = sizeof(wrapped) - 2048;
+	z_stream stream = { .next_in = image, .avail_in = 5000, .next_out = wrapped + 2048, .avail_out = (uInt)packed };
+
+	assert_int_equal(deflateInit2(&stream, 9, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY), Z_OK);
+	assert_int_equal(deflate(&stream, Z_FINISH), Z_STREAM_END);
+	memcpy(wrapped + 12, &(uint32_t){ (uint32_t)stream.total_out }, 4);
+	memcpy(wrapped + 24, "gzip", 5);
+	deflateEnd(&stream);
+	memset(fixture->ram.host, 0, 5000);
+	write_file(fixture->kernel, wrapped, sizeof(wrapped));
+	assert_int_equal(load(fixture, false), 0);
+	assert_memory_equal(fixture->ram.host, image, 5000);
+
+	memcpy(wrapped + 24, "zstd22\0", 7);
+	write_file(fixture->kernel, wrapped, sizeof(wrapped));
+	assert_int_equal(load(fixture, false), -1);
+	assert_non_null(strstr(fixture->error.text, "zstd22"));
+
+	memcpy(wrapped + 24, "gzip\0\0", 6);
+	memset(wrapped + 12, 0xff, 4);
+	write_file(fixture->kernel, wrapped, sizeof(wrapped));
+	assert_int_equal(load(fixture, false), -1);
+	assert_non_null(strstr(fixture->error.text, "cut short"));
+	free(image);
+}
+
+static void a_flat_binary_is_taken_as_it_is(void **state)
+{
+	struct fixture *fixture = *state;
+
+	write_file(fixture->kernel, "\x1f\x20\x03\xd5", 4);
+	assert_int_equal(load(fixture, false), 0);
+	assert_int_equal(fixture->boot.entry, BASE + 0x80000);
+	assert_memory_equal(fixture->ram.host + 0x80000, "\x1f\x20\x03\xd5", 4);
+}
+
+static void the_initrd_lies_between_kernel_and_tree(void **state)
+{
+	struct fixture *fixture = *state;
+	uint8_t *image = make_image(70000, 0, 2 * MIB);
+	const size_t size = 5 * MIB + 1;
+	uint8_t *initrd = malloc(size);
+
+	memset(initrd, 0x5a, size);
+	write_file(fixture->kernel, image, 70000);
+	write_file(fixture->initrd, initrd, size);
+	assert_int_equal(load(fixture, true), 0);
+	assert_int_equal(fixture->boot.initrd_size, size);
+	assert_true(fixture->boot.initrd >= BASE + 2 * MIB);
+	assert_true(fixture->boot.initrd + size <= fixture->boot.fdt);
+	assert_memory_equal(ram_at(&fixture->ram, fixture->boot.initrd, size), initrd, size);
+
+	/* More than the first 256 MiB hold: further up. */
+	ram_close(&fixture->ram);
+	assert_int_equal(ram_open(&fixture->ram, BASE, 1024 * MIB, &fixture->error), 0);
+	assert_int_equal(truncate(fixture->initrd, 300 * MIB), 0);
+	assert_int_equal(load(fixture, true), 0);
+	assert_true(fixture->boot.fdt > BASE + 256 * MIB);
+	free(initrd);
+	free(image);
+}
+
+static void refusals_say_why(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t size;
+		const char *word;
+	} cases[] = {
+		{ "", 0, "empty" },
+		{ "\xfd" "7zXZ\0....", 10, "xz" },
+		{ "\x28\xb5\x2f\xfd....", 8, "zstd" },
+		{ "\177ELF....", 8, "ELF" },
+	};
+	struct fixture *fixture = *state;
+	uint8_t *image;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		write_file(fixture->kernel, cases[i].bytes, cases[i].size);
+		assert_int_equal(load(fixture, false), -1);
+		assert_non_null(strstr(fixture->error.text, cases[i].word));
+		assert_non_null(strstr(fixture->error.text, fixture->kernel));
+	}
+
+	image = make_image(70000, 0, 65 * MIB);
+	write_file(fixture->kernel, image, 70000);
+	assert_int_equal(load(fixture, false), -1);
+	assert_non_null(strstr(fixture->error.text, "--mem"));
+	free(image);
+
+	image = make_image(70000, UINT64_MAX - 100, 1000);
+	write_file(fixture->kernel, image, 70000);
+	assert_int_equal(load(fixture, false), -1);
+	free(image);
+
+	image = make_image(70000, 0, 40 * MIB);
+	write_file(fixture->kernel, image, 70000);
+	assert_int_equal(truncate(fixture->initrd, 30 * MIB), 0);
+	assert_int_equal(load(fixture, true), -1);
+	assert_non_null(strstr(fixture->error.text, "initrd"));
+	free(image);
+
+	assert_int_equal(boot_open(&fixture->boot, "/nonexistent/kernel", NULL, &fixture->error), -1);
+	assert_string_equal(fixture->error.text, "Unable to open kernel /nonexistent/kernel: No such file or directory");
+	assert_int_equal(boot_open(&fixture->boot, "/tmp", NULL, &fixture->error), -1);
+}
+
+static void bootargs_add_what_is_missing(void **state)
+{
+	static const struct {
+		const char *given;
+		bool disk;
+		const char *result;
+	} cases[] = {
+		{ NULL, false, "console=ttyS0" },
+		{ "quiet", false, "console=ttyS0 quiet" },
+		{ "quiet", true, "console=ttyS0 root=/dev/vda rw quiet" },
+		{ NULL, true, "console=ttyS0 root=/dev/vda rw" },
+		{ "console=hvc0 root=/dev/vdb", true, "console=hvc0 root=/dev/vdb" },
+		{ "netconsole=x console=y", false, "netconsole=x console=y" },
+		{ "netconsole=x", false, "console=ttyS0 netconsole=x" },
+	};
+	char line[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(bootargs_build(line, sizeof(line), cases[i].given, "ttyS0", cases[i].disk), 0);
+		assert_string_equal(line, cases[i].result);
+	}
+	assert_int_equal(bootargs_build(line, 16, "quiet", "ttyS0", false), -1);
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		CASE(images_go_to_their_text_offset),
+		CASE(gzip_is_inflated),
+		CASE(a_flat_binary_is_taken_as_it_is),
+		CASE(the_initrd_lies_between_kernel_and_tree),
+		CASE(refusals_say_why),
+		CASE(bootargs_add_what_is_missing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

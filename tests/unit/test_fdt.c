@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/* The device tree against the address map: every vCPU, nothing on top of anything, up to 512 vCPUs. */
+#include "unit/test.h"
+
+#include <libfdt.h>
+#include <linux/kvm.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fake/kvm.h"
+#include "lkvm/its.h"
+#include "lkvm/machine.h"
+#include "lkvm/fdt.h"
+
+static const struct fdt_machine machine = {
+	.bootargs = "quiet", .initrd = 0x88000000, .initrd_size = 0x1234, .kaslr_seed = 42,
+	.gic = { MACHINE_GICD, MACHINE_GICR, MACHINE_INTERRUPTS }, .its = MACHINE_ITS,
+	.uart = MACHINE_UART, .uart_line = MACHINE_LINE_UART, .rtc = MACHINE_RTC, .rtc_line = MACHINE_LINE_RTC,
+	.gpio = MACHINE_GPIO, .gpio_line = MACHINE_LINE_GPIO, .power_key_line = 3, .restart_key_line = 4,
+	.ecam = MACHINE_ECAM, .ecam_size = MACHINE_ECAM_SIZE, .pci32 = { MACHINE_PCI32, MACHINE_PCI32_SIZE },
+	.pci64 = { 1ull << 39, 1ull << 39 }, .pci_first_line = MACHINE_LINE_PCI, .pci_slots = 32, .pmu = true, .pmu_ppi = 7,
+};
+
+/* Builds a tree for a VM whose vCPUs have the affinities that KVM gives. */
+static void *build(struct vm *vm, unsigned vcpus, bool its)
+{
+	void *fdt = calloc(1, FDT_MAX_SIZE);
+	struct error error;
+
+	*vm = (struct vm){ .vcpu_count = vcpus, .its_fd = its ? 100 : -1, .ram = { NULL, MACHINE_RAM, 256ull << 20 } };
+	vm->vcpus = calloc(vcpus, sizeof(*vm->vcpus));
+	for (unsigned i = 0; i < vcpus; i++)
+		vm->vcpus[i].mpidr = (i & 0xf) | (i >> 4 & 0xff) << 8 | (uint64_t)(i >> 12) << 16;
+	assert_int_equal(fdt_build(fdt, FDT_MAX_SIZE, vm, &machine, &error), 0);
+	assert_int_equal(fdt_check_full(fdt, FDT_MAX_SIZE), 0);
+	assert_int_equal(fdt_size(fdt), fdt_totalsize(fdt));
+	return fdt;
+}
+
+static void drop(struct vm *vm, void *fdt)
+{
+	free(vm->vcpus);
+	free(fdt);
+}
+
+static uint32_t cell(const void *fdt, int node, const char *name, unsigned index)
+{
+	int length;
+	const void *cells = fdt_getprop(fdt, node, name, &length);
+
+	assert_non_null(cells);
+	assert_true((int)(4 * index) < length);
+	return fdt32_ld((const fdt32_t *)cells + index);
+}
+
+static uint64_t wide(const void *fdt, int node, const char *name, unsigned index)
+{
+	return (uint64_t)cell(fdt, node, name, 2 * index) << 32 | cell(fdt, node, name, 2 * index + 1);
+}
+
+static void all_512_vcpus_fit_the_address_map(void **state)
+{
+	struct vm vm;
+	void *fdt = build(&vm, MACHINE_MAX_VCPUS, true);
+	int cpus = fdt_path_offset(fdt, "/cpus"), gic, node;
+	unsigned count = 0;
+
+	(void)state;
+	fdt_for_each_subnode(node, fdt, cpus) {
+		assert_int_equal(cell(fdt, node, "reg", 0), vm.vcpus[count].mpidr);
+		count++;
+	}
+	assert_int_equal(count, MACHINE_MAX_VCPUS);
+
+	gic = fdt_node_offset_by_compatible(fdt, -1, "arm,gic-v3");
+	assert_true(gic > 0);
+	assert_int_equal(wide(fdt, gic, "reg", 2), MACHINE_GICR);
+	assert_int_equal(wide(fdt, gic, "reg", 3), MACHINE_MAX_VCPUS * GIC_REDISTRIBUTOR_SIZE);
+	drop(&vm, fdt);
+}
+
+struct area {
+	uint64_t base, size;
+	char name[64];
+};
+
+/* Every `reg` and PCI window of the tree, with the addresses that 32-bit MMIO programs expect below 1 GiB or so. */
+static unsigned areas(const void *fdt, struct area *list)
+{
+	unsigned count = 0;
+
+	for (int node = 0; node >= 0; node = fdt_next_node(fdt, node, NULL)) {
+		int length;
+		const void *reg = fdt_getprop(fdt, node, "reg", &length);
+		const char *name = fdt_get_name(fdt, node, NULL);
+
+		if (reg && strncmp(name, "cpu@", 4))
+			for (unsigned i = 0; i < (unsigned)length / 16; i++) {
+				list[count] = (struct area){ wide(fdt, node, "reg", 2 * i), wide(fdt, node, "reg", 2 * i + 1), "" };
+				snprintf(list[count++].name, sizeof(list[0].name), "%s/%u", name, i);
+			}
+	}
+	list[count++] = (struct area){ MACHINE_PCI32, MACHINE_PCI32_SIZE, "pci32" };
+	list[count++] = (struct area){ machine.pci64.base, machine.pci64.size, "pci64" };
+	return count;
+}
+
+static void nothing_lies_on_anything(void **state)
+{
+	static const unsigned counts[] = { 1, 2, 8, 123, MACHINE_MAX_VCPUS };
+	struct area list[32];
+	struct vm vm;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		void *fdt = build(&vm, counts[i], true);
+		unsigned count = areas(fdt, list);
+
+		assert_true(count >= 9);
+		for (unsigned a = 0; a < count; a++)
+			for (unsigned b = a + 1; b < count; b++)
+				if (list[a].base < list[b].base + list[b].size && list[b].base < list[a].base + list[a].size)
+					fail_msg("%s lies on %s", list[a].name, list[b].name);
+		drop(&vm, fdt);
+	}
+}
+
+static void addresses_do_not_move_with_the_vcpus(void **state)
+{
+	struct area few[32], many[32];
+	struct vm vm;
+	void *fdt = build(&vm, 1, true);
+	unsigned count = areas(fdt, few);
+
+	(void)state;
+	drop(&vm, fdt);
+	fdt = build(&vm, MACHINE_MAX_VCPUS, true);
+	assert_int_equal(areas(fdt, many), count);
+	for (unsigned i = 0; i < count; i++)
+		assert_int_equal(few[i].base, many[i].base);
+	drop(&vm, fdt);
+}
+
+static void the_its_stands_inside_the_gic(void **state)
+{
+	struct vm vm;
+	void *fdt = build(&vm, 2, true);
+	int its = fdt_node_offset_by_compatible(fdt, -1, "arm,gic-v3-its");
+	int pci = fdt_node_offset_by_compatible(fdt, -1, "pci-host-ecam-generic");
+
+	(void)state;
+	assert_int_equal(fdt_parent_offset(fdt, its), fdt_node_offset_by_compatible(fdt, -1, "arm,gic-v3"));
+	assert_int_equal(wide(fdt, its, "reg", 0), MACHINE_ITS);
+	assert_int_equal(cell(fdt, pci, "msi-map", 1), fdt_get_phandle(fdt, its));
+	assert_int_equal(cell(fdt, pci, "interrupt-map", 4), cell(fdt, 0, "interrupt-parent", 0));
+	/* Slot 1, pin A: SPI 33. */
+	assert_int_equal(cell(fdt, pci, "interrupt-map", 10), 1 << 11);
+	assert_int_equal(cell(fdt, pci, "interrupt-map", 18), MACHINE_LINE_PCI + 1);
+	drop(&vm, fdt);
+
+	fdt = build(&vm, 2, false);
+	assert_int_equal(fdt_node_offset_by_compatible(fdt, -1, "arm,gic-v3-its"), -FDT_ERR_NOTFOUND);
+	pci = fdt_node_offset_by_compatible(fdt, -1, "pci-host-ecam-generic");
+	assert_null(fdt_getprop(fdt, pci, "msi-map", NULL));
+	drop(&vm, fdt);
+}
+
+static void chosen_tells_what_was_loaded(void **state)
+{
+	struct vm vm;
+	void *fdt = build(&vm, 1, true);
+	int chosen = fdt_path_offset(fdt, "/chosen");
+
+	(void)state;
+	assert_string_equal(fdt_getprop(fdt, chosen, "bootargs", NULL), "quiet");
+	assert_int_equal(wide(fdt, chosen, "linux,initrd-start", 0), 0x88000000);
+	assert_int_equal(wide(fdt, chosen, "linux,initrd-end", 0), 0x88001234);
+	assert_int_equal(wide(fdt, chosen, "kaslr-seed", 0), 42);
+	assert_true(fdt_path_offset(fdt, fdt_getprop(fdt, chosen, "stdout-path", NULL)) > 0);
+	drop(&vm, fdt);
+}
+
+static void a_small_buffer_is_an_error(void **state)
+{
+	struct vm vm = { .vcpu_count = 0, .its_fd = -1 };
+	struct error error;
+	uint64_t buffer[64];
+
+	(void)state;
+	assert_int_equal(fdt_build(buffer, sizeof(buffer), &vm, &machine, &error), -1);
+	assert_non_null(strstr(error.text, "device tree"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(all_512_vcpus_fit_the_address_map),
+		cmocka_unit_test(nothing_lies_on_anything),
+		cmocka_unit_test(addresses_do_not_move_with_the_vcpus),
+		cmocka_unit_test(the_its_stands_inside_the_gic),
+		cmocka_unit_test(chosen_tells_what_was_loaded),
+		cmocka_unit_test(a_small_buffer_is_an_error),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

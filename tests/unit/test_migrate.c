@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/* The order of the documented sequences, and that each of their calls may fail. */
+#include "unit/test.h"
+
+#include <errno.h>
+#include <linux/kvm.h>
+#include <string.h>
+
+#include "fake/kvm.h"
+#include "lkvm/gic.h"
+#include "lkvm/its.h"
+#include "lkvm/migrate.h"
+
+#define VCPUS 3
+
+struct fixture {
+	struct vm vm;
+	struct cpu_features features;
+	struct gic_layout gic;
+};
+
+static int setup(void **state)
+{
+	static struct fixture fixture;
+	struct vm_config config = { .ram_base = 0x80000000, .ram_size = 1 << 20, .vcpu_count = VCPUS };
+	struct error error;
+
+	fake_kvm_reset();
+	fixture = (struct fixture){
+		.gic = { .distributor = 0x3fff0000, .redistributors = 0x30000000, .interrupts = 96 },
+	};
+	if (vm_open(&fixture.vm, &config, &error) < 0 || gic_open(&fixture.vm, &fixture.gic, &error) < 0 ||
+	    its_open(&fixture.vm, 0x3ffd0000, &error) < 0 ||
+	    vcpus_initialise(&fixture.vm, &fixture.features, true, &error) < 0 ||
+	    gic_initialise(&fixture.vm, &error) < 0)
+		return -1;
+	*state = &fixture;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *fixture = *state;
+
+	vm_close(&fixture->vm);
+	fake_kvm_reset();
+	return 0;
+}
+
+static size_t find_redistributor(size_t from, const struct fixture *fixture, unsigned vcpu, uint32_t offset)
+{
+	return fake_find_attribute(from, fixture->vm.gic_fd, KVM_DEV_ARM_VGIC_GRP_REDIST_REGS,
+				   (uint64_t)vcpu << 32 | offset);
+}
+
+static void creation_follows_the_documents(void **state)
+{
+	struct fixture *fixture = *state;
+	int gic = fixture->vm.gic_fd, its = fixture->vm.its_fd;
+	size_t distributor = fake_find_attribute(0, gic, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_V3_ADDR_TYPE_DIST);
+	size_t its_address = fake_find_attribute(0, its, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_ITS_ADDR_TYPE);
+	size_t last_vcpu = fake_find(0, KVM_CREATE_VCPU) + VCPUS - 1;
+	size_t vcpu_init = fake_find(0, KVM_ARM_VCPU_INIT);
+	size_t gic_init = fake_find_attribute(0, gic, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT);
+
+	assert_int_equal(fake_kvm.calls[last_vcpu].request, KVM_CREATE_VCPU);
+	assert_true(last_vcpu < distributor);
+	assert_true(distributor < its_address);
+	assert_true(its_address < vcpu_init);
+	assert_true(vcpu_init < gic_init);
+	assert_int_not_equal(gic_init, SIZE_MAX);
+}
+
+static void reset_follows_the_documents(void **state)
+{
+	struct fixture *fixture = *state;
+	struct migrate migrate = { &fixture->vm, &fixture->features, fixture->gic.interrupts };
+	int gic = fixture->vm.gic_fd;
+	size_t from = fake_kvm.count;
+	struct error error;
+
+	assert_int_equal(migrate_reset(&migrate, &error), 0);
+
+	size_t its = fake_find_attribute(from, fixture->vm.its_fd, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_ITS_CTRL_RESET);
+	size_t distributor_off = fake_find_attribute(from, gic, KVM_DEV_ARM_VGIC_GRP_DIST_REGS, 0);
+	size_t clear_enable = fake_find_attribute(from, gic, KVM_DEV_ARM_VGIC_GRP_DIST_REGS, 0x184);
+	size_t icc = fake_find_attribute(from, gic, KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS, 2ull << 32 | 0xc667);
+	size_t vcpu = fake_find(from, KVM_ARM_VCPU_INIT);
+	size_t counter = fake_find(from, KVM_SET_ONE_REG);
+
+	for (unsigned i = 0; i < VCPUS; i++) {
+		size_t lpis_off = find_redistributor(from, fixture, i, 0x00);
+		size_t properties = find_redistributor(from, fixture, i, 0x70);
+		size_t pending_high = find_redistributor(from, fixture, i, 0x7c);
+		size_t private = find_redistributor(from, fixture, i, 0x10180);
+
+		assert_true(its < lpis_off && lpis_off < properties && properties < pending_high);
+		assert_true(pending_high < distributor_off && distributor_off < private);
+		assert_true(private < clear_enable);
+		assert_int_equal(fake_kvm.calls[private].value, 0xffffffff);
+	}
+	assert_int_equal(fake_kvm.calls[clear_enable].value, 0xffffffff);
+	assert_true(clear_enable < icc && icc < vcpu && vcpu < counter);
+	assert_int_not_equal(counter, SIZE_MAX);
+	assert_int_equal(counter, fake_kvm.count - 1);
+}
+
+static void reset_clears_before_it_sets(void **state)
+{
+	struct fixture *fixture = *state;
+	struct migrate migrate = { &fixture->vm, &fixture->features, fixture->gic.interrupts };
+	size_t from = fake_kvm.count, clear, set;
+	struct error error;
+
+	assert_int_equal(migrate_reset(&migrate, &error), 0);
+	clear = find_redistributor(from, fixture, 1, 0x10180);
+	set = find_redistributor(from, fixture, 1, 0x10100);
+	assert_true(clear < set);
+	assert_int_equal(fake_kvm.calls[set].value, 0xffff);
+}
+
+static void every_call_of_a_reset_may_fail(void **state)
+{
+	struct fixture *fixture = *state;
+	struct migrate migrate = { &fixture->vm, &fixture->features, fixture->gic.interrupts };
+	size_t from = fake_kvm.count, calls;
+	struct error error;
+
+	assert_int_equal(migrate_reset(&migrate, &error), 0);
+	calls = fake_kvm.count - from;
+	assert_true(calls > 100);
+	for (size_t i = 0; i < calls; i++) {
+		fake_kvm.count = from;
+		fake_kvm.fail_at = from + i;
+		fake_kvm.fail_with = EBUSY;
+		memset(&error, 0, sizeof(error));
+		assert_int_equal(migrate_reset(&migrate, &error), -1);
+		assert_int_equal(error.code, EBUSY);
+		assert_non_null(strstr(error.text, ": "));
+		assert_int_equal(fake_kvm.count, from + i + 1); /* nothing was tried after the failure */
+	}
+	fake_kvm.fail_at = SIZE_MAX;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(creation_follows_the_documents, setup, teardown),
+		cmocka_unit_test_setup_teardown(reset_follows_the_documents, setup, teardown),
+		cmocka_unit_test_setup_teardown(reset_clears_before_it_sets, setup, teardown),
+		cmocka_unit_test_setup_teardown(every_call_of_a_reset_may_fail, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
