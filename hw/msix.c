@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT */
+/* MSI-X (PCI Local Bus Specification 3.0, section 6.8.2). How vectors reach KVM is said in lkvm/pci.h. */
+#include <errno.h>
+#include <linux/pci_regs.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "msix.h"
+
+#define MSIX_BAR_SIZE 0x1000u
+#define MSIX_PENDING_OFFSET 0x800u /* behind a table of PCI_MAX_VECTORS entries */
+
+_Static_assert(PCI_MAX_VECTORS * sizeof(struct msix_entry) <= MSIX_PENDING_OFFSET, "the table reaches the pending bits");
+_Static_assert(PCI_MAX_VECTORS <= 64, "pending bits fill one 64-bit word");
+
+static bool take_pending(const struct msix_vector *vector)
+{
+	eventfd_t count;
+
+	return eventfd_read(vector->event_fd, &count) == 0;
+}
+
+static bool is_pending(const struct msix_vector *vector)
+{
+	struct pollfd poll_fd = { .fd = vector->event_fd, .events = POLLIN };
+
+	return !vector->joined && poll(&poll_fd, 1, 0) == 1;
+}
+
+static void part(struct pci_device *device, struct msix_vector *vector)
+{
+	if (vector->joined)
+		interrupts_irqfd_detach(device->bus->interrupts, vector->gsi, vector->event_fd);
+	vector->joined = false;
+	__atomic_store_n(&vector->direct, false, __ATOMIC_RELEASE);
+}
+
+static void release(struct pci_device *device, struct msix_vector *vector)
+{
+	part(device, vector);
+	if (vector->gsi >= 0)
+		interrupts_route_remove(device->bus->interrupts, vector->gsi);
+	vector->gsi = -1;
+}
+
+static bool same_message(const struct msi_message *a, const struct msi_message *b)
+{
+	return a->address == b->address && a->data == b->data && a->device_id == b->device_id;
+}
+
+static int join(struct pci_device *device, struct msix_vector *vector, const struct msi_message *message)
+{
+	struct interrupts *interrupts = device->bus->interrupts;
+	struct error ignored;
+
+	if (vector->gsi < 0) {
+		vector->gsi = interrupts_route_add(interrupts, message, &ignored);
+		if (vector->gsi < 0)
+			return -1;
+	} else if (!same_message(&vector->message, message) &&
+		   interrupts_route_change(interrupts, vector->gsi, message, &ignored) < 0) {
+		return -1;
+	}
+	vector->message = *message;
+	if (interrupts_irqfd_attach(interrupts, vector->gsi, vector->event_fd, &ignored) < 0)
+		return -1;
+	vector->joined = true;
+	return 0;
+}
+
+static void update_vector(struct pci_device *device, unsigned number, bool enabled)
+{
+	const struct msix_entry *entry = &device->msix_table[number];
+	struct msix_vector *vector = &device->vectors[number];
+	const struct msi_message message = {
+		.address = entry->address,
+		.data = entry->data,
+		.device_id = pci_device_id(device),
+	};
+	bool open = enabled && !(entry->control & PCI_MSIX_ENTRY_CTRL_MASKBIT);
+
+	if ((vector->joined || vector->direct) && (!open || !same_message(&vector->message, &message)))
+		part(device, vector);
+	if (!open || vector->joined || vector->direct || join(device, vector, &message) == 0)
+		return;
+
+	/* No route or no irqfd to be had, or the address is nonsense: as hardware, send each message by itself. */
+	vector->message = message;
+	__atomic_store_n(&vector->direct, true, __ATOMIC_RELEASE);
+	if (take_pending(vector))
+		interrupts_signal_msi(device->bus->interrupts, &message);
+}
+
+static uint16_t message_control(const struct pci_device *device)
+{
+	const uint8_t *control = device->config + device->msix_capability + PCI_MSIX_FLAGS;
+
+	return (uint16_t)(control[0] | control[1] << 8);
+}
+
+bool pci_device_msix_enabled(struct pci_device *device)
+{
+	/* One byte, written under the lock: read alone it is what the guest last said. */
+	return device->msix_capability &&
+	       __atomic_load_n(&device->config[device->msix_capability + PCI_MSIX_FLAGS + 1], __ATOMIC_ACQUIRE) &
+		       PCI_MSIX_FLAGS_ENABLE >> 8;
+}
+
+void msix_update(struct pci_device *device)
+{
+	if (!device->msix_capability)
+		return;
+
+	uint16_t control = message_control(device);
+	/* A message is a write by the device: without bus mastering it stays pending. */
+	bool enabled = control & PCI_MSIX_FLAGS_ENABLE && !(control & PCI_MSIX_FLAGS_MASKALL) &&
+		       device->config[PCI_COMMAND] & PCI_COMMAND_MASTER;
+
+	for (unsigned i = 0; i < device->vector_count; i++) {
+		if (control & PCI_MSIX_FLAGS_ENABLE) {
+			update_vector(device, i, enabled);
+		} else {
+			release(device, &device->vectors[i]);
+			take_pending(&device->vectors[i]);
+		}
+	}
+}
+
+void msix_reset(struct pci_device *device)
+{
+	for (unsigned i = 0; i < device->vector_count; i++) {
+		release(device, &device->vectors[i]);
+		take_pending(&device->vectors[i]);
+		device->msix_table[i] = (struct msix_entry){ .control = PCI_MSIX_ENTRY_CTRL_MASKBIT };
+	}
+}
+
+void msix_close(struct pci_device *device)
+{
+	for (unsigned i = 0; i < PCI_MAX_VECTORS; i++) {
+		if (device->vectors[i].event_fd < 0)
+			continue;
+		release(device, &device->vectors[i]);
+		close(device->vectors[i].event_fd);
+		device->vectors[i].event_fd = -1;
+	}
+	device->vector_count = 0;
+}
+
+int pci_device_vector_fd(struct pci_device *device, unsigned vector)
+{
+	return vector < device->vector_count ? device->vectors[vector].event_fd : -1;
+}
+
+void pci_device_signal(struct pci_device *device, unsigned number)
+{
+	struct msix_vector *vector;
+
+	if (number >= device->vector_count)
+		return;
+	vector = &device->vectors[number];
+	/* A mask that comes at this moment finds the message just sent or just pending: both are right. */
+	if (!__atomic_load_n(&vector->direct, __ATOMIC_ACQUIRE)) {
+		eventfd_write(vector->event_fd, 1);
+		return;
+	}
+	pthread_mutex_lock(&device->lock);
+	if (vector->direct)
+		interrupts_signal_msi(device->bus->interrupts, &vector->message);
+	else
+		eventfd_write(vector->event_fd, 1);
+	pthread_mutex_unlock(&device->lock);
+}
+
+/* The BAR: the table from 0, pending bits at MSIX_PENDING_OFFSET. Aligned accesses of 4 or 8 bytes only, as specified. */
+
+static uint32_t read_word(struct pci_device *device, uint64_t offset)
+{
+	uint64_t pending = 0;
+
+	if (offset < device->vector_count * sizeof(struct msix_entry)) {
+		const struct msix_entry *entry = &device->msix_table[offset / sizeof(*entry)];
+
+		switch (offset % sizeof(*entry)) {
+		case PCI_MSIX_ENTRY_LOWER_ADDR:
+			return (uint32_t)entry->address;
+		case PCI_MSIX_ENTRY_UPPER_ADDR:
+			return (uint32_t)(entry->address >> 32);
+		case PCI_MSIX_ENTRY_DATA:
+			return entry->data;
+		default:
+			return entry->control;
+		}
+	}
+	if (offset == MSIX_PENDING_OFFSET || offset == MSIX_PENDING_OFFSET + 4) {
+		for (unsigned i = 0; i < device->vector_count; i++)
+			pending |= (uint64_t)is_pending(&device->vectors[i]) << i;
+		return (uint32_t)(pending >> 8 * (offset - MSIX_PENDING_OFFSET));
+	}
+	return 0;
+}
+
+static void write_word(struct pci_device *device, uint64_t offset, uint32_t value)
+{
+	struct msix_entry *entry;
+
+	if (offset >= device->vector_count * sizeof(*entry))
+		return;
+	entry = &device->msix_table[offset / sizeof(*entry)];
+	switch (offset % sizeof(*entry)) {
+	case PCI_MSIX_ENTRY_LOWER_ADDR:
+		entry->address = (entry->address & ~0xffffffffull) | (value & ~3u);
+		break;
+	case PCI_MSIX_ENTRY_UPPER_ADDR:
+		entry->address = (entry->address & 0xffffffffull) | (uint64_t)value << 32;
+		break;
+	case PCI_MSIX_ENTRY_DATA:
+		entry->data = value;
+		break;
+	default:
+		entry->control = value & PCI_MSIX_ENTRY_CTRL_MASKBIT;
+	}
+}
+
+static bool is_access(uint64_t offset, unsigned size)
+{
+	return (size == 4 || size == 8) && offset % size == 0;
+}
+
+static uint64_t msix_read(void *owner, uint64_t offset, unsigned size)
+{
+	struct pci_device *device = owner;
+	uint64_t value;
+
+	if (!is_access(offset, size))
+		return 0;
+	pthread_mutex_lock(&device->lock);
+	value = read_word(device, offset);
+	if (size == 8)
+		value |= (uint64_t)read_word(device, offset + 4) << 32;
+	pthread_mutex_unlock(&device->lock);
+	return value;
+}
+
+static void msix_write(void *owner, uint64_t offset, unsigned size, uint64_t value)
+{
+	struct pci_device *device = owner;
+
+	if (!is_access(offset, size))
+		return;
+	pthread_mutex_lock(&device->lock);
+	write_word(device, offset, (uint32_t)value);
+	if (size == 8)
+		write_word(device, offset + 4, (uint32_t)(value >> 32));
+	msix_update(device);
+	pthread_mutex_unlock(&device->lock);
+}
+
+static const struct bus_ops msix_ops = { .read = msix_read, .write = msix_write };
+
+int pci_device_add_msix(struct pci_device *device, struct pci_bus *pci, unsigned bar, struct error *error)
+{
+	const struct pci_bar table = { .size = MSIX_BAR_SIZE, .ops = &msix_ops, .owner = device };
+	struct {
+		uint8_t control[2], table[4], pending[4];
+	} body;
+	unsigned vectors = device->identity.vectors;
+	int offset;
+
+	if (!pci->interrupts->has_msi || vectors == 0)
+		return 0;
+	if (vectors > PCI_MAX_VECTORS)
+		return error_set(error, EINVAL, "%s wants %u vectors, the limit is %d", device->identity.name, vectors,
+				 PCI_MAX_VECTORS);
+	if (pci_device_add_bar(device, bar, &table, error) < 0)
+		return -1;
+
+	body.control[0] = (uint8_t)(vectors - 1);
+	body.control[1] = 0;
+	memcpy(body.table, (uint8_t[]){ (uint8_t)bar, 0, 0, 0 }, 4);
+	memcpy(body.pending, (uint8_t[]){ (uint8_t)bar, MSIX_PENDING_OFFSET >> 8, 0, 0 }, 4);
+	offset = pci_device_add_capability(device, PCI_CAP_ID_MSIX, &body, 2 + sizeof(body), error);
+	if (offset < 0)
+		return -1;
+	device->msix_capability = (unsigned)offset;
+	device->writable[offset + PCI_MSIX_FLAGS + 1] = (PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL) >> 8;
+
+	for (; device->vector_count < vectors; device->vector_count++) {
+		struct msix_vector *vector = &device->vectors[device->vector_count];
+
+		vector->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (vector->event_fd < 0)
+			return error_system(error, errno, "an eventfd for an MSI-X vector of %s", device->identity.name);
+	}
+	return 0;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* MSI-X of a PCI device, as hw/pci.c needs it. All with the device locked, but for msix_close(). */
+#ifndef LKVM_HW_MSIX_H
+#define LKVM_HW_MSIX_H
+
+#include "lkvm/pci.h"
+
+/* After message control, the command register or a table entry changed: joins and parts what must be. */
+void msix_update(struct pci_device *device);
+
+/* Masks and clears the table, forgets pending bits, gives the routes back. */
+void msix_reset(struct pci_device *device);
+void msix_close(struct pci_device *device);
+
+#endif

@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: MIT */
+#include "lkvm/serial.h"
+
+#include <string.h>
+
+#include <linux/serial_reg.h>
+
+#define FIFO_ENABLED(state) ((state)->fifo_control & UART_FCR_ENABLE_FIFO)
+#define DIVISOR_LATCH(state) ((state)->line_control & UART_LCR_DLAB)
+
+#define IIR_FIFO_ENABLED 0xc0 /* both bits: a 16550A, whose FIFOs work */
+#define INTERRUPT_ENABLE_BITS 0x0f
+#define MODEM_CONTROL_BITS 0x1f
+#define MODEM_LINES 0xf0
+#define MODEM_CHANGES 0x0f
+
+/* Carrier, ready and clear to send: a terminal is there. */
+#define MODEM_STATUS_CONNECTED (UART_MSR_DCD | UART_MSR_DSR | UART_MSR_CTS)
+
+/* So many reads of the line status with nothing between them: a guest that polls for input. */
+#define POLLS_FOR_INPUT 8
+
+static const struct state_field serial_fields[] = {
+	STATE_FIELD(struct serial_state, interrupt_enable, STATE_RUNTIME, 0),
+	STATE_FIELD(struct serial_state, transmitter_empty, STATE_RUNTIME, 0),
+	STATE_FIELD(struct serial_state, fifo_control, STATE_RUNTIME, 0),
+	STATE_FIELD(struct serial_state, line_control, STATE_RUNTIME, 0),
+	STATE_FIELD(struct serial_state, modem_control, STATE_RUNTIME, 0),
+	STATE_FIELD(struct serial_state, line_status, STATE_RUNTIME, 0),
+	STATE_FIELD(struct serial_state, modem_status, STATE_RUNTIME, MODEM_STATUS_CONNECTED),
+	STATE_FIELD(struct serial_state, scratch, STATE_RUNTIME, 0),
+	STATE_FIELD(struct serial_state, divisor_low, STATE_RUNTIME, 1), /* guests divide by it */
+	STATE_FIELD(struct serial_state, divisor_high, STATE_RUNTIME, 0),
+	STATE_FIELD(struct serial_state, receive_count, STATE_RUNTIME, 0),
+	STATE_FIELD(struct serial_state, transmit_count, STATE_RUNTIME, 0),
+	STATE_ARRAY(struct serial_state, padding, STATE_PADDING, 0),
+	STATE_ARRAY(struct serial_state, receive_fifo, STATE_RUNTIME, 0),
+	STATE_ARRAY(struct serial_state, transmit_fifo, STATE_RUNTIME, 0),
+};
+
+const struct state_table serial_state_table =
+	STATE_TABLE(struct serial_state, "serial", 1, serial_fields);
+
+static unsigned fifo_size(const struct serial_state *state)
+{
+	return FIFO_ENABLED(state) ? SERIAL_FIFO : 1;
+}
+
+static unsigned trigger_level(const struct serial_state *state)
+{
+	static const uint8_t levels[] = { 1, 4, 8, 14 };
+
+	return FIFO_ENABLED(state) ? levels[state->fifo_control >> 6] : 1;
+}
+
+static uint8_t line_status(const struct serial_state *state)
+{
+	uint8_t status = state->line_status;
+
+	if (state->receive_count > 0)
+		status |= UART_LSR_DR;
+	if (state->transmit_count == 0)
+		status |= UART_LSR_THRE | UART_LSR_TEMT;
+	return status;
+}
+
+/*
+ * The most urgent interrupt, as the identification register shows it. Characters arrive all at once: what is
+ * below the trigger level has waited long enough for the timeout.
+ */
+static uint8_t interrupt_identity(const struct serial_state *state)
+{
+	uint8_t enabled = state->interrupt_enable;
+
+	if ((enabled & UART_IER_RLSI) && (state->line_status & UART_LSR_BRK_ERROR_BITS))
+		return UART_IIR_RLSI;
+	if ((enabled & UART_IER_RDI) && state->receive_count >= trigger_level(state))
+		return UART_IIR_RDI;
+	if ((enabled & UART_IER_RDI) && state->receive_count > 0)
+		return UART_IIR_RX_TIMEOUT;
+	if ((enabled & UART_IER_THRI) && state->transmitter_empty)
+		return UART_IIR_THRI;
+	if ((enabled & UART_IER_MSI) && (state->modem_status & MODEM_CHANGES))
+		return UART_IIR_MSI;
+	return UART_IIR_NO_INT;
+}
+
+static void update_line(struct serial *serial)
+{
+	bool level = interrupt_identity(&serial->state) != UART_IIR_NO_INT;
+
+	if (level == serial->level)
+		return;
+	serial->level = level;
+	interrupts_set_line(serial->interrupts, serial->line, level);
+}
+
+/*
+ * How many characters the receiver takes from the terminal now. None before the guest listens: its driver empties
+ * the FIFO when it starts, and input that a pipe gave us at power-on would be gone. A guest listens that has enabled
+ * the receive interrupt (Linux's probe enables all, before it makes the terminal ready, only to see whether the bits
+ * stick), or that polls. Reading the line status alone is no sign: printing does that before each character.
+ */
+static unsigned receive_room(const struct serial *serial)
+{
+	const struct serial_state *state = &serial->state;
+	bool probing = state->interrupt_enable == INTERRUPT_ENABLE_BITS &&
+		       !(state->modem_control & UART_MCR_DTR);
+	bool listening = ((state->interrupt_enable & UART_IER_RDI) && !probing) ||
+			 serial->polls >= POLLS_FOR_INPUT;
+
+	if (!listening || (state->modem_control & UART_MCR_LOOP) || state->receive_count >= fifo_size(state))
+		return 0;
+	return fifo_size(state) - state->receive_count;
+}
+
+static void ask_for_input(struct serial *serial)
+{
+	if (serial->terminal && receive_room(serial) > 0)
+		terminal_input_wanted(serial->terminal);
+}
+
+static size_t receive(void *owner, const uint8_t *bytes, size_t count)
+{
+	struct serial *serial = owner;
+	struct serial_state *state = &serial->state;
+	unsigned room;
+
+	pthread_mutex_lock(&serial->lock);
+	room = receive_room(serial);
+	if (count > room)
+		count = room;
+	memcpy(state->receive_fifo + state->receive_count, bytes, count);
+	state->receive_count = (uint8_t)(state->receive_count + count);
+	serial->received += count;
+	update_line(serial);
+	pthread_mutex_unlock(&serial->lock);
+	return count;
+}
+
+static uint8_t take_received(struct serial *serial)
+{
+	struct serial_state *state = &serial->state;
+	uint8_t byte = state->receive_fifo[0];
+
+	if (state->receive_count == 0)
+		return 0;
+	state->receive_count--;
+	memmove(state->receive_fifo, state->receive_fifo + 1, SERIAL_FIFO - 1);
+	if (state->receive_count == 0)
+		ask_for_input(serial);
+	return byte;
+}
+
+/* In loopback the transmitter feeds the receiver. */
+static void loop_back(struct serial_state *state, uint8_t byte)
+{
+	if (state->receive_count < fifo_size(state))
+		state->receive_fifo[state->receive_count++] = byte;
+	else
+		state->line_status |= UART_LSR_OE;
+	state->transmitter_empty = 1;
+}
+
+/* A character that the terminal refuses waits here, and the transmitter is not empty. */
+static void transmit(struct serial *serial, uint8_t byte)
+{
+	struct serial_state *state = &serial->state;
+
+	state->transmitter_empty = 0;
+	if (state->transmit_count == 0 &&
+	    (!serial->terminal || terminal_write(serial->terminal, &byte, 1) == 1)) {
+		state->transmitter_empty = 1;
+		serial->sent++;
+	} else if (state->transmit_count < fifo_size(state)) {
+		state->transmit_fifo[state->transmit_count++] = byte;
+	}
+}
+
+static void writable(void *owner)
+{
+	struct serial *serial = owner;
+	struct serial_state *state = &serial->state;
+	size_t taken;
+
+	pthread_mutex_lock(&serial->lock);
+	if (state->transmit_count > 0) {
+		taken = terminal_write(serial->terminal, state->transmit_fifo, state->transmit_count);
+		state->transmit_count = (uint8_t)(state->transmit_count - taken);
+		memmove(state->transmit_fifo, state->transmit_fifo + taken, state->transmit_count);
+		state->transmitter_empty = state->transmit_count == 0;
+		serial->sent += taken;
+		update_line(serial);
+	}
+	pthread_mutex_unlock(&serial->lock);
+}
+
+static void write_interrupt_enable(struct serial_state *state, uint8_t value)
+{
+	bool was_enabled = state->interrupt_enable & UART_IER_THRI;
+
+	state->interrupt_enable = value & INTERRUPT_ENABLE_BITS;
+	if ((value & UART_IER_THRI) && !was_enabled && state->transmit_count == 0)
+		state->transmitter_empty = 1;
+}
+
+/*
+ * Real chips empty the FIFOs whenever they are turned on or off. Linux turns them on after the receive interrupt:
+ * what came in between would be lost for nothing.
+ */
+static void write_fifo_control(struct serial_state *state, uint8_t value)
+{
+	if (!(value & UART_FCR_ENABLE_FIFO)) {
+		state->fifo_control = 0;
+		return;
+	}
+	state->fifo_control = value & (UART_FCR_ENABLE_FIFO | UART_FCR_TRIGGER_MASK);
+	if (value & UART_FCR_CLEAR_RCVR)
+		state->receive_count = 0;
+	if ((value & UART_FCR_CLEAR_XMIT) && state->transmit_count > 0) {
+		state->transmit_count = 0;
+		state->transmitter_empty = 1;
+	}
+}
+
+/* In loopback the modem's lines are what the guest's own outputs say. Changes are kept until it looks. */
+static void write_modem_control(struct serial_state *state, uint8_t value)
+{
+	uint8_t lines = MODEM_STATUS_CONNECTED;
+	uint8_t changed;
+
+	state->modem_control = value & MODEM_CONTROL_BITS;
+	if (value & UART_MCR_LOOP)
+		lines = (value & UART_MCR_RTS ? UART_MSR_CTS : 0) | (value & UART_MCR_DTR ? UART_MSR_DSR : 0) |
+			(value & UART_MCR_OUT1 ? UART_MSR_RI : 0) | (value & UART_MCR_OUT2 ? UART_MSR_DCD : 0);
+
+	changed = (lines ^ state->modem_status) & MODEM_LINES;
+	if (lines & UART_MSR_RI)
+		changed &= (uint8_t)~UART_MSR_RI; /* only its end counts */
+	state->modem_status = (uint8_t)(lines | (state->modem_status & MODEM_CHANGES) | changed >> 4);
+}
+
+static uint8_t read_register(struct serial *serial, uint64_t offset)
+{
+	struct serial_state *state = &serial->state;
+	uint8_t value;
+
+	switch (offset) {
+	case UART_RX:
+		return DIVISOR_LATCH(state) ? state->divisor_low : take_received(serial);
+	case UART_IER:
+		return DIVISOR_LATCH(state) ? state->divisor_high : state->interrupt_enable;
+	case UART_IIR:
+		value = interrupt_identity(state);
+		if (value == UART_IIR_THRI)
+			state->transmitter_empty = 0;
+		return value | (FIFO_ENABLED(state) ? IIR_FIFO_ENABLED : 0);
+	case UART_LCR:
+		return state->line_control;
+	case UART_MCR:
+		return state->modem_control;
+	case UART_LSR:
+		value = line_status(state);
+		state->line_status = 0;
+		return value;
+	case UART_MSR:
+		value = state->modem_status;
+		state->modem_status &= MODEM_LINES;
+		return value;
+	case UART_SCR:
+		return state->scratch;
+	default:
+		return 0;
+	}
+}
+
+static uint64_t serial_read(void *owner, uint64_t offset, unsigned size)
+{
+	struct serial *serial = owner;
+	uint8_t value;
+
+	(void)size; /* registers are bytes: a wider access sees the low one */
+	pthread_mutex_lock(&serial->lock);
+	value = read_register(serial, offset);
+	if (offset != UART_LSR)
+		serial->polls = 0;
+	else if (serial->polls < POLLS_FOR_INPUT && ++serial->polls == POLLS_FOR_INPUT)
+		ask_for_input(serial);
+	update_line(serial);
+	pthread_mutex_unlock(&serial->lock);
+	return value;
+}
+
+static void write_register(struct serial *serial, uint64_t offset, uint8_t value)
+{
+	struct serial_state *state = &serial->state;
+
+	switch (offset) {
+	case UART_TX:
+		if (DIVISOR_LATCH(state))
+			state->divisor_low = value;
+		else if (state->modem_control & UART_MCR_LOOP)
+			loop_back(state, value);
+		else
+			transmit(serial, value);
+		return;
+	case UART_IER:
+		if (DIVISOR_LATCH(state))
+			state->divisor_high = value;
+		else
+			write_interrupt_enable(state, value);
+		break;
+	case UART_FCR:
+		write_fifo_control(state, value);
+		break;
+	case UART_LCR:
+		state->line_control = value;
+		break;
+	case UART_MCR:
+		write_modem_control(state, value);
+		break;
+	case UART_SCR:
+		state->scratch = value;
+		break;
+	default: /* line and modem status are read-only */
+		break;
+	}
+	ask_for_input(serial); /* the guest may listen now, or have made room */
+}
+
+static void serial_write(void *owner, uint64_t offset, unsigned size, uint64_t value)
+{
+	struct serial *serial = owner;
+
+	(void)size;
+	pthread_mutex_lock(&serial->lock);
+	serial->polls = 0;
+	write_register(serial, offset, (uint8_t)value);
+	update_line(serial);
+	pthread_mutex_unlock(&serial->lock);
+}
+
+static const struct bus_ops serial_bus_ops = {
+	.read = serial_read,
+	.write = serial_write,
+};
+
+int serial_open(struct serial *serial, struct bus *bus, struct interrupts *interrupts, unsigned line,
+		uint64_t base, struct terminal *terminal, struct error *error)
+{
+	const struct bus_region region = {
+		.base = base, .size = SERIAL_SIZE, .ops = &serial_bus_ops, .owner = serial,
+	};
+	const struct terminal_device device = { .receive = receive, .writable = writable, .owner = serial };
+	int result;
+
+	*serial = (struct serial){ .interrupts = interrupts, .terminal = terminal, .line = line, .base = base };
+	state_reset(&serial_state_table, &serial->state);
+	result = pthread_mutex_init(&serial->lock, NULL);
+	if (result)
+		return error_system(error, result, "serial: pthread_mutex_init");
+	if (bus_map(bus, &region, error)) {
+		pthread_mutex_destroy(&serial->lock);
+		return error_context(error, "serial");
+	}
+	serial->bus = bus;
+	if (terminal)
+		terminal_attach(terminal, &device);
+	return 0;
+}
+
+void serial_close(struct serial *serial)
+{
+	const struct terminal_device nobody = { 0 };
+
+	if (!serial->bus)
+		return;
+	if (serial->terminal)
+		terminal_attach(serial->terminal, &nobody);
+	bus_unmap(serial->bus, serial->base, serial);
+	pthread_mutex_destroy(&serial->lock);
+	serial->bus = NULL;
+}
+
+void serial_reset(struct serial *serial)
+{
+	pthread_mutex_lock(&serial->lock);
+	state_reset(&serial_state_table, &serial->state);
+	serial->polls = 0;
+	update_line(serial);
+	pthread_mutex_unlock(&serial->lock);
+}
