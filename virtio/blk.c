@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * virtio-blk: VIRTIO 1.2, section 5.2. Requests are done one after the other on the worker, directly between
+ * the file and guest RAM: at the depth of one that most guests have most of the time, nothing is faster.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <linux/virtio_blk.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "disk.h"
+#include "lkvm/virtio.h"
+
+#define BATCH 16u /* requests of one queue before the next has its turn */
+
+/* A driver may name one page in all of its buffers, and must not keep the worker for minutes with that. */
+#define MAX_TRANSFER (1ull << 30)
+
+/* A discard frees space fast; zeroes may have to be written, and a pause must not wait long for that. */
+#define DISCARD_SECTORS (1u << 22)
+#define DISCARD_SEGMENTS 32u
+#define ZERO_SECTORS (1u << 15)
+#define ZERO_SEGMENTS 1u
+
+/* Up to the fields of features that we do not offer. */
+#define CONFIG_SIZE offsetof(struct virtio_blk_config, max_secure_erase_sectors)
+
+struct block {
+	struct virtio_device device; /* first: virtio_close() and free() are all that an owner does with it */
+	struct disk disk;
+	struct virtio_blk_config config;
+	char path[PATH_MAX];
+	char serial[VIRTIO_BLK_ID_BYTES]; /* zero-padded, not terminated */
+	bool complained;                  /* an I/O error was logged; worker only */
+	atomic_ulong read_bytes, written_bytes;
+};
+
+static void config_read(struct virtio_device *device, unsigned offset, unsigned size, void *to)
+{
+	const struct block *block = (const struct block *)device;
+
+	memcpy(to, (const uint8_t *)&block->config + offset, size);
+}
+
+/* A request without its header and its status byte: both may be anywhere in the driver's buffers (2.7.4). */
+struct request {
+	struct virtio_blk_outhdr header;
+	struct virtqueue_chain *chain; /* its writable part now ends before the status byte */
+	uint64_t out_bytes;            /* from the driver, behind the header */
+	uint64_t in_bytes;             /* to the driver */
+	uint8_t *status;
+};
+
+/* False if there is no place for the status. */
+static bool parse(struct virtqueue_chain *chain, struct request *request)
+{
+	struct iovec *last;
+
+	if (chain->writable == 0)
+		return false;
+	last = &chain->iov[chain->readable + chain->writable - 1];
+	request->status = (uint8_t *)last->iov_base + --last->iov_len;
+	if (last->iov_len == 0)
+		chain->writable--;
+	request->chain = chain;
+	request->in_bytes = --chain->writable_bytes;
+	request->out_bytes = 0;
+	if (virtqueue_read(chain, 0, &request->header, sizeof(request->header)) == sizeof(request->header))
+		request->out_bytes = chain->readable_bytes - sizeof(request->header);
+	else
+		request->header.type = UINT32_MAX; /* too short to be any: answered as unknown */
+	return true;
+}
+
+static bool in_range(const struct block *block, uint64_t sector, uint64_t sectors)
+{
+	uint64_t capacity = block->disk.size / DISK_SECTOR;
+
+	return sector <= capacity && sectors <= capacity - sector;
+}
+
+/* An errno value as the guest hears it. The first one is logged: the user may want to free space. */
+static uint8_t outcome(struct block *block, const char *what, uint64_t sector, int code)
+{
+	if (code == 0)
+		return VIRTIO_BLK_S_OK;
+	if (code == EOPNOTSUPP)
+		return VIRTIO_BLK_S_UNSUPP;
+	if (!block->complained)
+		log_message(block->device.vm->log, LOG_LEVEL_WARNING, "%s: %s %s at sector %" PRIu64 ": %s",
+			    block->device.name, what, block->path, sector, strerror(code));
+	block->complained = true;
+	return VIRTIO_BLK_S_IOERR;
+}
+
+static bool is_transfer(const struct block *block, const struct request *request, uint64_t bytes)
+{
+	return bytes % DISK_SECTOR == 0 && bytes <= MAX_TRANSFER &&
+	       in_range(block, request->header.sector, bytes / DISK_SECTOR);
+}
+
+static uint8_t do_read(struct block *block, struct request *request)
+{
+	struct iovec *iov = request->chain->iov + request->chain->readable;
+	uint64_t sector = request->header.sector;
+
+	if (!is_transfer(block, request, request->in_bytes))
+		return VIRTIO_BLK_S_IOERR;
+	atomic_fetch_add_explicit(&block->read_bytes, request->in_bytes, memory_order_relaxed);
+	return outcome(block, "read", sector,
+		       disk_read(&block->disk, iov, request->chain->writable, sector * DISK_SECTOR));
+}
+
+static uint8_t do_write(struct block *block, struct request *request)
+{
+	struct iovec *iov = request->chain->iov;
+	unsigned count = request->chain->readable;
+	size_t header = sizeof(request->header);
+	uint64_t sector = request->header.sector;
+	int code;
+
+	if (block->disk.read_only || !is_transfer(block, request, request->out_bytes))
+		return VIRTIO_BLK_S_IOERR;
+	for (; count > 0 && header >= iov->iov_len; iov++, count--)
+		header -= iov->iov_len;
+	if (header > 0) {
+		iov->iov_base = (uint8_t *)iov->iov_base + header;
+		iov->iov_len -= header;
+	}
+
+	atomic_fetch_add_explicit(&block->written_bytes, request->out_bytes, memory_order_relaxed);
+	code = disk_write(&block->disk, iov, count, sector * DISK_SECTOR);
+	/* A driver that cannot flush expects each write to last (5.2.6.2). */
+	if (code == 0 && !(block->device.features & 1ull << VIRTIO_BLK_F_FLUSH))
+		code = disk_flush(&block->disk);
+	return outcome(block, "write", sector, code);
+}
+
+static uint8_t do_identify(const struct block *block, const struct request *request)
+{
+	virtqueue_write(request->chain, 0, block->serial, sizeof(block->serial));
+	return VIRTIO_BLK_S_OK;
+}
+
+static uint8_t erase_segment(struct block *block, const struct virtio_blk_discard_write_zeroes *segment,
+			     bool zeroes)
+{
+	uint64_t offset = segment->sector * DISK_SECTOR;
+	uint64_t length = (uint64_t)segment->num_sectors * DISK_SECTOR;
+	uint32_t allowed = zeroes ? VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP : 0;
+
+	if (segment->flags & ~allowed)
+		return VIRTIO_BLK_S_UNSUPP;
+	if (segment->num_sectors > (zeroes ? ZERO_SECTORS : DISCARD_SECTORS) ||
+	    !in_range(block, segment->sector, segment->num_sectors))
+		return VIRTIO_BLK_S_IOERR;
+	if (length == 0)
+		return VIRTIO_BLK_S_OK;
+	if (zeroes)
+		return outcome(block, "write zeroes", segment->sector,
+			       disk_write_zeroes(&block->disk, offset, length, segment->flags != 0));
+	return outcome(block, "discard", segment->sector, disk_discard(&block->disk, offset, length));
+}
+
+static uint8_t do_erase(struct block *block, const struct request *request, bool zeroes)
+{
+	struct virtio_blk_discard_write_zeroes segment;
+	uint64_t count = request->out_bytes / sizeof(segment);
+	uint8_t status = VIRTIO_BLK_S_OK;
+
+	if (block->disk.read_only || request->out_bytes % sizeof(segment) || count == 0 ||
+	    count > (zeroes ? ZERO_SEGMENTS : DISCARD_SEGMENTS))
+		return VIRTIO_BLK_S_IOERR;
+	for (uint64_t i = 0; i < count && status == VIRTIO_BLK_S_OK; i++) {
+		virtqueue_read(request->chain, sizeof(request->header) + i * sizeof(segment), &segment,
+			       sizeof(segment));
+		status = erase_segment(block, &segment, zeroes);
+	}
+	return status;
+}
+
+static uint8_t serve(struct block *block, struct request *request)
+{
+	switch (request->header.type) {
+	case VIRTIO_BLK_T_IN:
+		return do_read(block, request);
+	case VIRTIO_BLK_T_OUT:
+		return do_write(block, request);
+	case VIRTIO_BLK_T_FLUSH:
+		return outcome(block, "flush", 0, disk_flush(&block->disk));
+	case VIRTIO_BLK_T_GET_ID:
+		return do_identify(block, request);
+	case VIRTIO_BLK_T_DISCARD:
+		return do_erase(block, request, false);
+	case VIRTIO_BLK_T_WRITE_ZEROES:
+		return do_erase(block, request, true);
+	default:
+		return VIRTIO_BLK_S_UNSUPP;
+	}
+}
+
+/* Up to a batch of one queue. True if there may be more. */
+static bool serve_queue(struct block *block, struct virtqueue *queue)
+{
+	struct virtio_device *device = &block->device;
+	struct virtqueue_chain chain;
+	struct request request;
+
+	for (unsigned i = 0; i < BATCH; i++) {
+		int popped = virtqueue_pop(queue, &chain);
+		uint8_t status;
+
+		if (popped == 0)
+			return virtqueue_listen(queue);
+		if (popped < 0 || !parse(&chain, &request)) {
+			virtio_needs_reset(device, popped < 0 ? queue->reason :
+					   "a request without a status byte");
+			return false;
+		}
+		status = serve(block, &request);
+		*request.status = status;
+		atomic_fetch_add_explicit(&device->counters.requests, 1, memory_order_relaxed);
+		if (status != VIRTIO_BLK_S_OK)
+			atomic_fetch_add_explicit(&device->counters.errors, 1, memory_order_relaxed);
+		virtqueue_push(queue, chain.head, (uint32_t)request.in_bytes + 1);
+		virtio_interrupt(device, queue);
+	}
+	return true;
+}
+
+static void process(struct virtio_device *device)
+{
+	struct block *block = (struct block *)device;
+	bool more = true;
+
+	while (more && !virtio_is_broken(device) && !worker_is_wanted(&device->worker)) {
+		more = false;
+		for (unsigned i = 0; i < device->queue_count; i++) {
+			virtqueue_quiet(&device->queues[i]);
+			more |= serve_queue(block, &device->queues[i]);
+		}
+	}
+}
+
+static void stat(struct virtio_device *device, struct report *report)
+{
+	struct block *block = (struct block *)device;
+
+	report_string(report, "path", block->path);
+	report_bool(report, "read_only", block->disk.read_only);
+	report_bytes(report, "capacity", block->disk.size);
+	report_bytes(report, "read", atomic_load_explicit(&block->read_bytes, memory_order_relaxed));
+	report_bytes(report, "written", atomic_load_explicit(&block->written_bytes, memory_order_relaxed));
+}
+
+static void close_disk(struct virtio_device *device)
+{
+	disk_close(&((struct block *)device)->disk);
+}
+
+static const struct virtio_ops block_ops = {
+	.name = "blk",
+	.id = VIRTIO_BLOCK,
+	.class_code = 0x018000, /* mass storage, other */
+	.config_read = config_read,
+	.process = process,
+	.stat = stat,
+	.close = close_disk,
+};
+
+/* The same disk keeps its name in the guest (/dev/disk/by-id) from run to run: a hash of its path (FNV-1a). */
+static void make_serial(struct block *block, const char *serial)
+{
+	char text[VIRTIO_BLK_ID_BYTES + 1];
+	uint64_t hash = 0xcbf29ce484222325ull;
+
+	if (!serial) {
+		for (const char *c = block->path; *c; c++)
+			hash = (hash ^ (uint8_t)*c) * 0x100000001b3ull;
+		snprintf(text, sizeof(text), "lkvm%016" PRIx64, hash);
+		serial = text;
+	}
+	memcpy(block->serial, serial, strnlen(serial, sizeof(block->serial)));
+}
+
+static void make_config(struct block *block, unsigned queues)
+{
+	uint32_t physical = block->disk.physical_block / DISK_SECTOR;
+
+	block->config = (struct virtio_blk_config){
+		.capacity = block->disk.size / DISK_SECTOR,
+		.seg_max = VIRTQUEUE_MAX_SEGMENTS - 2, /* header and status are buffers, too */
+		.blk_size = DISK_SECTOR,
+		.physical_block_exp = (uint8_t)__builtin_ctz(physical),
+		.min_io_size = (uint16_t)physical,
+		.num_queues = (uint16_t)queues,
+		.max_discard_sectors = DISCARD_SECTORS,
+		.max_discard_seg = DISCARD_SEGMENTS,
+		.discard_sector_alignment = physical,
+		.max_write_zeroes_sectors = ZERO_SECTORS,
+		.max_write_zeroes_seg = ZERO_SEGMENTS,
+		.write_zeroes_may_unmap = 1,
+	};
+}
+
+static uint64_t make_features(const struct block *block, unsigned queues)
+{
+	uint64_t features = 1ull << VIRTIO_BLK_F_SEG_MAX | 1ull << VIRTIO_BLK_F_BLK_SIZE |
+			    1ull << VIRTIO_BLK_F_TOPOLOGY | 1ull << VIRTIO_BLK_F_FLUSH;
+
+	if (block->disk.read_only)
+		features |= 1ull << VIRTIO_BLK_F_RO;
+	else
+		features |= 1ull << VIRTIO_BLK_F_DISCARD | 1ull << VIRTIO_BLK_F_WRITE_ZEROES;
+	if (queues > 1)
+		features |= 1ull << VIRTIO_BLK_F_MQ;
+	return features;
+}
+
+struct virtio_device *virtio_block_open(struct vm *vm, struct pci_bus *pci, unsigned index,
+					const struct virtio_block_config *config, struct error *error)
+{
+	struct block *block = calloc(1, sizeof(*block));
+	struct virtio_setup setup = {
+		.ops = &block_ops,
+		.index = index,
+		.queue_count = config->queues ? config->queues : 1,
+		.config_size = CONFIG_SIZE,
+		.watch_fd = -1,
+	};
+
+	if (!block) {
+		error_system(error, ENOMEM, "disk %s", config->path);
+		return NULL;
+	}
+	if (disk_open(&block->disk, config->path, config->read_only, error) < 0) {
+		free(block);
+		return NULL;
+	}
+	if (!realpath(config->path, block->path))
+		snprintf(block->path, sizeof(block->path), "%s", config->path);
+	make_serial(block, config->serial);
+	make_config(block, setup.queue_count);
+	setup.features = make_features(block, setup.queue_count);
+	if (virtio_open(&block->device, &setup, vm, pci, error) < 0) {
+		disk_close(&block->disk);
+		free(block);
+		return NULL;
+	}
+	return &block->device;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the three files of the transport know of each other: virtio.c (life cycle), pci.c (registers) and
+ * notify.c (doorbells in, interrupts out). Devices use lkvm/virtio.h only.
+ */
+#ifndef LKVM_VIRTIO_TRANSPORT_H
+#define LKVM_VIRTIO_TRANSPORT_H
+
+#include "lkvm/virtio.h"
+
+#define VIRTIO_NO_VECTOR 0xffffu
+#define VIRTIO_DOORBELL_STRIDE 4u /* bytes from one queue's doorbell to the next */
+
+/* Interrupt causes, the bits of the ISR (section 4.1.4.5). */
+#define VIRTIO_ISR_QUEUE 1u
+#define VIRTIO_ISR_CONFIG 2u
+
+/* virtio.c. Any thread may ask; setting is what a write of the register does, with device->lock held. */
+uint8_t virtio_status(struct virtio_device *device);
+void virtio_set_status(struct virtio_device *device, uint8_t value);
+
+/* pci.c: makes the function with BARs and capabilities, not plugged yet. */
+int virtio_pci_open(struct virtio_device *device, struct pci_bus *pci, struct error *error);
+
+/*
+ * notify.c. Doorbells are joined to KVM while the queues run and the BAR is mapped; virtio_doorbells_move() is called
+ * with pci.lock held. virtio_doorbell_ring() is for a write that reached user space, device->lock held.
+ */
+void virtio_notify_open(struct virtio_device *device);
+void virtio_notify_close(struct virtio_device *device);
+void virtio_doorbells_start(struct virtio_device *device);
+void virtio_doorbells_stop(struct virtio_device *device);
+void virtio_doorbells_move(struct virtio_device *device, uint64_t address, bool mapped);
+void virtio_doorbell_ring(struct virtio_device *device, uint64_t queue);
+
+/* notify.c: the vectors are written by vCPU threads while the worker reads them. */
+void virtio_set_vector(struct virtio_device *device, uint16_t *field, uint16_t vector);
+uint8_t virtio_isr_take(struct virtio_device *device);
+
+#endif
