@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+#include <linux/virtio_balloon.h>
+#include <unistd.h>
+
+#include "virtio_rig.h"
+
+enum { INFLATE, DEFLATE, STATS, REPORTING };
+
+#define PAGE 4096u
+
+static int setup(void **state)
+{
+	struct rig *rig = rig_open();
+	struct error error;
+
+	rig->device = virtio_balloon_open(&rig->machine.vm, &rig->machine.pci, &error);
+	assert_non_null(rig->device);
+	rig_start(rig, 0);
+	memset(rig->machine.vm.ram.host + 0x200000, 0xaa, 0x100000); /* what the tests give away */
+	*state = rig;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	rig_close(*state);
+	return 0;
+}
+
+static bool is_gone(struct rig *rig, uint64_t page)
+{
+	const uint8_t *bytes = rig_at(rig, page * PAGE);
+
+	for (unsigned i = 1; i < PAGE; i++)
+		assert_int_equal(bytes[i], bytes[0]);
+	return bytes[0] == 0;
+}
+
+#define FIRST_PAGE ((FAKE_RAM_BASE + 0x200000) / PAGE)
+
+static void give_pages(struct rig *rig, uint16_t queue, const uint32_t *pages, unsigned count)
+{
+	uint32_t size = count * (uint32_t)sizeof(pages[0]);
+	uint64_t address = rig_memory(rig, size);
+
+	memcpy(rig_at(rig, address), pages, size);
+	fake_descriptor(&rig->queues[queue], 0, address, size, 0, 0);
+	fake_offer(&rig->queues[queue], 0);
+	fake_notify(&rig->function, queue);
+	assert_int_equal(rig_take(rig, queue, 0), 0);
+}
+
+static void test_inflate_frees_these_pages_only(void **state)
+{
+	struct rig *rig = *state;
+	const uint32_t pages[] = {
+		FIRST_PAGE + 1, FIRST_PAGE + 2, FIRST_PAGE + 3, /* in a row */
+		FIRST_PAGE + 9, FIRST_PAGE + 8,
+		0, 0x7ffff, 0xffffffff, (FAKE_RAM_BASE + FAKE_RAM_SIZE) / PAGE, /* no RAM */
+		FIRST_PAGE + 20,
+	};
+	const bool gone[] = { 0, 1, 1, 1, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0 };
+
+	if (sysconf(_SC_PAGESIZE) != PAGE)
+		skip();
+	give_pages(rig, INFLATE, pages, sizeof(pages) / sizeof(pages[0]));
+	for (unsigned i = 0; i < sizeof(gone); i++)
+		assert_int_equal(is_gone(rig, FIRST_PAGE + i), gone[i]);
+}
+
+static void test_larger_host_pages_go_whole_or_not(void **state)
+{
+	struct rig *rig = *state;
+	uint32_t count = (uint32_t)sysconf(_SC_PAGESIZE) / PAGE;
+	uint32_t pages[64];
+
+	assert_true(count < 32);
+	for (uint32_t i = 0; i < 2 * count; i++)
+		pages[i] = (uint32_t)FIRST_PAGE + i;
+	give_pages(rig, INFLATE, pages, 2 * count);
+	for (uint32_t i = 0; i < 3 * count; i++)
+		assert_int_equal(is_gone(rig, FIRST_PAGE + i), i < 2 * count);
+}
+
+static void test_deflate_is_answered(void **state)
+{
+	const uint32_t page = FIRST_PAGE;
+
+	give_pages(*state, DEFLATE, &page, 1);
+	assert_false(is_gone(*state, FIRST_PAGE));
+}
+
+static void test_reported_memory_is_freed_by_whole_pages(void **state)
+{
+	struct rig *rig = *state;
+	uint64_t at = FIRST_PAGE * PAGE;
+	uint64_t host_page = (uint64_t)sysconf(_SC_PAGESIZE);
+
+	fake_descriptor(&rig->queues[REPORTING], 0, at + 16, (uint32_t)(3 * host_page), VRING_DESC_F_WRITE, 0);
+	fake_offer(&rig->queues[REPORTING], 0);
+	fake_notify(&rig->function, REPORTING);
+	assert_int_equal(rig_take(rig, REPORTING, 0), 0);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(is_gone(rig, FIRST_PAGE + i * host_page / PAGE), i == 1 || i == 2);
+}
+
+static void test_without_stats_reporting_moves_up(void **state)
+{
+	struct rig *rig = *state;
+
+	rig_reset(rig);
+	rig_start(rig, 1ull << VIRTIO_BALLOON_F_STATS_VQ);
+	fake_descriptor(&rig->queues[2], 0, FIRST_PAGE * PAGE, 65536, VRING_DESC_F_WRITE, 0);
+	fake_offer(&rig->queues[2], 0);
+	fake_notify(&rig->function, 2);
+	rig_take(rig, 2, 0);
+	assert_true(is_gone(rig, FIRST_PAGE));
+}
+
+static bool stat_says(struct rig *rig, const char *text)
+{
+	struct report report;
+	bool found;
+
+	report_open(&report, true);
+	virtio_stat(rig->device, &report);
+	found = strstr(report_text(&report), text);
+	report_close(&report);
+	return found;
+}
+
+static void test_target_and_actual(void **state)
+{
+	struct rig *rig = *state;
+
+	virtio_balloon_set(rig->device, 0x123000);
+	assert_int_equal(fake_read(&rig->function, rig->function.config, 4), 0x123);
+	virtio_balloon_set(rig->device, UINT64_MAX);
+	assert_int_equal(fake_read(&rig->function, rig->function.config, 4), FAKE_RAM_SIZE / PAGE);
+
+	fake_write(&rig->function, rig->function.config, 4, 0x77); /* not the driver's */
+	fake_write(&rig->function, rig->function.config + 4, 4, 0x10);
+	assert_true(stat_says(rig, "\"target\": 4194304"));
+	assert_true(stat_says(rig, "\"actual\": 65536"));
+
+	/* The next driver is to reach the same target. */
+	rig_reset(rig);
+	assert_int_equal(fake_read(&rig->function, rig->function.config, 8), FAKE_RAM_SIZE / PAGE);
+}
+
+static void test_stats_are_kept_and_renewed(void **state)
+{
+	struct rig *rig = *state;
+	struct virtio_balloon_stat *told;
+	uint64_t address = rig_memory(rig, 3 * sizeof(*told));
+
+	told = rig_at(rig, address);
+	told[0] = (struct virtio_balloon_stat){ .tag = VIRTIO_BALLOON_S_MEMFREE, .val = 4096 };
+	told[1] = (struct virtio_balloon_stat){ .tag = 999, .val = 1 };
+	told[2] = (struct virtio_balloon_stat){ .tag = VIRTIO_BALLOON_S_MAJFLT, .val = 7 };
+	fake_descriptor(&rig->queues[STATS], 0, address, 3 * sizeof(*told), 0, 0);
+	fake_offer(&rig->queues[STATS], 0);
+	fake_notify(&rig->function, STATS);
+	assert_true(rig_is_unused(rig, STATS)); /* kept, until somebody asks */
+
+	assert_true(rig_wait_until(stat_says(rig, "\"free\": 4096")));
+	rig_take(rig, STATS, 0); /* which that did */
+	told[0].val = 8192;
+	fake_offer(&rig->queues[STATS], 0);
+	fake_notify(&rig->function, STATS);
+	assert_true(rig_wait_until(stat_says(rig, "\"free\": 8192")));
+	assert_true(stat_says(rig, "\"major_faults\": 7"));
+
+	rig_reset(rig);
+	assert_false(stat_says(rig, "\"free\""));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_inflate_frees_these_pages_only, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_larger_host_pages_go_whole_or_not, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_deflate_is_answered, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_reported_memory_is_freed_by_whole_pages, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_without_stats_reporting_moves_up, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_target_and_actual, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stats_are_kept_and_renewed, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+#include <pthread.h>
+
+#include "lkvm/terminal.h"
+#include "virtio_rig.h"
+
+enum { RECEIVE, TRANSMIT };
+
+/* A terminal that takes as much as a test lets it, in place of vm/terminal.c. */
+static struct fake_terminal {
+	pthread_mutex_t lock;
+	struct terminal_device device;
+	size_t room, length;
+	bool starved;
+	unsigned wanted;
+	char text[65536];
+} fake = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+size_t terminal_write(struct terminal *terminal, const uint8_t *bytes, size_t count)
+{
+	(void)terminal;
+	pthread_mutex_lock(&fake.lock);
+	fake.starved = count > fake.room;
+	if (count > fake.room)
+		count = fake.room;
+	memcpy(fake.text + fake.length, bytes, count);
+	fake.length += count;
+	fake.room -= count;
+	pthread_mutex_unlock(&fake.lock);
+	return count;
+}
+
+void terminal_attach(struct terminal *terminal, const struct terminal_device *device)
+{
+	(void)terminal;
+	fake.device = *device;
+}
+
+void terminal_input_wanted(struct terminal *terminal)
+{
+	(void)terminal;
+	pthread_mutex_lock(&fake.lock);
+	fake.wanted++;
+	pthread_mutex_unlock(&fake.lock);
+}
+
+static void give_room(size_t room)
+{
+	pthread_mutex_lock(&fake.lock);
+	fake.room = room;
+	fake.starved = false;
+	pthread_mutex_unlock(&fake.lock);
+	fake.device.writable(fake.device.owner);
+}
+
+static size_t written(void)
+{
+	return __atomic_load_n(&fake.length, __ATOMIC_RELAXED);
+}
+
+static int setup(void **state)
+{
+	struct rig *rig = rig_open();
+	struct error error;
+
+	fake.room = sizeof(fake.text);
+	fake.length = 0;
+	fake.starved = false;
+	fake.wanted = 0;
+	rig->device = virtio_console_open(&rig->machine.vm, &rig->machine.pci, NULL, &error);
+	assert_non_null(rig->device);
+	*state = rig;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	rig_close(*state);
+	assert_null(fake.device.receive);
+	return 0;
+}
+
+/* A chain of two buffers, `count` bytes each, of counting bytes from `first` on. */
+static void say(struct rig *rig, uint16_t index, uint32_t count, uint8_t first)
+{
+	struct fake_queue *queue = &rig->queues[TRANSMIT];
+
+	for (uint16_t i = 0; i < 2; i++) {
+		uint64_t address = rig_memory(rig, count);
+		uint8_t *bytes = rig_at(rig, address);
+
+		for (uint32_t j = 0; j < count; j++)
+			bytes[j] = first++;
+		fake_descriptor(queue, (uint16_t)(index + i), address, count, i ? 0 : VRING_DESC_F_NEXT,
+				(uint16_t)(index + 1));
+	}
+	fake_offer(queue, index);
+	fake_notify(&rig->function, TRANSMIT);
+}
+
+static void test_output_keeps_its_order_through_a_full_terminal(void **state)
+{
+	struct rig *rig = *state;
+
+	rig_start(rig, 0);
+	fake.room = 10;
+	say(rig, 0, 8, 0);  /* 0..15 */
+	say(rig, 2, 8, 16); /* 16..31 */
+	assert_true(rig_is_unused(rig, TRANSMIT));
+	give_room(3);
+	assert_true(rig_is_unused(rig, TRANSMIT));
+	give_room(4);
+	assert_int_equal(rig_take(rig, TRANSMIT, 0), 0);
+	assert_true(rig_is_unused(rig, TRANSMIT));
+	give_room(100);
+	assert_int_equal(rig_take(rig, TRANSMIT, 2), 0);
+	assert_int_equal(fake.length, 32);
+	for (unsigned i = 0; i < 32; i++)
+		assert_int_equal(fake.text[i], i);
+}
+
+static void test_a_pause_loses_nothing(void **state)
+{
+	struct rig *rig = *state;
+
+	rig_start(rig, 0);
+	fake.room = 5;
+	say(rig, 0, 8, 0);
+	assert_true(rig_wait_until(written() == 5));
+	virtio_pause(rig->device);
+	give_room(100);
+	rig_settle();
+	assert_int_equal(written(), 5); /* paused means silent */
+	virtio_resume(rig->device);
+	rig_take(rig, TRANSMIT, 0);
+	assert_int_equal(fake.length, 16);
+	for (unsigned i = 0; i < 16; i++)
+		assert_int_equal(fake.text[i], i);
+}
+
+static size_t type(const char *text, size_t length)
+{
+	return fake.device.receive(fake.device.owner, (const uint8_t *)text, length);
+}
+
+static void test_input_waits_for_driver_and_buffers(void **state)
+{
+	struct rig *rig = *state;
+	uint64_t first, second;
+
+	assert_int_equal(type("hello, ", 7), 7);
+	rig_start(rig, 0);
+	assert_int_equal(type("world", 5), 5);
+	rig_settle();
+	first = rig_offer(rig, RECEIVE, 0, 8, VRING_DESC_F_WRITE);
+	second = rig_offer(rig, RECEIVE, 1, 8, VRING_DESC_F_WRITE);
+	assert_int_equal(rig_take(rig, RECEIVE, 0), 8);
+	assert_int_equal(rig_take(rig, RECEIVE, 1), 4);
+	assert_memory_equal(rig_at(rig, first), "hello, w", 8);
+	assert_memory_equal(rig_at(rig, second), "orld", 4);
+}
+
+static void test_input_is_bounded_and_wanted_again(void **state)
+{
+	struct rig *rig = *state;
+	static char many[5000];
+	uint64_t at;
+
+	for (unsigned i = 0; i < sizeof(many); i++)
+		many[i] = (char)(i % 251);
+	rig_start(rig, 0);
+	assert_int_equal(type(many, sizeof(many)), 4096);
+	assert_int_equal(type(many, 1), 0);
+	rig_settle();
+	assert_int_equal(fake.wanted, 0);
+	at = rig_offer(rig, RECEIVE, 0, 4000, VRING_DESC_F_WRITE);
+	assert_int_equal(rig_take(rig, RECEIVE, 0), 4000);
+	assert_memory_equal(rig_at(rig, at), many, 4000);
+	assert_true(rig_wait_until(__atomic_load_n(&fake.wanted, __ATOMIC_RELAXED) == 1));
+	/* Around the end of the ring. */
+	assert_int_equal(type(many + 4096, 904), 904);
+	at = rig_offer(rig, RECEIVE, 1, 2000, VRING_DESC_F_WRITE);
+	assert_int_equal(rig_take(rig, RECEIVE, 1), 1000);
+	assert_memory_equal(rig_at(rig, at), many + 4000, 1000);
+}
+
+static void test_a_wrong_buffer_needs_reset(void **state)
+{
+	struct rig *rig = *state;
+
+	rig_start(rig, 0);
+	fake_descriptor(&rig->queues[TRANSMIT], 0, FAKE_RAM_BASE - 8, 16, 0, 0);
+	fake_offer(&rig->queues[TRANSMIT], 0);
+	fake_notify(&rig->function, TRANSMIT);
+	assert_true(fake_wait_status(&rig->function, VIRTIO_STATUS_NEEDS_RESET));
+	assert_int_equal(fake.length, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_output_keeps_its_order_through_a_full_terminal, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_pause_loses_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_input_waits_for_driver_and_buffers, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_input_is_bounded_and_wanted_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_wrong_buffer_needs_reset, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The memory balloon, VIRTIO 1.2 section 5.5: pages that the guest does not need go back to the host,
+ * which gives zeroed ones when the guest touches them again. Three ways: pages in the balloon, as many
+ * as we ask for; free pages that the guest reports on its own; and figures about its memory, for `lkvm
+ * stat`.
+ */
+#include <errno.h>
+#include <linux/virtio_balloon.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lkvm/virtio.h"
+
+/* Those that a driver did not take are left out, and the following ones move up. */
+enum { INFLATE_QUEUE, DEFLATE_QUEUE, FIRST_OPTIONAL_QUEUE, QUEUE_COUNT = 4 };
+
+#define FEATURE_STATS (1ull << VIRTIO_BALLOON_F_STATS_VQ)
+#define FEATURE_DEFLATE_ON_OOM (1ull << VIRTIO_BALLOON_F_DEFLATE_ON_OOM)
+#define FEATURE_REPORTING (1ull << VIRTIO_BALLOON_F_REPORTING)
+
+#define PAGE_SHIFT VIRTIO_BALLOON_PFN_SHIFT
+#define CONFIG_SIZE 8u /* num_pages and actual */
+#define CHAINS_AT_ONCE 64 /* of a queue, before the others have their turn */
+#define MAX_PAGES 16384u /* of one chain; Linux sends 256. What is beyond, the host does not get back */
+
+/* What the guest says of its memory, by VIRTIO_BALLOON_S_*. */
+static const struct {
+	const char *name;
+	bool is_size;
+} figures[] = {
+	[VIRTIO_BALLOON_S_SWAP_IN] = { "swapped_in", true },
+	[VIRTIO_BALLOON_S_SWAP_OUT] = { "swapped_out", true },
+	[VIRTIO_BALLOON_S_MAJFLT] = { "major_faults", false },
+	[VIRTIO_BALLOON_S_MINFLT] = { "minor_faults", false },
+	[VIRTIO_BALLOON_S_MEMFREE] = { "free", true },
+	[VIRTIO_BALLOON_S_MEMTOT] = { "total", true },
+	[VIRTIO_BALLOON_S_AVAIL] = { "available", true },
+	[VIRTIO_BALLOON_S_CACHES] = { "disk_caches", true },
+	[VIRTIO_BALLOON_S_HTLB_PGALLOC] = { "huge_page_allocations", false },
+	[VIRTIO_BALLOON_S_HTLB_PGFAIL] = { "huge_page_failures", false },
+};
+
+#define FIGURES (sizeof(figures) / sizeof(figures[0]))
+
+struct balloon_state {
+	uint32_t target; /* 4 KiB pages that the guest should have in the balloon */
+	uint32_t actual; /* that it says it has */
+};
+
+static const struct state_field balloon_fields[] = {
+	STATE_FIELD(struct balloon_state, target, STATE_RUNTIME, 0),
+	STATE_FIELD(struct balloon_state, actual, STATE_RUNTIME, 0),
+};
+
+static const struct state_table balloon_state_table =
+	STATE_TABLE(struct balloon_state, "balloon", 1, balloon_fields);
+
+struct balloon {
+	struct virtio_device device; /* first: free() of the device frees this */
+	uint64_t host_page;          /* bytes */
+	struct virtqueue_chain chain;
+
+	pthread_mutex_t lock; /* all below */
+	struct balloon_state state;
+	bool wanted;         /* newer figures than those at hand */
+	bool awaited;        /* the driver was asked, and its buffer holds what we have not read */
+	uint32_t known;      /* bit n: figures[n] was told */
+	uint64_t values[FIGURES];
+	struct timespec told; /* when */
+};
+
+static struct balloon *balloon_of(struct virtio_device *device)
+{
+	return (struct balloon *)device;
+}
+
+/* Gives the whole host pages within [address, address + length) back to the host, if all of it is RAM. */
+static void discard(struct balloon *balloon, uint64_t address, uint64_t length)
+{
+	const struct ram *ram = &balloon->device.vm->ram;
+	uint64_t mask = balloon->host_page - 1;
+	uint8_t *host = ram_at(ram, address, length);
+	uint64_t skip, whole;
+
+	if (!host)
+		return;
+	skip = -(uint64_t)(uintptr_t)host & mask;
+	if (length < skip)
+		return;
+	whole = (length - skip) & ~mask;
+	if (whole > 0)
+		madvise(host + skip, whole, MADV_DONTNEED);
+}
+
+/*
+ * The chain lists page numbers; neighbours are discarded by one call. Drivers put a large page's parts
+ * in a row.
+ */
+static void inflate(struct balloon *balloon)
+{
+	const struct virtqueue_chain *chain = &balloon->chain;
+	uint64_t first = 0, count = 0;
+	uint32_t pages[256];
+	size_t bytes;
+
+	for (size_t offset = 0; offset < MAX_PAGES * sizeof(pages[0]); offset += bytes) {
+		bytes = virtqueue_read(chain, offset, pages, sizeof(pages));
+		for (size_t i = 0; i < bytes / sizeof(pages[0]); i++) {
+			if (count > 0 && pages[i] == first + count) {
+				count++;
+				continue;
+			}
+			discard(balloon, first << PAGE_SHIFT, count << PAGE_SHIFT);
+			first = pages[i];
+			count = 1;
+		}
+		if (bytes < sizeof(pages))
+			break;
+	}
+	discard(balloon, first << PAGE_SHIFT, count << PAGE_SHIFT);
+}
+
+static void deflate(struct balloon *balloon)
+{
+	(void)balloon; /* the pages come back by being touched */
+}
+
+/*
+ * The buffers themselves are the free memory (5.5.6.7). They were checked to be RAM when they were
+ * taken.
+ */
+static void report_free(struct balloon *balloon)
+{
+	const struct virtqueue_chain *chain = &balloon->chain;
+	const struct ram *ram = &balloon->device.vm->ram;
+
+	for (unsigned i = chain->readable; i < chain->readable + chain->writable; i++) {
+		uint64_t offset = (uint64_t)((uint8_t *)chain->iov[i].iov_base - ram->host);
+
+		discard(balloon, ram->base + offset, chain->iov[i].iov_len);
+	}
+}
+
+/* True if it stopped only because this was enough for once; so does refresh_stats(). */
+static bool serve(struct balloon *balloon, struct virtqueue *queue, void (*handle)(struct balloon *balloon))
+{
+	unsigned turn;
+
+	virtqueue_quiet(queue);
+	for (turn = 0; turn < CHAINS_AT_ONCE && !worker_is_wanted(&balloon->device.worker); turn++) {
+		int taken = virtqueue_pop(queue, &balloon->chain);
+
+		if (taken < 0)
+			virtio_needs_reset(&balloon->device, queue->reason);
+		if (taken < 0 || (taken == 0 && !virtqueue_listen(queue)))
+			break;
+		if (taken > 0) {
+			handle(balloon);
+			virtqueue_push(queue, balloon->chain.head, 0);
+		}
+	}
+	virtio_interrupt(&balloon->device, queue);
+	return turn == CHAINS_AT_ONCE;
+}
+
+static void read_stats(struct balloon *balloon)
+{
+	struct virtio_balloon_stat told[2 * FIGURES];
+	size_t count = virtqueue_read(&balloon->chain, 0, told, sizeof(told)) / sizeof(told[0]);
+
+	for (size_t i = 0; i < count; i++) {
+		if (told[i].tag < FIGURES) {
+			balloon->values[told[i].tag] = told[i].val;
+			balloon->known |= 1u << told[i].tag;
+		}
+	}
+	clock_gettime(CLOCK_MONOTONIC, &balloon->told);
+}
+
+/*
+ * The driver's one buffer lies in the queue, full of figures (5.5.6.3). We read it where it is: taking
+ * it means asking for new ones.
+ */
+static bool refresh_stats(struct balloon *balloon, struct virtqueue *queue)
+{
+	int taken = virtqueue_pop(queue, &balloon->chain);
+	bool ask = false;
+
+	if (taken < 0)
+		virtio_needs_reset(&balloon->device, queue->reason);
+	if (taken <= 0)
+		return virtqueue_listen(queue);
+
+	pthread_mutex_lock(&balloon->lock);
+	if (balloon->awaited)
+		read_stats(balloon);
+	ask = balloon->wanted;
+	balloon->awaited = ask;
+	balloon->wanted = false;
+	pthread_mutex_unlock(&balloon->lock);
+	if (!ask) {
+		virtqueue_unpop(queue);
+		return false;
+	}
+	virtqueue_push(queue, balloon->chain.head, 0);
+	virtio_interrupt(&balloon->device, queue);
+	return virtqueue_listen(queue);
+}
+
+static void balloon_process(struct virtio_device *device)
+{
+	struct balloon *balloon = balloon_of(device);
+	struct virtqueue *queue = &device->queues[FIRST_OPTIONAL_QUEUE];
+	bool more = serve(balloon, &device->queues[INFLATE_QUEUE], inflate);
+
+	more |= serve(balloon, &device->queues[DEFLATE_QUEUE], deflate);
+	/* As Linux numbers them: what was not negotiated takes no index. */
+	if (device->features & FEATURE_STATS)
+		more |= refresh_stats(balloon, queue++);
+	if (device->features & FEATURE_REPORTING)
+		more |= serve(balloon, queue, report_free);
+	if (more)
+		worker_kick(&device->worker);
+}
+
+static void balloon_config_read(struct virtio_device *device, unsigned offset, unsigned size, void *to)
+{
+	struct balloon *balloon = balloon_of(device);
+	struct virtio_balloon_config config;
+
+	pthread_mutex_lock(&balloon->lock);
+	config = (struct virtio_balloon_config){
+		.num_pages = balloon->state.target,
+		.actual = balloon->state.actual,
+	};
+	pthread_mutex_unlock(&balloon->lock);
+	memcpy(to, (const uint8_t *)&config + offset, size);
+}
+
+static void balloon_config_write(struct virtio_device *device, unsigned offset, unsigned size,
+				 const void *from)
+{
+	struct balloon *balloon = balloon_of(device);
+
+	/* `actual` is all that a driver may write, and 32 bits are how it must. */
+	if (offset != offsetof(struct virtio_balloon_config, actual) || size != sizeof(balloon->state.actual))
+		return;
+	pthread_mutex_lock(&balloon->lock);
+	memcpy(&balloon->state.actual, from, size);
+	pthread_mutex_unlock(&balloon->lock);
+}
+
+void virtio_balloon_set(struct virtio_device *device, uint64_t bytes)
+{
+	struct balloon *balloon = balloon_of(device);
+	uint64_t size = device->vm->ram.size;
+
+	if (bytes > size)
+		bytes = size;
+	pthread_mutex_lock(&balloon->lock);
+	balloon->state.target = (uint32_t)(bytes >> PAGE_SHIFT);
+	pthread_mutex_unlock(&balloon->lock);
+	virtio_config_changed(device);
+}
+
+static void balloon_start(struct virtio_device *device)
+{
+	struct balloon *balloon = balloon_of(device);
+
+	pthread_mutex_lock(&balloon->lock);
+	balloon->awaited = true; /* the driver's first figures come unasked */
+	pthread_mutex_unlock(&balloon->lock);
+}
+
+static void balloon_stop(struct virtio_device *device)
+{
+	struct balloon *balloon = balloon_of(device);
+
+	uint32_t target;
+
+	pthread_mutex_lock(&balloon->lock);
+	target = balloon->state.target;
+	state_reset(&balloon_state_table, &balloon->state);
+	/* The target is the user's, not the driver's: the next driver is to reach it as well. */
+	balloon->state.target = target;
+	balloon->known = 0;
+	pthread_mutex_unlock(&balloon->lock);
+}
+
+static uint64_t milliseconds_since(const struct timespec *then)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)((now.tv_sec - then->tv_sec) * 1000 + (now.tv_nsec - then->tv_nsec) / 1000000);
+}
+
+/* The figures are as new as the driver's last answer; each look asks for newer ones. */
+static void balloon_stat(struct virtio_device *device, struct report *report)
+{
+	struct balloon *balloon = balloon_of(device);
+
+	pthread_mutex_lock(&balloon->lock);
+	report_bytes(report, "target", (uint64_t)balloon->state.target << PAGE_SHIFT);
+	report_bytes(report, "actual", (uint64_t)balloon->state.actual << PAGE_SHIFT);
+	if (balloon->known) {
+		report_begin(report, "guest_memory");
+		report_number(report, "age_ms", milliseconds_since(&balloon->told));
+		for (unsigned i = 0; i < FIGURES; i++) {
+			if (!(balloon->known & 1u << i))
+				continue;
+			if (figures[i].is_size)
+				report_bytes(report, figures[i].name, balloon->values[i]);
+			else
+				report_number(report, figures[i].name, balloon->values[i]);
+		}
+		report_end(report);
+	}
+	balloon->wanted = true;
+	pthread_mutex_unlock(&balloon->lock);
+	worker_kick(&device->worker);
+}
+
+static void balloon_close(struct virtio_device *device)
+{
+	pthread_mutex_destroy(&balloon_of(device)->lock);
+}
+
+static const struct virtio_ops balloon_ops = {
+	.name = "balloon",
+	.id = VIRTIO_BALLOON,
+	.class_code = 0x050000, /* memory controller, RAM */
+	.config_read = balloon_config_read,
+	.config_write = balloon_config_write,
+	.start = balloon_start,
+	.stop = balloon_stop,
+	.process = balloon_process,
+	.stat = balloon_stat,
+	.close = balloon_close,
+};
+
+struct virtio_device *virtio_balloon_open(struct vm *vm, struct pci_bus *pci, struct error *error)
+{
+	const struct virtio_setup setup = {
+		.ops = &balloon_ops,
+		.features = FEATURE_STATS | FEATURE_DEFLATE_ON_OOM | FEATURE_REPORTING,
+		.queue_count = QUEUE_COUNT,
+		.config_size = CONFIG_SIZE,
+		.watch_fd = -1,
+	};
+	struct balloon *balloon = calloc(1, sizeof(*balloon));
+
+	if (!balloon) {
+		error_system(error, ENOMEM, "virtio-balloon");
+		return NULL;
+	}
+	balloon->host_page = (uint64_t)sysconf(_SC_PAGESIZE);
+	pthread_mutex_init(&balloon->lock, NULL);
+	if (virtio_open(&balloon->device, &setup, vm, pci, error) < 0) {
+		balloon_close(&balloon->device);
+		free(balloon);
+		return NULL;
+	}
+	return &balloon->device;
+}

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The console device, VIRTIO 1.2 section 5.3: one port, no extras. The main thread offers input and
+ * learns of room for output; both only leave a note and kick the worker, which alone touches the
+ * guest's queues.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lkvm/terminal.h"
+#include "lkvm/virtio.h"
+
+enum { RECEIVE_QUEUE, TRANSMIT_QUEUE, QUEUE_COUNT };
+
+#define INPUT_SIZE 4096u
+#define WRITE_AT_ONCE 4096u
+#define CHAINS_AT_ONCE 256 /* a queue; then the other one has its turn */
+
+struct console_state {
+	uint64_t written; /* bytes of the next chain to transmit that the terminal has already */
+};
+
+static const struct state_field console_fields[] = {
+	STATE_FIELD(struct console_state, written, STATE_RUNTIME, 0),
+};
+
+static const struct state_table console_state_table =
+	STATE_TABLE(struct console_state, "console", 1, console_fields);
+
+struct console {
+	struct virtio_device device; /* first: free() of the device frees this */
+	struct console_state state;
+	struct terminal *terminal;
+	struct virtqueue_chain chain;
+
+	pthread_mutex_t lock; /* the input: what the terminal gave and the guest has not taken, a ring */
+	unsigned head, count;
+	bool refused; /* the terminal holds more */
+	uint8_t input[INPUT_SIZE];
+};
+
+static struct console *console_of(struct virtio_device *device)
+{
+	return (struct console *)device;
+}
+
+static int take(struct console *console, struct virtqueue *queue)
+{
+	int taken = virtqueue_pop(queue, &console->chain);
+
+	if (taken < 0)
+		virtio_needs_reset(&console->device, queue->reason);
+	return taken;
+}
+
+/*
+ * Writes a buffer from byte `from` on; false if the terminal takes no more for now, or somebody waits
+ * for us to stop.
+ */
+static bool write_buffer(struct console *console, const struct iovec *iov, size_t from)
+{
+	while (from < iov->iov_len) {
+		size_t piece = iov->iov_len - from < WRITE_AT_ONCE ? iov->iov_len - from : WRITE_AT_ONCE;
+		size_t written;
+
+		if (worker_is_wanted(&console->device.worker))
+			return false;
+		written = terminal_write(console->terminal, (const uint8_t *)iov->iov_base + from, piece);
+		console->state.written += written;
+		from += written;
+		if (written < piece)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * False if something is left: it stays in the queue, and `written` says how much of it is not to be
+ * written again.
+ */
+static bool write_chain(struct console *console)
+{
+	const struct virtqueue_chain *chain = &console->chain;
+	uint64_t skip = console->state.written;
+
+	for (unsigned i = 0; i < chain->readable; i++) {
+		uint64_t length = chain->iov[i].iov_len;
+
+		if (skip < length && !write_buffer(console, &chain->iov[i], (size_t)skip))
+			return false;
+		skip = skip < length ? 0 : skip - length;
+	}
+	console->state.written = 0;
+	return true;
+}
+
+/* True if it stopped only because this was enough for once; so does receive(). */
+static bool transmit(struct console *console)
+{
+	struct virtqueue *queue = &console->device.queues[TRANSMIT_QUEUE];
+	unsigned turn;
+
+	virtqueue_quiet(queue);
+	for (turn = 0; turn < CHAINS_AT_ONCE && !worker_is_wanted(&console->device.worker); turn++) {
+		int taken = take(console, queue);
+
+		if (taken < 0)
+			break;
+		if (taken == 0) {
+			if (virtqueue_listen(queue))
+				continue;
+			break;
+		}
+		if (!write_chain(console)) {
+			virtqueue_unpop(queue); /* console_writable() says when to go on */
+			break;
+		}
+		virtqueue_push(queue, console->chain.head, 0);
+	}
+	virtio_interrupt(&console->device, queue);
+	return turn == CHAINS_AT_ONCE;
+}
+
+/* Moves as much input as the chain has room for into it; bytes. */
+static size_t read_input(struct console *console)
+{
+	size_t given = 0;
+
+	pthread_mutex_lock(&console->lock);
+	while (console->count > 0) {
+		unsigned part = INPUT_SIZE - console->head;
+		size_t written;
+
+		if (part > console->count)
+			part = console->count;
+		written = virtqueue_write(&console->chain, given, console->input + console->head, part);
+		console->head = (console->head + (unsigned)written) % INPUT_SIZE;
+		console->count -= (unsigned)written;
+		given += written;
+		if (written < part)
+			break;
+	}
+	pthread_mutex_unlock(&console->lock);
+	return given;
+}
+
+static bool may_receive(struct console *console)
+{
+	bool waits;
+
+	pthread_mutex_lock(&console->lock);
+	waits = console->count > 0;
+	pthread_mutex_unlock(&console->lock);
+	return waits && !worker_is_wanted(&console->device.worker);
+}
+
+static bool receive(struct console *console)
+{
+	struct virtqueue *queue = &console->device.queues[RECEIVE_QUEUE];
+	unsigned turn;
+
+	/* Buffers are news only while input waits for them. */
+	virtqueue_quiet(queue);
+	for (turn = 0; turn < CHAINS_AT_ONCE && may_receive(console); turn++) {
+		int taken = take(console, queue);
+
+		if (taken < 0)
+			break;
+		if (taken == 0) {
+			if (virtqueue_listen(queue))
+				continue;
+			break;
+		}
+		virtqueue_push(queue, console->chain.head, (uint32_t)read_input(console));
+	}
+	virtio_interrupt(&console->device, queue);
+	return turn == CHAINS_AT_ONCE;
+}
+
+static void want_input(struct console *console)
+{
+	bool wanted;
+
+	pthread_mutex_lock(&console->lock);
+	wanted = console->refused && console->count < INPUT_SIZE;
+	if (wanted)
+		console->refused = false;
+	pthread_mutex_unlock(&console->lock);
+	if (wanted)
+		terminal_input_wanted(console->terminal);
+}
+
+static void console_process(struct virtio_device *device)
+{
+	struct console *console = console_of(device);
+	bool more = transmit(console);
+
+	more |= receive(console);
+	want_input(console);
+	if (more)
+		worker_kick(&device->worker);
+}
+
+/* From the terminal, on the main thread. Input that comes before the driver does waits for it. */
+static size_t console_receive(void *owner, const uint8_t *bytes, size_t count)
+{
+	struct console *console = owner;
+	size_t taken;
+
+	pthread_mutex_lock(&console->lock);
+	for (taken = 0; taken < count && console->count < INPUT_SIZE; taken++)
+		console->input[(console->head + console->count++) % INPUT_SIZE] = bytes[taken];
+	console->refused = taken < count;
+	pthread_mutex_unlock(&console->lock);
+	if (taken > 0)
+		worker_kick(&console->device.worker);
+	return taken;
+}
+
+static void console_writable(void *owner)
+{
+	struct console *console = owner;
+
+	worker_kick(&console->device.worker);
+}
+
+static void console_stop(struct virtio_device *device)
+{
+	state_reset(&console_state_table, &console_of(device)->state);
+}
+
+static void console_close(struct virtio_device *device)
+{
+	const struct terminal_device nobody = { 0 };
+
+	terminal_attach(console_of(device)->terminal, &nobody);
+	pthread_mutex_destroy(&console_of(device)->lock);
+}
+
+static const struct virtio_ops console_ops = {
+	.name = "console",
+	.id = VIRTIO_CONSOLE,
+	.class_code = 0x078000, /* communication controller, other */
+	.process = console_process,
+	.stop = console_stop,
+	.close = console_close,
+};
+
+struct virtio_device *virtio_console_open(struct vm *vm, struct pci_bus *pci, struct terminal *terminal,
+					  struct error *error)
+{
+	const struct virtio_setup setup = {
+		.ops = &console_ops,
+		.queue_count = QUEUE_COUNT,
+		.watch_fd = -1,
+	};
+	struct console *console = calloc(1, sizeof(*console));
+	const struct terminal_device end = {
+		.receive = console_receive,
+		.writable = console_writable,
+		.owner = console,
+	};
+
+	if (!console) {
+		error_system(error, ENOMEM, "virtio-console");
+		return NULL;
+	}
+	console->terminal = terminal;
+	pthread_mutex_init(&console->lock, NULL);
+	if (virtio_open(&console->device, &setup, vm, pci, error) < 0) {
+		pthread_mutex_destroy(&console->lock);
+		free(console);
+		return NULL;
+	}
+	terminal_attach(terminal, &end);
+	return &console->device;
+}

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The input device, VIRTIO 1.2 section 5.8: a keyboard with two keys, by which the host asks the guest
+ * to power off or to restart. Events that find no buffer wait; they are kept in the order of the
+ * presses.
+ */
+#include <errno.h>
+#include <linux/input-event-codes.h>
+#include <linux/virtio_input.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lkvm/virtio.h"
+
+enum { EVENT_QUEUE, STATUS_QUEUE, QUEUE_COUNT };
+
+#define BUS_VIRTUAL 6
+#define NAME "lkvm power buttons"
+#define SERIAL "lkvm"
+#define CHAINS_AT_ONCE 256
+#define EVENTS_A_PRESS 4u
+#define MAX_EVENTS (16u * EVENTS_A_PRESS)
+
+static const uint16_t keys[] = { KEY_POWER, KEY_RESTART };
+
+/* What the driver asks the configuration about. */
+struct input_state {
+	uint8_t select;
+	uint8_t subselect;
+	uint8_t padding[6];
+};
+
+static const struct state_field input_fields[] = {
+	STATE_FIELD(struct input_state, select, STATE_RUNTIME, VIRTIO_INPUT_CFG_UNSET),
+	STATE_FIELD(struct input_state, subselect, STATE_RUNTIME, 0),
+	STATE_ARRAY(struct input_state, padding, STATE_PADDING, 0),
+};
+
+static const struct state_table input_state_table = STATE_TABLE(struct input_state, "input", 1, input_fields);
+
+struct input {
+	struct virtio_device device; /* first: free() of the device frees this */
+	struct input_state state;    /* config functions only, which run one at a time */
+	struct virtqueue_chain chain;
+
+	pthread_mutex_t lock; /* the events that wait, a ring, and whether a driver would take them */
+	bool listening;
+	unsigned head, count;
+	struct virtio_input_event events[MAX_EVENTS];
+};
+
+static struct input *input_of(struct virtio_device *device)
+{
+	return (struct input *)device;
+}
+
+static void select_text(struct virtio_input_config *config, const char *text)
+{
+	config->size = (uint8_t)strlen(text);
+	memcpy(config->u.string, text, config->size);
+}
+
+/* The answer to what is selected; size 0 where there is none (5.8.5). */
+static void describe(const struct input_state *state, struct virtio_input_config *config)
+{
+	*config = (struct virtio_input_config){ .select = state->select, .subsel = state->subselect };
+
+	if (state->select == VIRTIO_INPUT_CFG_EV_BITS && state->subselect == EV_KEY) {
+		for (unsigned i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+			unsigned byte = keys[i] / 8;
+
+			config->u.bitmap[byte] |= (uint8_t)(1u << keys[i] % 8);
+			if (config->size <= byte)
+				config->size = (uint8_t)(byte + 1);
+		}
+	}
+	if (state->subselect != 0)
+		return;
+	if (state->select == VIRTIO_INPUT_CFG_ID_NAME)
+		select_text(config, NAME);
+	if (state->select == VIRTIO_INPUT_CFG_ID_SERIAL)
+		select_text(config, SERIAL);
+	if (state->select == VIRTIO_INPUT_CFG_ID_DEVIDS) {
+		config->u.ids = (struct virtio_input_devids){
+			.bustype = BUS_VIRTUAL,
+			.vendor = 0x1af4, /* as in PCI configuration space */
+			.version = 1,
+		};
+		config->size = sizeof(config->u.ids);
+	}
+}
+
+static void input_config_read(struct virtio_device *device, unsigned offset, unsigned size, void *to)
+{
+	struct virtio_input_config config;
+
+	describe(&input_of(device)->state, &config);
+	memcpy(to, (const uint8_t *)&config + offset, size);
+}
+
+static void input_config_write(struct virtio_device *device, unsigned offset, unsigned size, const void *from)
+{
+	struct input_state *state = &input_of(device)->state;
+	const uint8_t *bytes = from;
+
+	for (unsigned i = 0; i < size; i++) {
+		if (offset + i == offsetof(struct virtio_input_config, select))
+			state->select = bytes[i];
+		if (offset + i == offsetof(struct virtio_input_config, subsel))
+			state->subselect = bytes[i];
+	}
+}
+
+/* 1: a chain was taken; otherwise there is nothing (more) to do. */
+static int take(struct input *input, struct virtqueue *queue)
+{
+	int taken = virtqueue_pop(queue, &input->chain);
+
+	if (taken < 0)
+		virtio_needs_reset(&input->device, queue->reason);
+	return taken;
+}
+
+/* One event into the chain at hand; its bytes. */
+static uint32_t give_event(struct input *input)
+{
+	struct virtio_input_event event;
+
+	pthread_mutex_lock(&input->lock);
+	event = input->events[input->head];
+	input->head = (input->head + 1) % MAX_EVENTS;
+	input->count--;
+	pthread_mutex_unlock(&input->lock);
+	return (uint32_t)virtqueue_write(&input->chain, 0, &event, sizeof(event));
+}
+
+static unsigned waiting(struct input *input)
+{
+	unsigned count;
+
+	pthread_mutex_lock(&input->lock);
+	count = input->count;
+	pthread_mutex_unlock(&input->lock);
+	return count;
+}
+
+/* True if it stopped only because this was enough for once; so does drop_status(). */
+static bool give_events(struct input *input)
+{
+	struct virtqueue *queue = &input->device.queues[EVENT_QUEUE];
+	unsigned turn;
+
+	/* Buffers are news only while events wait for them. */
+	virtqueue_quiet(queue);
+	for (turn = 0; turn < CHAINS_AT_ONCE && waiting(input) > 0; turn++) {
+		int taken = take(input, queue);
+
+		if (taken < 0 || (taken == 0 && !virtqueue_listen(queue)))
+			break;
+		if (taken > 0)
+			virtqueue_push(queue, input->chain.head, give_event(input));
+	}
+	virtio_interrupt(&input->device, queue);
+	return turn == CHAINS_AT_ONCE;
+}
+
+/* What the driver says about lamps and bells: we have none. */
+static bool drop_status(struct input *input)
+{
+	struct virtqueue *queue = &input->device.queues[STATUS_QUEUE];
+	unsigned turn;
+
+	for (turn = 0; turn < CHAINS_AT_ONCE; turn++) {
+		int taken = take(input, queue);
+
+		if (taken < 0 || (taken == 0 && !virtqueue_listen(queue)))
+			break;
+		if (taken > 0)
+			virtqueue_push(queue, input->chain.head, 0);
+	}
+	virtio_interrupt(&input->device, queue);
+	return turn == CHAINS_AT_ONCE;
+}
+
+static void input_process(struct virtio_device *device)
+{
+	struct input *input = input_of(device);
+	bool more = give_events(input);
+
+	more |= drop_status(input);
+	if (more)
+		worker_kick(&device->worker);
+}
+
+bool virtio_input_press(struct virtio_device *device, uint16_t key)
+{
+	const struct virtio_input_event press[EVENTS_A_PRESS] = {
+		{ .type = EV_KEY, .code = key, .value = 1 },
+		{ .type = EV_SYN, .code = SYN_REPORT },
+		{ .type = EV_KEY, .code = key, .value = 0 },
+		{ .type = EV_SYN, .code = SYN_REPORT },
+	};
+	struct input *input = input_of(device);
+	bool taken;
+
+	pthread_mutex_lock(&input->lock);
+	/* A driver that has not read the last 16 presses does not read this one. */
+	taken = input->listening && input->count + EVENTS_A_PRESS <= MAX_EVENTS;
+	for (unsigned i = 0; taken && i < EVENTS_A_PRESS; i++)
+		input->events[(input->head + input->count++) % MAX_EVENTS] = press[i];
+	pthread_mutex_unlock(&input->lock);
+	if (taken)
+		worker_kick(&device->worker);
+	return taken;
+}
+
+static void set_listening(struct input *input, bool listening)
+{
+	pthread_mutex_lock(&input->lock);
+	input->listening = listening;
+	input->count = 0;
+	pthread_mutex_unlock(&input->lock);
+}
+
+static void input_start(struct virtio_device *device)
+{
+	set_listening(input_of(device), true);
+}
+
+static void input_stop(struct virtio_device *device)
+{
+	set_listening(input_of(device), false);
+	state_reset(&input_state_table, &input_of(device)->state);
+}
+
+static void input_stat(struct virtio_device *device, struct report *report)
+{
+	struct input *input = input_of(device);
+
+	pthread_mutex_lock(&input->lock);
+	report_bool(report, "listening", input->listening);
+	report_number(report, "events_waiting", input->count);
+	pthread_mutex_unlock(&input->lock);
+}
+
+static void input_close(struct virtio_device *device)
+{
+	pthread_mutex_destroy(&input_of(device)->lock);
+}
+
+static const struct virtio_ops input_ops = {
+	.name = "input",
+	.id = VIRTIO_INPUT,
+	.class_code = 0x090000, /* input device controller, keyboard */
+	.config_read = input_config_read,
+	.config_write = input_config_write,
+	.start = input_start,
+	.stop = input_stop,
+	.process = input_process,
+	.stat = input_stat,
+	.close = input_close,
+};
+
+struct virtio_device *virtio_input_open(struct vm *vm, struct pci_bus *pci, struct error *error)
+{
+	const struct virtio_setup setup = {
+		.ops = &input_ops,
+		.queue_count = QUEUE_COUNT,
+		.queue_size = 64, /* what Linux fills, it can fill at once */
+		.config_size = sizeof(struct virtio_input_config),
+		.watch_fd = -1,
+	};
+	struct input *input = calloc(1, sizeof(*input));
+
+	if (!input) {
+		error_system(error, ENOMEM, "virtio-input");
+		return NULL;
+	}
+	pthread_mutex_init(&input->lock, NULL);
+	if (virtio_open(&input->device, &setup, vm, pci, error) < 0) {
+		input_close(&input->device);
+		free(input);
+		return NULL;
+	}
+	return &input->device;
+}

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The network device, VIRTIO 1.2 section 5.1: its configuration, and who moves its packets. That is
+ * either we, on the device's worker (virtio/net_packets.c), or the kernel's vhost-net. vhost is an
+ * accelerator and nothing more: the driver sees the same device, and the queues change hands whenever
+ * the VM is paused.
+ */
+#include "lkvm/net.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define CONFIG_SIZE 12u /* of struct virtio_net_config up to mtu (5.1.4) */
+#define STATUS_LINK_UP 1u
+
+static const struct state_field net_fields[] = {
+	STATE_ARRAY(struct net_state, mac, STATE_CONFIG, 0),
+	STATE_FIELD(struct net_state, pairs, STATE_RUNTIME, 1),
+};
+
+const struct state_table net_state_table = STATE_TABLE(struct net_state, "net", 1, net_fields);
+
+static void put16(uint8_t *to, unsigned value)
+{
+	to[0] = (uint8_t)value;
+	to[1] = (uint8_t)(value >> 8);
+}
+
+static void net_config_read(struct virtio_device *device, unsigned offset, unsigned size, void *to)
+{
+	struct net *net = net_of(device);
+	uint8_t config[CONFIG_SIZE];
+
+	memcpy(config, net->state.mac, sizeof(net->state.mac));
+	put16(config + 6, atomic_load(&net->link) ? STATUS_LINK_UP : 0);
+	put16(config + 8, net->max_pairs);
+	put16(config + 10, net->backend->mtu);
+	memcpy(to, config + offset, size);
+}
+
+static void stop_watching(struct net *net)
+{
+	for (unsigned i = 0; i < net->max_pairs; i++)
+		net_watch(net, i, false);
+	worker_watch(&net->device.worker, false);
+}
+
+void net_link_lost(struct net *net, int code)
+{
+	if (!atomic_exchange(&net->link, false))
+		return;
+	stop_watching(net);
+	log_message(net->device.vm->log, LOG_LEVEL_WARNING, "%s: %s is gone (%s): the link is down",
+		    net->device.name, net->backend->name, strerror(code));
+	virtio_config_changed(&net->device);
+}
+
+/* Hands every pair that the driver enabled to the kernel: all or none. */
+static int start_vhosts(struct net *net, struct error *error)
+{
+	struct virtio_device *device = &net->device;
+
+	for (unsigned i = 0; i < net->max_pairs; i++) {
+		struct virtqueue *queues = &device->queues[2 * i];
+		int call_fds[2] = { virtio_call_fd(device, 2 * i), virtio_call_fd(device, 2 * i + 1) };
+
+		if (!net->pairs[i].receive || !queues[0].descriptor_ring || !queues[1].descriptor_ring)
+			continue;
+		if (call_fds[0] < 0 || call_fds[1] < 0)
+			error_set(error, 0, "a queue has no MSI-X vector");
+		else if (vhost_start(&net->vhosts[i], queues, call_fds, device->features,
+				     net->backend->fds[i], error) == 0)
+			continue;
+
+		while (i-- > 0)
+			vhost_stop(&net->vhosts[i], &device->queues[2 * i]);
+		return -1;
+	}
+	net->vhost_on = true;
+	return 0;
+}
+
+static void stop_vhosts(struct net *net)
+{
+	for (unsigned i = 0; net->vhost_on && i < net->max_pairs; i++)
+		vhost_stop(&net->vhosts[i], &net->device.queues[2 * i]);
+	net->vhost_on = false;
+}
+
+/* Which pairs exist for the driver: without MQ, what follows the first is not a pair at all. */
+static void name_queues(struct net *net)
+{
+	unsigned count = net->device.features & NET_F_MQ ? net->max_pairs : 1;
+
+	for (unsigned i = 0; i < net->max_pairs; i++) {
+		struct net_pair *pair = &net->pairs[i];
+
+		pair->receive = i < count ? &net->device.queues[2 * i] : NULL;
+		pair->transmit = i < count ? &net->device.queues[2 * i + 1] : NULL;
+	}
+}
+
+int net_set_pairs(struct net *net, unsigned pairs)
+{
+	int result = net->backend->ops->set_pairs ? net->backend->ops->set_pairs(net->backend, pairs) : 0;
+
+	if (result < 0)
+		return result;
+	for (unsigned i = pairs; i < net->max_pairs; i++)
+		net_watch(net, i, false);
+	net->state.pairs = (uint16_t)pairs;
+	return 0;
+}
+
+static void net_start(struct virtio_device *device)
+{
+	struct net *net = net_of(device);
+	struct error error;
+
+	name_queues(net);
+	if (net->backend->ops->negotiate)
+		net->backend->ops->negotiate(net->backend, device->features);
+	net_set_pairs(net, net->state.pairs);
+
+	if (net->vhost_wanted && start_vhosts(net, &error) < 0 && !net->vhost_told) {
+		net->vhost_told = true; /* a guest may start its driver as often as it likes */
+		log_message(device->vm->log, LOG_LEVEL_WARNING, "%s: packets take the way through lkvm: %s",
+			    device->name, error.text);
+	}
+	for (unsigned i = 0; net->vhost_on && i < 2 * net->max_pairs; i++) {
+		if (net->vhosts[i / 2].running)
+			device->doorbell_fds[i] = net->vhosts[i / 2].kick_fds[i % 2];
+	}
+	if (!net->vhost_on && net->backend->ops->watch && atomic_load(&net->link))
+		worker_watch(&device->worker, true);
+}
+
+static void net_stop(struct virtio_device *device)
+{
+	struct net *net = net_of(device);
+
+	stop_vhosts(net);
+	stop_watching(net);
+	for (unsigned i = 0; i < net->max_pairs; i++) {
+		net->pairs[i].held = 0;
+		net->pairs[i].expected = 0;
+	}
+	if (net->backend->ops->negotiate)
+		net->backend->ops->negotiate(net->backend, 0);
+	state_reset(&net_state_table, &net->state);
+}
+
+static void net_pause(struct virtio_device *device)
+{
+	struct net *net = net_of(device);
+
+	/* vhost_on stays, and says that the doorbells are the kernel's. */
+	for (unsigned i = 0; net->vhost_on && i < net->max_pairs; i++)
+		vhost_stop(&net->vhosts[i], &device->queues[2 * i]);
+}
+
+static void net_resume(struct virtio_device *device)
+{
+	struct net *net = net_of(device);
+	struct error error;
+
+	if (!net->vhost_on || start_vhosts(net, &error) == 0)
+		return;
+	log_message(device->vm->log, LOG_LEVEL_WARNING, "%s: %s", device->name, error.text);
+	virtio_needs_reset(device, "vhost-net does not go on");
+}
+
+static void net_process(struct virtio_device *device)
+{
+	struct net *net = net_of(device);
+	bool more = false;
+	int result = net->backend->ops->flush ? net->backend->ops->flush(net->backend) : 0;
+
+	if (result < 0)
+		net_link_lost(net, -result);
+	net_control(net);
+	for (unsigned i = 0; !net->vhost_on && i < net->state.pairs && net->pairs[i].receive; i++) {
+		more |= net_transmit(net, i);
+		more |= net_receive(net, i);
+	}
+	/* Whom the transport does not call again until reset, packets must not wake. */
+	if (__atomic_load_n(&device->state.status, __ATOMIC_ACQUIRE) & VIRTIO_STATUS_NEEDS_RESET)
+		stop_watching(net);
+	else if (more)
+		worker_kick(&device->worker);
+}
+
+static void net_stat(struct virtio_device *device, struct report *report)
+{
+	struct net *net = net_of(device);
+
+	report_string(report, "backend", net->backend->name);
+	report_bool(report, "link_up", atomic_load(&net->link));
+	report_bool(report, "vhost", net->vhost_on);
+	report_number(report, "queue_pairs", net->state.pairs);
+	if (net->vhost_on)
+		return; /* the kernel does not count */
+	report_number(report, "packets_received", atomic_load(&net->counters.received));
+	report_number(report, "packets_sent", atomic_load(&net->counters.sent));
+	report_number(report, "packets_dropped", atomic_load(&net->counters.dropped));
+}
+
+static void net_close(struct virtio_device *device)
+{
+	struct net *net = net_of(device);
+
+	stop_vhosts(net);
+	for (unsigned i = 0; net->vhost_wanted && i < net->max_pairs; i++)
+		vhost_close(&net->vhosts[i]);
+	net->vhost_wanted = false;
+	if (net->backend)
+		net->backend->ops->close(net->backend);
+	net->backend = NULL;
+}
+
+static const struct virtio_ops net_ops = {
+	.name = "net",
+	.id = VIRTIO_NET,
+	.class_code = 0x020000, /* network controller, Ethernet */
+	.config_read = net_config_read,
+	.start = net_start,
+	.stop = net_stop,
+	.process = net_process,
+	.pause = net_pause,
+	.resume = net_resume,
+	.stat = net_stat,
+	.close = net_close,
+};
+
+static int open_vhosts(struct net *net, struct error *error)
+{
+	for (unsigned i = 0; i < net->max_pairs; i++) {
+		if (vhost_open(&net->vhosts[i], error) < 0) {
+			while (i-- > 0)
+				vhost_close(&net->vhosts[i]);
+			return -1;
+		}
+	}
+	net->vhost_wanted = true;
+	return 0;
+}
+
+static int check(const struct virtio_net_config *config, struct error *error)
+{
+	if (config->queues < 1 || config->queues > NET_MAX_PAIRS)
+		return error_set(error, EINVAL, "1 to %d queue pairs are possible, not %u", NET_MAX_PAIRS,
+				 config->queues);
+	if (config->mode == NET_USER && config->queues > 1)
+		return error_set(error, EINVAL, "user mode networking has one queue pair");
+	if (config->mode == NET_USER && config->vhost_required)
+		return error_set(error, EINVAL, "vhost-net works with a tap only, not in user mode");
+	return 0;
+}
+
+/* The user's, or else a random one, locally administered and for one station. */
+static void choose_mac(struct net *net, const uint8_t given[6])
+{
+	static const uint8_t none[6];
+	uint8_t *mac = net->state.mac;
+
+	memcpy(mac, given, sizeof(none));
+	if (memcmp(mac, none, sizeof(none)) != 0)
+		return;
+	while (getrandom(mac, sizeof(none), 0) != (ssize_t)sizeof(none))
+		;
+	mac[0] = (uint8_t)((mac[0] & ~1u) | 2u);
+}
+
+static int open_backend(struct net *net, const struct virtio_net_config *config, struct vm *vm,
+			struct error *error)
+{
+	if (config->mode == NET_USER) {
+		net->backend = passt_open(config, error);
+		return net->backend ? 0 : -1;
+	}
+	net->backend = tap_open(config, vm->log, error);
+	if (!net->backend)
+		return -1;
+	if (!config->vhost && !config->vhost_required)
+		return 0;
+	if (open_vhosts(net, error) < 0) {
+		if (config->vhost_required)
+			return -1;
+		log_message(vm->log, LOG_LEVEL_INFO, "network %s: packets take the way through lkvm: %s",
+			    net->backend->name, error->text);
+	}
+	return 0;
+}
+
+struct virtio_device *virtio_net_open(struct vm *vm, struct pci_bus *pci, unsigned index,
+				      const struct virtio_net_config *config, struct error *error)
+{
+	struct net *net;
+
+	if (check(config, error) < 0) {
+		error_context(error, "network %u", index);
+		return NULL;
+	}
+	net = calloc(1, sizeof(*net));
+	if (!net) {
+		error_system(error, ENOMEM, "network %u", index);
+		return NULL;
+	}
+	net->max_pairs = config->queues;
+	atomic_init(&net->link, true);
+	state_reset(&net_state_table, &net->state);
+	choose_mac(net, config->mac);
+
+	if (open_backend(net, config, vm, error) == 0) {
+		struct virtio_setup setup = {
+			.ops = &net_ops,
+			.index = index,
+			.features = NET_F_MAC | NET_F_STATUS | NET_F_MRG_RXBUF | net->backend->features,
+			.queue_count = 2,
+			.config_size = CONFIG_SIZE,
+			.watch_fd = net->backend->watch_fd,
+		};
+
+		if (net->max_pairs > 1) {
+			setup.features |= NET_F_MQ | NET_F_CTRL_VQ;
+			setup.queue_count = 2 * net->max_pairs + 1;
+		}
+		if (virtio_open(&net->device, &setup, vm, pci, error) == 0)
+			return &net->device;
+	}
+	error_context(error, "network %u", index);
+	net_close(&net->device);
+	free(net);
+	return NULL;
+}

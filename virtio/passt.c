@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * passt(1) as the network device's backend: user-mode networking without privileges, in a program of
+ * its own. It runs as our child, and each packet goes over a stream socket with its length in front (32
+ * bits, big-endian). What of a packet the socket does not take at once is kept, and nothing else is
+ * sent before.
+ */
+#include "lkvm/net.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lkvm/child.h"
+
+#define LENGTH_SIZE 4u
+#define MAX_FRAME (NET_MAX_PACKET - NET_HEADER)
+#define MAX_ARGUMENTS 64
+
+struct passt {
+	struct net_backend backend; /* first: backend.fds[0] is the socket */
+	pid_t child;
+	bool watched;               /* the device wants packets */
+	uint32_t events;            /* what epoll waits for; 0: the socket is not in it */
+	char *options;              /* the user's, cut into words */
+	size_t in_start, in_end;    /* bytes of `in` that are not yet delivered */
+	size_t out_start, out_end;  /* bytes of `out` that the socket did not take */
+	uint8_t in[2 * MAX_FRAME];
+	uint8_t out[LENGTH_SIZE + MAX_FRAME];
+};
+
+static void update_events(struct passt *passt)
+{
+	struct epoll_event event = {
+		.events = (passt->watched ? EPOLLIN : 0u) | (passt->out_end > 0 ? EPOLLOUT : 0u),
+	};
+	int what = EPOLL_CTL_MOD;
+
+	if (event.events == passt->events)
+		return;
+	if (!passt->events)
+		what = EPOLL_CTL_ADD;
+	if (!event.events)
+		what = EPOLL_CTL_DEL; /* epoll reports a hang-up unasked, and would not let us sleep */
+	epoll_ctl(passt->backend.watch_fd, what, passt->backend.fds[0], &event);
+	passt->events = event.events;
+}
+
+static void passt_watch(struct net_backend *backend, unsigned pair, bool on)
+{
+	struct passt *passt = (struct passt *)backend;
+
+	(void)pair;
+	passt->watched = on;
+	update_events(passt);
+}
+
+/* 0 once nothing is kept, -EAGAIN, or another -errno. */
+static int send_kept(struct passt *passt)
+{
+	while (passt->out_start < passt->out_end) {
+		ssize_t sent = send(passt->backend.fds[0], passt->out + passt->out_start,
+				    passt->out_end - passt->out_start, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (sent < 0 && errno != EINTR)
+			return -errno;
+		if (sent > 0)
+			passt->out_start += (size_t)sent;
+	}
+	if (passt->out_end > 0) {
+		passt->out_start = passt->out_end = 0;
+		update_events(passt);
+	}
+	return 0;
+}
+
+static int passt_flush(struct net_backend *backend)
+{
+	int result = send_kept((struct passt *)backend);
+
+	return result == -EAGAIN ? 0 : result;
+}
+
+/* Appends what lies behind the first `skip` bytes of `iov` to what is kept. */
+static void keep(struct passt *passt, const struct iovec *iov, int count, size_t skip)
+{
+	for (int i = 0; i < count; i++) {
+		size_t part = skip < iov[i].iov_len ? skip : iov[i].iov_len;
+		size_t length = iov[i].iov_len - part;
+
+		memcpy(passt->out + passt->out_end, (const uint8_t *)iov[i].iov_base + part, length);
+		passt->out_end += length;
+		skip -= part;
+	}
+	if (passt->out_end > 0)
+		update_events(passt);
+}
+
+static int passt_send(struct net_backend *backend, unsigned pair, const struct iovec *iov, int count)
+{
+	struct passt *passt = (struct passt *)backend;
+	struct iovec frame[VIRTQUEUE_MAX_SEGMENTS + 1];
+	struct msghdr message = { .msg_iov = frame };
+	uint8_t prefix[LENGTH_SIZE];
+	size_t skip = NET_HEADER, length = 0;
+	ssize_t sent;
+	int result = send_kept(passt);
+
+	(void)pair;
+	if (result < 0)
+		return result;
+
+	frame[message.msg_iovlen++] = (struct iovec){ .iov_base = prefix, .iov_len = sizeof(prefix) };
+	for (int i = 0; i < count; i++) {
+		size_t part = skip < iov[i].iov_len ? skip : iov[i].iov_len;
+
+		frame[message.msg_iovlen++] = (struct iovec){
+			.iov_base = (uint8_t *)iov[i].iov_base + part,
+			.iov_len = iov[i].iov_len - part,
+		};
+		length += iov[i].iov_len - part;
+		skip -= part;
+	}
+	for (unsigned i = 0; i < LENGTH_SIZE; i++)
+		prefix[i] = (uint8_t)(length >> (24 - 8 * i));
+
+	sent = sendmsg(backend->fds[0], &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (sent < 0 && errno != EAGAIN && errno != EINTR)
+		return -errno;
+	/* The frame is begun or will be: from now on it is ours, whatever the guest does to its buffers. */
+	keep(passt, frame, (int)message.msg_iovlen, sent > 0 ? (size_t)sent : 0);
+	return 0;
+}
+
+/* Bytes of the next whole frame behind its length, 0 if it is not there yet, or -errno. */
+static ssize_t next_frame(const struct passt *passt)
+{
+	const uint8_t *at = passt->in + passt->in_start;
+	size_t length;
+
+	if (passt->in_end - passt->in_start < LENGTH_SIZE)
+		return 0;
+	length = (size_t)at[0] << 24 | (size_t)at[1] << 16 | (size_t)at[2] << 8 | at[3];
+	if (length == 0 || length > MAX_FRAME)
+		return -EPROTO;
+	return passt->in_end - passt->in_start - LENGTH_SIZE >= length ? (ssize_t)length : 0;
+}
+
+/* Reads what there is, once. 0 or -errno. */
+static int fill(struct passt *passt)
+{
+	ssize_t got;
+
+	if (passt->in_start > 0) {
+		memmove(passt->in, passt->in + passt->in_start, passt->in_end - passt->in_start);
+		passt->in_end -= passt->in_start;
+		passt->in_start = 0;
+	}
+	got = recv(passt->backend.fds[0], passt->in + passt->in_end, sizeof(passt->in) - passt->in_end,
+		   MSG_DONTWAIT);
+	if (got == 0)
+		return -EPIPE;
+	if (got < 0)
+		return errno == EINTR ? -EAGAIN : -errno;
+	passt->in_end += (size_t)got;
+	return 0;
+}
+
+static ssize_t passt_receive(struct net_backend *backend, unsigned pair, const struct iovec *iov, int count)
+{
+	static const uint8_t header[NET_HEADER];
+	struct passt *passt = (struct passt *)backend;
+	ssize_t length = next_frame(passt);
+	const uint8_t *frame;
+	size_t done = 0;
+
+	(void)pair;
+	if (length == 0) {
+		int result = fill(passt);
+
+		if (result < 0)
+			return result;
+		length = next_frame(passt);
+	}
+	if (length <= 0)
+		return length < 0 ? length : -EAGAIN;
+
+	/* The room is always large enough: it ends with a buffer of the device's own. */
+	frame = passt->in + passt->in_start + LENGTH_SIZE;
+	for (int i = 0; i < count && done < NET_HEADER + (size_t)length; i++) {
+		uint8_t *to = iov[i].iov_base;
+		size_t room = iov[i].iov_len;
+
+		while (room > 0 && done < NET_HEADER + (size_t)length) {
+			bool head = done < NET_HEADER;
+			size_t left = head ? NET_HEADER - done : NET_HEADER + (size_t)length - done;
+			size_t part = room < left ? room : left;
+
+			memcpy(to, head ? header + done : frame + done - NET_HEADER, part);
+			to += part;
+			room -= part;
+			done += part;
+		}
+	}
+	passt->in_start += LENGTH_SIZE + (size_t)length;
+	return (ssize_t)done;
+}
+
+static void stop(struct passt *passt)
+{
+	if (passt->backend.fds[0] >= 0)
+		close(passt->backend.fds[0]);
+	if (passt->backend.watch_fd >= 0)
+		close(passt->backend.watch_fd);
+	child_stop(passt->child);
+	free(passt->options);
+}
+
+static void passt_close(struct net_backend *backend)
+{
+	stop((struct passt *)backend);
+	free(backend);
+}
+
+static const struct net_backend_ops passt_ops = {
+	.name = "passt",
+	.receive = passt_receive,
+	.send = passt_send,
+	.flush = passt_flush,
+	.watch = passt_watch,
+	.close = passt_close,
+};
+
+static int start(struct passt *passt, const struct virtio_net_config *config, int fd, struct error *error)
+{
+	const char *arguments[MAX_ARGUMENTS] = {
+		config->passt ? config->passt : "passt", "--foreground", "--quiet", "--fd", "3",
+	};
+	unsigned count = 5;
+	char *rest = NULL;
+
+	_Static_assert(CHILD_FD == 3, "the descriptor named above");
+	if (config->passt_options) {
+		passt->options = strdup(config->passt_options);
+		if (!passt->options)
+			return error_system(error, ENOMEM, "passt");
+	}
+	for (char *word = passt->options ? strtok_r(passt->options, " \t", &rest) : NULL; word;
+	     word = strtok_r(NULL, " \t", &rest)) {
+		if (count == MAX_ARGUMENTS - 1)
+			return error_set(error, E2BIG, "too many options for passt");
+		arguments[count++] = word;
+	}
+
+	passt->child = child_start(arguments, fd, error);
+	if (passt->child < 0 && error->code == ENOENT)
+		return error_set(error, ENOENT, "%s is not there: user mode networking needs it (package "
+				 "passt); or use --network mode=tap", arguments[0]);
+	return passt->child < 0 ? -1 : 0;
+}
+
+struct net_backend *passt_open(const struct virtio_net_config *config, struct error *error)
+{
+	struct passt *passt = calloc(1, sizeof(*passt));
+	int ends[2] = { -1, -1 };
+	int result;
+
+	if (!passt) {
+		error_system(error, ENOMEM, "passt");
+		return NULL;
+	}
+	passt->backend.ops = &passt_ops;
+	snprintf(passt->backend.name, sizeof(passt->backend.name), "passt");
+	passt->backend.watch_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (passt->backend.watch_fd < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+		result = error_system(error, errno, "passt: socket");
+	else
+		result = start(passt, config, ends[1], error);
+	passt->backend.fds[0] = ends[0];
+	if (ends[1] >= 0)
+		close(ends[1]);
+	if (result < 0) {
+		stop(passt);
+		free(passt);
+		return NULL;
+	}
+	return (struct net_backend *)passt;
+}

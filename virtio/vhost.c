@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vhost-net: the kernel takes over one receive and one transmit queue. It reads and writes guest memory
+ * through this process's mapping of it, is kicked by the doorbells' eventfds, and interrupts through
+ * those of the MSI-X vectors. Kernel: drivers/vhost/, include/uapi/linux/vhost.h.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/vhost.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "lkvm/io.h"
+#include "lkvm/net.h"
+
+/* The features that shape rings and packets: what the driver took of them, vhost must know. */
+#define SHAPING                                                                                            \
+	(NET_F_MRG_RXBUF | VIRTIO_FEATURE_INDIRECT | VIRTIO_FEATURE_EVENT_INDEX | VIRTIO_FEATURE_VERSION_1)
+
+int vhost_open(struct vhost *vhost, struct error *error)
+{
+	*vhost = (struct vhost){ .kick_fds = { -1, -1 } };
+	vhost->fd = open("/dev/vhost-net", O_RDWR | O_CLOEXEC);
+	if (vhost->fd < 0)
+		return error_system(error, errno, "cannot open /dev/vhost-net (kernel module vhost_net)");
+	if (ioctl(vhost->fd, VHOST_SET_OWNER) < 0)
+		error_system(error, errno, "VHOST_SET_OWNER");
+	else if (ioctl(vhost->fd, VHOST_GET_FEATURES, &vhost->features) < 0)
+		error_system(error, errno, "VHOST_GET_FEATURES");
+	else if ((vhost->kick_fds[0] = event_open(error)) >= 0 &&
+		 (vhost->kick_fds[1] = event_open(error)) >= 0)
+		return 0;
+	vhost_close(vhost);
+	return -1;
+}
+
+void vhost_close(struct vhost *vhost)
+{
+	int fds[] = { vhost->fd, vhost->kick_fds[0], vhost->kick_fds[1] };
+
+	for (unsigned i = 0; i < 3; i++) {
+		if (fds[i] >= 0)
+			close(fds[i]);
+	}
+	*vhost = (struct vhost){ .fd = -1, .kick_fds = { -1, -1 } };
+}
+
+static int share_memory(const struct vhost *vhost, const struct ram *ram, struct error *error)
+{
+	struct {
+		struct vhost_memory header;
+		struct vhost_memory_region region;
+	} table = {
+		.header = { .nregions = 1 },
+		.region = {
+			.guest_phys_addr = ram->base,
+			.memory_size = ram->size,
+			.userspace_addr = (uintptr_t)ram->host,
+		},
+	};
+
+	if (ioctl(vhost->fd, VHOST_SET_MEM_TABLE, &table) < 0)
+		return error_system(error, errno, "VHOST_SET_MEM_TABLE");
+	return 0;
+}
+
+static int share_queue(const struct vhost *vhost, unsigned index, const struct virtqueue *queue, int call_fd,
+		       struct error *error)
+{
+	struct vhost_vring_state size = { .index = index, .num = queue->state.size };
+	struct vhost_vring_state base = { .index = index, .num = queue->state.next_available };
+	struct vhost_vring_addr address = {
+		.index = index,
+		.desc_user_addr = (uintptr_t)queue->descriptor_ring,
+		.avail_user_addr = (uintptr_t)queue->available_ring,
+		.used_user_addr = (uintptr_t)queue->used_ring,
+	};
+	struct vhost_vring_file kick = { .index = index, .fd = vhost->kick_fds[index] };
+	struct vhost_vring_file call = { .index = index, .fd = call_fd };
+
+	if (ioctl(vhost->fd, VHOST_SET_VRING_NUM, &size) < 0)
+		return error_system(error, errno, "VHOST_SET_VRING_NUM");
+	if (ioctl(vhost->fd, VHOST_SET_VRING_BASE, &base) < 0)
+		return error_system(error, errno, "VHOST_SET_VRING_BASE");
+	if (ioctl(vhost->fd, VHOST_SET_VRING_ADDR, &address) < 0)
+		return error_system(error, errno, "VHOST_SET_VRING_ADDR");
+	if (ioctl(vhost->fd, VHOST_SET_VRING_KICK, &kick) < 0)
+		return error_system(error, errno, "VHOST_SET_VRING_KICK");
+	if (ioctl(vhost->fd, VHOST_SET_VRING_CALL, &call) < 0)
+		return error_system(error, errno, "VHOST_SET_VRING_CALL");
+	return 0;
+}
+
+static int set_backend(const struct vhost *vhost, unsigned index, int fd)
+{
+	struct vhost_vring_file file = { .index = index, .fd = fd };
+
+	return ioctl(vhost->fd, VHOST_NET_SET_BACKEND, &file) < 0 ? -errno : 0;
+}
+
+int vhost_start(struct vhost *vhost, struct virtqueue *queues, const int call_fds[2], uint64_t features,
+		int backend_fd, struct error *error)
+{
+	uint64_t taken = features & SHAPING;
+
+	if (taken & ~vhost->features)
+		return error_set(error, ENOTSUP, "vhost-net lacks features 0x%llx that the driver uses",
+				 (unsigned long long)(taken & ~vhost->features));
+	if (ioctl(vhost->fd, VHOST_SET_FEATURES, &taken) < 0)
+		return error_system(error, errno, "VHOST_SET_FEATURES");
+	if (share_memory(vhost, queues[0].ram, error) < 0)
+		return -1;
+	for (unsigned i = 0; i < 2; i++) {
+		if (share_queue(vhost, i, &queues[i], call_fds[i], error) < 0)
+			return -1;
+	}
+	/* From its first backend on, the kernel uses the rings. */
+	vhost->running = true;
+	for (unsigned i = 0; i < 2; i++) {
+		int result = set_backend(vhost, i, backend_fd);
+
+		if (result < 0) {
+			vhost_stop(vhost, queues);
+			return error_system(error, -result, "VHOST_NET_SET_BACKEND");
+		}
+	}
+	/* Buffers that came before the doorbell was the kernel's. */
+	for (unsigned i = 0; i < 2; i++)
+		event_raise(vhost->kick_fds[i]);
+	return 0;
+}
+
+void vhost_stop(struct vhost *vhost, struct virtqueue *queues)
+{
+	for (unsigned i = 0; vhost->running && i < 2; i++) {
+		struct vhost_vring_state base = { .index = i };
+		struct virtqueue_state *state = &queues[i].state;
+		const uint16_t *used = (const uint16_t *)queues[i].used_ring;
+
+		/* Returns once the kernel has finished with what it took. */
+		set_backend(vhost, i, -1);
+		if (ioctl(vhost->fd, VHOST_GET_VRING_BASE, &base) == 0)
+			state->next_available = (uint16_t)base.num;
+		/* Where it stands in the used ring it tells the driver only: {flags, index, ...}. */
+		state->next_used = __atomic_load_n(&used[1], __ATOMIC_ACQUIRE);
+		state->signalled = state->next_used;
+	}
+	vhost->running = false;
+}
