@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A machine without a guest, in place of vm/machine.c: it counts what is asked of it, and behaves as its
+ * kernel's name says. For one source file a test program, as it defines the functions.
+ */
+#ifndef TESTS_FAKE_MACHINE_H
+#define TESTS_FAKE_MACHINE_H
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lkvm/io.h"
+#include "lkvm/machine.h"
+
+struct fake_machine {
+	bool deaf;          /* listens to no key */
+	bool reset_fails;
+	bool open_fails;
+	unsigned pauses, resumes, resets, closes;
+	unsigned presses[2];
+	bool pressed_paused; /* a key was pressed while it was paused */
+	uint64_t balloon;
+	struct machine_config config; /* as machine_open() got it */
+};
+
+static struct fake_machine fake_machine;
+
+static inline void fake_machine_event(struct machine *machine, enum vm_event_kind kind, const char *sentence)
+{
+	struct vm_event event = { .kind = kind };
+
+	if (sentence)
+		error_set(&event.error, 0, "%s", sentence);
+	vm_event_post(&machine->vm, &event);
+}
+
+/* "crash" in the kernel's name: the guest does so at once; and so on. */
+int machine_open(struct machine *machine, const struct machine_config *config, struct loop *loop,
+		 struct terminal *terminal, struct error *error)
+{
+	*machine = (struct machine){ .config = *config, .loop = loop, .terminal = terminal };
+	fake_machine.config = *config;
+	if (fake_machine.open_fails || (config->kernel && strstr(config->kernel, "unusable")))
+		return error_set(error, 0, "this kernel is no kernel");
+	pthread_mutex_init(&machine->vm.lock, NULL);
+	machine->vm.event_fd = event_open(error);
+	return 0;
+}
+
+void machine_close(struct machine *machine)
+{
+	close(machine->vm.event_fd);
+	machine->vm.event_fd = -1;
+	pthread_mutex_destroy(&machine->vm.lock);
+	fake_machine.closes++;
+}
+
+void machine_pause(struct machine *machine)
+{
+	machine->running = false;
+	fake_machine.pauses++;
+}
+
+void machine_resume(struct machine *machine)
+{
+	const char *kernel = machine->config.kernel ? machine->config.kernel : "";
+
+	machine->running = true;
+	fake_machine.resumes++;
+	if (strstr(kernel, "poweroff"))
+		fake_machine_event(machine, VM_EVENT_POWER_OFF, NULL);
+	if (strstr(kernel, "crash"))
+		fake_machine_event(machine, VM_EVENT_CRASH, "the guest crashed");
+	if (strstr(kernel, "failure"))
+		fake_machine_event(machine, VM_EVENT_FAILURE, "vCPU 1: KVM_RUN: Bad address");
+	if (strstr(kernel, "reset"))
+		fake_machine_event(machine, fake_machine.resets < 100 ? VM_EVENT_RESET : VM_EVENT_POWER_OFF,
+				   NULL);
+}
+
+int machine_reset(struct machine *machine, struct error *error)
+{
+	if (machine->running)
+		return error_set(error, 0, "it runs");
+	if (fake_machine.reset_fails)
+		return error_set(error, ENOENT, "the kernel is gone");
+	machine->resets++;
+	fake_machine.resets++;
+	return 0;
+}
+
+int machine_press(struct machine *machine, enum machine_key key, struct error *error)
+{
+	const char *kernel = machine->config.kernel ? machine->config.kernel : "";
+
+	fake_machine.pressed_paused |= !machine->running;
+	if (fake_machine.deaf)
+		return error_set(error, ENODEV, "the guest listens to no power key");
+	fake_machine.presses[key]++;
+	if (strstr(kernel, "obedient"))
+		fake_machine_event(machine, key == MACHINE_KEY_POWER ? VM_EVENT_POWER_OFF : VM_EVENT_RESET,
+				   NULL);
+	return 0;
+}
+
+void machine_stat(struct machine *machine, struct report *report)
+{
+	report_string(report, "state", machine->running ? "running" : "paused");
+}
+
+void virtio_balloon_set(struct virtio_device *device, uint64_t bytes)
+{
+	(void)device;
+	fake_machine.balloon = bytes;
+}
+
+#endif

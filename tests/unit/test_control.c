@@ -1,0 +1,632 @@
+/* SPDX-License-Identifier: MIT */
+/* Both ends of the control socket, over real sockets in a scratch directory; the server has a thread. */
+#include "unit/test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lkvm/control.h"
+#include "lkvm/io.h"
+
+#define BIG (5u << 20)
+
+static char scratch[40];
+
+struct server {
+	struct loop loop;
+	struct control control;
+	pthread_t thread;
+	int quit_fd;
+};
+
+enum { EVENT_BELL = 7, EVENT_NEVER };
+
+/* The verbs of a make-believe VM. */
+static void serve(void *owner, struct control_client *client, unsigned count, char **words)
+{
+	struct server *server = owner;
+	struct error error;
+
+	if (!strcmp(words[0], "echo")) {
+		char body[64];
+
+		snprintf(body, sizeof(body), "%u %s\n", count, words[count - 1]);
+		control_answer(client, body);
+	} else if (!strcmp(words[0], "big")) {
+		char *body = malloc(BIG + 1);
+
+		memset(body, 'x', BIG);
+		body[BIG] = '\0';
+		control_answer(client, body);
+		free(body);
+	} else if (!strcmp(words[0], "wait")) {
+		error_set(&error, 0, "no bell rang");
+		control_defer(client, EVENT_BELL, 60, &error);
+	} else if (!strcmp(words[0], "never")) {
+		error_set(&error, 0, "it never happened");
+		control_defer(client, EVENT_NEVER, 1, &error);
+	} else if (!strcmp(words[0], "ring")) {
+		error_set(&error, 0, "the bell broke");
+		control_happened(&server->control, EVENT_BELL, count > 1 ? &error : NULL);
+		control_answer(client, NULL);
+	} else {
+		error_set(&error, 0, "what is %s", words[0]);
+		control_refuse(client, &error);
+	}
+}
+
+static void quit(void *owner, int fd, uint32_t events)
+{
+	(void)fd;
+	(void)events;
+	loop_stop(owner);
+}
+
+static void *run(void *argument)
+{
+	struct server *server = argument;
+
+	loop_run(&server->loop);
+	return NULL;
+}
+
+static struct server *start(const char *name)
+{
+	struct server *server = calloc(1, sizeof(*server));
+	struct error error;
+
+	loop_open(&server->loop);
+	server->quit_fd = event_open(&error);
+	assert_int_equal(loop_add(&server->loop, server->quit_fd, POLLIN, quit, &server->loop, &error), 0);
+	if (control_open(&server->control, name, &server->loop, serve, server, &error) < 0)
+		fail_msg("%s", error.text);
+	assert_int_equal(pthread_create(&server->thread, NULL, run, server), 0);
+	return server;
+}
+
+static void stop(struct server *server)
+{
+	event_raise(server->quit_fd);
+	pthread_join(server->thread, NULL);
+	control_close(&server->control);
+	control_close(&server->control);
+	close(server->quit_fd);
+	free(server);
+}
+
+static void assert_answer(const char *name, const char *request, const char *body)
+{
+	struct control_reply reply;
+	struct error error;
+
+	if (control_call(name, request, 20, &reply, &error) < 0)
+		fail_msg("%s: %s", request, error.text);
+	assert_string_equal(reply.body, body);
+	assert_int_equal(reply.pid, getpid());
+	free(reply.body);
+}
+
+static void assert_refusal(const char *name, const char *request, int code, const char *sentence)
+{
+	struct control_reply reply;
+	struct error error;
+
+	assert_int_equal(control_call(name, request, 20, &reply, &error), -1);
+	assert_null(reply.body);
+	assert_string_equal(error.text, sentence);
+	assert_int_equal(error.code, code);
+}
+
+/* A client of no manners. */
+static int connect_raw(const char *name)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/lkvm/%s.sock", scratch, name);
+	assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+	return fd;
+}
+
+static void put_file(const char *name, mode_t type)
+{
+	char path[PATH_MAX + 32];
+
+	snprintf(path, sizeof(path), "%s/lkvm", scratch);
+	mkdir(path, 0700);
+	snprintf(path, sizeof(path), "%s/lkvm/%s.sock", scratch, name);
+	if (type == S_IFSOCK) {
+		struct sockaddr_un address = { .sun_family = AF_UNIX };
+		int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+		assert_true(strlen(path) < sizeof(address.sun_path));
+		strcpy(address.sun_path, path);
+		assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+		close(fd);
+	} else {
+		close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+	}
+}
+
+static bool file_exists(const char *name)
+{
+	char path[PATH_MAX + 32];
+
+	snprintf(path, sizeof(path), "%s/lkvm/%s.sock", scratch, name);
+	return access(path, F_OK) == 0;
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	strcpy(scratch, "/tmp/lkvm-control-XXXXXX");
+	if (!mkdtemp(scratch))
+		return -1;
+	return setenv("XDG_RUNTIME_DIR", scratch, 1);
+}
+
+static int tear_down(void **state)
+{
+	char command[PATH_MAX + 16];
+
+	(void)state;
+	snprintf(command, sizeof(command), "rm -rf '%s'", scratch);
+	return system(command);
+}
+
+static void test_names(void **state)
+{
+	static const char *const good[] = {
+		"a", "guest-1", "A.b_c", "_",
+		"0123456789012345678901234567890123456789012345678901234567890123",
+	};
+	static const char *const bad[] = {
+		"", ".", "..", ".a", "-a", "a/b", "a b", "a\n", "\xc3\xa4", "a*",
+		"01234567890123456789012345678901234567890123456789012345678901234",
+	};
+	struct error error;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		assert_int_equal(control_check_name(good[i], &error), 0);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(control_check_name(bad[i], &error), -1);
+}
+
+static void test_requests_and_replies(void **state)
+{
+	struct server *server = start("one");
+
+	(void)state;
+	assert_answer("one", "echo", "1 echo\n");
+	assert_answer("one", "echo a  b ccc", "4 ccc\n");
+	assert_refusal("one", "dance", 0, "what is dance");
+	assert_refusal("one", "1 2 3 4 5", 0, "the request has too many words");
+	assert_refusal("one", " ", 0, "the request is empty");
+	assert_refusal("two", "echo", ENOENT, "no virtual machine of that name runs");
+	assert_refusal("../one", "echo", EINVAL,
+		       "\"../one\" is no name: letters, digits, dot, dash, underscore, "
+		       "beginning with no dot or dash");
+	stop(server);
+	assert_refusal("one", "echo", ENOENT, "no virtual machine of that name runs");
+	assert_false(file_exists("one"));
+}
+
+static void test_a_large_reply(void **state)
+{
+	struct server *server = start("large");
+	struct control_reply reply;
+	struct error error;
+
+	(void)state;
+	assert_int_equal(control_call("large", "big", 20, &reply, &error), 0);
+	assert_int_equal(strlen(reply.body), BIG);
+	free(reply.body);
+	stop(server);
+}
+
+static void test_bad_clients_do_not_disturb(void **state)
+{
+	struct server *server = start("busy");
+	char *megabytes = calloc(1, BIG);
+	char answer[64] = "";
+	int fds[5];
+
+	(void)state;
+	for (unsigned i = 0; i < 5; i++)
+		fds[i] = connect_raw("busy");
+	/* Says nothing; begins a line; leaves at once; says garbage; does not take its reply. */
+	send(fds[1], "ech", 3, MSG_NOSIGNAL);
+	close(fds[2]);
+	send(fds[3], "\0\xff\x01\n\n\n", 6, MSG_NOSIGNAL);
+	send(fds[4], "big\n", 4, MSG_NOSIGNAL);
+	assert_answer("busy", "echo", "1 echo\n");
+
+	/* Megabytes without the end of a line. */
+	close(fds[0]);
+	fds[0] = connect_raw("busy");
+	fcntl(fds[0], F_SETFL, O_NONBLOCK);
+	for (unsigned i = 0; i < 100; i++)
+		send(fds[0], megabytes, BIG, MSG_NOSIGNAL);
+	assert_answer("busy", "echo", "1 echo\n");
+	fcntl(fds[0], F_SETFL, 0);
+	assert_true(recv(fds[0], answer, sizeof(answer) - 1, 0) > 0);
+	assert_string_equal(answer, "error the request is too long\n");
+
+	close(fds[0]);
+	close(fds[1]);
+	close(fds[3]);
+	close(fds[4]);
+	free(megabytes);
+	assert_answer("busy", "echo", "1 echo\n");
+	stop(server);
+}
+
+/* More silent clients than there are places: they are dropped in the end, and others get theirs. */
+static void test_silent_clients_are_dropped(void **state)
+{
+	struct server *server = start("silent");
+	int fds[CONTROL_CLIENTS + 2];
+	char byte;
+
+	(void)state;
+	for (unsigned i = 0; i < CONTROL_CLIENTS + 2; i++)
+		fds[i] = connect_raw("silent");
+	assert_answer("silent", "echo", "1 echo\n");
+	assert_int_equal(recv(fds[0], &byte, 1, 0), 0);
+	for (unsigned i = 0; i < CONTROL_CLIENTS + 2; i++)
+		close(fds[i]);
+	stop(server);
+}
+
+/* Waits in a child; its exit status says how that ended. */
+static pid_t call_in_child(const char *name, const char *request)
+{
+	pid_t child = fork();
+
+	if (!child) {
+		struct control_reply reply;
+		struct error error;
+		int result = control_call(name, request, 20, &reply, &error);
+
+		_exit(result == 0 ? 0 : !strcmp(error.text, "the bell broke") ? 1 : 2);
+	}
+	return child;
+}
+
+static int wait_for(pid_t child)
+{
+	int status;
+
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void test_replies_wait_for_events(void **state)
+{
+	struct server *server = start("bell");
+	pid_t first = call_in_child("bell", "wait");
+	pid_t second = call_in_child("bell", "wait");
+	pid_t third;
+
+	(void)state;
+	usleep(300000);
+	assert_int_equal(waitpid(first, NULL, WNOHANG), 0);
+	assert_answer("bell", "ring", "");
+	assert_int_equal(wait_for(first), 0);
+	assert_int_equal(wait_for(second), 0);
+
+	third = call_in_child("bell", "wait");
+	usleep(300000);
+	assert_answer("bell", "ring badly", "");
+	assert_int_equal(wait_for(third), 1);
+
+	assert_refusal("bell", "never", 0, "it never happened");
+	stop(server);
+}
+
+/* Those who wait and leave give their places back. */
+static void test_waiting_clients_may_leave(void **state)
+{
+	struct server *server = start("leave");
+
+	(void)state;
+	for (unsigned i = 0; i < 3 * CONTROL_CLIENTS; i++) {
+		int fd = connect_raw("leave");
+
+		send(fd, "wait\n", 5, MSG_NOSIGNAL);
+		close(fd);
+	}
+	assert_answer("leave", "echo", "1 echo\n");
+	stop(server);
+}
+
+/* The socket is withdrawn first, so that the name is free when the reply comes. */
+static void test_the_last_reply_comes_after_the_name_is_free(void **state)
+{
+	struct server *server = start("last");
+	pid_t child = call_in_child("last", "wait");
+
+	(void)state;
+	usleep(300000);
+	event_raise(server->quit_fd);
+	pthread_join(server->thread, NULL);
+	control_withdraw(&server->control);
+	assert_false(file_exists("last"));
+	assert_int_equal(waitpid(child, NULL, WNOHANG), 0);
+	control_happened(&server->control, EVENT_BELL, NULL);
+	assert_int_equal(wait_for(child), 0);
+	control_close(&server->control);
+	close(server->quit_fd);
+	free(server);
+}
+
+static void test_a_vmm_that_hangs(void **state)
+{
+	struct server *server = calloc(1, sizeof(*server));
+	struct control_reply reply;
+	struct error error;
+	time_t begin = time(NULL);
+
+	(void)state;
+	loop_open(&server->loop); /* nobody runs it */
+	assert_int_equal(control_open(&server->control, "hung", &server->loop, serve, server, &error), 0);
+	assert_int_equal(control_call("hung", "echo", 1, &reply, &error), -1);
+	assert_int_equal(error.code, ETIMEDOUT);
+	assert_int_equal(reply.pid, getpid());
+	assert_true(time(NULL) - begin < 10);
+	control_close(&server->control);
+	free(server);
+}
+
+static void test_modes_keep_others_out(void **state)
+{
+	struct server *server;
+	char path[PATH_MAX + 32];
+	struct stat status;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/lkvm", scratch);
+	assert_int_equal(mkdir(path, 0777), 0);
+	assert_int_equal(chmod(path, 0777), 0);
+	server = start("modes");
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_mode & 0777, 0700);
+	strcat(path, "/modes.sock");
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_mode & 0777, 0600);
+	stop(server);
+}
+
+static void test_a_foreign_directory_is_refused(void **state)
+{
+	struct control control;
+	struct loop loop;
+	struct error error;
+	char path[PATH_MAX + 32];
+
+	(void)state;
+	if (geteuid())
+		return; /* only root can give a directory away */
+	snprintf(path, sizeof(path), "%s/lkvm", scratch);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(chown(path, 12345, 12345), 0);
+	loop_open(&loop);
+	assert_int_equal(control_open(&control, "x", &loop, serve, NULL, &error), -1);
+	assert_int_equal(error.code, EPERM);
+}
+
+/* Even where the modes would let another user in. */
+static void test_other_users_are_dropped(void **state)
+{
+	struct server *server;
+	char path[PATH_MAX];
+	int status;
+	pid_t child;
+
+	(void)state;
+	if (geteuid())
+		return; /* only root can become somebody else */
+	server = start("mine");
+	chmod(scratch, 0755);
+	snprintf(path, sizeof(path), "%s/lkvm", scratch);
+	chmod(path, 0755);
+	strcat(path, "/mine.sock");
+	chmod(path, 0666);
+	child = fork();
+	if (!child) {
+		char byte;
+		int fd;
+
+		if (setuid(12345) < 0)
+			_exit(3);
+		fd = connect_raw("mine");
+		send(fd, "echo\n", 5, MSG_NOSIGNAL);
+		_exit(recv(fd, &byte, 1, 0) == 1);
+	}
+	status = wait_for(child);
+	assert_int_equal(status, 0);
+	stop(server);
+}
+
+static void test_a_name_that_is_taken(void **state)
+{
+	struct server *server = start("taken");
+	struct control control;
+	struct loop loop;
+	struct error error;
+
+	(void)state;
+	loop_open(&loop);
+	assert_int_equal(control_open(&control, "taken", &loop, serve, NULL, &error), -1);
+	assert_int_equal(error.code, EEXIST);
+	assert_string_equal(error.text, "a virtual machine named taken runs already");
+	control_close(&control);
+	assert_answer("taken", "echo", "1 echo\n"); /* and it is still there */
+	stop(server);
+
+	put_file("strange", S_IFREG);
+	assert_int_equal(control_open(&control, "strange", &loop, serve, NULL, &error), -1);
+	assert_int_equal(error.code, EEXIST);
+	assert_true(file_exists("strange"));
+}
+
+static void test_stale_sockets_are_removed(void **state)
+{
+	struct control_names names;
+	struct server *server;
+	struct error error;
+
+	(void)state;
+	put_file("stale", S_IFSOCK);
+	put_file("older", S_IFSOCK);
+	put_file("strange", S_IFREG);
+	server = start("stale");
+	assert_answer("stale", "echo", "1 echo\n");
+	assert_int_equal(control_list(&names, &error), 0);
+	assert_int_equal(names.count, 1);
+	assert_string_equal(names.names[0], "stale");
+	control_names_free(&names);
+	assert_false(file_exists("older"));
+	assert_true(file_exists("strange"));
+	stop(server);
+}
+
+static void test_only_the_own_socket_is_removed(void **state)
+{
+	struct server *first = start("same"), *second;
+	char path[PATH_MAX + 32];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/lkvm/same.sock", scratch);
+	unlink(path);
+	second = start("same");
+	stop(first);
+	assert_true(file_exists("same"));
+	assert_answer("same", "echo", "1 echo\n");
+	stop(second);
+}
+
+static void test_the_list_is_sorted(void **state)
+{
+	struct server *b = start("b"), *c = start("c"), *a = start("a");
+	struct control_names names;
+	struct error error;
+
+	(void)state;
+	assert_int_equal(control_list(&names, &error), 0);
+	assert_int_equal(names.count, 3);
+	assert_string_equal(names.names[0], "a");
+	assert_string_equal(names.names[1], "b");
+	assert_string_equal(names.names[2], "c");
+	control_names_free(&names);
+	stop(a);
+	stop(b);
+	stop(c);
+}
+
+static void test_no_directory_is_an_empty_list(void **state)
+{
+	struct control_names names;
+	struct error error;
+
+	(void)state;
+	assert_int_equal(control_list(&names, &error), 0);
+	assert_int_equal(names.count, 0);
+}
+
+static void test_a_deep_directory(void **state)
+{
+	char deep[PATH_MAX + 256];
+	struct server *server;
+
+	(void)state;
+	snprintf(deep, sizeof(deep), "%s/%0200d", scratch, 0);
+	assert_int_equal(mkdir(deep, 0700), 0);
+	setenv("XDG_RUNTIME_DIR", deep, 1);
+	server = start("0123456789012345678901234567890123456789012345678901234567890123");
+	assert_answer("0123456789012345678901234567890123456789012345678901234567890123", "echo", "1 echo\n");
+	stop(server);
+}
+
+/* Many start at once under one name, over a stale socket: one wins. */
+static void test_a_race_for_a_name(void **state)
+{
+	enum { RACERS = 12, ROUNDS = 5 };
+
+	(void)state;
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		pid_t children[RACERS];
+		int gate[2], winners = 0;
+
+		if (!file_exists("race"))
+			put_file("race", S_IFSOCK);
+		assert_int_equal(pipe(gate), 0);
+		for (unsigned i = 0; i < RACERS; i++) {
+			children[i] = fork();
+			if (!children[i]) {
+				struct control control;
+				struct loop loop;
+				struct error error;
+				char byte;
+				int result;
+
+				close(gate[1]);
+				(void)!read(gate[0], &byte, 1);
+				loop_open(&loop);
+				result = control_open(&control, "race", &loop, serve, NULL, &error);
+				usleep(300000); /* until all have tried; then it ends as if it were killed */
+				_exit(result == 0 ? 0 : error.code == EEXIST ? 1 : 2);
+			}
+		}
+		close(gate[0]);
+		close(gate[1]);
+		for (unsigned i = 0; i < RACERS; i++) {
+			int status = wait_for(children[i]);
+
+			assert_int_not_equal(status, 2);
+			winners += status == 0;
+		}
+		assert_int_equal(winners, 1);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_names),
+		cmocka_unit_test_setup_teardown(test_requests_and_replies, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_large_reply, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_bad_clients_do_not_disturb, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_silent_clients_are_dropped, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_replies_wait_for_events, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_waiting_clients_may_leave, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_the_last_reply_comes_after_the_name_is_free, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_a_vmm_that_hangs, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_modes_keep_others_out, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_foreign_directory_is_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_other_users_are_dropped, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_name_that_is_taken, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_stale_sockets_are_removed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_only_the_own_socket_is_removed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_the_list_is_sorted, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_no_directory_is_an_empty_list, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_deep_directory, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_race_for_a_name, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: MIT */
+/* A machine's fate, with a fake machine and real requests from a child over the real socket. */
+#include "unit/test.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fake/machine.h"
+#include "lkvm/lifecycle.h"
+#include "unit/run_loop.h"
+
+struct bench {
+	struct loop loop;
+	struct control control;
+	struct machine machine;
+	struct lifecycle lifecycle;
+};
+
+static struct bench *bench;
+static char scratch[40];
+
+static int set_up(void **state)
+{
+	struct machine_config config = { .cpus = 2, .memory = 256ull << 20 };
+	struct error error;
+
+	(void)state;
+	strcpy(scratch, "/tmp/lkvm-lifecycle-XXXXXX");
+	if (!mkdtemp(scratch))
+		return -1;
+	setenv("XDG_RUNTIME_DIR", scratch, 1);
+	fake_machine = (struct fake_machine){ 0 };
+	bench = calloc(1, sizeof(*bench));
+	loop_open(&bench->loop);
+	lifecycle_block_signals();
+	if (control_open(&bench->control, "vm", &bench->loop, lifecycle_serve, &bench->lifecycle, &error) ||
+	    machine_open(&bench->machine, &config, &bench->loop, NULL, &error) < 0 ||
+	    lifecycle_open(&bench->lifecycle, &bench->machine, &bench->control, &error) < 0)
+		return -1;
+	machine_resume(&bench->machine);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	char command[64];
+
+	(void)state;
+	lifecycle_close(&bench->lifecycle);
+	lifecycle_close(&bench->lifecycle);
+	machine_close(&bench->machine);
+	control_close(&bench->control);
+	free(bench);
+	snprintf(command, sizeof(command), "rm -rf '%s'", scratch);
+	return system(command);
+}
+
+/* A child that asks, and tells by a pipe what the answer was. */
+struct asking {
+	pid_t child;
+	int fd;
+};
+
+static struct asking ask(const char *request)
+{
+	struct asking asking;
+	int fds[2];
+
+	assert_int_equal(pipe(fds), 0);
+	asking.child = fork();
+	if (!asking.child) {
+		struct control_reply reply;
+		struct error error;
+
+		if (control_call("vm", request, 20, &reply, &error) < 0)
+			dprintf(fds[1], "error %s", error.text);
+		else
+			dprintf(fds[1], "ok %s", reply.body);
+		_exit(0);
+	}
+	close(fds[1]);
+	asking.fd = fds[0];
+	return asking;
+}
+
+/* The answer, or "" if there is none yet. */
+static const char *answer(struct asking asking, bool wait)
+{
+	struct pollfd polled = { .fd = asking.fd, .events = POLLIN };
+	static char text[512];
+	ssize_t got;
+
+	if (poll(&polled, 1, wait ? 10000 : 0) == 0)
+		return "";
+	got = read(asking.fd, text, sizeof(text) - 1);
+	text[got < 0 ? 0 : got] = '\0';
+	close(asking.fd);
+	waitpid(asking.child, NULL, 0);
+	return text;
+}
+
+static void answered(void *owner, int fd, uint32_t events)
+{
+	(void)fd;
+	(void)events;
+	loop_stop(owner);
+}
+
+static const char *serve_one(const char *request)
+{
+	struct asking asking = ask(request);
+	struct error error;
+
+	assert_int_equal(loop_add(&bench->loop, asking.fd, POLLIN, answered, &bench->loop, &error), 0);
+	loop_run(&bench->loop);
+	loop_remove(&bench->loop, asking.fd);
+	return answer(asking, true);
+}
+
+static void test_guest_power_off(void **state)
+{
+	(void)state;
+	fake_machine_event(&bench->machine, VM_EVENT_POWER_OFF, NULL);
+	loop_run(&bench->loop);
+	assert_int_equal(bench->lifecycle.end, LIFECYCLE_POWER_OFF);
+}
+
+static void test_guest_crash_and_failure_keep_their_sentence(void **state)
+{
+	(void)state;
+	fake_machine_event(&bench->machine, VM_EVENT_CRASH, "it crashed");
+	loop_run(&bench->loop);
+	assert_int_equal(bench->lifecycle.end, LIFECYCLE_CRASH);
+	assert_string_equal(bench->lifecycle.error.text, "it crashed");
+
+	bench->lifecycle.end = LIFECYCLE_RUNNING;
+	fake_machine_event(&bench->machine, VM_EVENT_FAILURE, "it failed");
+	loop_run(&bench->loop);
+	assert_int_equal(bench->lifecycle.end, LIFECYCLE_FAILURE);
+	assert_string_equal(bench->lifecycle.error.text, "it failed");
+}
+
+static void test_guest_reset_restarts_in_place(void **state)
+{
+	(void)state;
+	fake_machine_event(&bench->machine, VM_EVENT_RESET, NULL);
+	run_loop_for(&bench->loop, 100);
+	assert_int_equal(fake_machine.resets, 1);
+	assert_int_equal(fake_machine.pauses, 1);
+	assert_int_equal(fake_machine.resumes, 2);
+	assert_true(bench->machine.running);
+	assert_int_equal(bench->lifecycle.end, LIFECYCLE_RUNNING);
+}
+
+static void test_a_reset_that_fails(void **state)
+{
+	(void)state;
+	fake_machine.reset_fails = true;
+	fake_machine_event(&bench->machine, VM_EVENT_RESET, NULL);
+	loop_run(&bench->loop);
+	assert_int_equal(bench->lifecycle.end, LIFECYCLE_FAILURE);
+	assert_string_equal(bench->lifecycle.error.text, "reset: the kernel is gone");
+}
+
+static void test_signals(void **state)
+{
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		bench->lifecycle.end = LIFECYCLE_RUNNING;
+		kill(getpid(), signals[i]);
+		loop_run(&bench->loop);
+		assert_int_equal(bench->lifecycle.end, LIFECYCLE_SIGNAL);
+		assert_int_equal(bench->lifecycle.signal, signals[i]);
+	}
+	bench->lifecycle.end = LIFECYCLE_RUNNING;
+	kill(getpid(), SIGCONT);
+	kill(getpid(), SIGPIPE);
+	run_loop_for(&bench->loop, 100);
+	assert_int_equal(bench->lifecycle.end, LIFECYCLE_RUNNING);
+}
+
+static void test_pause_and_resume(void **state)
+{
+	(void)state;
+	assert_string_equal(serve_one("pause"), "ok ");
+	assert_false(bench->machine.running);
+	assert_string_equal(serve_one("info"), "ok paused 2 268435456\n");
+	assert_string_equal(serve_one("pause"), "ok ");
+	assert_int_equal(fake_machine.pauses, 1);
+	assert_string_equal(serve_one("resume"), "ok ");
+	assert_true(bench->machine.running);
+	assert_string_equal(serve_one("resume"), "ok ");
+	assert_int_equal(fake_machine.resumes, 2);
+	assert_string_equal(serve_one("info"), "ok running 2 268435456\n");
+}
+
+static void test_stat(void **state)
+{
+	(void)state;
+	assert_string_equal(serve_one("stat json"), "ok {\"state\": \"running\"}\n");
+	assert_non_null(strstr(serve_one("stat"), "running"));
+}
+
+static void test_stop_waits_for_the_end(void **state)
+{
+	struct asking asking = ask("stop 60");
+
+	(void)state;
+	run_loop_for(&bench->loop, 300);
+	assert_int_equal(fake_machine.presses[MACHINE_KEY_POWER], 1);
+	assert_string_equal(answer(asking, false), "");
+	fake_machine_event(&bench->machine, VM_EVENT_POWER_OFF, NULL);
+	loop_run(&bench->loop);
+	assert_string_equal(answer(asking, false), "");
+	control_withdraw(&bench->control);
+	lifecycle_tell(&bench->lifecycle);
+	assert_string_equal(answer(asking, true), "ok ");
+}
+
+static void test_stop_by_a_crash_is_no_success(void **state)
+{
+	struct asking asking = ask("stop 60");
+
+	(void)state;
+	run_loop_for(&bench->loop, 300);
+	fake_machine_event(&bench->machine, VM_EVENT_CRASH, "it crashed");
+	loop_run(&bench->loop);
+	lifecycle_tell(&bench->lifecycle);
+	assert_string_equal(answer(asking, true), "error it crashed");
+}
+
+static void test_a_guest_that_does_not_obey(void **state)
+{
+	struct asking asking = ask("stop 1");
+
+	(void)state;
+	run_loop_for(&bench->loop, 3000);
+	assert_string_equal(answer(asking, false),
+			    "error the guest did not power off within 1 s; --force does not ask it");
+	asking = ask("reboot 1");
+	run_loop_for(&bench->loop, 3000);
+	assert_string_equal(answer(asking, false),
+			    "error the guest did not restart within 1 s; --force does not ask it");
+	assert_int_equal(bench->lifecycle.end, LIFECYCLE_RUNNING);
+	assert_true(bench->machine.running);
+}
+
+static void test_a_guest_that_listens_to_no_key(void **state)
+{
+	(void)state;
+	fake_machine.deaf = true;
+	assert_string_equal(serve_one("stop 60"),
+			    "error the guest listens to no power key; --force does not ask the guest");
+	assert_true(bench->machine.running);
+	assert_string_equal(serve_one("pause"), "ok ");
+	assert_string_equal(serve_one("reboot 60"),
+			    "error the guest listens to no power key; --force does not ask the guest");
+	assert_false(bench->machine.running); /* as it was */
+}
+
+static void test_a_paused_guest_is_resumed_to_obey(void **state)
+{
+	struct asking asking;
+
+	(void)state;
+	assert_string_equal(serve_one("pause"), "ok ");
+	asking = ask("stop 60");
+	run_loop_for(&bench->loop, 300);
+	assert_true(bench->machine.running);
+	assert_false(fake_machine.pressed_paused);
+	fake_machine_event(&bench->machine, VM_EVENT_POWER_OFF, NULL);
+	loop_run(&bench->loop);
+	lifecycle_tell(&bench->lifecycle);
+	assert_string_equal(answer(asking, true), "ok ");
+}
+
+static void test_stop_force(void **state)
+{
+	struct asking asking;
+
+	(void)state;
+	assert_string_equal(serve_one("pause"), "ok ");
+	asking = ask("stop force");
+	loop_run(&bench->loop);
+	assert_int_equal(bench->lifecycle.end, LIFECYCLE_STOPPED);
+	assert_int_equal(fake_machine.presses[MACHINE_KEY_POWER], 0);
+	assert_string_equal(answer(asking, false), "");
+	lifecycle_tell(&bench->lifecycle);
+	assert_string_equal(answer(asking, true), "ok ");
+}
+
+static void test_reboot_waits_for_the_reset(void **state)
+{
+	struct asking asking = ask("reboot 60");
+
+	(void)state;
+	run_loop_for(&bench->loop, 300);
+	assert_int_equal(fake_machine.presses[MACHINE_KEY_RESTART], 1);
+	assert_string_equal(answer(asking, false), "");
+	fake_machine_event(&bench->machine, VM_EVENT_RESET, NULL);
+	run_loop_for(&bench->loop, 300);
+	assert_string_equal(answer(asking, true), "ok ");
+	assert_int_equal(fake_machine.resets, 1);
+}
+
+static void test_reboot_of_a_guest_that_powers_off(void **state)
+{
+	struct asking asking = ask("reboot 60");
+
+	(void)state;
+	run_loop_for(&bench->loop, 300);
+	fake_machine_event(&bench->machine, VM_EVENT_POWER_OFF, NULL);
+	loop_run(&bench->loop);
+	lifecycle_tell(&bench->lifecycle);
+	assert_string_equal(answer(asking, true), "error the guest ended and did not restart");
+}
+
+static void test_reboot_force(void **state)
+{
+	(void)state;
+	assert_string_equal(serve_one("reboot force"), "ok ");
+	assert_int_equal(fake_machine.resets, 1);
+	assert_true(bench->machine.running);
+	assert_string_equal(serve_one("pause"), "ok ");
+	assert_string_equal(serve_one("reboot force"), "ok ");
+	assert_int_equal(fake_machine.resets, 2);
+	assert_false(bench->machine.running);
+	assert_int_equal(fake_machine.presses[MACHINE_KEY_RESTART], 0);
+}
+
+static void test_reboot_force_that_fails(void **state)
+{
+	struct asking asking = ask("reboot force");
+
+	(void)state;
+	fake_machine.reset_fails = true;
+	loop_run(&bench->loop);
+	assert_string_equal(answer(asking, true), "error reset: the kernel is gone");
+	assert_int_equal(bench->lifecycle.end, LIFECYCLE_FAILURE);
+}
+
+static void test_balloon(void **state)
+{
+	(void)state;
+	assert_string_equal(serve_one("balloon 4096"),
+			    "error the guest has no balloon; lkvm run --balloon gives it one");
+	bench->machine.balloon = (struct virtio_device *)&bench->machine; /* never looked at */
+	assert_string_equal(serve_one("balloon 8191"), "ok ");
+	assert_int_equal(fake_machine.balloon, 4096);
+	assert_string_equal(serve_one("balloon 268435457"),
+			    "error 268435457 is not in the range from 0 to 268435456");
+	assert_string_equal(serve_one("balloon"), "error \"\" is not a number");
+}
+
+static void test_requests_that_make_no_sense(void **state)
+{
+	(void)state;
+	assert_string_equal(serve_one("dance"), "error unknown request: dance");
+	assert_string_equal(serve_one("stop"), "error \"\" is not a number");
+	assert_string_equal(serve_one("stop 0"), "error 0 is not in the range from 1 to 86400");
+	assert_string_equal(serve_one("reboot soon"), "error \"soon\" is not a number");
+	assert_true(bench->machine.running);
+	assert_int_equal(fake_machine.presses[MACHINE_KEY_POWER], 0);
+}
+
+static void test_the_user_leaves(void **state)
+{
+	(void)state;
+	lifecycle_leave(&bench->lifecycle);
+	loop_run(&bench->loop);
+	assert_int_equal(bench->lifecycle.end, LIFECYCLE_LEFT);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_guest_power_off),
+		TEST(test_guest_crash_and_failure_keep_their_sentence),
+		TEST(test_guest_reset_restarts_in_place),
+		TEST(test_a_reset_that_fails),
+		TEST(test_signals),
+		TEST(test_pause_and_resume),
+		TEST(test_stat),
+		TEST(test_stop_waits_for_the_end),
+		TEST(test_stop_by_a_crash_is_no_success),
+		TEST(test_a_guest_that_does_not_obey),
+		TEST(test_a_guest_that_listens_to_no_key),
+		TEST(test_a_paused_guest_is_resumed_to_obey),
+		TEST(test_stop_force),
+		TEST(test_reboot_waits_for_the_reset),
+		TEST(test_reboot_of_a_guest_that_powers_off),
+		TEST(test_reboot_force),
+		TEST(test_reboot_force_that_fails),
+		TEST(test_balloon),
+		TEST(test_requests_that_make_no_sense),
+		TEST(test_the_user_leaves),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <sys/random.h>
+
+#include "lkvm/bootargs.h"
+#include "lkvm/fdt.h"
+#include "lkvm/io.h"
+#include "lkvm/its.h"
+#include "lkvm/machine.h"
+#include "lkvm/migrate.h"
+#include "machine_virtio.h"
+
+#define PMU_PPI 7 /* INTID 23, as other VMMs and the SBSA have it */
+#define COMMAND_LINE_MAX 2048
+
+/*
+ * One part of the machine. Opened in the catalogue's order, closed in the opposite one; all but open may be absent.
+ * pause returns when the part writes no guest memory and raises no interrupt.
+ */
+struct part {
+	const char *name;
+	int (*open)(struct machine *machine, struct error *error);
+	void (*close)(struct machine *machine);
+	void (*pause)(struct machine *machine);
+	void (*resume)(struct machine *machine);
+	void (*reset)(struct machine *machine);
+};
+
+/*
+ * Kernel and initrd files first: a misspelt name should not cost the making of a VM.
+ */
+
+static int files_open(struct machine *machine, struct error *error)
+{
+	return boot_open(&machine->boot, machine->config.kernel, machine->config.initrd, error);
+}
+
+static void files_close(struct machine *machine)
+{
+	boot_close(&machine->boot);
+}
+
+static int core_open(struct machine *machine, struct error *error)
+{
+	const struct vm_config config = {
+		.log = machine->config.log,
+		.ram_base = MACHINE_RAM,
+		.ram_size = machine->config.memory,
+		.vcpu_count = machine->config.cpus,
+	};
+
+	return vm_open(&machine->vm, &config, error);
+}
+
+static void core_close(struct machine *machine)
+{
+	vm_close(&machine->vm);
+}
+
+/*
+ * The order that KVM wants: the vGIC and the ITS exist and have their addresses, then the vCPUs are initialised, then the
+ * vGIC is, then the PMUs that hang on it.
+ */
+static int processors_open(struct machine *machine, struct error *error)
+{
+	const struct machine_config *config = &machine->config;
+	const struct cpu_features wanted = { .sve = config->sve, .pauth = config->pauth, .pmu = config->pmu };
+	struct vm *vm = &machine->vm;
+
+	machine->gic_layout = (struct gic_layout){
+		.distributor = MACHINE_GICD,
+		.redistributors = MACHINE_GICR,
+		.interrupts = MACHINE_INTERRUPTS,
+	};
+	if (cpu_features_choose(vm, &wanted, &machine->cpu_features, error) < 0 ||
+	    gic_open(vm, &machine->gic_layout, error) < 0)
+		return -1;
+	if (config->irqchip == IRQCHIP_GICV3_ITS) {
+		if (its_open(vm, MACHINE_ITS, error) < 0)
+			return -1;
+		vm->interrupts.has_msi = true;
+	}
+	if (vcpus_initialise(vm, &machine->cpu_features, true, error) < 0 || gic_initialise(vm, error) < 0)
+		return -1;
+	return machine->cpu_features.pmu ? vcpus_initialise_pmu(vm, PMU_PPI, error) : 0;
+}
+
+static int pci_open(struct machine *machine, struct error *error)
+{
+	/* 64-bit BARs go to the upper half of the guest physical addresses, unless RAM needs it. */
+	uint64_t half = 1ull << (machine->vm.address_bits - 1);
+	bool room = MACHINE_RAM + machine->config.memory <= half;
+
+	machine->pci_layout = (struct pci_layout){
+		.ecam = MACHINE_ECAM,
+		.window32 = MACHINE_PCI32,
+		.window32_size = MACHINE_PCI32_SIZE,
+		.window64 = room ? half : 0,
+		.window64_size = room ? half : 0,
+		.first_line = MACHINE_LINE_PCI,
+	};
+	return pci_bus_open(&machine->pci, &machine->vm.bus, &machine->vm.interrupts, &machine->pci_layout, error);
+}
+
+static void pci_close(struct machine *machine)
+{
+	pci_bus_close(&machine->pci);
+}
+
+static int uart_open(struct machine *machine, struct error *error)
+{
+	/* It is always there, for early messages; the terminal belongs to one console. */
+	struct terminal *terminal = machine->config.console == CONSOLE_SERIAL ? machine->terminal : NULL;
+
+	return serial_open(&machine->serial, &machine->vm.bus, &machine->vm.interrupts, MACHINE_LINE_UART, MACHINE_UART,
+			   terminal, error);
+}
+
+static void uart_close(struct machine *machine)
+{
+	serial_close(&machine->serial);
+}
+
+static void uart_reset(struct machine *machine)
+{
+	serial_reset(&machine->serial);
+}
+
+static int clock_open(struct machine *machine, struct error *error)
+{
+	return rtc_open(&machine->rtc, &machine->vm.bus, &machine->vm.interrupts, MACHINE_LINE_RTC, MACHINE_RTC,
+			machine->loop, error);
+}
+
+static void clock_close(struct machine *machine)
+{
+	rtc_close(&machine->rtc);
+}
+
+static void clock_reset(struct machine *machine)
+{
+	rtc_reset(&machine->rtc);
+}
+
+static int keys_open(struct machine *machine, struct error *error)
+{
+	return gpio_open(&machine->gpio, &machine->vm.bus, &machine->vm.interrupts, MACHINE_LINE_GPIO, MACHINE_GPIO,
+			 machine->loop, error);
+}
+
+static void keys_close(struct machine *machine)
+{
+	gpio_close(&machine->gpio);
+}
+
+static void keys_reset(struct machine *machine)
+{
+	gpio_reset(&machine->gpio);
+}
+
+/*
+ * What the guest finds in memory, at the start and after each reset.
+ */
+
+static int build_fdt(struct machine *machine, struct error *error)
+{
+	const struct machine_config *config = &machine->config;
+	bool root_disk = config->disk_count && !config->initrd && !config->no_defaults;
+	char bootargs[COMMAND_LINE_MAX];
+	struct fdt_machine fdt = {
+		.bootargs = bootargs,
+		.initrd = machine->boot.initrd,
+		.initrd_size = machine->boot.initrd_size,
+		.kaslr_seed = config->kaslr_seed,
+		.gic = machine->gic_layout,
+		.its = MACHINE_ITS,
+		.uart = MACHINE_UART, .uart_line = MACHINE_LINE_UART,
+		.rtc = MACHINE_RTC, .rtc_line = MACHINE_LINE_RTC,
+		.gpio = MACHINE_GPIO, .gpio_line = MACHINE_LINE_GPIO,
+		.power_key_line = GPIO_LINE_POWER, .restart_key_line = GPIO_LINE_RESTART,
+		.ecam = MACHINE_ECAM, .ecam_size = MACHINE_ECAM_SIZE,
+		.pci32 = { machine->pci_layout.window32, machine->pci_layout.window32_size },
+		.pci64 = { machine->pci_layout.window64, machine->pci_layout.window64_size },
+		.pci_first_line = MACHINE_LINE_PCI, .pci_slots = PCI_SLOTS,
+		.pmu = machine->cpu_features.pmu, .pmu_ppi = PMU_PPI,
+	};
+
+	if (bootargs_build(bootargs, sizeof(bootargs), config->parameters,
+			   config->console == CONSOLE_VIRTIO ? "hvc0" : "ttyS0", root_disk) < 0)
+		return error_set(error, E2BIG, "the kernel's parameters are longer than the %d bytes that Linux takes",
+				 COMMAND_LINE_MAX - 1);
+	if (getrandom(fdt.rng_seed, sizeof(fdt.rng_seed), 0) != sizeof(fdt.rng_seed) ||
+	    (!config->kaslr_seed_given &&
+	     getrandom(&fdt.kaslr_seed, sizeof(fdt.kaslr_seed), 0) != sizeof(fdt.kaslr_seed)))
+		return error_system(error, errno, "random numbers for the guest");
+	return fdt_build(ram_at(&machine->vm.ram, machine->boot.fdt, FDT_MAX_SIZE), FDT_MAX_SIZE, &machine->vm, &fdt,
+			 error);
+}
+
+static int load(struct machine *machine, struct error *error)
+{
+	if (boot_load(&machine->boot, &machine->vm.ram, error) < 0 || build_fdt(machine, error) < 0)
+		return -1;
+	return vcpus_set_entry(&machine->vm, machine->boot.entry, machine->boot.fdt, error);
+}
+
+static int software_open(struct machine *machine, struct error *error)
+{
+	const char *dump = machine->config.dump_fdt;
+
+	if (load(machine, error) < 0)
+		return -1;
+	if (!dump)
+		return 0;
+
+	const void *fdt = ram_at(&machine->vm.ram, machine->boot.fdt, FDT_MAX_SIZE);
+
+	return write_file_atomic(dump, fdt, fdt_size(fdt), 0666, error);
+}
+
+static int threads_open(struct machine *machine, struct error *error)
+{
+	return vcpus_start(&machine->vm, error);
+}
+
+static const struct part catalogue[] = {
+	{ "files", .open = files_open, .close = files_close },
+	{ "vm", .open = core_open, .close = core_close },
+	{ "processors", .open = processors_open },
+	{ "pci", .open = pci_open, .close = pci_close },
+	{ "serial", .open = uart_open, .close = uart_close, .reset = uart_reset },
+	{ "rtc", .open = clock_open, .close = clock_close, .reset = clock_reset },
+	{ "gpio", .open = keys_open, .close = keys_close, .reset = keys_reset },
+	{ "virtio", .open = machine_virtio_open, .close = machine_virtio_close, .pause = machine_virtio_pause,
+	  .resume = machine_virtio_resume, .reset = machine_virtio_reset },
+	{ "software", .open = software_open },
+	{ "threads", .open = threads_open },
+};
+
+#define PARTS (sizeof(catalogue) / sizeof(catalogue[0]))
+
+int machine_open(struct machine *machine, const struct machine_config *config, struct loop *loop,
+		 struct terminal *terminal, struct error *error)
+{
+	*machine = (struct machine){ .config = *config, .loop = loop, .terminal = terminal };
+	for (; machine->opened < PARTS; machine->opened++) {
+		if (catalogue[machine->opened].open(machine, error) == 0)
+			continue;
+		machine_close(machine);
+		return -1;
+	}
+	return 0;
+}
+
+void machine_close(struct machine *machine)
+{
+	/* vCPUs first: they call into every other part. */
+	if (machine->opened > 1)
+		vcpus_close(&machine->vm);
+	machine->running = false;
+	while (machine->opened > 0)
+		if (catalogue[--machine->opened].close)
+			catalogue[machine->opened].close(machine);
+}
+
+void machine_pause(struct machine *machine)
+{
+	if (!machine->running)
+		return;
+	vcpus_pause(&machine->vm);
+	for (size_t i = 0; i < PARTS; i++)
+		if (catalogue[i].pause)
+			catalogue[i].pause(machine);
+	machine->running = false;
+}
+
+void machine_resume(struct machine *machine)
+{
+	if (machine->running)
+		return;
+	for (size_t i = 0; i < PARTS; i++)
+		if (catalogue[i].resume)
+			catalogue[i].resume(machine);
+	machine->running = true;
+	vcpus_resume(&machine->vm);
+}
+
+int machine_reset(struct machine *machine, struct error *error)
+{
+	const struct migrate migrate = {
+		.vm = &machine->vm,
+		.features = &machine->cpu_features,
+		.interrupts = machine->gic_layout.interrupts,
+	};
+
+	for (size_t i = 0; i < PARTS; i++)
+		if (catalogue[i].reset)
+			catalogue[i].reset(machine);
+	interrupts_reset_lines(&machine->vm.interrupts);
+	if (migrate_reset(&migrate, error) < 0 || load(machine, error) < 0)
+		return error_context(error, "reset");
+	machine->resets++;
+	return 0;
+}
+
+int machine_press(struct machine *machine, enum machine_key key, struct error *error)
+{
+	bool power = key == MACHINE_KEY_POWER;
+
+	/* Debian's cloud kernels have no gpio-keys but virtio-input, others the other way round. One press, not two. */
+	if (gpio_press(&machine->gpio, power ? GPIO_LINE_POWER : GPIO_LINE_RESTART) ||
+	    (machine->input && virtio_input_press(machine->input, power ? 116 : 408)))
+		return 0;
+	return error_set(error, ENODEV, "the guest does not listen to its %s key (no driver for gpio-keys or virtio-input)",
+			 power ? "power" : "restart");
+}

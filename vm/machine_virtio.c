@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* The machine's virtio devices, in the order of their PCI slots. */
+#include <stdlib.h>
+
+#include "machine_virtio.h"
+
+/* Keeps what an open function returned; whether that is a device. */
+static bool keep(struct machine *machine, struct virtio_device *device)
+{
+	if (device)
+		machine->virtio[machine->virtio_count++] = device;
+	return device != NULL;
+}
+
+static int open_devices(struct machine *machine, struct error *error)
+{
+	const struct machine_config *config = &machine->config;
+	struct pci_bus *pci = &machine->pci;
+	struct vm *vm = &machine->vm;
+
+	for (unsigned i = 0; i < config->disk_count; i++)
+		if (!keep(machine, virtio_block_open(vm, pci, i, &config->disks[i], error)))
+			return -1;
+	for (unsigned i = 0; i < config->network_count; i++)
+		if (!keep(machine, virtio_net_open(vm, pci, i, &config->networks[i], error)))
+			return -1;
+	if (config->console == CONSOLE_VIRTIO &&
+	    !keep(machine, virtio_console_open(vm, pci, machine->terminal, error)))
+		return -1;
+	if (config->entropy && !keep(machine, virtio_entropy_open(vm, pci, error)))
+		return -1;
+	if (config->balloon && !keep(machine, machine->balloon = virtio_balloon_open(vm, pci, error)))
+		return -1;
+	if (config->power_buttons && !keep(machine, machine->input = virtio_input_open(vm, pci, error)))
+		return -1;
+	return 0;
+}
+
+int machine_virtio_open(struct machine *machine, struct error *error)
+{
+	if (open_devices(machine, error) == 0)
+		return 0;
+	machine_virtio_close(machine);
+	return -1;
+}
+
+void machine_virtio_close(struct machine *machine)
+{
+	while (machine->virtio_count > 0) {
+		struct virtio_device *device = machine->virtio[--machine->virtio_count];
+
+		virtio_close(device);
+		free(device);
+	}
+	machine->balloon = machine->input = NULL;
+}
+
+void machine_virtio_pause(struct machine *machine)
+{
+	for (unsigned i = 0; i < machine->virtio_count; i++)
+		virtio_pause(machine->virtio[i]);
+}
+
+void machine_virtio_resume(struct machine *machine)
+{
+	for (unsigned i = 0; i < machine->virtio_count; i++)
+		virtio_resume(machine->virtio[i]);
+}
+
+void machine_virtio_reset(struct machine *machine)
+{
+	for (unsigned i = 0; i < machine->virtio_count; i++)
+		virtio_reset(machine->virtio[i]);
+}
