@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "lkvm/parse.h"
+#include "names.h"
+
+int cmd_balloon(const struct command_call *call)
+{
+	const struct name_options *options = call->values;
+	struct command_call asked = *call;
+	char request[CONTROL_REQUEST_LENGTH];
+	struct error error;
+	uint64_t bytes;
+
+	/* NAME SIZE, or only SIZE with --name or --all */
+	if (call->count != (options->name || options->all ? 1 : 2)) {
+		error_set(&error, EINVAL, "NAME and SIZE are wanted");
+		return command_usage_error(call, &error);
+	}
+	asked.count--;
+	if (parse_size(call->operands[asked.count], &bytes, &error) < 0)
+		return command_usage_error(call, &error);
+	snprintf(request, sizeof(request), "balloon %" PRIu64, bytes);
+	return names_ask(&asked, request, NAMES_PATIENCE, "ballooned");
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The shell's completion, made from the tables that the commands themselves are made from: `make install`
+ * keeps it, and `source <(lkvm completion bash)` tries it.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lkvm/command.h"
+
+/* Prints "a|b" with `separator` for the bars. */
+static void print_choices(const char *choices, char separator)
+{
+	for (; *choices; choices++)
+		putchar(*choices == '|' ? separator : *choices);
+}
+
+static bool takes_file(const struct option_entry *entry)
+{
+	return entry->kind == OPTION_FILE || (entry->argument && !strncmp(entry->argument, "FILE", 4));
+}
+
+/* A case for each command: its options. */
+static void print_options(const struct command *commands)
+{
+	printf("_lkvm_options()\n{\n\tcase $1 in\n");
+	for (; commands->name; commands++) {
+		const struct option_table *table = commands->options;
+
+		printf("\t%s%s%s) echo '--help", commands->name, commands->alias ? "|" : "",
+		       commands->alias ? commands->alias : "");
+		for (size_t i = 0; table && i < table->count; i++)
+			if (table->entries[i].help)
+				printf(" --%s", table->entries[i].name);
+		printf("' ;;\n");
+	}
+	printf("\tesac\n}\n\n");
+}
+
+/* A case for each option that takes a value: words, or "@" and what it is. */
+static void print_values(const struct command *commands)
+{
+	printf("_lkvm_values()\n{\n\tcase $1:$2 in\n");
+	for (; commands->name; commands++) {
+		const struct option_table *table = commands->options;
+
+		for (size_t i = 0; table && i < table->count; i++) {
+			const struct option_entry *entry = &table->entries[i];
+
+			if (!entry->argument || !entry->help)
+				continue;
+			printf("\t%s:--%s", commands->name, entry->name);
+			if (entry->letter)
+				printf("|%s:-%c", commands->name, entry->letter);
+			printf(") echo '");
+			if (entry->choices)
+				print_choices(entry->choices, ' ');
+			else if (takes_file(entry))
+				printf("@file");
+			else if (commands->operand == OPERAND_VM && !strcmp(entry->name, "name"))
+				printf("@vm");
+			else
+				printf("@none");
+			printf("' ;;\n");
+		}
+	}
+	printf("\tesac\n}\n\n");
+}
+
+/* A case for each command: its operands. */
+static void print_operands(const struct command *commands)
+{
+	static const char *const kinds[] = {
+		[OPERAND_NONE] = "@none", [OPERAND_FILE] = "@file", [OPERAND_VM] = "@vm",
+		[OPERAND_COMMAND] = "@command", [OPERAND_SHELL] = "bash",
+	};
+
+	printf("_lkvm_operands()\n{\n\tcase $1 in\n");
+	for (; commands->name; commands++)
+		if (commands->operand != OPERAND_NONE)
+			printf("\t%s) echo '%s' ;;\n", commands->name, kinds[commands->operand]);
+	printf("\tesac\n}\n\n");
+}
+
+static void print_commands(const struct command *commands)
+{
+	printf("_lkvm_commands='");
+	for (const struct command *command = commands; command->name; command++)
+		printf("%s%s", command == commands ? "" : " ", command->name);
+	printf("'\n\n");
+}
+
+/* The part that is no table. Bash takes "--console=serial" for three words. */
+static const char function[] =
+	"_lkvm()\n"
+	"{\n"
+	"\tlocal current=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}\n"
+	"\tlocal command=${COMP_WORDS[1]} words\n"
+	"\n"
+	"\tif [[ $current == = ]]; then\n"
+	"\t\tcurrent=\n"
+	"\telif [[ $before == = && $COMP_CWORD -gt 2 ]]; then\n"
+	"\t\tbefore=${COMP_WORDS[COMP_CWORD-2]}\n"
+	"\tfi\n"
+	"\tif ((COMP_CWORD == 1)); then\n"
+	"\t\twords=@command\n"
+	"\telse\n"
+	"\t\twords=$(_lkvm_values \"$command\" \"$before\")\n"
+	"\t\tif [[ -z $words && $current == -* ]]; then\n"
+	"\t\t\twords=$(_lkvm_options \"$command\")\n"
+	"\t\telif [[ -z $words ]]; then\n"
+	"\t\t\twords=$(_lkvm_operands \"$command\")\n"
+	"\t\tfi\n"
+	"\tfi\n"
+	"\n"
+	"\tCOMPREPLY=()\n"
+	"\tcase $words in\n"
+	"\t@none) return ;;\n"
+	"\t@file) compopt -o default; return ;;\n"
+	"\t@command) words=\"$_lkvm_commands --help --version\" ;;\n"
+	"\t@vm) words=$(\"${COMP_WORDS[0]}\" list --quiet 2>/dev/null) ;;\n"
+	"\tesac\n"
+	"\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$current\")\n"
+	"}\n"
+	"\n"
+	"complete -F _lkvm lkvm\n";
+
+int cmd_completion(const struct command_call *call)
+{
+	struct error error;
+
+	if (call->count != 1 || strcmp(call->operands[0], "bash")) {
+		error_set(&error, EINVAL, "for which shell? \"bash\" is the one that is there");
+		return command_usage_error(call, &error);
+	}
+	printf("# shellcheck shell=bash\n# bash completion for lkvm, printed by 'lkvm completion bash'\n\n");
+	print_commands(call->commands);
+	print_options(call->commands);
+	print_values(call->commands);
+	print_operands(call->commands);
+	fputs(function, stdout);
+	return EXIT_OK;
+}

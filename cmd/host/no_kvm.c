@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* Takes the place of what needs arm64's KVM in the lkvm that is built for other machines. */
+#include <errno.h>
+
+#include "lkvm/command.h"
+#include "lkvm/probe.h"
+
+int cmd_run(const struct command_call *call)
+{
+	struct error error;
+
+	error_set(&error, ENOSYS, "this lkvm was built for a machine other than arm64, and runs no guests; "
+		  "build/arm64/lkvm does, on an arm64 machine or in the one that scripts/demo emulates");
+	return command_error(call, &error);
+}
+
+void probe_kvm(struct probes *probes)
+{
+	(void)probes;
+}

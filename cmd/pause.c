@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT */
+#include "names.h"
+
+int cmd_pause(const struct command_call *call)
+{
+	return names_ask(call, "pause", NAMES_PATIENCE, "paused");
+}

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT */
+#include "names.h"
+
+int cmd_resume(const struct command_call *call)
+{
+	return names_ask(call, "resume", NAMES_PATIENCE, "resumed");
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+/* The items of --disk and --network. */
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include "lkvm/parse.h"
+#include "lkvm/run_options.h"
+
+#define MAX_QUEUES 8
+
+static int take_queues(unsigned *queues, const char *value, struct error *error)
+{
+	uint64_t number;
+
+	if (parse_number(value, 1, MAX_QUEUES, &number, error) < 0)
+		return -1;
+	*queues = (unsigned)number;
+	return 0;
+}
+
+int run_options_take_disk(void *target, char *value, struct error *error)
+{
+	struct machine_config *config = &((struct run_options *)target)->config;
+	struct virtio_block_config disk = { .path = value, .queues = 1 };
+	char *rest = strchrnul(value, ','); /* a path may hold an equal sign, so parse_pair() is not for it */
+	const char *key, *item;
+	int more;
+
+	if (*rest)
+		*rest++ = '\0';
+	if (!*value)
+		return error_set(error, EINVAL, "no file was given");
+	while ((more = parse_pair(&rest, &key, &item, error)) > 0) {
+		if (!strcmp(key, "ro") && !item)
+			disk.read_only = true;
+		else if (!strcmp(key, "serial") && item)
+			disk.serial = item;
+		else if (!strcmp(key, "queues") && item) {
+			if (take_queues(&disk.queues, item, error) < 0)
+				return error_context(error, "queues");
+		} else {
+			return error_set(error, EINVAL, "\"%.100s\" is none of ro, queues=N, serial=TEXT",
+					 key);
+		}
+	}
+	if (more < 0)
+		return -1;
+	if (config->disk_count == MACHINE_MAX_DISKS)
+		return error_set(error, ENOSPC, "there are more than %d disks", MACHINE_MAX_DISKS);
+	config->disks[config->disk_count++] = disk;
+	return 0;
+}
+
+static int take_mac(struct virtio_net_config *net, const char *value, struct error *error)
+{
+	return parse_mac(value, net->mac, error);
+}
+
+static int take_tap(struct virtio_net_config *net, const char *value, struct error *error)
+{
+	/* IFNAMSIZ; the kernel would cut it off and take another interface. */
+	if (!*value || strlen(value) > 15 || strchr(value, '/'))
+		return error_set(error, EINVAL, "\"%.100s\" is no name of an interface", value);
+	net->tap = value;
+	return 0;
+}
+
+static int take_script(struct virtio_net_config *net, const char *value, struct error *error)
+{
+	(void)error;
+	net->script = strcmp(value, "none") ? value : NULL;
+	return 0;
+}
+
+static int take_vhost(struct virtio_net_config *net, const char *value, struct error *error)
+{
+	bool on = !strcmp(value, "on") || !strcmp(value, "1");
+	bool off = !strcmp(value, "off") || !strcmp(value, "0");
+
+	net->vhost_required = !strcmp(value, "required");
+	net->vhost = on || net->vhost_required;
+	if (!on && !off && !net->vhost_required)
+		return error_set(error, EINVAL, "\"%.100s\" is none of on, off, required", value);
+	return 0;
+}
+
+static int take_net_queues(struct virtio_net_config *net, const char *value, struct error *error)
+{
+	return take_queues(&net->queues, value, error);
+}
+
+static int take_fd(struct virtio_net_config *net, const char *value, struct error *error)
+{
+	uint64_t number;
+
+	if (parse_number(value, 3, INT_MAX, &number, error) < 0)
+		return -1;
+	net->tap_fd = (int)number;
+	return 0;
+}
+
+static int take_passt(struct virtio_net_config *net, const char *value, struct error *error)
+{
+	(void)error;
+	net->passt = value;
+	return 0;
+}
+
+static int take_trans(struct virtio_net_config *net, const char *value, struct error *error)
+{
+	(void)net;
+	if (strcmp(value, "virtio"))
+		return error_set(error, EINVAL, "\"%.100s\" is not there: only virtio", value);
+	return 0;
+}
+
+static const struct net_item {
+	const char *key;
+	int (*take)(struct virtio_net_config *net, const char *value, struct error *error);
+} net_items[] = {
+	{ "tapif", take_tap },
+	{ "mac", take_mac },
+	{ "script", take_script },
+	{ "vhost", take_vhost },
+	{ "queues", take_net_queues },
+	{ "fd", take_fd },
+	{ "passt", take_passt },
+	/* kvmtool's names for the same. */
+	{ "guest_mac", take_mac },
+	{ "mq", take_net_queues },
+	{ "trans", take_trans },
+};
+
+static int take_net_item(struct virtio_net_config *net, const char *key, const char *value,
+			 struct error *error)
+{
+	for (size_t i = 0; i < sizeof(net_items) / sizeof(net_items[0]); i++) {
+		if (strcmp(net_items[i].key, key))
+			continue;
+		if (!value)
+			return error_set(error, EINVAL, "%s needs a value", key);
+		if (net_items[i].take(net, value, error) < 0)
+			return error_context(error, "%s", key);
+		return 0;
+	}
+	return error_set(error, EINVAL, "\"%.100s\" is none of mode, tapif, mac, script, vhost, queues, fd, "
+			 "passt, passt-options", key);
+}
+
+/* mode: NULL for the default. False for none: no interface. */
+static int choose_mode(struct virtio_net_config *net, const char *mode, bool *wanted, struct error *error)
+{
+	*wanted = true;
+	if (!mode || !strcmp(mode, "tap"))
+		net->mode = NET_TAP;
+	else if (!strcmp(mode, "user"))
+		net->mode = NET_USER;
+	else if (!strcmp(mode, "none"))
+		*wanted = false;
+	else
+		return error_set(error, EINVAL, "mode: \"%.100s\" is none of tap, user, none", mode);
+	return 0;
+}
+
+static int check_combination(const struct virtio_net_config *net, struct error *error)
+{
+	if (net->mode == NET_USER && (net->tap || net->script || net->tap_fd >= 0 || net->vhost_required))
+		return error_set(error, EINVAL, "tapif, script, fd and vhost are for mode=tap");
+	if (net->mode == NET_USER && net->queues > 1)
+		return error_set(error, EINVAL, "several queues are for mode=tap");
+	if (net->mode == NET_TAP && (net->passt || net->passt_options))
+		return error_set(error, EINVAL, "passt and passt-options are for mode=user");
+	if (net->tap && net->tap_fd >= 0)
+		return error_set(error, EINVAL, "tapif and fd exclude each other");
+	if (net->tap_fd >= 0 && net->queues > 1)
+		return error_set(error, EINVAL, "several queues need tapif: fd is one");
+	return 0;
+}
+
+/* "passt-options=..." takes the rest of the line, commas and all: cuts it off and returns it, or NULL. */
+static const char *cut_passt_options(char *value)
+{
+	static const char key[] = "passt-options=";
+	char *at = value;
+
+	while (at && strncmp(at, key, sizeof(key) - 1)) {
+		at = strchr(at, ',');
+		at = at ? at + 1 : NULL;
+	}
+	if (!at)
+		return NULL;
+	if (at > value)
+		at[-1] = '\0';
+	else
+		*value = '\0';
+	return at + sizeof(key) - 1;
+}
+
+int run_options_take_network(void *target, char *value, struct error *error)
+{
+	struct machine_config *config = &((struct run_options *)target)->config;
+	struct virtio_net_config net = { .tap_fd = -1, .vhost = true, .queues = 1 };
+	const char *key, *item, *mode = NULL;
+	bool wanted;
+	int more;
+
+	net.passt_options = cut_passt_options(value);
+	while ((more = parse_pair(&value, &key, &item, error)) > 0) {
+		if (!strcmp(key, "mode") && item)
+			mode = item;
+		else if (take_net_item(&net, key, item, error) < 0)
+			return -1;
+	}
+	if (more < 0 || choose_mode(&net, mode, &wanted, error) < 0)
+		return -1;
+	if (!wanted)
+		return 0;
+	if (check_combination(&net, error) < 0)
+		return -1;
+	if (config->network_count == MACHINE_MAX_NETWORKS)
+		return error_set(error, ENOSPC, "there are more than %d interfaces", MACHINE_MAX_NETWORKS);
+	config->networks[config->network_count++] = net;
+	return 0;
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+#include "lkvm/run_options.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lkvm/command.h"
+#include "lkvm/control.h"
+#include "lkvm/parse.h"
+
+#define CONFIG(member) offsetof(struct run_options, config.member)
+
+static int take_kaslr_seed(void *target, char *value, struct error *error)
+{
+	struct run_options *options = target;
+
+	options->config.kaslr_seed_given = true;
+	return parse_number(value, 0, UINT64_MAX, &options->config.kaslr_seed, error);
+}
+
+/* kvmtool's way to ask for more messages. */
+static int take_debug(void *target, char *value, struct error *error)
+{
+	struct run_options *options = target;
+
+	(void)value;
+	(void)error;
+	options->log_level = LOG_LEVEL_DEBUG;
+	return 0;
+}
+
+static int take_transport(void *target, char *value, struct error *error)
+{
+	(void)target;
+	if (strcmp(value, "pci"))
+		return error_set(error, EINVAL, "\"%.100s\" is not there: virtio devices are on PCI", value);
+	return 0;
+}
+
+static const struct option_entry entries[] = {
+	{ .name = "kernel", .letter = 'k', .kind = OPTION_FILE, .argument = "FILE", .offset = CONFIG(kernel),
+	  .help = "Kernel: an arm64 Image, gzip-compressed or not" },
+	{ .name = "initrd", .letter = 'i', .kind = OPTION_FILE, .argument = "FILE", .offset = CONFIG(initrd),
+	  .help = "Initial RAM disk" },
+	{ .name = "params", .letter = 'p', .kind = OPTION_STRING, .argument = "TEXT",
+	  .offset = CONFIG(parameters), .help = "Kernel command line" },
+	{ .name = "cpus", .letter = 'c', .kind = OPTION_NUMBER, .argument = "N",
+	  .offset = offsetof(struct run_options, cpus), .minimum = 1, .maximum = MACHINE_MAX_VCPUS,
+	  .help = "Number of vCPUs (1)" },
+	{ .name = "mem", .letter = 'm', .kind = OPTION_SIZE, .argument = "SIZE", .offset = CONFIG(memory),
+	  .help = "RAM: 512 (MiB), 512M, 2G (256M, and 64M for each further vCPU)" },
+	{ .name = "disk", .letter = 'd', .kind = OPTION_TAKEN, .take = run_options_take_disk,
+	  .argument = "FILE[,ro][,queues=N][,serial=TEXT]", .help = "Disk image or block device; several" },
+	{ .name = "network", .letter = 'n', .kind = OPTION_TAKEN, .take = run_options_take_network,
+	  .argument = "mode=tap|user|none[,ITEM...]", .choices = "mode=tap|mode=user|mode=none",
+	  .help = "Network interface; several. With tap: tapif=NAME, script=FILE,\n"
+		  "vhost=on|off|required, fd=N. With user: passt=FILE,\n"
+		  "passt-options=TEXT (last). With both: mac=MAC, queues=N" },
+	{ .name = "console", .kind = OPTION_CHOICE, .argument = "serial|virtio", .choices = "serial|virtio",
+	  .offset = CONFIG(console), .help = "Where standard input and output are in the guest (serial)" },
+	{ .name = "rng", .kind = OPTION_FLAG, .offset = CONFIG(entropy),
+	  .help = "A virtio source of randomness" },
+	{ .name = "balloon", .kind = OPTION_FLAG, .offset = CONFIG(balloon),
+	  .help = "A virtio memory balloon, for lkvm balloon" },
+	{ .name = "name", .kind = OPTION_STRING, .argument = "NAME", .offset = CONFIG(name),
+	  .help = "Name for lkvm stop and others (guest-PID)" },
+	{ .name = "irqchip", .kind = OPTION_CHOICE, .argument = "gicv3|gicv3-its",
+	  .choices = "gicv3|gicv3-its", .offset = CONFIG(irqchip),
+	  .help = "Interrupt controller, without or with MSIs (gicv3-its)" },
+	{ .name = "nodefaults", .kind = OPTION_FLAG, .offset = CONFIG(no_defaults),
+	  .help = "Leave out what was not asked for: the power button" },
+	{ .name = "pmu", .kind = OPTION_FLAG, .offset = CONFIG(pmu), .help = "Performance counters" },
+	{ .name = "disable-sve", .kind = OPTION_FLAG, .offset = offsetof(struct run_options, disable_sve),
+	  .help = "Hide scalable vectors, where the host has them" },
+	{ .name = "disable-pauth", .kind = OPTION_FLAG, .offset = offsetof(struct run_options, disable_pauth),
+	  .help = "Hide pointer authentication, where the host has it" },
+	{ .name = "kaslr-seed", .kind = OPTION_TAKEN, .take = take_kaslr_seed, .argument = "N",
+	  .help = "Where the kernel places itself (random)" },
+	{ .name = "dump-dtb", .kind = OPTION_FILE, .argument = "FILE", .offset = CONFIG(dump_fdt),
+	  .help = "Write the guest's device tree to FILE, and go on" },
+	{ .name = "loglevel", .kind = OPTION_CHOICE, .argument = "error|warning|info|debug",
+	  .choices = "error|warning|info|debug", .offset = offsetof(struct run_options, log_level),
+	  .help = "Messages about the machine, on standard error (warning)" },
+	{ .name = "detach", .kind = OPTION_FLAG, .offset = offsetof(struct run_options, detach),
+	  .help = "Return once the guest runs, and leave it running" },
+
+	/* kvmtool's options that ask for what is so anyway. */
+	{ .name = "debug", .kind = OPTION_TAKEN, .take = take_debug },
+	{ .name = "virtio-transport", .kind = OPTION_TAKEN, .take = take_transport, .argument = "pci" },
+	{ .name = "force-pci", .kind = OPTION_IGNORED },
+	{ .name = "no-dhcp", .kind = OPTION_IGNORED },
+	{ .name = "no-pvtime", .kind = OPTION_IGNORED },
+	{ .name = "disable-mte", .kind = OPTION_IGNORED },
+};
+
+static const struct run_options defaults = {
+	.config = {
+		.irqchip = IRQCHIP_GICV3_ITS,
+		.console = CONSOLE_SERIAL,
+	},
+	.cpus = 1,
+	.log_level = LOG_LEVEL_WARNING,
+};
+
+const struct option_table run_options_table = OPTION_TABLE(entries, defaults);
+
+int run_options_finish(struct run_options *options, const char *kernel, struct error *error)
+{
+	struct machine_config *config = &options->config;
+
+	if (kernel && config->kernel)
+		return error_set(error, EINVAL, "there are two kernels, %.100s and %.100s", config->kernel,
+				 kernel);
+	if (kernel)
+		config->kernel = kernel;
+	if (!config->kernel)
+		return error_set(error, EINVAL, "no kernel was given; --kernel FILE names it");
+	if (config->name && control_check_name(config->name, error) < 0)
+		return error_context(error, "--name");
+
+	config->cpus = (unsigned)options->cpus;
+	if (!config->memory) /* kvmtool's rule, which lets many vCPUs boot too */
+		config->memory = (options->cpus + 3) * (64ull << 20);
+	if (config->memory < RUN_MEMORY_MINIMUM)
+		return error_set(error, EINVAL, "--mem: a guest has at least 64 MiB");
+	if (config->memory % (1ull << 20))
+		return error_set(error, EINVAL, "--mem: a guest has whole MiBs");
+
+	config->sve = !options->disable_sve;
+	config->pauth = !options->disable_pauth;
+	config->power_buttons = !config->no_defaults;
+	return 0;
+}
+
+/* FNV-1a: spreads similar names. */
+static uint64_t hash(const char *text, unsigned index)
+{
+	uint64_t value = 0xcbf29ce484222325ull ^ index;
+
+	for (; *text; text++)
+		value = (value ^ (uint8_t)*text) * 0x100000001b3ull;
+	return value;
+}
+
+void run_options_name(struct run_options *options, pid_t pid)
+{
+	struct machine_config *config = &options->config;
+
+	if (!config->name) {
+		snprintf(options->name, sizeof(options->name), "guest-%d", (int)pid);
+		config->name = options->name;
+	}
+	for (unsigned i = 0; i < config->network_count; i++) {
+		uint8_t *mac = config->networks[i].mac;
+		uint64_t value = hash(config->name, i);
+
+		if (mac[0] | mac[1] | mac[2] | mac[3] | mac[4] | mac[5])
+			continue;
+		mac[0] = 0x02; /* locally administered, one interface */
+		for (unsigned byte = 1; byte < 6; byte++)
+			mac[byte] = (uint8_t)(value >> 8 * byte);
+	}
+}

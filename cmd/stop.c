@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT */
+#include "names.h"
+
+int cmd_stop(const struct command_call *call)
+{
+	return names_ask_guest(call, "stop", "stopped");
+}

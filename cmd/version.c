@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+
+#include "lkvm/command.h"
+
+int cmd_version(const struct command_call *call)
+{
+	(void)call;
+	printf("lkvm %s\n", LKVM_VERSION);
+	return EXIT_OK;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What `lkvm run` was asked for. Pure: no file is opened, so that every sentence about a command line can be
+ * tested anywhere.
+ */
+#ifndef LKVM_RUN_OPTIONS_H
+#define LKVM_RUN_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "lkvm/err.h"
+#include "lkvm/log.h"
+#include "lkvm/machine.h"
+#include "lkvm/options.h"
+
+#define RUN_MEMORY_MINIMUM (64ull << 20)
+
+struct run_options {
+	struct machine_config config;
+	uint64_t cpus;
+	enum log_level log_level;
+	bool disable_sve, disable_pauth;
+	bool detach;
+	char name[32]; /* the name of a machine that was given none */
+};
+
+/*
+ * To be called once the options are parsed: checks what concerns several of them and completes the
+ * configuration. `kernel` is the operand or NULL. Strings stay where they are (in argv). config.log is left
+ * to the caller.
+ */
+int run_options_finish(struct run_options *options, const char *kernel, struct error *error);
+
+/*
+ * Gives the machine the name "guest-PID" unless it has one, and each network interface without a MAC address
+ * one that follows from the name.
+ */
+void run_options_name(struct run_options *options, pid_t pid);
+
+/* The options --disk and --network: an item each. */
+int run_options_take_disk(void *options, char *value, struct error *error);
+int run_options_take_network(void *options, char *value, struct error *error);
+
+#endif

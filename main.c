@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+#include "lkvm/command.h"
+
+static const struct command commands[] = {
+	{ .name = "run", .run = cmd_run, .options = &run_options_table, .operands = "[KERNEL]",
+	  .operand = OPERAND_FILE, .most = 1, .summary = "Start a virtual machine" },
+	{ .name = "list", .run = cmd_list, .options = &list_options_table,
+	  .summary = "Show the running virtual machines" },
+	{ .name = "stat", .run = cmd_stat, .options = &stat_options_table, .operands = "[NAME...]",
+	  .operand = OPERAND_VM, .most = -1,
+	  .summary = "Show memory, vCPUs, interrupts and devices of a virtual machine" },
+	{ .name = "pause", .run = cmd_pause, .options = &name_options_table, .operands = "[NAME...]",
+	  .operand = OPERAND_VM, .most = -1, .summary = "Halt a virtual machine where it is" },
+	{ .name = "resume", .run = cmd_resume, .options = &name_options_table, .operands = "[NAME...]",
+	  .operand = OPERAND_VM, .most = -1, .summary = "Let a paused virtual machine go on" },
+	{ .name = "stop", .run = cmd_stop, .options = &ask_options_table, .operands = "[NAME...]",
+	  .operand = OPERAND_VM, .most = -1, .summary = "Ask a guest to power off, or end it with --force" },
+	{ .name = "reboot", .run = cmd_reboot, .options = &ask_options_table, .operands = "[NAME...]",
+	  .operand = OPERAND_VM, .most = -1, .summary = "Ask a guest to restart, or reset it with --force" },
+	{ .name = "balloon", .run = cmd_balloon, .options = &name_options_table, .operands = "NAME SIZE",
+	  .operand = OPERAND_VM, .most = 2, .summary = "Ask a guest to give memory back to the host" },
+	{ .name = "doctor", .alias = "check", .run = cmd_doctor, .options = &doctor_options_table,
+	  .summary = "Tell what this host has and lacks for lkvm" },
+	{ .name = "completion", .run = cmd_completion, .operands = "bash", .operand = OPERAND_SHELL,
+	  .most = 1, .summary = "Print the shell's completion script" },
+	{ .name = "version", .run = cmd_version, .summary = "Print the version" },
+	{ .name = "help", .run = cmd_help, .operands = "[COMMAND]", .operand = OPERAND_COMMAND, .most = 1,
+	  .summary = "Explain a command" },
+	{ .name = NULL },
+};
+
+int main(int argc, char **argv)
+{
+	return command_main(commands, argc, argv);
+}

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+#include "unit/test.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lkvm/options.h"
+
+struct target {
+	bool flag;
+	const char *string;
+	const char *file;
+	uint64_t number;
+	uint64_t size;
+	unsigned choice;
+	char taken[32];
+};
+
+static int take(void *field, char *value, struct error *error)
+{
+	if (!strcmp(value, "bad"))
+		return error_set(error, 0, "it is bad");
+	strcat(field, value);
+	return 0;
+}
+
+static const struct option_entry entries[] = {
+	{ .name = "flag", .letter = 'f', .kind = OPTION_FLAG, .offset = offsetof(struct target, flag),
+	  .help = "A flag" },
+	{ .name = "string", .letter = 's', .kind = OPTION_STRING, .argument = "TEXT",
+	  .offset = offsetof(struct target, string), .help = "A string" },
+	{ .name = "string-two", .kind = OPTION_FILE, .argument = "FILE",
+	  .offset = offsetof(struct target, file), .help = "A long help\nin two lines" },
+	{ .name = "number", .letter = 'n', .kind = OPTION_NUMBER, .argument = "N", .minimum = 1, .maximum = 8,
+	  .offset = offsetof(struct target, number), .help = "A number" },
+	{ .name = "size", .letter = 'm', .kind = OPTION_SIZE, .argument = "SIZE",
+	  .offset = offsetof(struct target, size), .help = "A size" },
+	{ .name = "choice", .kind = OPTION_CHOICE, .argument = "a|bc|d", .choices = "a|bc|d",
+	  .offset = offsetof(struct target, choice), .help = "A choice" },
+	{ .name = "take", .letter = 't', .kind = OPTION_TAKEN, .argument = "X", .take = take,
+	  .offset = offsetof(struct target, taken), .help = "An option whose name and argument do not fit" },
+	{ .name = "old", .kind = OPTION_IGNORED },
+	{ .name = "older", .kind = OPTION_IGNORED, .argument = "X" },
+};
+
+static const struct target defaults = { .number = 3 };
+static const struct option_table table = OPTION_TABLE(entries, defaults);
+
+/* Parses words separated by spaces; operands come back in `words`, so many. */
+static enum options_result parse(const char *line, struct target *target, char **words, int *count,
+				 struct error *error)
+{
+	static char text[256];
+	char *rest = text;
+
+	snprintf(text, sizeof(text), "%s", line);
+	*target = *(const struct target *)table.defaults;
+	*count = 0;
+	for (char *word; (word = strtok_r(rest, " ", &rest));)
+		words[(*count)++] = word;
+	return options_parse(&table, target, count, words, error);
+}
+
+static struct target parse_good(const char *line)
+{
+	struct target target;
+	struct error error;
+	char *words[16];
+	int count;
+
+	if (parse(line, &target, words, &count, &error) != OPTIONS_GOOD)
+		fail_msg("%s: %s", line, error.text);
+	assert_int_equal(count, 0);
+	return target;
+}
+
+static void assert_refused(const char *line, const char *sentence)
+{
+	struct target target;
+	struct error error;
+	char *words[16];
+	int count;
+
+	assert_int_equal(parse(line, &target, words, &count, &error), OPTIONS_BAD);
+	assert_string_equal(error.text, sentence);
+}
+
+static void test_every_way_to_write_a_value(void **state)
+{
+	(void)state;
+	assert_int_equal(parse_good("--number 5").number, 5);
+	assert_int_equal(parse_good("--number=5").number, 5);
+	assert_int_equal(parse_good("-n 5").number, 5);
+	assert_int_equal(parse_good("-n5").number, 5);
+	assert_int_equal(parse_good("-n=5").number, 5);
+	assert_int_equal(parse_good("").number, 3);
+}
+
+static void test_every_kind(void **state)
+{
+	struct target target = parse_good("-f -s x=y --string-two=--flag --size 2G --choice bc -t one "
+					  "--take=,two --old --older x");
+
+	(void)state;
+	assert_true(target.flag);
+	assert_string_equal(target.string, "x=y");
+	assert_string_equal(target.file, "--flag");
+	assert_int_equal(target.size, 2ull << 30);
+	assert_int_equal(target.choice, 1);
+	assert_string_equal(target.taken, "one,two");
+}
+
+static void test_values_may_look_like_options(void **state)
+{
+	(void)state;
+	assert_string_equal(parse_good("--string --help").string, "--help");
+	assert_string_equal(parse_good("-s --").string, "--");
+	assert_string_equal(parse_good("--string=").string, "");
+}
+
+static void test_the_later_one_counts(void **state)
+{
+	(void)state;
+	assert_int_equal(parse_good("-n 1 --number=7").number, 7);
+}
+
+static void test_operands_are_gathered(void **state)
+{
+	struct target target;
+	struct error error;
+	char *words[16];
+	int count;
+
+	(void)state;
+	assert_int_equal(parse("one -f two - -- --flag -n", &target, words, &count, &error), OPTIONS_GOOD);
+	assert_int_equal(count, 5);
+	assert_string_equal(words[0], "one");
+	assert_string_equal(words[1], "two");
+	assert_string_equal(words[2], "-");
+	assert_string_equal(words[3], "--flag");
+	assert_string_equal(words[4], "-n");
+}
+
+static void test_help_is_asked_for(void **state)
+{
+	struct target target;
+	struct error error;
+	char *words[16];
+	int count;
+
+	(void)state;
+	assert_int_equal(parse("-f --help --nonsense", &target, words, &count, &error), OPTIONS_HELP);
+	assert_int_equal(parse("-h", &target, words, &count, &error), OPTIONS_HELP);
+	assert_int_equal(parse("-- -h", &target, words, &count, &error), OPTIONS_GOOD);
+}
+
+static void test_refusals_name_the_option(void **state)
+{
+	(void)state;
+	assert_refused("--nonsense", "unknown option --nonsense");
+	assert_refused("--nonsense=4", "unknown option --nonsense");
+	assert_refused("--strin x", "unknown option --strin");
+	assert_refused("--stringy x", "unknown option --stringy");
+	assert_refused("-x", "unknown option -x");
+	assert_refused("--=x", "unknown option --");
+	assert_refused("--flag=1", "--flag takes no value");
+	assert_refused("-f1", "-f takes no value");
+	assert_refused("--number", "--number needs a value: N");
+	assert_refused("-n", "-n needs a value: N");
+	assert_refused("--number=9", "--number: 9 is not in the range from 1 to 8");
+	assert_refused("-n x", "-n: \"x\" is not a number");
+	assert_refused("--choice b", "--choice: \"b\" is none of a|bc|d");
+	assert_refused("--choice=", "--choice: \"\" is none of a|bc|d");
+	assert_refused("--choice bcd", "--choice: \"bcd\" is none of a|bc|d");
+	assert_refused("--take bad", "--take: it is bad");
+}
+
+static void test_help_lists_what_is_not_hidden(void **state)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *file = open_memstream(&text, &size);
+
+	(void)state;
+	options_help(&table, file);
+	fclose(file);
+	assert_non_null(strstr(text, "  -f, --flag                    A flag\n"));
+	assert_non_null(strstr(text, "      --string-two FILE         A long help\n"
+			       "                                in two lines\n"));
+	assert_non_null(strstr(text, "  -t, --take X                  An option"));
+	assert_null(strstr(text, "old"));
+	free(text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_every_way_to_write_a_value),
+		cmocka_unit_test(test_every_kind),
+		cmocka_unit_test(test_values_may_look_like_options),
+		cmocka_unit_test(test_the_later_one_counts),
+		cmocka_unit_test(test_operands_are_gathered),
+		cmocka_unit_test(test_help_is_asked_for),
+		cmocka_unit_test(test_refusals_name_the_option),
+		cmocka_unit_test(test_help_lists_what_is_not_hidden),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+#include "lkvm/options.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "lkvm/parse.h"
+
+/* Which of "a|b|c" the value is, or -1. */
+static int find_choice(const char *choices, const char *value)
+{
+	size_t length = strlen(value);
+	int index = 0;
+
+	for (const char *at = choices;; index++) {
+		const char *end = strchrnul(at, '|');
+
+		if ((size_t)(end - at) == length && !memcmp(at, value, length))
+			return index;
+		if (!*end)
+			return -1;
+		at = end + 1;
+	}
+}
+
+static int store(const struct option_entry *entry, void *target, char *value, struct error *error)
+{
+	void *field = (char *)target + entry->offset;
+	int choice;
+
+	switch (entry->kind) {
+	case OPTION_FLAG:
+		*(bool *)field = true;
+		return 0;
+	case OPTION_STRING:
+	case OPTION_FILE:
+		*(const char **)field = value;
+		return 0;
+	case OPTION_NUMBER:
+		return parse_number(value, entry->minimum, entry->maximum, field, error);
+	case OPTION_SIZE:
+		return parse_size(value, field, error);
+	case OPTION_CHOICE:
+		assert(value); /* or the table forgot to name its argument */
+		choice = find_choice(entry->choices, value);
+		if (choice < 0)
+			return error_set(error, EINVAL, "\"%.100s\" is none of %s", value, entry->choices);
+		*(unsigned *)field = (unsigned)choice;
+		return 0;
+	case OPTION_TAKEN:
+		return entry->take(field, value, error);
+	case OPTION_IGNORED:
+		return 0;
+	}
+	return 0;
+}
+
+static const struct option_entry *find_long(const struct option_table *table, const char *name, size_t length)
+{
+	for (size_t i = 0; i < table->count; i++) {
+		const char *known = table->entries[i].name;
+
+		if (!strncmp(known, name, length) && !known[length])
+			return &table->entries[i];
+	}
+	return NULL;
+}
+
+static const struct option_entry *find_short(const struct option_table *table, char letter)
+{
+	for (size_t i = 0; i < table->count; i++)
+		if (table->entries[i].letter == letter)
+			return &table->entries[i];
+	return NULL;
+}
+
+/* One word of the command line, taken apart: "--mem=256", "-m256", "-m". */
+struct word {
+	char *text;                       /* as the user wrote it, for error messages */
+	int shown;                        /* bytes of it that name the option */
+	const struct option_entry *entry; /* NULL: unknown */
+	char *value;                      /* NULL: none in this word */
+};
+
+static struct word split_word(const struct option_table *table, char *text)
+{
+	struct word word = { .text = text };
+	char *equals;
+
+	if (text[1] != '-') {
+		word.shown = 2;
+		word.entry = find_short(table, text[1]);
+		if (text[2])
+			word.value = text + 2 + (text[2] == '=');
+		return word;
+	}
+	equals = strchrnul(text, '=');
+	word.shown = (int)(equals - text);
+	word.entry = find_long(table, text + 2, (size_t)word.shown - 2);
+	if (*equals)
+		word.value = equals + 1;
+	return word;
+}
+
+enum options_result options_parse(const struct option_table *table, void *target, int *count, char **argv,
+				  struct error *error)
+{
+	int operands = 0;
+	bool options = true;
+
+	for (int i = 0; i < *count; i++) {
+		struct word word;
+
+		if (!options || argv[i][0] != '-' || !argv[i][1]) {
+			argv[operands++] = argv[i];
+			continue;
+		}
+		if (!strcmp(argv[i], "--")) {
+			options = false;
+			continue;
+		}
+		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
+			return OPTIONS_HELP;
+
+		word = split_word(table, argv[i]);
+		if (!word.entry)
+			return error_set(error, EINVAL, "unknown option %.*s", word.shown, word.text);
+		if (!word.entry->argument && word.value)
+			return error_set(error, EINVAL, "%.*s takes no value", word.shown, word.text);
+		if (word.entry->argument && !word.value) {
+			if (i + 1 == *count)
+				return error_set(error, EINVAL, "%.*s needs a value: %s", word.shown,
+						 word.text, word.entry->argument);
+			word.value = argv[++i];
+		}
+		if (store(word.entry, target, word.value, error) < 0)
+			return error_context(error, "%.*s", word.shown, word.text);
+	}
+	*count = operands;
+	return OPTIONS_GOOD;
+}
+
+#define HELP_COLUMN 32
+
+void options_help(const struct option_table *table, FILE *file)
+{
+	for (size_t i = 0; i < table->count; i++) {
+		const struct option_entry *entry = &table->entries[i];
+		int width = 0;
+
+		if (!entry->help)
+			continue;
+		if (entry->letter)
+			width += fprintf(file, "  -%c, ", entry->letter);
+		else
+			width += fprintf(file, "      ");
+		width += fprintf(file, "--%s", entry->name);
+		if (entry->argument)
+			width += fprintf(file, " %s", entry->argument);
+		if (width + 2 > HELP_COLUMN) {
+			fputc('\n', file);
+			width = 0;
+		}
+		/* A line break in the text goes on at the same column. */
+		for (const char *at = entry->help; at;) {
+			const char *end = strchrnul(at, '\n');
+
+			fprintf(file, "%*s%.*s\n", HELP_COLUMN - width, "", (int)(end - at), at);
+			at = *end ? end + 1 : NULL;
+			width = 0;
+		}
+	}
+}
