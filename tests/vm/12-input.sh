@@ -1,0 +1,25 @@
+# shellcheck shell=sh disable=SC2154,SC2016
+# SPDX-License-Identifier: MIT
+# what: input from a FIFO and from a pipe reaches the guest's console
+
+case_from_a_fifo()
+{
+	start g lkvm.shell=plain
+	wait_for g '^lkvm-guest: ready'
+	ask g 'echo $((6 * 7)); false'
+	check_status 1
+	check "no answer" grep -qx 42 "$logs/said"
+	ask g 'tr a-z A-Z </proc/sys/kernel/ostype'
+	check "no LINUX" grep -qx LINUX "$logs/said"
+	input g 'poweroff -f'
+	wait_exit g 0
+}
+
+# All of it is there before the guest looks, and then it ends.
+case_from_a_pipe()
+{
+	echo 'echo from the "pipe"; poweroff -f' | timeout 60 "$lkvm" run --kernel "$kernel" \
+		--initrd "$initrd" --params "console=ttyS0 quiet lkvm.shell=plain" \
+		>"$logs/g.out" 2>"$logs/g.err"
+	check "the guest did not hear" grep -q '^from the pipe' "$logs/g.out"
+}

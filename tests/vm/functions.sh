@@ -1,0 +1,111 @@
+# shellcheck shell=sh disable=SC2154
+# SPDX-License-Identifier: MIT
+# The words that VM tests are written in. See harness.sh for how to write one.
+
+# shellcheck disable=SC2034 # used by tests
+programs=$share/programs
+
+# $now: whole seconds on a clock that does not jump. Without a process: those are
+# slow where the processor is emulated.
+tick() { read -r now _ </proc/uptime; now=${now%%.*}; }
+
+fail()
+{
+	echo "$*" >"$logs/reason"
+	exit 1
+}
+
+# start GUEST 'KERNEL PARAMETERS' [OPTION OF lkvm run...]: in the background, with
+# output in $logs/GUEST.out and .err, and input from what `input` gives it.
+start()
+{
+	g=$1 p=$2
+	shift 2
+	rm -f "$tmp/$g.in" "$tmp/$g.status"
+	mkfifo "$tmp/$g.in"
+	(
+		# $$ of that shell is lkvm's; read and write, so that its input never ends
+		sh -c 'echo $$ >"$0"; exec "$@"' "$tmp/$g.pid" \
+			"$lkvm" run --name "$g" --kernel "$kernel" --initrd "$initrd" \
+			--mem 256 --params "console=ttyS0 quiet $p" "$@" \
+			<>"$tmp/$g.in" >>"$logs/$g.out" 2>>"$logs/$g.err"
+		echo $? >"$tmp/$g.status"
+	) &
+}
+
+# input GUEST TEXT: a line on its console.
+input() { printf '%s\n' "$2" >>"$tmp/$1.in"; }
+
+# ask GUEST COMMAND [SECONDS]: what its shell answers, in $logs/said, its exit status in
+# $status. For guests with lkvm.shell=plain, once they said "lkvm-guest: ready".
+asked=0
+ask()
+{
+	asked=$((asked + 1))
+	from=$(wc -l <"$logs/$1.out")
+	input "$1" "$2; echo \"lkvm-asked $asked \$?\""
+	wait_for "$1" "^lkvm-asked $asked [0-9]+" "${3:-60}"
+	tail -n "+$((from + 1))" "$logs/$1.out" | tr -d '\r' >"$tmp/answer"
+	status=$(sed -n "s/^lkvm-asked $asked //p" "$tmp/answer")
+	sed '/^lkvm-asked /d' "$tmp/answer" >"$logs/said"
+}
+
+pid() { cat "$tmp/$1.pid"; }
+
+# wait_for GUEST REGEX [SECONDS]: until its output has a line like it.
+wait_for()
+{
+	tick
+	end=$((now + ${3:-60}))
+	until grep -Eq "$2" "$logs/$1.out" 2>/dev/null; do
+		if [ -s "$tmp/$1.status" ] && ! grep -Eq "$2" "$logs/$1.out"; then
+			fail "$1 ended with $(cat "$tmp/$1.status") before \"$2\""
+		fi
+		! grep -q 'Kernel panic' "$logs/$1.out" 2>/dev/null || fail "$1 panicked"
+		tick
+		[ "$now" -lt "$end" ] || fail "$1 did not say \"$2\" in ${3:-60} s"
+		sleep 0.2
+	done
+}
+
+# wait_exit GUEST [STATUS [SECONDS]]: until its lkvm has ended, with this status.
+wait_exit()
+{
+	tick
+	end=$((now + ${3:-60}))
+	until [ -s "$tmp/$1.status" ]; do
+		tick
+		[ "$now" -lt "$end" ] || fail "$1 did not end in ${3:-60} s"
+		sleep 0.2
+	done
+	[ "$(cat "$tmp/$1.status")" = "${2:-0}" ] ||
+		fail "$1 ended with $(cat "$tmp/$1.status"), not ${2:-0}"
+}
+
+# passes GUEST TEST: the guest's test said that it passed.
+passes()
+{
+	wait_for "$1" "^lkvm-guest: $2: exit" "${3:-60}"
+	grep -q "^lkvm-guest: $2: exit 0" "$logs/$1.out" || fail "$2 failed in the guest"
+}
+
+# run COMMAND...: then $status, and its output in $logs/run.out and run.err.
+run()
+{
+	status=0
+	"$@" >"$logs/run.out" 2>"$logs/run.err" </dev/null || status=$?
+}
+
+# check WHAT COMMAND...: fails with WHAT when the command does.
+check()
+{
+	what=$1
+	shift
+	"$@" || fail "$what"
+}
+
+check_status() { [ "$status" = "$1" ] || fail "exit status $status, not $1"; }
+
+check_out() { grep -Eq -- "$1" "$logs/run.out" || fail "no \"$1\" in the output"; }
+
+check_err() { grep -Eq -- "$1" "$logs/run.err" || fail "no \"$1\" in the messages"; }

@@ -1,0 +1,104 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Runs VM tests, one after another, where KVM is: tests/vm/run starts it there.
+#   sh harness.sh LABEL FILE/CASE...
+#
+# To add a test, write tests/vm/NN-name.sh with functions case_something(); each
+# is a case of its own, in a shell of its own, with no guest left from another.
+# Lines at the file's head say where it runs (all of them may be left out):
+#   # what: one line about it
+#   # hosts: 6.1 6.12       kernels of the host; "all"; (6.12)
+#   # guests: 6.1 6.12      kernels of the guest; "all"; (6.12)
+#   # cpu: max              for SVE, pauth, MTE (neoverse-n1)
+#   # needs: passt tree:iproute2   products of scripts/arm64-debs, as $share/passt ...
+#   # timeout: 120          seconds a case may take
+# A case fails where it calls fail, or where a command's failure ends it (set -e).
+# There is no skip: a case that cannot run where it was asked to has failed.
+# A test that runs inside the guest is a script tests/vm/guest/NAME, chosen by the
+# guest kernel's parameter lkvm.test=NAME; "lkvm-guest: NAME: exit N" follows it. To
+# ask a guest this and that, start it with lkvm.shell=plain (see 12-input.sh).
+#
+# At hand: the functions of functions.sh; $lkvm $kernel $initrd $share $programs
+# (bare-metal guests), $host and $guest (the kernels' versions), $tmp (scratch),
+# $logs (kept when the case fails).
+
+share=$(pwd)
+lkvm=$share/lkvm
+kernel=$share/guest/Image
+initrd=$share/guest/initrd
+here=$share/tests
+export share lkvm kernel initrd here
+
+# shellcheck source=tests/vm/functions.sh
+. "$here/functions.sh"
+
+# What a case left behind. Detached guests have a session of their own.
+clean_up()
+{
+	for s in "$XDG_RUNTIME_DIR"/lkvm/*; do
+		[ -S "$s" ] || continue
+		s=${s##*/}
+		timeout 5 "$lkvm" stop --force "${s%.sock}" >/dev/null 2>&1
+	done
+	kill -9 "-$1" 2>/dev/null
+	[ -z "$emulated" ] || killall -q -9 lkvm
+	rm -rf "$tmp" "$XDG_RUNTIME_DIR"
+}
+
+# Each case in a session of its own, so that it can be ended whole.
+run_case()
+{
+	file=${1%/*} name=${1#*/}
+	logs=$share/results/$1
+	tmp=$(mktemp -d)
+	XDG_RUNTIME_DIR=$(mktemp -d)
+	export logs tmp XDG_RUNTIME_DIR
+	mkdir -p "$logs"
+	limit=$(sed -n 's/^# timeout: //p' "$here/$file.sh")
+	limit=${limit:-120}
+	tick
+	begin=$now
+	setsid sh "$here/harness.sh" --case "$file" "$name" >"$logs/case.out" 2>&1 </dev/null &
+	session=$!
+	while kill -0 $session 2>/dev/null; do
+		tick
+		if [ "$now" -ge $((begin + limit)) ]; then
+			[ -s "$logs/reason" ] || echo "not done in $limit s" >"$logs/reason"
+			kill -9 -$session
+			break
+		fi
+		sleep 0.2
+	done
+	wait $session 2>/dev/null
+	result=$?
+	tick
+	clean_up $session
+	if [ $result = 0 ] && [ ! -s "$logs/reason" ]; then
+		echo "ok $1@$label ($((now - begin)) s)"
+		[ -n "$LKVM_KEEP" ] || rm -rf "$logs"
+	else
+		[ -s "$logs/reason" ] || echo "status $result: $(tail -n 1 "$logs/case.out")" \
+			>"$logs/reason"
+		echo "not ok $1@$label: $(cat "$logs/reason")"
+		dmesg | tail -n 100 >"$logs/dmesg"
+		bad=1
+	fi
+}
+
+if [ "$1" = --case ]; then
+	set -e
+	# shellcheck disable=SC1090 # the test's file
+	. "$here/$2.sh"
+	"case_$3"
+	exit
+fi
+
+label=$1
+shift
+bad=0
+emulated=$([ -e /run/command ] && echo 1)
+export emulated
+for test; do
+	run_case "$test"
+done
+exit $bad
