@@ -52,38 +52,58 @@ static bool bar_reachable(const struct pci_device *device, uint64_t address, uin
 	       inside(address, size, layout->window64, layout->window64_size);
 }
 
-static void move_bar(struct pci_device *device, unsigned index)
+/* Maps, moves or unmaps a BAR as config space says. Whether an address range became free. */
+static bool move_bar(struct pci_device *device, unsigned index)
 {
 	struct pci_bar *bar = &device->bars[index];
 	uint64_t address = bar_address(device, index);
 	bool wanted = device->config[PCI_COMMAND] & PCI_COMMAND_MEMORY && bar_reachable(device, address, bar->size);
+	bool vacated = bar->mapped && (!wanted || address != bar->address);
 	struct error ignored;
 
-	if (bar->mapped && (!wanted || address != bar->address)) {
+	if (vacated) {
 		if (bar->moved)
 			bar->moved(bar->owner, bar->address, false);
 		bus_unmap(device->bus->bus, bar->address, bar->owner);
 		bar->mapped = false;
 	}
 	if (!wanted || bar->mapped)
-		return;
+		return vacated;
 
 	const struct bus_region region = { address, bar->size, bar->ops, bar->owner };
 
 	/* Where another BAR is already, this one is not: the first keeps the place until it moves. */
 	if (bus_map(device->bus->bus, &region, &ignored) < 0)
-		return;
+		return vacated;
 	bar->mapped = true;
 	bar->address = address;
 	if (bar->moved)
 		bar->moved(bar->owner, address, true);
+	return vacated;
 }
 
-static void move_bars(struct pci_device *device)
+static bool move_bars(struct pci_device *device)
 {
+	bool vacated = false;
+
 	for (unsigned i = 0; i < PCI_BARS; i++)
 		if (device->bars[i].size)
-			move_bar(device, i);
+			vacated |= move_bar(device, i);
+	return vacated;
+}
+
+/* A place became free: whoever was put there too, and answered nowhere, may have it now. No device is locked. */
+static void settle_bars(struct pci_bus *pci)
+{
+	for (unsigned slot = 0; slot < PCI_SLOTS; slot++) {
+		struct pci_device *device = pci->devices[slot];
+
+		if (!device)
+			continue;
+		pthread_mutex_lock(&device->lock);
+		move_bars(device);
+		pthread_mutex_unlock(&device->lock);
+	}
 }
 
 int pci_device_add_bar(struct pci_device *device, unsigned index, const struct pci_bar *bar, struct error *error)
@@ -151,8 +171,11 @@ void pci_device_set_line(struct pci_device *device, bool level)
 	pthread_mutex_unlock(&device->line_lock);
 }
 
-static void config_write(struct pci_device *device, unsigned offset, unsigned size, uint64_t value)
+/* Whether an address range became free. */
+static bool config_write(struct pci_device *device, unsigned offset, unsigned size, uint64_t value)
 {
+	bool vacated = false;
+
 	for (unsigned i = 0; i < size; i++) {
 		uint8_t mask = device->writable[offset + i];
 		uint8_t byte = (uint8_t)(value >> 8 * i);
@@ -167,10 +190,11 @@ static void config_write(struct pci_device *device, unsigned offset, unsigned si
 		pthread_mutex_unlock(&device->line_lock);
 	}
 	if (overlaps(offset, size, PCI_COMMAND, 1) || overlaps(offset, size, PCI_BASE_ADDRESS_0, 4 * PCI_BARS))
-		move_bars(device);
+		vacated = move_bars(device);
 	if (overlaps(offset, size, PCI_COMMAND, 1) ||
 	    (device->msix_capability && overlaps(offset, size, device->msix_capability + PCI_MSIX_FLAGS, 2)))
 		msix_update(device);
+	return vacated;
 }
 
 /* The device behind an ECAM offset, and the register in it; NULL: nobody is there. */
@@ -214,12 +238,15 @@ static void ecam_write(void *owner, uint64_t offset, unsigned size, uint64_t val
 {
 	unsigned reg;
 	struct pci_device *device = ecam_find(owner, offset, &reg);
+	bool vacated;
 
 	if (!device || reg + size > PCI_CONFIG_SIZE)
 		return;
 	pthread_mutex_lock(&device->lock);
-	config_write(device, reg, size, value);
+	vacated = config_write(device, reg, size, value);
 	pthread_mutex_unlock(&device->lock);
+	if (vacated)
+		settle_bars(owner);
 	if (hooked(device, reg, size) && device->hook_write)
 		device->hook_write(device->hook_owner, reg, size);
 }

@@ -209,6 +209,22 @@ static void bars_move_and_keep_off_each_other(void **state)
 	assert_false(bus_read(&fixture.bus, 0x7fffc000, 4, &value));
 }
 
+static void bars_change_places(void **state)
+{
+	const uint64_t first = WINDOW64, second = WINDOW64 + 0x4000;
+
+	(void)state;
+	enable(0);
+	enable(1);
+	put(config_address(0, PCI_BASE_ADDRESS_4), 4, (uint32_t)second);
+	assert_false(fixture.devices[0].bars[4].mapped);
+	put(config_address(1, PCI_BASE_ADDRESS_4), 4, (uint32_t)first);
+	assert_true(fixture.devices[0].bars[4].mapped);
+	assert_true(fixture.devices[1].bars[4].mapped);
+	assert_int_equal(fixture.devices[0].bars[4].address, second);
+	assert_int_equal(fixture.devices[1].bars[4].address, first);
+}
+
 static void an_unmasked_vector_is_joined(void **state)
 {
 	size_t route, join;
@@ -368,6 +384,7 @@ int main(void)
 		CASE(empty_slots_read_as_ones),
 		CASE(bars_tell_their_size),
 		CASE(bars_move_and_keep_off_each_other),
+		CASE(bars_change_places),
 		CASE(an_unmasked_vector_is_joined),
 		CASE(masked_vectors_become_pending),
 		CASE(without_bus_mastering_nothing_is_sent),
