@@ -124,9 +124,19 @@ int vcpus_set_entry(struct vm *vm, uint64_t entry, uint64_t fdt, struct error *e
 	return 0;
 }
 
+/* KVM's ids of the counter and the compare value are swapped against their encodings (api.rst). */
+
+int vcpus_get_counter(struct vm *vm, uint64_t *count, struct error *error)
+{
+	int result = kvm_register_get(vm->vcpus[0].fd, KVM_REG_ARM_TIMER_CNT, count);
+
+	if (result < 0)
+		return error_system(error, -result, "reading the virtual counter");
+	return 0;
+}
+
 int vcpus_set_counter(struct vm *vm, uint64_t count, struct error *error)
 {
-	/* KVM's ids of the counter and the compare value are swapped against their encodings (api.rst). */
 	int result = kvm_register_set(vm->vcpus[0].fd, KVM_REG_ARM_TIMER_CNT, &count);
 
 	if (result < 0)

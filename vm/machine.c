@@ -265,19 +265,28 @@ void machine_close(struct machine *machine)
 
 void machine_pause(struct machine *machine)
 {
+	struct error error;
+
 	if (!machine->running)
 		return;
 	vcpus_pause(&machine->vm);
+	/* The counter last: what the workers still did belongs to the time before the pause. */
 	for (size_t i = 0; i < PARTS; i++)
 		if (catalogue[i].pause)
 			catalogue[i].pause(machine);
 	machine->running = false;
+	if (vcpus_get_counter(&machine->vm, &machine->counter, &error) < 0)
+		log_message(machine->config.log, LOG_LEVEL_WARNING, "the guest's clock runs on while paused: %s", error.text);
 }
 
 void machine_resume(struct machine *machine)
 {
+	struct error error;
+
 	if (machine->running)
 		return;
+	if (vcpus_set_counter(&machine->vm, machine->counter, &error) < 0)
+		log_message(machine->config.log, LOG_LEVEL_WARNING, "the guest's clock ran on while paused: %s", error.text);
 	for (size_t i = 0; i < PARTS; i++)
 		if (catalogue[i].resume)
 			catalogue[i].resume(machine);
@@ -299,6 +308,7 @@ int machine_reset(struct machine *machine, struct error *error)
 	interrupts_reset_lines(&machine->vm.interrupts);
 	if (migrate_reset(&migrate, error) < 0 || load(machine, error) < 0)
 		return error_context(error, "reset");
+	machine->counter = 0;
 	machine->resets++;
 	return 0;
 }

@@ -100,6 +100,7 @@ struct machine {
 	struct virtio_device *balloon, *input; /* of these, or NULL */
 	unsigned opened; /* entries of the catalogue that are open */
 	bool running;
+	uint64_t counter; /* the virtual counter's value while the machine is paused */
 	uint64_t resets; /* how often the machine was reset */
 };
 

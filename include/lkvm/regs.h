@@ -35,7 +35,11 @@ int vcpus_initialise_pmu(struct vm *vm, unsigned ppi, struct error *error);
 /* vCPU 0 starts at `entry` with `fdt` in x0 and x1-x3 zero (Documentation/arch/arm64/booting.rst). */
 int vcpus_set_entry(struct vm *vm, uint64_t entry, uint64_t fdt, struct error *error);
 
-/* Sets the virtual counter of the whole VM to `count` ticks. */
+/*
+ * The virtual counter of the whole VM, in ticks. Written back before the vCPUs run again, it hides a pause: the guest's
+ * clocks stood still. The vCPUs must be parked.
+ */
+int vcpus_get_counter(struct vm *vm, uint64_t *count, struct error *error);
 int vcpus_set_counter(struct vm *vm, uint64_t count, struct error *error);
 
 #endif
