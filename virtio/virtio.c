@@ -131,8 +131,10 @@ static void work(void *owner)
 {
 	struct virtio_device *device = owner;
 
-	if (!device->running || virtio_is_broken(device))
+	if (!device->running || virtio_is_broken(device)) {
+		worker_watch(&device->worker, false); /* or a readable backend would wake us for ever */
 		return;
+	}
 	atomic_fetch_add_explicit(&device->counters.kicks, 1, memory_order_relaxed);
 	device->ops->process(device);
 }
