@@ -28,8 +28,8 @@ start()
 		sh -c 'echo $$ >"$0"; exec "$@"' "$tmp/$g.pid" \
 			"$lkvm" run --name "$g" --kernel "$kernel" --initrd "$initrd" \
 			--mem 256 --params "console=ttyS0 quiet $p" "$@" \
-			<>"$tmp/$g.in" >>"$logs/$g.out" 2>>"$logs/$g.err"
-		echo $? >"$tmp/$g.status"
+			<>"$tmp/$g.in" >>"$logs/$g.out" 2>>"$logs/$g.err" && ended=0 || ended=$?
+		echo "$ended" >"$tmp/$g.status"
 	) &
 }
 

@@ -1,0 +1,58 @@
+# shellcheck shell=sh disable=SC2154,SC2016
+# SPDX-License-Identifier: MIT
+# what: packets through a tap both ways, by vhost and by lkvm itself; a tap that vanishes
+
+boot()
+{
+	start g lkvm.shell=plain --network "mode=tap,tapif=lk0,$1" --cpus "${2:-1}"
+	wait_for g '^lkvm-guest: ready'
+	ip addr add 10.9.0.1/24 dev lk0
+	ask g 'ip addr add 10.9.0.2/24 dev eth0; ip link set eth0 up'
+	check_status 0
+	check "the guest does not answer" ping -c 3 -W 5 10.9.0.2 >/dev/null
+}
+
+both_ways()
+{
+	dd if=/dev/urandom of="$tmp/sent" bs=1M count=4 2>/dev/null
+	sum=$(sha1sum <"$tmp/sent")
+	input g 'nc -l -p 5000 >/tmp/r; sha1sum </tmp/r; echo "received"'
+	sleep 1
+	nc 10.9.0.2 5000 <"$tmp/sent" || fail "no connection to the guest"
+	wait_for g '^received'
+	grep -qF "$sum" "$logs/g.out" || fail "the guest received something else"
+
+	nc -l -p 5001 >"$tmp/back" &
+	sleep 1
+	ask g 'nc 10.9.0.1 5001 </tmp/r'
+	check_status 0
+	wait $!
+	check "the host received something else" test "$(sha1sum <"$tmp/back")" = "$sum"
+}
+
+off()
+{
+	input g 'poweroff -f'
+	wait_exit g 0
+}
+
+uses_vhost()
+{
+	"$lkvm" stat g >"$logs/stat"
+	grep -Eq "vhost +$1" "$logs/stat" || fail "vhost is not \"$1\""
+}
+
+case_by_lkvm() { boot vhost=off; uses_vhost no; both_ways; off; }
+case_by_vhost() { boot vhost=required; uses_vhost yes; both_ways; off; }
+case_two_queue_pairs() { boot vhost=off,queues=2 2; both_ways; off; }
+
+case_a_tap_that_vanishes()
+{
+	boot vhost=off
+	ip link del lk0
+	ask g 'ping -c 1 -W 1 10.9.0.1 >/dev/null'
+	check "an answer from nowhere" test "$status" != 0
+	ask g 'cat /sys/class/net/eth0/carrier'
+	check "the guest's link is up" grep -qx 0 "$logs/said"
+	off
+}

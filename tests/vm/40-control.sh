@@ -1,0 +1,146 @@
+# shellcheck shell=sh disable=SC2154,SC2016
+# SPDX-License-Identifier: MIT
+# what: list, stat, pause, resume, stop and reboot, each answered after it took effect
+# timeout: 180
+
+boot()
+{
+	start g lkvm.shell=plain "$@"
+	wait_for g '^lkvm-guest: ready'
+}
+
+requests() { "$lkvm" stat g | sed -n '/virtio-blk0/,/virtio-input0/s/^ *requests *//p' | head -n 1; }
+
+case_list_and_stat()
+{
+	run "$lkvm" list --json
+	check_status 0
+	check_out '"machines": *\[\]'
+	boot --cpus 2
+	run "$lkvm" list
+	check_out "$(pid g) +g +running +2 +256 MiB"
+	run "$lkvm" stat g --json
+	check_status 0
+	check_out '"state": *"running"'
+	run "$lkvm" stat nobody
+	check_status 1
+	check_err 'nobody'
+	"$lkvm" stop --force g || fail "stop --force"
+	wait_exit g 0
+	check "a socket was left" test ! -e "$XDG_RUNTIME_DIR/lkvm/g.sock"
+}
+
+case_pause_stops_clock_and_workers()
+{
+	truncate -s 64M "$tmp/d"
+	boot --disk "$tmp/d"
+	input g 'while :; do dd if=/dev/vda of=/dev/null bs=4k count=1000 iflag=direct 2>/dev/null; done &'
+	ask g 'cut -d. -f1 /proc/uptime'
+	before=$(cat "$logs/said")
+	sleep 1
+	"$lkvm" pause g || fail "pause"
+	run "$lkvm" list
+	check_out 'g +paused'
+	first=$(requests)
+	sleep 6
+	check "requests went on while paused" test "$(requests)" = "$first"
+	"$lkvm" resume g || fail "resume"
+	ask g 'cut -d. -f1 /proc/uptime'
+	after=$(cat "$logs/said")
+	check "the guest's clock went from $before to $after" test $((after - before)) -lt 6
+	sleep 1
+	check "requests did not go on" test "$(requests)" != "$first"
+	"$lkvm" pause g && "$lkvm" stop --force g || fail "stop --force of a paused guest"
+	wait_exit g 0
+}
+
+case_stop_asks_the_guest()
+{
+	boot
+	"$lkvm" pause g || fail "pause"
+	"$lkvm" stop g || fail "stop of a paused guest"
+	wait_exit g 0
+	grep -q '^lkvm-guest: power key' "$logs/g.out" || fail "the guest heard no key"
+}
+
+# booted N: the guest came up for the Nth time, and its disk's LPIs count.
+booted()
+{
+	tries=0
+	until [ "$(grep -c '^lkvm-guest: ready' "$logs/g.out")" = "$1" ]; do
+		tries=$((tries + 1))
+		[ $tries -lt 300 ] || fail "boot $1 did not come"
+		sleep 0.2
+	done
+	ask g 'dd if=/dev/vda of=/dev/null bs=4k count=64 2>/dev/null; grep ITS- /proc/interrupts'
+	grep 'virtio0-req' "$logs/said" | awk '{ sum += $2 } END { exit sum == 0 }' || fail "no LPI of the disk after boot $1"
+}
+
+case_reboot_in_place()
+{
+	truncate -s 8M "$tmp/d"
+	boot --disk "$tmp/d" --rng --network mode=tap
+	was=$(pid g)
+	booted 1
+	"$lkvm" reboot --force g || fail "reboot --force"
+	booted 2
+	input g 'reboot -f'
+	booted 3
+	# the restart key, heard by whoever reads the power buttons
+	input g '(head -c 24 /dev/input/event0 >/dev/null; reboot -f) &'
+	sleep 1
+	"$lkvm" reboot g || fail "reboot"
+	booted 4
+	"$lkvm" reboot --force g && booted 5
+	run "$lkvm" stat g
+	check_out 'resets +4'
+	check "another process" test "$(pid g)" = "$was"
+	"$lkvm" stop g || fail "stop"
+	wait_exit g 0
+}
+
+case_names_and_stale_sockets()
+{
+	boot
+	run "$lkvm" run --kernel "$kernel" --name g
+	check_status 1
+	check_err 'g'
+	kill -9 "$(pid g)"
+	wait_exit g 137
+	run "$lkvm" list
+	check "a dead guest is listed" test "$(wc -l <"$logs/run.out")" = 1
+	boot
+	"$lkvm" stop --force g || fail "stop --force"
+	wait_exit g 0
+	for name in ../x .x -x 'a b' ''; do
+		run "$lkvm" run --kernel "$kernel" "--name=$name"
+		check "the name \"$name\" was taken" test "$status" = 2 -o "$status" = 1
+	done
+}
+
+case_signals_end_it_cleanly()
+{
+	boot
+	kill -TERM "$(pid g)"
+	wait_exit g 143
+	check "a socket was left" test ! -e "$XDG_RUNTIME_DIR/lkvm/g.sock"
+}
+
+case_detached()
+{
+	run "$lkvm" run --detach --name d --kernel "$kernel" --initrd "$initrd" --params 'quiet lkvm.shell=plain'
+	check_status 0
+	run "$lkvm" list
+	check_out 'd +running'
+	"$lkvm" stop --force d || fail "stop --force"
+	run "$lkvm" run --detach --name d --kernel /nonexistent
+	check_status 1
+	check_err 'Fatal: Unable to open kernel /nonexistent'
+}
+
+case_output_closed_early()
+{
+	"$lkvm" run --name g --kernel "$kernel" --initrd "$initrd" --params 'lkvm.test=hello' </dev/null 2>"$logs/g.err" |
+		head -n 1 >"$logs/first"
+	check "no first line" test -s "$logs/first"
+}

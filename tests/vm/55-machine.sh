@@ -1,0 +1,56 @@
+# shellcheck shell=sh disable=SC2154,SC2016
+# SPDX-License-Identifier: MIT
+# what: eight vCPUs, much memory, compressed kernels, clock, seeds, device tree, balloon
+# timeout: 180
+
+case_eight_vcpus()
+{
+	start g lkvm.test=hello --cpus 8
+	wait_for g 'hello from.*8 vCPUs' 150
+	wait_exit g 0
+}
+
+case_what_the_guest_finds()
+{
+	gzip -1 <"$kernel" >"$tmp/Image.gz"
+	kernel=$tmp/Image.gz
+	start g lkvm.shell=plain --mem 1G --balloon --dump-dtb "$tmp/dtb"
+	wait_for g '^lkvm-guest: ready'
+	check "no device tree" test "$(head -c 4 "$tmp/dtb" | od -An -tx1 | tr -d ' \n')" = d00dfeed
+	ask g 'date -u +%s'
+	here=$(date -u +%s)
+	there=$(cat "$logs/said")
+	check "the guest's clock says $there, the host's $here" test $((here - there)) -lt 5 -a $((there - here)) -lt 5
+	# Linux wipes the seeds that it used, but leaves the properties.
+	ask g 'ls /proc/device-tree/chosen'
+	check "no kaslr-seed" grep -q kaslr-seed "$logs/said"
+	ask g 'sed -n "s/MemTotal: *\([0-9]*\) kB/\1/p" /proc/meminfo'
+	check "$(cat "$logs/said") kB of memory" test "$(cat "$logs/said")" -gt 900000
+
+	free='sed -n "s/MemFree: *\([0-9]*\) kB/\1/p" /proc/meminfo'
+	ask g "$free"
+	before=$(cat "$logs/said")
+	"$lkvm" balloon g 256M || fail balloon
+	sleep 5
+	ask g "$free"
+	after=$(cat "$logs/said")
+	check "$before kB free before the balloon, $after after" test $((before - after)) -gt 200000
+	input g 'poweroff -f'
+	wait_exit g 0
+}
+
+case_a_panic_with_panic_1_restarts()
+{
+	start g 'panic=1 lkvm.shell=plain'
+	wait_for g '^lkvm-guest: ready'
+	input g 'echo c >/proc/sysrq-trigger'
+	sleep 4
+	tries=0
+	until [ "$(grep -c '^lkvm-guest: ready' "$logs/g.out")" = 2 ]; do
+		tries=$((tries + 1))
+		[ $tries -lt 200 ] || fail "it did not come up again"
+		sleep 0.2
+	done
+	"$lkvm" stop --force g
+	wait_exit g 0
+}

@@ -1,0 +1,90 @@
+# shellcheck shell=sh disable=SC2154,SC2034
+# SPDX-License-Identifier: MIT
+# what: a hostile driver (tests/guest/garbage) harms neither the VMM nor what it may not write
+# hosts: all
+
+kernel=$programs/garbage.bin
+
+# The program's first MiB is its own; the rest of the disk must stay as it is. Any text
+# will do that differs from place to place.
+make_disk()
+{
+	i=0
+	while [ $i -lt 4096 ]; do
+		printf '%1023s\n' $i
+		i=$((i + 1))
+	done >"$tmp/disk"
+	tail -c +1048577 "$tmp/disk" >"$tmp/before"
+}
+
+# attack 'PARAMETERS' [OPTION...]
+attack()
+{
+	parameters=$1
+	shift
+	make_disk
+	start g "$parameters" --disk "$tmp/disk" --rng "$@"
+}
+
+# survives WHAT: all that was attacked works again, and nothing else changed.
+survives()
+{
+	wait_exit g 0 100
+	grep -q 'FAILED' "$logs/g.out" && fail "$(grep FAILED "$logs/g.out")"
+	grep -q "^garbage: $1 passed" "$logs/g.out" || fail "no \"garbage: $1 passed\""
+	tail -c +1048577 "$tmp/disk" | cmp -s - "$tmp/before" || fail "the disk changed elsewhere"
+}
+
+case_two_vcpus()
+{
+	attack '' --cpus 2 --balloon
+	survives '10 cases'
+}
+
+case_one_vcpu_no_its()
+{
+	attack seed=2 --cpus 1 --irqchip gicv3 --nodefaults
+	survives '10 cases'
+}
+
+case_virtio_console_and_net()
+{
+	attack seed=3 --cpus 2 --console virtio --network mode=tap,vhost=off
+	survives '10 cases'
+}
+
+case_vhost()
+{
+	attack 'seed=4 vhost=1' --cpus 2 --network mode=tap,vhost=required,queues=2
+	survives '10 cases'
+}
+
+# Meanwhile the user looks, pauses and goes on.
+case_paused_again_and_again()
+{
+	attack seed=5 --cpus 2 --balloon
+	wait_for g '^garbage: seed'
+	for i in 1 2 3 4 5 6; do
+		run timeout 20 "$lkvm" pause g
+		check_status 0
+		run timeout 20 "$lkvm" stat g --json
+		check_status 0
+		check_out '"state": *"paused"'
+		run timeout 20 "$lkvm" resume g
+		check_status 0
+	done
+	survives '10 cases'
+}
+
+# Resets from outside, in the middle of whatever it does; the last start goes through.
+case_reset_again_and_again()
+{
+	attack seed=6 --cpus 2 --balloon
+	for i in 1 2 3 4; do
+		wait_for g "^garbage: seed"
+		sleep 1
+		run timeout 20 "$lkvm" reboot --force g
+		check_status 0
+	done
+	survives '10 cases'
+}

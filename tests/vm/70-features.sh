@@ -1,0 +1,28 @@
+# shellcheck shell=sh disable=SC2154
+# SPDX-License-Identifier: MIT
+# what: SVE, pointer authentication and the PMU reach the guest
+# cpu: max
+# timeout: 180
+
+case_sve_pauth_and_pmu()
+{
+	start g lkvm.shell=plain --pmu
+	wait_for g '^lkvm-guest: ready' 120
+	ask g 'grep -m 1 Features /proc/cpuinfo'
+	check "no SVE" grep -qw sve "$logs/said"
+	check "no pointer authentication" grep -qw paca "$logs/said"
+	ask g 'dmesg | grep perfevents'
+	check "no PMU" grep -q armv8_pmuv3 "$logs/said"
+	input g 'poweroff -f'
+	wait_exit g 0 120
+}
+
+case_without_them()
+{
+	start g lkvm.shell=plain --disable-sve --disable-pauth
+	wait_for g '^lkvm-guest: ready' 120
+	ask g 'grep -m 1 Features /proc/cpuinfo'
+	check "SVE or pointer authentication" test "$(grep -cwE 'sve|paca' "$logs/said")" = 0
+	input g 'poweroff -f'
+	wait_exit g 0 120
+}
