@@ -93,6 +93,8 @@ build/host/obj/%.o: %.c Makefile
 #: check-unit         unit tests, natively, under ASan and UBSan
 #: check-vm           tests on real KVM, in the emulated arm64 host (natively on arm64)
 
+include tests/guest/guest.mk
+
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 # arm64's KVM headers over the native ones, and nothing else of asm/: the rest would change system call numbers.
@@ -133,7 +135,7 @@ check: check-unit check-vm
 check-unit: $(UNIT_TESTS)
 	tests/unit/run $(UNIT_TESTS)
 
-check-vm: build/arm64/lkvm
+check-vm: build/arm64/lkvm $(GUEST_BINARIES)
 	tests/vm/run
 
 ##
