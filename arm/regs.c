@@ -29,6 +29,28 @@ int cpu_features_choose(const struct vm *vm, const struct cpu_features *wanted, 
 	return 0;
 }
 
+/* A 64-bit core register, by offset in struct kvm_regs; what KVM_ARM_VCPU_INIT forgets. */
+static const struct {
+	uint64_t id;
+	const char *name;
+} left_by_init[] = {
+	{ CORE_REGISTER(elr_el1), "ELR_EL1" },
+	{ CORE_REGISTER(spsr[KVM_SPSR_EL1]), "SPSR_EL1" },
+};
+
+static int clear_what_init_leaves(struct vcpu *vcpu, struct error *error)
+{
+	const uint64_t zero = 0;
+
+	for (size_t i = 0; i < sizeof(left_by_init) / sizeof(left_by_init[0]); i++) {
+		int result = kvm_register_set(vcpu->fd, left_by_init[i].id, &zero);
+
+		if (result < 0)
+			return error_system(error, -result, "clearing %s of vCPU %u", left_by_init[i].name, vcpu->index);
+	}
+	return 0;
+}
+
 static void set_feature(struct kvm_vcpu_init *init, unsigned feature)
 {
 	init->features[feature / 32] |= 1u << feature % 32;
@@ -56,7 +78,7 @@ static int initialise(struct vcpu *vcpu, const struct kvm_vcpu_init *target,
 	if (result < 0)
 		return error_system(error, -result, "KVM_ARM_VCPU_INIT of vCPU %u", vcpu->index);
 	if (!first)
-		return 0;
+		return clear_what_init_leaves(vcpu, error);
 
 	if (features->sve) {
 		int feature = KVM_ARM_VCPU_SVE;
