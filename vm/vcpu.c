@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "lkvm/kvm.h"
+#include "lkvm/thread.h"
 #include "lkvm/vm.h"
 
 /* Kicks a vCPU thread out of KVM_RUN. Its handler does nothing: being interrupted is the point. */
@@ -245,7 +246,7 @@ int vcpus_start(struct vm *vm, struct error *error)
 	sigaction(KICK_SIGNAL, &action, NULL);
 	vm->pause_wanted = true;
 	for (unsigned i = 0; i < vm->vcpu_count; i++) {
-		int result = pthread_create(&vm->vcpus[i].thread, NULL, vcpu_thread, &vm->vcpus[i]);
+		int result = thread_create(&vm->vcpus[i].thread, vcpu_thread, &vm->vcpus[i]);
 
 		if (result)
 			return error_system(error, result, "the thread of vCPU %u", i);

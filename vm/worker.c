@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "lkvm/thread.h"
 #include "lkvm/worker.h"
 
 #include <errno.h>
@@ -94,7 +95,7 @@ int worker_start(struct worker *worker, const char *name, bool paused, struct er
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	result = pthread_create(&worker->thread, NULL, run, worker);
+	result = thread_create(&worker->thread, run, worker);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (result)
 		return error_system(error, result, "cannot start thread %s", name);
