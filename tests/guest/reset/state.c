@@ -69,7 +69,9 @@ static void read_interrupts(void)
 
 		add32("GICR_CTLR", frame, 0, 0);
 		add64("GICR", frame, 0x8, 0x8);
-		add64("GICR_PROPBASER and PENDBASER", frame, 0x70, 0x78);
+		/* Their addresses; the attributes mean nothing while LPIs are off, and start as this or that kernel likes. */
+		add("GICR_PROPBASER", cpu, read64(frame + 0x70) & 0x000ffffffffff01f);
+		add("GICR_PENDBASER", cpu, read64(frame + 0x78) & 0x000fffffffff0000);
 	}
 	if (!its_present())
 		return;
