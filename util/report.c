@@ -53,9 +53,15 @@ static void add(struct report *report, enum report_kind kind, const char *name, 
 	}
 	node = &report->nodes[report->count++];
 	node->kind = kind;
+	/* gcc 12's analyzer loses sight of what the array keeps. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpragmas"
+#pragma GCC diagnostic ignored "-Wunknown-warning-option"
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
 	node->name = name ? strdup(name) : NULL;
 	node->value = value ? strdup(value) : NULL;
 	report->failed = (name && !node->name) || (value && !node->value);
+#pragma GCC diagnostic pop
 }
 
 static void begin(struct report *report, enum report_kind kind, const char *name)
