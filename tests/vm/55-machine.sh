@@ -1,7 +1,7 @@
 # shellcheck shell=sh disable=SC2154,SC2016
 # SPDX-License-Identifier: MIT
 # what: eight vCPUs, much memory, compressed kernels, clock, seeds, device tree, balloon
-# timeout: 180
+# timeout: 400
 
 case_eight_vcpus()
 {

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # what: SVE, pointer authentication and the PMU reach the guest
 # cpu: max
-# timeout: 180
+# timeout: 400
 
 case_sve_pauth_and_pmu()
 {

@@ -44,7 +44,7 @@ ask()
 	asked=$((asked + 1))
 	from=$(wc -l <"$logs/$1.out")
 	input "$1" "$2; echo \"lkvm-asked $asked \$?\""
-	wait_for "$1" "^lkvm-asked $asked [0-9]+" "${3:-60}"
+	wait_for "$1" "^lkvm-asked $asked [0-9]+" "${3:-120}"
 	tail -n "+$((from + 1))" "$logs/$1.out" | tr -d '\r' >"$tmp/answer"
 	status=$(sed -n "s/^lkvm-asked $asked //p" "$tmp/answer")
 	sed '/^lkvm-asked /d' "$tmp/answer" >"$logs/said"
@@ -56,14 +56,14 @@ pid() { cat "$tmp/$1.pid"; }
 wait_for()
 {
 	tick
-	end=$((now + ${3:-60}))
+	end=$((now + ${3:-120}))
 	until grep -Eq "$2" "$logs/$1.out" 2>/dev/null; do
 		if [ -s "$tmp/$1.status" ] && ! grep -Eq "$2" "$logs/$1.out"; then
 			fail "$1 ended with $(cat "$tmp/$1.status") before \"$2\""
 		fi
 		! grep -q 'Kernel panic' "$logs/$1.out" 2>/dev/null || fail "$1 panicked"
 		tick
-		[ "$now" -lt "$end" ] || fail "$1 did not say \"$2\" in ${3:-60} s"
+		[ "$now" -lt "$end" ] || fail "$1 did not say \"$2\" in ${3:-120} s"
 		sleep 0.2
 	done
 }
@@ -72,10 +72,10 @@ wait_for()
 wait_exit()
 {
 	tick
-	end=$((now + ${3:-60}))
+	end=$((now + ${3:-120}))
 	until [ -s "$tmp/$1.status" ]; do
 		tick
-		[ "$now" -lt "$end" ] || fail "$1 did not end in ${3:-60} s"
+		[ "$now" -lt "$end" ] || fail "$1 did not end in ${3:-120} s"
 		sleep 0.2
 	done
 	[ "$(cat "$tmp/$1.status")" = "${2:-0}" ] ||
@@ -85,7 +85,7 @@ wait_exit()
 # passes GUEST TEST: the guest's test said that it passed.
 passes()
 {
-	wait_for "$1" "^lkvm-guest: $2: exit" "${3:-60}"
+	wait_for "$1" "^lkvm-guest: $2: exit" "${3:-120}"
 	grep -q "^lkvm-guest: $2: exit 0" "$logs/$1.out" || fail "$2 failed in the guest"
 }
 

@@ -11,7 +11,7 @@
 #   # guests: 6.1 6.12      kernels of the guest; "all"; (6.12)
 #   # cpu: max              for SVE, pauth, MTE (neoverse-n1)
 #   # needs: passt tree:iproute2   products of scripts/arm64-debs, as $share/passt ...
-#   # timeout: 120          seconds a case may take
+#   # timeout: 600          seconds a case may take (300)
 # A case fails where it calls fail, or where a command's failure ends it (set -e).
 # There is no skip: a case that cannot run where it was asked to has failed.
 # A test that runs inside the guest is a script tests/vm/guest/NAME, chosen by the
@@ -55,7 +55,7 @@ run_case()
 	export logs tmp XDG_RUNTIME_DIR
 	mkdir -p "$logs"
 	limit=$(sed -n 's/^# timeout: //p' "$here/$file.sh")
-	limit=${limit:-120}
+	limit=${limit:-300}
 	tick
 	begin=$now
 	setsid sh "$here/harness.sh" --case "$file" "$name" >"$logs/case.out" 2>&1 </dev/null &
