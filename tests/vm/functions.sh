@@ -16,13 +16,16 @@ fail()
 }
 
 # start GUEST 'KERNEL PARAMETERS' [OPTION OF lkvm run...]: in the background, with
-# output in $logs/GUEST.out and .err, and input from what `input` gives it.
+# output in $logs/GUEST.out and .err, and input from what `input` gives it. What an
+# earlier guest of that name said must not be taken for what this one says.
 start()
 {
 	g=$1 p=$2
 	shift 2
 	rm -f "$tmp/$g.in" "$tmp/$g.status"
 	mkfifo "$tmp/$g.in"
+	[ ! -e "$logs/$g.out" ] || mv "$logs/$g.out" "$logs/$g.before.out"
+	: >"$logs/$g.out"
 	(
 		# $$ of that shell is lkvm's; read and write, so that its input never ends
 		sh -c 'echo $$ >"$0"; exec "$@"' "$tmp/$g.pid" \
