@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Configuration space and BARs: sized, moved, piled up, switched off, while the other vCPU uses what is behind them. */
+/*
+ * Configuration space and BARs: sized, moved, piled up,
+ * switched off, while the other vCPU uses what is behind them.
+ */
 #include "garbage/garbage.h"
 
 static struct garbage *under_attack;
@@ -10,15 +13,21 @@ static void hammer(void)
 	struct random *random = &second_random;
 
 	while (!second_must_stop()) {
-		const struct virtio *device = &under_attack->devices[random_below(random, under_attack->count)];
+		const struct virtio *device =
+			&under_attack->devices[random_below(random, under_attack->count)];
 		uint64_t where[] = {
-			device->common + (random_below(random, COMMON_SIZE) & ~3ull), device->isr, device->doorbells,
-			device->config ? device->config : device->isr, device->function.table, device->function.pending,
+			device->common + (random_below(random, COMMON_SIZE) & ~3ull),
+			device->isr,
+			device->doorbells,
+			device->config ? device->config : device->isr,
+			device->function.table,
+			device->function.pending,
 		};
 		uint64_t address = where[random_below(random, COUNT(where))];
 
 		if (address)
-			probe(random_below(random, PROBE_DESCRIBED), address, random_next(random) & 0xfbfbfbfbfbfbfbfb);
+			probe(random_below(random, PROBE_DESCRIBED), address,
+			      random_next(random) & 0xfbfbfbfbfbfbfbfb);
 	}
 }
 
@@ -62,7 +71,10 @@ static void check_moves(struct virtio *device, struct virtio *other)
 	CHECK(answers(device), "%s does not answer where it was moved", name);
 	CHECK(read16(common + COMMON_QUEUES) == 0xffff, "%s answers where it was moved from", name);
 
-	/* Where RAM is, there is RAM; where the UART is, there is the UART; and beyond the bridge is nothing. */
+	/*
+	 * Where RAM is, there is RAM; where the UART is, there
+	 * is the UART; and beyond the bridge is nothing.
+	 */
 	word = scratch(0x10000, 0x10000);
 	*word = 0x600d;
 	move(device, (uint64_t)word);
@@ -111,16 +123,19 @@ static void disturb(struct garbage *garbage)
 		write32(config + PCI_BAR0 + 4 * bar, (uint32_t)random_awkward(random));
 		break;
 	case 2:
-		write64(config + PCI_BAR0 + 4 * (bar & ~1u), some_address(random, (void *)BOARD_PCI32, 0x200000));
+		write64(config + PCI_BAR0 + 4 * (bar & ~1u),
+			some_address(random, (void *)BOARD_PCI32, 0x200000));
 		break;
 	case 3: /* onto another one */
-		write32(config + PCI_BAR0 + 4 * bar, (uint32_t)other->function.bars[random_below(random, PCI_BARS)].address);
+		write32(config + PCI_BAR0 + 4 * bar,
+			(uint32_t)other->function.bars[random_below(random, PCI_BARS)].address);
 		break;
 	case 4:
 		write16(config + PCI_COMMAND, (uint16_t)random_next(random));
 		break;
 	default:
-		probe(PROBE_WRITE8 + random_below(random, 4), config + random_below(random, 4096), random_awkward(random));
+		probe(PROBE_WRITE8 + random_below(random, 4), config + random_below(random, 4096),
+		      random_awkward(random));
 	}
 }
 
@@ -129,7 +144,8 @@ void case_bars(struct garbage *garbage)
 	if (!garbage->count)
 		return;
 	for (unsigned i = 0; i < garbage->count; i++) {
-		struct virtio *other = garbage->count > 1 ? &garbage->devices[(i + 1) % garbage->count] : NULL;
+		struct virtio *other =
+			garbage->count > 1 ? &garbage->devices[(i + 1) % garbage->count] : NULL;
 
 		scratch_reset();
 		check_moves(&garbage->devices[i], other);

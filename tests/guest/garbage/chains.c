@@ -16,8 +16,8 @@ static uint64_t at(const void *memory)
 	return (uint64_t)memory;
 }
 
-static void describe(struct victim *victim, uint16_t number, uint64_t address, uint32_t length, uint16_t flags,
-		     uint16_t next)
+static void describe(struct victim *victim, uint16_t number, uint64_t address, uint32_t length,
+		     uint16_t flags, uint16_t next)
 {
 	queue_describe(&victim->queue, number, address, length, flags, next);
 }
@@ -160,7 +160,8 @@ static void indirect_next_beyond(struct victim *victim)
 static void indirect_too_long(struct victim *victim)
 {
 	for (unsigned i = 0; i < 2 * BUFFER / 16; i++)
-		victim->table[i] = (struct descriptor){ at(victim->buffer), 0, DESCRIPTOR_NEXT, (uint16_t)(i + 1) };
+		victim->table[i] =
+			(struct descriptor){ at(victim->buffer), 0, DESCRIPTOR_NEXT, (uint16_t)(i + 1) };
 	indirect(victim, at(victim->table), 2 * BUFFER, 0);
 	queue_submit(&victim->queue, 0);
 }
@@ -196,7 +197,8 @@ static const struct {
 static void start(struct virtio *device, struct victim *victim, uint64_t features)
 {
 	scratch_reset();
-	CHECK(virtio_negotiate(device, features) && queue_prepare(device, &victim->queue, served_queue(device)),
+	CHECK(virtio_negotiate(device, features) &&
+		      queue_prepare(device, &victim->queue, served_queue(device)),
 	      "%s does not start", virtio_name(device));
 	queue_enable(&victim->queue);
 	virtio_start(device);
@@ -215,8 +217,8 @@ static void check_mistakes(struct garbage *garbage, struct virtio *device)
 		start(device, &victim, FEATURE_INDIRECT);
 		mistakes[i].make(&victim);
 		queue_ring(&victim.queue);
-		CHECK(!notices(garbage, device) || virtio_wait_broken(device), "%s does not notice %s", virtio_name(device),
-		      mistakes[i].name);
+		CHECK(!notices(garbage, device) || virtio_wait_broken(device), "%s does not notice %s",
+		      virtio_name(device), mistakes[i].name);
 	}
 	if (!notices(garbage, device))
 		return;
@@ -226,18 +228,23 @@ static void check_mistakes(struct garbage *garbage, struct virtio *device)
 	victim.table[0] = (struct descriptor){ at(victim.buffer), 16, DESCRIPTOR_WRITE, 0 };
 	indirect(&victim, at(victim.table), 16, 0);
 	queue_submit(&victim.queue, 0);
-	CHECK(virtio_wait_broken(device), "%s takes an indirect table that was not agreed upon", virtio_name(device));
+	CHECK(virtio_wait_broken(device), "%s takes an indirect table that was not agreed upon",
+	      virtio_name(device));
 
 	/* A broken device does nothing more, and says the same. */
 	describe(&victim, 0, at(victim.buffer), 16, DESCRIPTOR_WRITE, 0);
 	queue_submit(&victim.queue, 0);
 	CHECK(!queue_wait(&victim.queue, 20), "%s goes on although it needs a reset", virtio_name(device));
-	CHECK(virtio_status(device) & STATUS_NEEDS_RESET, "%s forgets that it needs a reset", virtio_name(device));
+	CHECK(virtio_status(device) & STATUS_NEEDS_RESET, "%s forgets that it needs a reset",
+	      virtio_name(device));
 }
 
-/* Chains of random descriptors. Buffers are in victim->buffer or where there is no RAM, and sometimes in the rings. */
-static void scribble(struct random *random, struct virtio *device, struct victim *victim, struct descriptor *table,
-		     unsigned count)
+/*
+ * Chains of random descriptors. Buffers are in victim->buffer
+ * or where there is no RAM, and sometimes in the rings.
+ */
+static void scribble(struct random *random, struct virtio *device, struct victim *victim,
+		     struct descriptor *table, unsigned count)
 {
 	struct descriptor *descriptor = &table[random_below(random, count)];
 	bool dangerous = device->type == VIRTIO_BALLOON || device->type == VIRTIO_CONSOLE;
@@ -245,10 +252,13 @@ static void scribble(struct random *random, struct virtio *device, struct victim
 
 	descriptor->address = random_below(random, 8) ? at(victim->buffer) + random_below(random, spread) :
 							some_address(random, victim->buffer, BUFFER);
-	descriptor->length = (uint32_t)(random_below(random, 8) ? random_below(random, spread == BUFFER ? 600 : 5000) :
-								  random_awkward(random) & 0x80000fff);
-	descriptor->flags = (uint16_t)(random_below(random, 4) ? random_below(random, 4) : random_next(random));
-	descriptor->next = (uint16_t)(random_below(random, 16) ? random_below(random, count) : random_next(random));
+	descriptor->length =
+		(uint32_t)(random_below(random, 8) ? random_below(random, spread == BUFFER ? 600 : 5000) :
+						     random_awkward(random) & 0x80000fff);
+	descriptor->flags =
+		(uint16_t)(random_below(random, 4) ? random_below(random, 4) : random_next(random));
+	descriptor->next =
+		(uint16_t)(random_below(random, 16) ? random_below(random, count) : random_next(random));
 	if (descriptor->flags & DESCRIPTOR_INDIRECT && random_below(random, 4)) {
 		descriptor->address = at(victim->table);
 		descriptor->length = 16 * (uint32_t)random_below(random, 64);
@@ -265,14 +275,17 @@ static void storm(struct garbage *garbage, struct virtio *device)
 		struct available_ring *available = victim.queue.available;
 
 		if (virtio_status(device) & STATUS_NEEDS_RESET)
-			start(device, &victim, random_next(random) & (FEATURE_INDIRECT | FEATURE_EVENT_INDEX));
+			start(device, &victim,
+			      random_next(random) & (FEATURE_INDIRECT | FEATURE_EVENT_INDEX));
 		for (unsigned i = 0; i < 6; i++)
 			scribble(random, device, &victim, victim.queue.descriptors, victim.queue.size);
 		for (unsigned i = 0; i < 3; i++)
 			scribble(random, device, &victim, victim.table, 64);
 		for (unsigned i = 0; i < 4; i++)
 			available->heads[random_below(random, victim.queue.size)] =
-				(uint16_t)(random_below(random, 64) ? random_below(random, victim.queue.size) : random_next(random));
+				(uint16_t)(random_below(random, 64) ?
+						   random_below(random, victim.queue.size) :
+						   random_next(random));
 		available->flags = (uint16_t)random_below(random, 2);
 		available->index = (uint16_t)(available->index + random_below(random, 4));
 		if (random_below(random, 64) == 0)

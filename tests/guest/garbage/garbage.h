@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A hostile driver: each case misuses one part of the machine, and the machine must go on. After each one everything is
- * reset and used as it should be. Kernel parameters: seed=N, rounds=N (more is longer), case=NAME,NAME, vhost=1 (the
+ * A hostile driver: each case misuses one part of the machine, and the machine
+ * must go on. After each one everything is reset and used as it should be. Kernel
+ * parameters: seed=N, rounds=N (more is longer), case=NAME,NAME, vhost=1 (the
  * host's kernel serves the network's queues, and says nothing about broken ones).
  */
 #ifndef GUEST_GARBAGE_H
@@ -24,7 +25,7 @@ struct garbage {
 /* A disk's sectors below this are ours to write; nothing above may change. */
 #define DISK_OURS 2048u
 
-/* The cases; each in the file of its name. */
+/* The cases. Each has a file of its name; gic and its are in interrupts.c. */
 void case_registers(struct garbage *garbage);
 void case_bars(struct garbage *garbage);
 void case_vectors(struct garbage *garbage);
@@ -47,20 +48,28 @@ void fail(const char *what, ...) __attribute__((format(printf, 1, 2), noreturn))
 /* The second vCPU's own randomness. */
 extern struct random second_random;
 
-/* The queue that a device looks at when its doorbell rings, and whether it must say so when that is broken. */
+/*
+ * The queue that a device looks at when its doorbell rings, and whether it must say so when that is broken.
+ */
 uint16_t served_queue(const struct virtio *device);
 bool notices(const struct garbage *garbage, const struct virtio *device);
 
 /*
- * Whether to try one more mistake of many on this device: all of them on a disk, as devices share most of what deals with
- * them; one in eight on the others, unless there is time.
+ * Whether to try one more mistake of many on this device: all of them on
+ * the one that takes any buffers (entropy), as devices share most of what
+ * deals with them; one in eight on the others, unless there is time.
  */
 bool picked(struct garbage *garbage, const struct virtio *device);
 
-/* Some address, never one whose change would hurt this program: in [buffer, buffer + size), or outside RAM. */
+/*
+ * Some address, never one whose change would hurt this program: in [buffer, buffer + size), or outside RAM.
+ */
 uint64_t some_address(struct random *random, const void *buffer, uint64_t size);
 
-/* With the ITS and LPIs on: whether an MSI of the entropy device arrives as an interrupt. Leaves the device reset. */
+/*
+ * With the ITS and LPIs on: whether an MSI of the entropy
+ * device arrives as an interrupt. Leaves the device reset.
+ */
 void check_message(struct garbage *garbage, const char *when);
 
 #endif

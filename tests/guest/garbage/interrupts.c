@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The interrupt controller, which KVM emulates: nothing that a guest does to it may end the VMM or bring it to a halt. */
+/*
+ * The interrupt controller, which KVM emulates: nothing that
+ * a guest does to it may end the VMM or bring it to a halt.
+ */
 #include "garbage/garbage.h"
 
 #define LPI (FIRST_LPI + 64)
@@ -10,14 +13,20 @@ static void disturb(struct random *random)
 	static const struct {
 		uint64_t base, size;
 	} frames[] = {
-		{ BOARD_GICD, 0x1000 }, { BOARD_GICD + 0x6000, 0x1000 }, { BOARD_GICR, 0x100 }, { GICR_SGI, 0x1000 },
-		{ BOARD_GICR + BOARD_GICR_STRIDE, 0x100 }, { BOARD_ITS, 0x200 }, { BOARD_ITS + 0x10000, 0x100 },
+		{ BOARD_GICD, 0x1000 },
+		{ BOARD_GICD + 0x6000, 0x1000 },
+		{ BOARD_GICR, 0x100 },
+		{ GICR_SGI, 0x1000 },
+		{ BOARD_GICR + BOARD_GICR_STRIDE, 0x100 },
+		{ BOARD_ITS, 0x200 },
+		{ BOARD_ITS + 0x10000, 0x100 },
 	};
 	unsigned frame = (unsigned)random_below(random, COUNT(frames));
 	uint64_t address = frames[frame].base + (random_below(random, frames[frame].size) & ~3ull);
 
 	if (random_below(random, 4))
-		probe(random_below(random, 3) ? PROBE_WRITE32 : PROBE_WRITE64, address, random_awkward(random));
+		probe(random_below(random, 3) ? PROBE_WRITE32 : PROBE_WRITE64, address,
+		      random_awkward(random));
 	else
 		probe(PROBE_READ8 + random_below(random, 4), address, 0);
 }
@@ -54,7 +63,8 @@ static void switch_on_and_off(void)
 			write64(GITS_CBASER, read64(GITS_CBASER) ^ random_below(random, 2) << 63);
 			break;
 		case 3:
-			write64(GITS_BASER(random_below(random, 2)), random_next(random) & random_next(random));
+			write64(GITS_BASER(random_below(random, 2)),
+				random_next(random) & random_next(random));
 			break;
 		case 4:
 			write64(GITS_CWRITER, random_below(random, 128) * 32);
@@ -70,13 +80,15 @@ static void switch_on_and_off(void)
 static void command(struct random *random)
 {
 	static const uint8_t opcodes[] = {
-		ITS_MOVI, ITS_INT, ITS_CLEAR, ITS_SYNC, ITS_MAPD, ITS_MAPC, ITS_MAPTI, ITS_MAPI, ITS_INV, ITS_INVALL, ITS_MOVALL,
-		ITS_DISCARD, 0, 0xff,
+		ITS_MOVI, ITS_INT, ITS_CLEAR,  ITS_SYNC,   ITS_MAPD,    ITS_MAPC, ITS_MAPTI,
+		ITS_MAPI, ITS_INV, ITS_INVALL, ITS_MOVALL, ITS_DISCARD, 0,        0xff,
 	};
 	uint64_t device = random_below(random, 16) ? random_below(random, 8) << 3 : random_awkward(random);
 	uint64_t event = random_below(random, 16) ? random_below(random, 40) : random_awkward(random);
-	uint64_t lpi = random_below(random, 16) ? FIRST_LPI - 1 + random_below(random, 200) : random_awkward(random);
-	uint64_t table = some_address(random, (void *)(BOARD_RAM + ram_size / 2), 0x10000) & 0xfffffffffff00ull;
+	uint64_t lpi =
+		random_below(random, 16) ? FIRST_LPI - 1 + random_below(random, 200) : random_awkward(random);
+	uint64_t table =
+		some_address(random, (void *)(BOARD_RAM + ram_size / 2), 0x10000) & 0xfffffffffff00ull;
 	uint64_t valid = random_below(random, 3) ? 1ull << 63 : 0;
 	uint64_t opcode = opcodes[random_below(random, COUNT(opcodes))];
 	uint64_t second = opcode == ITS_MAPD ? random_below(random, 32) : (lpi << 32 | (event & 0xffffffff));

@@ -22,8 +22,8 @@ static const struct {
 };
 
 /*
- * Where the console is a virtio one, the UART leads nowhere: what is printed goes there as well, line by line, each by a
- * driver that starts from nothing.
+ * Where the console is a virtio one, the UART leads nowhere: what is printed goes there as well, line by
+ * line, each by a driver that starts from nothing.
  */
 static void send_line(char c)
 {
@@ -79,7 +79,8 @@ bool notices(const struct garbage *garbage, const struct virtio *device)
 
 bool picked(struct garbage *garbage, const struct virtio *device)
 {
-	return garbage->rounds >= 1000 || device == garbage->block || random_below(&garbage->random, 8) == 0;
+	return garbage->rounds >= 1000 || device == garbage->entropy ||
+	       random_below(&garbage->random, 8) == 0;
 }
 
 uint64_t some_address(struct random *random, const void *buffer, uint64_t size)
@@ -117,7 +118,7 @@ static void check_block(struct garbage *garbage, const char *when)
 
 	scratch_reset();
 	CHECK(virtio_run(garbage->block, 0, &queue, 1), "%s: the disk does not start", when);
-	garbage->capacity = read32(garbage->block->config) | (uint64_t)read32(garbage->block->config + 4) << 32;
+	garbage->capacity = block_capacity(garbage->block);
 	CHECK(garbage->capacity >= 2 * DISK_OURS, "the disk is too small: %lu sectors", garbage->capacity);
 
 	for (unsigned i = 0; i < COUNT(written); i++)
@@ -159,7 +160,10 @@ static void enable_messages(struct virtio *device)
 	device->messages = function->vectors;
 }
 
-/* Puts all functions back to where they were found, resets all devices and checks that those we can use still work. */
+/*
+ * Puts all functions back to where they were found, resets
+ * all devices and checks that those we can use still work.
+ */
 static void recover(struct garbage *garbage, const char *when)
 {
 	console_reset();
@@ -178,8 +182,9 @@ static void recover(struct garbage *garbage, const char *when)
 		struct virtio *device = &garbage->devices[i];
 
 		pci_command(&device->function, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
-		CHECK(read16(device->common + COMMON_QUEUES) == device->queues, "%s: %s has %u queues, not %u", when,
-		      virtio_name(device), read16(device->common + COMMON_QUEUES), device->queues);
+		CHECK(read16(device->common + COMMON_QUEUES) == device->queues,
+		      "%s: %s has %u queues, not %u", when, virtio_name(device),
+		      read16(device->common + COMMON_QUEUES), device->queues);
 		virtio_reset(device);
 		if (device->type == VIRTIO_NET && garbage->vhost)
 			enable_messages(device);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Two vCPUs on one device: one works with it while the other resets it, or rewrites the rings under its eyes. */
+/*
+ * Two vCPUs on one device: one works with it while the
+ * other resets it, or rewrites the rings under its eyes.
+ */
 #include "garbage/garbage.h"
 
 #define BUFFER 4096u
@@ -41,7 +44,8 @@ static void rewrite_rings(void)
 			descriptor->flags = (uint16_t)random_below(random, 4);
 			break;
 		case 5:
-			descriptor->next = (uint16_t)random_below(random, queue.size + (random_below(random, 32) == 0));
+			descriptor->next =
+				(uint16_t)random_below(random, queue.size + (random_below(random, 32) == 0));
 			break;
 		case 6:
 			*(volatile uint16_t *)&queue.available->heads[random_below(random, queue.size)] =
@@ -77,7 +81,10 @@ static void work_while_reset(struct garbage *garbage)
 	second_start(reset_now_and_then);
 	for (uint64_t round = 0; round < garbage->rounds / 4; round++) {
 		static const uint8_t steps[] = {
-			STATUS_ACKNOWLEDGE, STATUS_DRIVER, STATUS_FEATURES_OK, STATUS_DRIVER_OK,
+			STATUS_ACKNOWLEDGE,
+			STATUS_DRIVER,
+			STATUS_FEATURES_OK,
+			STATUS_DRIVER_OK,
 		};
 		uint8_t status = 0;
 
@@ -87,14 +94,17 @@ static void work_while_reset(struct garbage *garbage)
 				write32(victim->common + COMMON_DRIVER_FEATURE_SELECT, 1);
 				write32(victim->common + COMMON_DRIVER_FEATURE, FEATURE_VERSION_1 >> 32);
 			}
-			if (steps[i] == STATUS_DRIVER_OK && queue_prepare(victim, &queue, served_queue(victim)))
+			if (steps[i] == STATUS_DRIVER_OK &&
+			    queue_prepare(victim, &queue, served_queue(victim)))
 				queue_enable(&queue);
 			status |= steps[i];
 			write8(victim->common + COMMON_STATUS, status);
 		}
 		for (uint16_t i = 0; i < 8; i++) {
-			queue_describe(&queue, (uint16_t)(2 * i), (uint64_t)buffer, 16, DESCRIPTOR_NEXT, (uint16_t)(2 * i + 1));
-			queue_describe(&queue, (uint16_t)(2 * i + 1), (uint64_t)buffer + 16, 513, DESCRIPTOR_WRITE, 0);
+			queue_describe(&queue, (uint16_t)(2 * i), (uint64_t)buffer, 16, DESCRIPTOR_NEXT,
+				       (uint16_t)(2 * i + 1));
+			queue_describe(&queue, (uint16_t)(2 * i + 1), (uint64_t)buffer + 16, 513,
+				       DESCRIPTOR_WRITE, 0);
 			queue_submit(&queue, (uint16_t)(2 * i));
 		}
 	}

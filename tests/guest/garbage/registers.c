@@ -22,7 +22,10 @@ static const struct region fixed_regions[] = {
 	{ (1ull << 40) - 0x1000, 0x2000 },
 };
 
-/* The UART's data register gets blanks only, and no virtio device gets DRIVER_OK: its rings could be anywhere. */
+/*
+ * The UART's data register gets blanks only, and no virtio
+ * device gets DRIVER_OK: its rings could be anywhere.
+ */
 static uint64_t harmless(uint64_t address, uint64_t value)
 {
 	if (address >= BOARD_UART - 8 && address <= BOARD_UART)
@@ -50,7 +53,8 @@ static struct region some_region(struct garbage *garbage)
 /* What the processor does not describe to the VMM gives the guest an abort, and nothing else. */
 static void check_undescribed(void)
 {
-	static const enum probe_kind kinds[] = { PROBE_LDP, PROBE_STP, PROBE_LDR_POST, PROBE_LDR_Q, PROBE_STR_Q };
+	static const enum probe_kind kinds[] = { PROBE_LDP, PROBE_STP, PROBE_LDR_POST, PROBE_LDR_Q,
+						 PROBE_STR_Q };
 
 	for (unsigned i = 0; i < COUNT(kinds); i++) {
 		uint64_t before = probe_faults();
@@ -71,7 +75,8 @@ static void check_empty_slots(struct garbage *garbage)
 		for (unsigned function = found; function < 8; function++) {
 			uint64_t config = pci_config(slot, function);
 
-			CHECK(read32(config) == ~0u, "0x%x in function %u of empty slot %u", read32(config), function, slot);
+			CHECK(read32(config) == ~0u, "0x%x in function %u of empty slot %u", read32(config),
+			      function, slot);
 			write32(config + PCI_COMMAND, ~0u);
 			write32(config + PCI_BAR0, ~0u);
 		}
@@ -87,7 +92,8 @@ void case_registers(struct garbage *garbage)
 	for (uint64_t i = 0; i < garbage->rounds * 10; i++) {
 		struct region region = some_region(garbage);
 		uint64_t address = region.base + random_below(random, region.size);
-		enum probe_kind kind = random_below(random, random_below(random, 4) ? PROBE_DESCRIBED : PROBE_KINDS);
+		enum probe_kind kind =
+			random_below(random, random_below(random, 4) ? PROBE_DESCRIBED : PROBE_KINDS);
 
 		if (random_below(random, 2))
 			address &= ~7ull;

@@ -75,14 +75,15 @@ static void check_block_requests(struct virtio *device)
 	/* Without discard and zeroes negotiated they may be unsupported: take what is offered. */
 	CHECK(virtio_run(device, device->offered & ~(FEATURE_INDIRECT | FEATURE_EVENT_INDEX), &queue, 1),
 	      "the disk does not start");
-	capacity = read32(device->config) | (uint64_t)read32(device->config + 4) << 32;
+	capacity = block_capacity(device);
 	data = scratch(BUFFER, 4096);
 	for (unsigned i = 0; i < COUNT(block_requests); i++) {
 		uint64_t sector = block_requests[i].sector + (block_requests[i].at_end ? capacity : 0);
-		uint8_t answer = block_request(&queue, block_requests[i].type, sector, data, block_requests[i].size);
+		uint8_t answer =
+			block_request(&queue, block_requests[i].type, sector, data, block_requests[i].size);
 
-		CHECK(answer == block_requests[i].answer, "%s: status %u, not %u", block_requests[i].name, answer,
-		      block_requests[i].answer);
+		CHECK(answer == block_requests[i].answer, "%s: status %u, not %u", block_requests[i].name,
+		      answer, block_requests[i].answer);
 	}
 	for (unsigned i = 0; i < COUNT(segments); i++) {
 		struct segment *segment = (struct segment *)data;
@@ -92,9 +93,11 @@ static void check_block_requests(struct virtio *device)
 		if (segments[i].at_end)
 			segment->sector += capacity;
 		answer = block_request(&queue, segments[i].type, 0, segment, sizeof(*segment));
-		CHECK(answer == segments[i].answer, "%s: status %u, not %u", segments[i].name, answer, segments[i].answer);
+		CHECK(answer == segments[i].answer, "%s: status %u, not %u", segments[i].name, answer,
+		      segments[i].answer);
 	}
-	CHECK(!(virtio_status(device) & STATUS_NEEDS_RESET), "the disk needs a reset after requests it may refuse");
+	CHECK(!(virtio_status(device) & STATUS_NEEDS_RESET),
+	      "the disk needs a reset after requests it may refuse");
 }
 
 /* Submits chain 0 and returns what became of its status byte. */
@@ -123,7 +126,8 @@ static void check_block_layout(struct virtio *device)
 	for (last = 0; last < 16; last++)
 		queue_describe(&queue, last, (uint64_t)&header + last, 1, DESCRIPTOR_NEXT, last + 1);
 	for (uint32_t done = 0; done < SECTOR; last++) {
-		uint32_t piece = done + 37 < SECTOR ? 37 : SECTOR + 1 - done; /* the last piece has the status byte in it */
+		/* The last piece has the status byte in it. */
+		uint32_t piece = done + 37 < SECTOR ? 37 : SECTOR + 1 - done;
 
 		queue_describe(&queue, last, (uint64_t)data + done, piece, DESCRIPTOR_NEXT | DESCRIPTOR_WRITE,
 			       (uint16_t)(last + 1));
@@ -155,8 +159,8 @@ static void check_block_layout(struct virtio *device)
  */
 
 /* All queues run, and get chains of one readable and one writable buffer with these contents. */
-static void feed(struct garbage *garbage, struct virtio *device, uint64_t features, void (*fill)(struct random *random,
-		 uint8_t *data, uint32_t size))
+static void feed(struct garbage *garbage, struct virtio *device, uint64_t features,
+		 void (*fill)(struct random *random, uint8_t *data, uint32_t size))
 {
 	struct random *random = &garbage->random;
 	static struct queue queues[16];
@@ -204,11 +208,20 @@ static void fill_text(struct random *random, uint8_t *data, uint32_t size)
 		data[i] = random_below(random, 2) ? ' ' : '.';
 }
 
-/* Page numbers everywhere but in this program: below RAM, beyond it, its last page's half, and the scratch memory. */
+/*
+ * Page numbers everywhere but in this program: below RAM,
+ * beyond it, its last page's half, and the scratch memory.
+ */
 static void fill_pages(struct random *random, uint8_t *data, uint32_t size)
 {
 	const uint32_t pages[] = {
-		0, ~0u, 0x7fffffff, (BOARD_RAM >> 12) - 1, (uint32_t)((BOARD_RAM + ram_size) >> 12), BOARD_UART >> 12, 1u << 28,
+		0,
+		~0u,
+		0x7fffffff,
+		(BOARD_RAM >> 12) - 1,
+		(uint32_t)((BOARD_RAM + ram_size) >> 12),
+		BOARD_UART >> 12,
+		1u << 28,
 		(uint32_t)((uint64_t)data >> 12) + 64,
 	};
 

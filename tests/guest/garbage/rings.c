@@ -2,21 +2,22 @@
 /* Rings where none can be: the device says so when it is started, and lives. */
 #include "garbage/garbage.h"
 
-static void start_with(struct garbage *garbage, struct virtio *device, const char *what, unsigned field, uint64_t address)
+static void start_with(struct garbage *garbage, struct virtio *device, const char *what, unsigned field,
+		       uint64_t address)
 {
 	struct queue queue;
 
 	if (!picked(garbage, device))
 		return;
 	scratch_reset();
-	CHECK(virtio_negotiate(device, 0) && queue_prepare(device, &queue, served_queue(device)), "%s does not start",
-	      virtio_name(device));
+	CHECK(virtio_negotiate(device, 0) && queue_prepare(device, &queue, served_queue(device)),
+	      "%s does not start", virtio_name(device));
 	write64(device->common + field, address);
 	queue_enable(&queue);
 	virtio_start(device);
 	queue_ring(&queue);
-	CHECK(!notices(garbage, device) || virtio_wait_broken(device), "%s starts with %s at 0x%lx", virtio_name(device), what,
-	      address);
+	CHECK(!notices(garbage, device) || virtio_wait_broken(device), "%s starts with %s at 0x%lx",
+	      virtio_name(device), what, address);
 }
 
 static void check_rings(struct garbage *garbage, struct virtio *device)
@@ -30,19 +31,32 @@ static void check_rings(struct garbage *garbage, struct virtio *device)
 		{ "a used ring", COMMON_QUEUE_DEVICE, 4 },
 	};
 	const uint64_t outside[] = {
-		0, BOARD_UART, BOARD_GICD, BOARD_PCI32, device->common & ~15ull, BOARD_RAM - 16, BOARD_RAM + ram_size - 16,
-		BOARD_RAM + ram_size, BOARD_RAM + ram_size + (1ull << 32), 1ull << 48, 1ull << 63, ~15ull,
+		0,
+		BOARD_UART,
+		BOARD_GICD,
+		BOARD_PCI32,
+		device->common & ~15ull,
+		BOARD_RAM - 16,
+		BOARD_RAM + ram_size - 16,
+		BOARD_RAM + ram_size,
+		BOARD_RAM + ram_size + (1ull << 32),
+		1ull << 48,
+		1ull << 63,
+		~15ull,
 	};
 
 	for (unsigned ring = 0; ring < COUNT(rings); ring++) {
 		for (unsigned i = 0; i < COUNT(outside); i++)
 			start_with(garbage, device, rings[ring].name, rings[ring].field, outside[i]);
 		for (unsigned step = 1; step < rings[ring].alignment; step *= 2)
-			start_with(garbage, device, "a misaligned ring", rings[ring].field, (uint64_t)scratch(4096, 4096) + step);
+			start_with(garbage, device, "a misaligned ring", rings[ring].field,
+				   (uint64_t)scratch(4096, 4096) + step);
 	}
 }
 
-/* All rings in one place: the device writes over what it reads. It may break or not, if only it comes back. */
+/*
+ * All rings in one place: the device writes over what it reads. It may break or not, if only it comes back.
+ */
 static void overlap(struct garbage *garbage, struct virtio *device)
 {
 	struct random *random = &garbage->random;
@@ -52,10 +66,15 @@ static void overlap(struct garbage *garbage, struct virtio *device)
 		uint8_t *memory;
 
 		scratch_reset();
-		CHECK(virtio_negotiate(device, random_next(random) & (FEATURE_INDIRECT | FEATURE_EVENT_INDEX)) &&
-		      queue_prepare(device, &queue, served_queue(device)), "%s does not start", virtio_name(device));
+		CHECK(virtio_negotiate(device,
+				       random_next(random) & (FEATURE_INDIRECT | FEATURE_EVENT_INDEX)) &&
+			      queue_prepare(device, &queue, served_queue(device)),
+		      "%s does not start", virtio_name(device));
 		memory = scratch(8192, 4096);
-		/* A disk gets a header for reading; others, bytes that are harmless as text and as page numbers. */
+		/*
+		 * A disk gets a header for reading; others, bytes
+		 * that are harmless as text and as page numbers.
+		 */
 		memset(memory + 4096, device->type == VIRTIO_BLOCK ? 0 : ' ', 4096);
 		for (unsigned i = 0; i < 512; i += 16) {
 			struct descriptor *descriptor = (struct descriptor *)(memory + i);
@@ -66,7 +85,8 @@ static void overlap(struct garbage *garbage, struct virtio *device)
 			descriptor->next = (uint16_t)random_below(random, 32);
 		}
 		for (unsigned i = 0; i < 3; i++)
-			write64(device->common + COMMON_QUEUE_DESCRIPTORS + 8 * i, (uint64_t)memory + 16 * random_below(random, 8));
+			write64(device->common + COMMON_QUEUE_DESCRIPTORS + 8 * i,
+				(uint64_t)memory + 16 * random_below(random, 8));
 		queue_enable(&queue);
 		virtio_start(device);
 		for (unsigned i = 0; i < 4; i++) {

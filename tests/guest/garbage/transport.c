@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The registers of a virtio device: negotiation out of order, queues that are none, every field with every value. */
+/*
+ * The registers of a virtio device: negotiation out of
+ * order, queues that are none, every field with every value.
+ */
 #include "garbage/garbage.h"
 
-enum { ACCESS_BAR = 4, ACCESS_OFFSET = 8, ACCESS_LENGTH = 12, ACCESS_DATA = 16 }; /* of the PCI access capability */
+/* Offsets in the PCI configuration access capability. */
+enum { ACCESS_BAR = 4, ACCESS_OFFSET = 8, ACCESS_LENGTH = 12, ACCESS_DATA = 16 };
 
 static void check_negotiation(struct virtio *device)
 {
@@ -10,7 +14,8 @@ static void check_negotiation(struct virtio *device)
 
 	for (unsigned bit = 0; bit < 64; bit++)
 		if (!(device->offered >> bit & 1))
-			CHECK(!virtio_negotiate(device, 1ull << bit), "%s takes feature %u, which it does not offer", name, bit);
+			CHECK(!virtio_negotiate(device, 1ull << bit),
+			      "%s takes feature %u, which it does not offer", name, bit);
 
 	/* Without VERSION_1; the status goes on without FEATURES_OK. */
 	virtio_reset(device);
@@ -43,7 +48,8 @@ static void check_queues(struct virtio *device)
 	CHECK(virtio_negotiate(device, 0), "%s refuses VERSION_1 alone", name);
 	for (uint32_t none = device->queues; none < 0x10000; none = none < 100 ? none + 1 : none + 4099) {
 		queue_select(device, (uint16_t)none);
-		CHECK(!read16(common + COMMON_QUEUE_SIZE), "%s has a queue %u of %u", name, none, device->queues);
+		CHECK(!read16(common + COMMON_QUEUE_SIZE), "%s has a queue %u of %u", name, none,
+		      device->queues);
 		write16(common + COMMON_QUEUE_ENABLE, 1);
 		write64(common + COMMON_QUEUE_DESCRIPTORS, ~0ull);
 		CHECK(!read16(common + COMMON_QUEUE_ENABLE), "%s enables queue %u", name, none);
@@ -69,11 +75,13 @@ static void check_queues(struct virtio *device)
 	write64(common + COMMON_QUEUE_DEVICE, BOARD_GICD);
 	write16(common + COMMON_QUEUE_ENABLE, 0);
 	CHECK(read16(common + COMMON_QUEUE_SIZE) == maximum && read16(common + COMMON_QUEUE_ENABLE) == 1 &&
-	      read64(common + COMMON_QUEUE_DESCRIPTORS) == (uint64_t)queue.descriptors &&
-	      read64(common + COMMON_QUEUE_DEVICE) == (uint64_t)queue.used, "%s changes an enabled queue", name);
+		      read64(common + COMMON_QUEUE_DESCRIPTORS) == (uint64_t)queue.descriptors &&
+		      read64(common + COMMON_QUEUE_DEVICE) == (uint64_t)queue.used,
+	      "%s changes an enabled queue", name);
 	virtio_start(device);
 	write64(common + COMMON_QUEUE_DRIVER, 1);
-	CHECK(read64(common + COMMON_QUEUE_DRIVER) == (uint64_t)queue.available, "%s changes a running queue", name);
+	CHECK(read64(common + COMMON_QUEUE_DRIVER) == (uint64_t)queue.available, "%s changes a running queue",
+	      name);
 	CHECK(!(virtio_status(device) & STATUS_NEEDS_RESET), "%s breaks by being reprogrammed", name);
 
 	/* Doorbells: of queues that are none, in sizes that are none. */
@@ -105,7 +113,8 @@ static void check_access(struct garbage *garbage, struct virtio *device)
 			write8(capability + ACCESS_BAR, (uint8_t)random_below(random, 8));
 		write32(capability + ACCESS_OFFSET, (uint32_t)random_awkward(random));
 		write32(capability + ACCESS_LENGTH, (uint32_t)random_below(random, 9));
-		probe(random_below(random, PROBE_DESCRIBED), capability + ACCESS_DATA + random_below(random, 6) - 2,
+		probe(random_below(random, PROBE_DESCRIBED),
+		      capability + ACCESS_DATA + random_below(random, 6) - 2,
 		      random_next(random) & 0xfbfbfbfbfbfbfbfb);
 	}
 }
@@ -114,8 +123,9 @@ static void check_access(struct garbage *garbage, struct virtio *device)
 static void disturb(struct random *random, struct virtio *device, uint8_t *memory, uint64_t size)
 {
 	static const uint8_t fields[] = {
-		COMMON_DEVICE_FEATURE_SELECT, COMMON_DRIVER_FEATURE_SELECT, COMMON_DRIVER_FEATURE, COMMON_CONFIG_VECTOR,
-		COMMON_QUEUE_SELECT, COMMON_QUEUE_SIZE, COMMON_QUEUE_VECTOR, COMMON_QUEUE_ENABLE, COMMON_GENERATION,
+		COMMON_DEVICE_FEATURE_SELECT, COMMON_DRIVER_FEATURE_SELECT, COMMON_DRIVER_FEATURE,
+		COMMON_CONFIG_VECTOR,         COMMON_QUEUE_SELECT,          COMMON_QUEUE_SIZE,
+		COMMON_QUEUE_VECTOR,          COMMON_QUEUE_ENABLE,          COMMON_GENERATION,
 		COMMON_QUEUE_NOTIFY,
 	};
 	uint64_t common = device->common;
@@ -136,12 +146,14 @@ static void disturb(struct random *random, struct virtio *device, uint8_t *memor
 			some_address(random, memory, size) & ~(random_below(random, 16) ? 15ull : 0));
 		break;
 	case 4:
-		write32(device->doorbells + device->doorbell_stride * random_below(random, device->queues + 1),
+		write32(device->doorbells +
+				device->doorbell_stride * random_below(random, device->queues + 1),
 			(uint32_t)random_awkward(random));
 		break;
 	case 5:
 		if (device->config)
-			probe(random_below(random, PROBE_DESCRIBED), device->config + random_below(random, device->config_size + 8),
+			probe(random_below(random, PROBE_DESCRIBED),
+			      device->config + random_below(random, device->config_size + 8),
 			      random_awkward(random));
 		break;
 	case 6:

@@ -12,7 +12,8 @@ static void run_entropy(struct garbage *garbage, struct queue *queue, bool maske
 	struct virtio *device = garbage->entropy;
 
 	scratch_reset();
-	CHECK(virtio_negotiate(device, 0) && queue_prepare(device, queue, 0), "the entropy device does not start");
+	CHECK(virtio_negotiate(device, 0) && queue_prepare(device, queue, 0),
+	      "the entropy device does not start");
 	write16(device->common + COMMON_QUEUE_VECTOR, 0);
 	CHECK(read16(device->common + COMMON_QUEUE_VECTOR) == 0, "vector 0 is refused");
 	queue_enable(queue);
@@ -63,7 +64,8 @@ static void check_pending(struct garbage *garbage)
 
 		write32(function->table + 12, way == 0);
 		write16(control, way == 1 ? 0xc000 : 0x8000);
-		pci_command(function, way == 2 ? PCI_COMMAND_MEMORY : PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+		pci_command(function,
+			    way == 2 ? PCI_COMMAND_MEMORY : PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 		if (way == 2) /* the device may not even look at its queue: then nothing is to come */
 			queue_submit(&queue, 0);
 		else
@@ -93,8 +95,8 @@ static void check_ranges(const struct virtio *device)
 		write16(device->common + COMMON_QUEUE_VECTOR, beyond[i]);
 		write16(device->common + COMMON_CONFIG_VECTOR, beyond[i]);
 		CHECK(read16(device->common + COMMON_QUEUE_VECTOR) == VIRTIO_NO_VECTOR &&
-		      read16(device->common + COMMON_CONFIG_VECTOR) == VIRTIO_NO_VECTOR, "%s takes vector %u of %u",
-		      virtio_name(device), beyond[i], device->function.vectors);
+			      read16(device->common + COMMON_CONFIG_VECTOR) == VIRTIO_NO_VECTOR,
+		      "%s takes vector %u of %u", virtio_name(device), beyond[i], device->function.vectors);
 	}
 }
 
@@ -103,7 +105,8 @@ static void disturb(struct garbage *garbage, struct random *random, const struct
 {
 	const struct pci_function *function = &device->function;
 	uint64_t entry = function->table + 16 * random_below(random, function->vectors + 2);
-	static const uint64_t doorbells[] = { GITS_TRANSLATER, BOARD_ITS, BOARD_GICD + 0x40, BOARD_UART, BOARD_RAM };
+	static const uint64_t doorbells[] = { GITS_TRANSLATER, BOARD_ITS, BOARD_GICD + 0x40, BOARD_UART,
+					      BOARD_RAM };
 
 	switch (random_below(random, 8)) {
 	case 0:
@@ -126,8 +129,8 @@ static void disturb(struct garbage *garbage, struct random *random, const struct
 		pci_command(function, (uint16_t)(random_next(random) | PCI_COMMAND_MEMORY));
 		break;
 	default:
-		probe(random_below(random, PROBE_DESCRIBED), function->table + (random_below(random, 0x1000) & ~7ull),
-		      random_awkward(random));
+		probe(random_below(random, PROBE_DESCRIBED),
+		      function->table + (random_below(random, 0x1000) & ~7ull), random_awkward(random));
 	}
 }
 
@@ -138,7 +141,8 @@ static void hammer(void)
 	while (!second_must_stop()) {
 		disturb(under_attack, &second_random, device);
 		if (random_below(&second_random, 4) == 0)
-			write16(device->common + COMMON_QUEUE_VECTOR, (uint16_t)random_below(&second_random, 3));
+			write16(device->common + COMMON_QUEUE_VECTOR,
+				(uint16_t)random_below(&second_random, 3));
 	}
 }
 

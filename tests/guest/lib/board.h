@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The machine as docs/architecture.md draws it: addresses that never change. Everything on PCI is discovered. */
+/*
+ * The machine as docs/architecture.md draws it: addresses
+ * that never change. Everything on PCI is discovered.
+ */
 #ifndef GUEST_BOARD_H
 #define GUEST_BOARD_H
 

@@ -11,7 +11,10 @@
 #define COMMANDS (4096u / 32u)
 #define GICR_LPIS_ON 1u
 
-/* The last of them are the LPIs' configuration bytes and pending bits. Never on loan: the GIC may look at any time. */
+/*
+ * The last of them are the LPIs' configuration bytes and
+ * pending bits. Never on loan: the GIC may look at any time.
+ */
 static uint8_t device_table[65536] __attribute__((aligned(65536)));
 static uint8_t collection_table[65536] __attribute__((aligned(65536)));
 static uint64_t commands[COMMANDS][4] __attribute__((aligned(65536)));
@@ -57,7 +60,8 @@ bool lpi_open(void)
 
 bool its_present(void)
 {
-	return probe(PROBE_READ32, BOARD_ITS + 0xffe8, 0) >> 4 == 3; /* PIDR2: architecture 3; all ones elsewhere */
+	/* PIDR2 has the architecture's version; where nothing is, all ones are read. */
+	return probe(PROBE_READ32, BOARD_ITS + 0xffe8, 0) >> 4 == 3;
 }
 
 void its_post(uint64_t a, uint64_t b, uint64_t c, uint64_t d)
@@ -98,7 +102,8 @@ bool its_open(void)
 	write64(GITS_CBASER, VALID | CACHEABLE | (uint64_t)commands | SHAREABLE);
 	write64(GITS_CWRITER, 0);
 	write32(GITS_CTLR, 1);
-	return (read32(GITS_CTLR) & 1) && its_command(ITS_MAPC, 0, VALID, 0) && its_command(ITS_SYNC, 0, 0, 0);
+	return (read32(GITS_CTLR) & 1) && its_command(ITS_MAPC, 0, VALID, 0) &&
+	       its_command(ITS_SYNC, 0, 0, 0);
 }
 
 bool its_map(uint32_t device, uint32_t first_lpi)
@@ -108,7 +113,8 @@ bool its_map(uint32_t device, uint32_t first_lpi)
 	if (!its_command((uint64_t)device << 32 | ITS_MAPD, EVENT_BITS - 1, VALID | table, 0))
 		return false;
 	for (uint32_t event = 0; event < 1u << EVENT_BITS; event++)
-		if (!its_command((uint64_t)device << 32 | ITS_MAPTI, (uint64_t)(first_lpi + event) << 32 | event, 0, 0))
+		if (!its_command((uint64_t)device << 32 | ITS_MAPTI,
+				 (uint64_t)(first_lpi + event) << 32 | event, 0, 0))
 			return false;
 	return its_command(ITS_INVALL, 0, 0, 0) && its_command(ITS_SYNC, 0, 0, 0);
 }

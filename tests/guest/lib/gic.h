@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The GICv3 and its ITS, polled: interrupts are acknowledged by reading ICC_IAR1_EL1 and never taken as exceptions. */
+/*
+ * The GICv3 and its ITS, polled: interrupts are acknowledged
+ * by reading ICC_IAR1_EL1 and never taken as exceptions.
+ */
 #ifndef GUEST_GIC_H
 #define GUEST_GIC_H
 
@@ -23,8 +26,9 @@
 #define NO_INTERRUPT 1023u
 
 enum its_opcode {
-	ITS_MOVI = 0x01, ITS_INT = 0x03, ITS_CLEAR = 0x04, ITS_SYNC = 0x05, ITS_MAPD = 0x08, ITS_MAPC = 0x09,
-	ITS_MAPTI = 0x0a, ITS_MAPI = 0x0b, ITS_INV = 0x0c, ITS_INVALL = 0x0d, ITS_MOVALL = 0x0e, ITS_DISCARD = 0x0f,
+	ITS_MOVI = 0x01, ITS_INT = 0x03, ITS_CLEAR = 0x04, ITS_SYNC = 0x05,
+	ITS_MAPD = 0x08, ITS_MAPC = 0x09, ITS_MAPTI = 0x0a, ITS_MAPI = 0x0b,
+	ITS_INV = 0x0c, ITS_INVALL = 0x0d, ITS_MOVALL = 0x0e, ITS_DISCARD = 0x0f,
 };
 
 /* System registers of the CPU interface by their encodings, which all assemblers know. */

@@ -9,7 +9,10 @@
 #define BLOCK_SHIFT 30 /* a block of level 1 */
 #define TABLE_SHIFT 39 /* what a table of level 1 covers */
 
-/* Descriptors (Arm ARM, D8.3): bits 1:0 of a table and of a block; access flag, inner shareable, attribute index. */
+/*
+ * Descriptors (Arm ARM, D8.3): bits 1:0 of a table and of
+ * a block; access flag, inner shareable, attribute index.
+ */
 #define TABLE 3ull
 #define BLOCK 1ull
 #define ACCESSED (1ull << 10)

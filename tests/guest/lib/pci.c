@@ -90,14 +90,16 @@ bool pci_find(struct pci_function *function, unsigned slot)
 
 	function->msix = pci_capability(function, PCI_CAPABILITY_MSIX, 0);
 	if (function->msix) {
-		function->vectors = (read16(function->config + function->msix + MSIX_CONTROL) & MSIX_COUNT) + 1;
+		function->vectors =
+			(read16(function->config + function->msix + MSIX_CONTROL) & MSIX_COUNT) + 1;
 		function->table = msix_address(function, MSIX_TABLE);
 		function->pending = msix_address(function, MSIX_PENDING);
 	}
 	return true;
 }
 
-void msix_set(const struct pci_function *function, unsigned vector, uint64_t address, uint32_t data, bool masked)
+void msix_set(const struct pci_function *function, unsigned vector, uint64_t address, uint32_t data,
+	      bool masked)
 {
 	uint64_t entry = function->table + 16 * (uint64_t)vector;
 

@@ -39,7 +39,10 @@ static inline uint64_t pci_config(unsigned slot, unsigned function)
 	return BOARD_ECAM + (uint64_t)slot * 0x8000 + (uint64_t)function * 0x1000;
 }
 
-/* Finds the BARs (as they are, sizing them) and MSI-X, and makes the BARs accessible. False: nothing is there. */
+/*
+ * Finds the BARs (as they are, sizing them) and MSI-X,
+ * and makes the BARs accessible. False: nothing is there.
+ */
 bool pci_find(struct pci_function *function, unsigned slot);
 
 /* Offset of the next capability of this kind behind `after` (0: the first), or 0. */
@@ -51,7 +54,8 @@ void pci_command(const struct pci_function *function, uint16_t bits);
 void pci_move_bar(struct pci_function *function, unsigned bar, uint64_t address);
 
 /* One MSI-X entry; `enable` for all of them. */
-void msix_set(const struct pci_function *function, unsigned vector, uint64_t address, uint32_t data, bool masked);
+void msix_set(const struct pci_function *function, unsigned vector, uint64_t address, uint32_t data,
+	      bool masked);
 void msix_enable(const struct pci_function *function, bool enable);
 bool msix_pending(const struct pci_function *function, unsigned vector);
 

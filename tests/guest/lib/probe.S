@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Accesses that may fault: uint64_t probe(enum probe_kind kind, uint64_t address, uint64_t value). Each kind is a stub
- * of four instructions, in the order of enum probe_kind, with x0 = value and result, x1 = address. start.S skips the
- * instruction that faults.
+ * Accesses that may fault: uint64_t probe(enum probe_kind kind, uint64_t address, uint64_t value). Each kind
+ * is a stub of four instructions, in the order of enum probe_kind, with x0 = value and result, x1 = address.
+ * start.S skips the instruction that faults.
  */
 	.arch	armv8-a+simd+lse
 

@@ -92,8 +92,8 @@ void unexpected_exception(uint64_t syndrome, uint64_t at, uint64_t address) __at
 void unexpected_exception(uint64_t syndrome, uint64_t at, uint64_t address)
 {
 	console_reset();
-	print("\nFAILED: exception 0x%lx at 0x%lx of the program, address 0x%lx\n", syndrome, at - (uint64_t)image_start,
-	      address);
+	print("\nFAILED: exception 0x%lx at 0x%lx of the program, address 0x%lx\n", syndrome,
+	      at - (uint64_t)image_start, address);
 	power_off();
 }
 
@@ -167,7 +167,8 @@ uint64_t random_below(struct random *random, uint64_t limit)
 uint64_t random_awkward(struct random *random)
 {
 	static const uint64_t addresses[] = {
-		0, BOARD_UART, BOARD_GICD, BOARD_ITS, BOARD_ECAM, BOARD_PCI32, BOARD_RAM - 1, 1ull << 32, 1ull << 39, 1ull << 40,
+		0,           BOARD_UART,    BOARD_GICD, BOARD_ITS,  BOARD_ECAM,
+		BOARD_PCI32, BOARD_RAM - 1, 1ull << 32, 1ull << 39, 1ull << 40,
 	};
 
 	switch (random_below(random, 6)) {

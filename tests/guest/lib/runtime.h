@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a bare-metal test program stands on: a console, time, randomness, accesses that may fail, and a second vCPU. A
- * program defines guest_main(), which runs with the MMU on (all memory mapped to itself) and interrupts masked.
+ * What a bare-metal test program stands on: a console, time, randomness, accesses
+ * that may fail, and a second vCPU. A program defines guest_main(), which runs
+ * with the MMU on (all memory mapped to itself) and interrupts masked.
  */
 #ifndef GUEST_RUNTIME_H
 #define GUEST_RUNTIME_H
@@ -42,8 +43,8 @@ uint64_t milliseconds(void);
 void delay_microseconds(unsigned microseconds);
 
 /*
- * Registers: one access of that size each. In assembly, since a compiler may choose an instruction that also changes the
- * address, which the processor does not describe to the hypervisor.
+ * Registers: one access of that size each. In assembly, since a compiler may choose an instruction that also
+ * changes the address, which the processor does not describe to the hypervisor.
  */
 #define DEFINE_ACCESS(bits, suffix, width)                                                                 \
 	static inline uint##bits##_t read##bits(uint64_t address)                                          \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Entry of both vCPUs, and exceptions. The first vCPU enters with x0 = device tree, MMU off and everything masked
- * (booting.rst); interrupts stay masked for ever: programs poll.
+ * Entry of both vCPUs, and exceptions. The first vCPU enters with x0 = device tree, MMU off and everything
+ * masked (booting.rst); interrupts stay masked for ever: programs poll.
  */
 #define STACK_SIZE	16384
 
@@ -100,7 +100,10 @@ processor_init:
 	msr	ttbr0_el1, x0
 	ldr	x0, =0x00ff		/* 0: normal memory, write-back; 1: Device-nGnRnE */
 	msr	mair_el1, x0
-	/* 48 bits, 4 KiB pages, walks cacheable and inner shareable, nothing in the upper half; as many bits out as there are */
+	/*
+	 * 48 bits, 4 KiB pages, walks cacheable and inner shareable,
+	 * nothing in the upper half; as many bits out as there are
+	 */
 	ldr	x0, =(16 | 1 << 8 | 1 << 10 | 3 << 12 | 1 << 23)
 	mrs	x1, id_aa64mmfr0_el1
 	and	x1, x1, #15
@@ -132,8 +135,8 @@ vectors:
 	.endr
 
 /*
- * A fault in a probe is what probes are for: it is counted, and the instruction skipped. An instruction abort somewhere
- * else returns to the probe that jumped there. Anything else is a failure of the test.
+ * A fault in a probe is what probes are for: it is counted, and the instruction skipped. An instruction
+ * abort somewhere else returns to the probe that jumped there. Anything else is a failure of the test.
  */
 exception_entry:
 	stp	x0, x1, [sp, #-32]!

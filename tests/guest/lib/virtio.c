@@ -7,8 +7,20 @@
 #define ANSWER_MILLISECONDS 3000u /* the host may be emulated, and busy */
 
 /* Kinds of a virtio capability, and offsets in it (4.1.4). */
-enum { CAPABILITY_COMMON = 1, CAPABILITY_NOTIFY = 2, CAPABILITY_ISR = 3, CAPABILITY_DEVICE = 4, CAPABILITY_PCI = 5 };
-enum { CAPABILITY_KIND = 3, CAPABILITY_BAR = 4, CAPABILITY_OFFSET = 8, CAPABILITY_LENGTH = 12, CAPABILITY_STRIDE = 16 };
+enum {
+	CAPABILITY_COMMON = 1,
+	CAPABILITY_NOTIFY = 2,
+	CAPABILITY_ISR = 3,
+	CAPABILITY_DEVICE = 4,
+	CAPABILITY_PCI = 5
+};
+enum {
+	CAPABILITY_KIND = 3,
+	CAPABILITY_BAR = 4,
+	CAPABILITY_OFFSET = 8,
+	CAPABILITY_LENGTH = 12,
+	CAPABILITY_STRIDE = 16
+};
 
 const char *virtio_name(const struct virtio *device)
 {
@@ -36,7 +48,9 @@ void virtio_locate(struct virtio *device)
 	for (unsigned offset = 0; (offset = pci_capability(function, PCI_CAPABILITY_VENDOR, offset));) {
 		uint64_t capability = function->config + offset;
 		unsigned bar = read8(capability + CAPABILITY_BAR);
-		uint64_t address = bar < PCI_BARS ? function->bars[bar].address + read32(capability + CAPABILITY_OFFSET) : 0;
+		uint64_t address = bar < PCI_BARS ? function->bars[bar].address +
+							    read32(capability + CAPABILITY_OFFSET) :
+						    0;
 
 		switch (read8(capability + CAPABILITY_KIND)) {
 		case CAPABILITY_COMMON:
@@ -158,7 +172,9 @@ bool queue_prepare(struct virtio *device, struct queue *queue, uint16_t index)
 	maximum = read16(device->common + COMMON_QUEUE_SIZE);
 	if (!maximum)
 		return false;
-	*queue = (struct queue){ .device = device, .index = index, .size = maximum < QUEUE_SIZE ? maximum : QUEUE_SIZE };
+	*queue = (struct queue){ .device = device,
+				 .index = index,
+				 .size = maximum < QUEUE_SIZE ? maximum : QUEUE_SIZE };
 	queue->descriptors = scratch(16ul * queue->size, 16);
 	queue->available = scratch(6ul + 2ul * queue->size, 2);
 	queue->used = scratch(6ul + 8ul * queue->size, 4);
@@ -224,6 +240,11 @@ bool queue_wait(struct queue *queue, unsigned limit)
 		}
 	} while (milliseconds() < end);
 	return false;
+}
+
+uint64_t block_capacity(const struct virtio *device)
+{
+	return read32(device->config) | (uint64_t)read32(device->config + 4) << 32;
 }
 
 uint8_t block_request(struct queue *queue, uint32_t type, uint64_t sector, void *data, uint32_t size)

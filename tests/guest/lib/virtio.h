@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* A virtio driver's bottom half (VIRTIO 1.2, 2.7 and 4.1), with nothing hidden: tests break every part of it. */
+/*
+ * A virtio driver's bottom half (VIRTIO 1.2, 2.7 and 4.1),
+ * with nothing hidden: tests break every part of it.
+ */
 #ifndef GUEST_VIRTIO_H
 #define GUEST_VIRTIO_H
 
 #include "lib/pci.h"
 
 enum virtio_type {
-	VIRTIO_NET = 1, VIRTIO_BLOCK = 2, VIRTIO_CONSOLE = 3, VIRTIO_ENTROPY = 4, VIRTIO_BALLOON = 5, VIRTIO_INPUT = 18,
+	VIRTIO_NET = 1, VIRTIO_BLOCK = 2, VIRTIO_CONSOLE = 3, VIRTIO_ENTROPY = 4, VIRTIO_BALLOON = 5,
+	VIRTIO_INPUT = 18,
 };
 
 enum virtio_status {
-	STATUS_ACKNOWLEDGE = 1, STATUS_DRIVER = 2, STATUS_DRIVER_OK = 4, STATUS_FEATURES_OK = 8, STATUS_NEEDS_RESET = 64,
-	STATUS_FAILED = 128,
+	STATUS_ACKNOWLEDGE = 1, STATUS_DRIVER = 2, STATUS_DRIVER_OK = 4, STATUS_FEATURES_OK = 8,
+	STATUS_NEEDS_RESET = 64, STATUS_FAILED = 128,
 };
 
 #define FEATURE_INDIRECT (1ull << 28)
@@ -20,11 +24,23 @@ enum virtio_status {
 
 /* Offsets in the common configuration structure. */
 enum virtio_common {
-	COMMON_DEVICE_FEATURE_SELECT = 0, COMMON_DEVICE_FEATURE = 4, COMMON_DRIVER_FEATURE_SELECT = 8,
-	COMMON_DRIVER_FEATURE = 12, COMMON_CONFIG_VECTOR = 16, COMMON_QUEUES = 18, COMMON_STATUS = 20,
-	COMMON_GENERATION = 21, COMMON_QUEUE_SELECT = 22, COMMON_QUEUE_SIZE = 24, COMMON_QUEUE_VECTOR = 26,
-	COMMON_QUEUE_ENABLE = 28, COMMON_QUEUE_NOTIFY = 30, COMMON_QUEUE_DESCRIPTORS = 32, COMMON_QUEUE_DRIVER = 40,
-	COMMON_QUEUE_DEVICE = 48, COMMON_SIZE = 56,
+	COMMON_DEVICE_FEATURE_SELECT = 0,
+	COMMON_DEVICE_FEATURE = 4,
+	COMMON_DRIVER_FEATURE_SELECT = 8,
+	COMMON_DRIVER_FEATURE = 12,
+	COMMON_CONFIG_VECTOR = 16,
+	COMMON_QUEUES = 18,
+	COMMON_STATUS = 20,
+	COMMON_GENERATION = 21,
+	COMMON_QUEUE_SELECT = 22,
+	COMMON_QUEUE_SIZE = 24,
+	COMMON_QUEUE_VECTOR = 26,
+	COMMON_QUEUE_ENABLE = 28,
+	COMMON_QUEUE_NOTIFY = 30,
+	COMMON_QUEUE_DESCRIPTORS = 32,
+	COMMON_QUEUE_DRIVER = 40,
+	COMMON_QUEUE_DEVICE = 48,
+	COMMON_SIZE = 56,
 };
 
 #define VIRTIO_NO_VECTOR 0xffffu
@@ -87,7 +103,10 @@ void virtio_locate(struct virtio *device);
 uint8_t virtio_status(const struct virtio *device);
 void virtio_reset(struct virtio *device);
 
-/* Resets, and goes as far as FEATURES_OK with these features (and VERSION_1). False: the device does not agree. */
+/*
+ * Resets, and goes as far as FEATURES_OK with these features
+ * (and VERSION_1). False: the device does not agree.
+ */
 bool virtio_negotiate(struct virtio *device, uint64_t features);
 void virtio_start(struct virtio *device); /* DRIVER_OK */
 
@@ -111,9 +130,12 @@ void queue_ring(const struct queue *queue);
 bool queue_wait(struct queue *queue, unsigned limit);
 
 /* Whole requests on a device that runs queue 0; a block request's status byte, 0xff: no answer. */
-enum block_type { BLOCK_IN = 0, BLOCK_OUT = 1, BLOCK_FLUSH = 4, BLOCK_ID = 8, BLOCK_DISCARD = 11, BLOCK_ZEROES = 13 };
+enum block_type {
+	BLOCK_IN = 0, BLOCK_OUT = 1, BLOCK_FLUSH = 4, BLOCK_ID = 8, BLOCK_DISCARD = 11, BLOCK_ZEROES = 13,
+};
 enum block_status { BLOCK_OK = 0, BLOCK_ERROR = 1, BLOCK_UNSUPPORTED = 2, BLOCK_NO_ANSWER = 0xff };
 #define SECTOR 512u
+uint64_t block_capacity(const struct virtio *device); /* sectors */
 uint8_t block_request(struct queue *queue, uint32_t type, uint64_t sector, void *data, uint32_t size);
 bool entropy_request(struct queue *queue, void *data, uint32_t size);
 

@@ -4,7 +4,7 @@
 #define LPI (FIRST_LPI + 64)
 #define QUEUES 4u
 
-static struct virtio *busy;         /* what keep_busy() works with */
+static struct virtio *busy; /* what keep_busy() works with */
 static struct queue queues[VIRTIO_MAX_DEVICES][QUEUES];
 
 void keep_busy(void)
@@ -88,10 +88,12 @@ static void dirty_processor(void)
 	icc_write(ICC_IGRPEN1, 1);
 	icc_write(ICC_CTLR, 2); /* EOImode */
 	icc_read(ICC_IAR1);     /* an interrupt that nobody completes: its priority stays active */
-	__asm__ volatile("msr cntv_cval_el0, xzr; msr cntv_ctl_el0, %0; msr cntp_cval_el0, xzr; msr cntp_ctl_el0, %0;"
-			 "msr cntkctl_el1, %1; msr tpidr_el0, %1; msr tpidrro_el0, %1; msr contextidr_el1, %1;"
-			 "msr ttbr1_el1, %1; msr sp_el0, %1; msr elr_el1, %1; msr far_el1, %1; isb"
-			 : : "r"(1ul), "r"(0x3ul));
+	__asm__ volatile(
+		"msr cntv_cval_el0, xzr; msr cntv_ctl_el0, %0; msr cntp_cval_el0, xzr; msr cntp_ctl_el0, %0;"
+		"msr cntkctl_el1, %1; msr tpidr_el0, %1; msr tpidrro_el0, %1; msr contextidr_el1, %1;"
+		"msr ttbr1_el1, %1; msr sp_el0, %1; msr elr_el1, %1; msr far_el1, %1; isb"
+		:
+		: "r"(1ul), "r"(0x3ul));
 }
 
 static void dirty_interrupts(const struct virtio *devices, unsigned count)
@@ -102,16 +104,20 @@ static void dirty_interrupts(const struct virtio *devices, unsigned count)
 	if (its_present()) {
 		CHECK(lpi_open() && its_open(), "LPIs and the ITS do not go on");
 		for (unsigned i = 0; i < count; i++)
-			CHECK(its_map(devices[i].function.slot << 3, LPI + 32 * i), "the ITS takes no mappings");
+			CHECK(its_map(devices[i].function.slot << 3, LPI + 32 * i),
+			      "the ITS takes no mappings");
 		/* One that waits in the redistributor. */
-		CHECK(its_command((uint64_t)devices[0].function.slot << 35 | ITS_INT, 5, 0, 0), "the ITS takes no INT");
+		CHECK(its_command((uint64_t)devices[0].function.slot << 35 | ITS_INT, 5, 0, 0),
+		      "the ITS takes no INT");
 		for (end = milliseconds() + 1000; icc_read(ICC_HPPIR1) < FIRST_LPI;)
 			CHECK(milliseconds() < end, "an LPI is not pending");
 		write32(BOARD_GICR + BOARD_GICR_STRIDE, 1);
 	}
 	for (uint64_t word = 0; word < BOARD_INTERRUPTS / 32 + 1; word++) {
 		/* Word 0 in both redistributors, the others in the distributor. */
-		uint64_t base = word == 0 ? GICR_SGI : word < BOARD_INTERRUPTS / 32 ? BOARD_GICD : GICR_SGI + BOARD_GICR_STRIDE;
+		uint64_t base = word == 0                    ? GICR_SGI :
+				word < BOARD_INTERRUPTS / 32 ? BOARD_GICD :
+							       GICR_SGI + BOARD_GICR_STRIDE;
 		uint64_t index = base == BOARD_GICD ? word : 0;
 
 		for (uint64_t i = 0; i < 8; i++)
@@ -155,7 +161,9 @@ void dirty(struct virtio *devices, unsigned count)
 
 void dirty_console(void)
 {
-	static const uint8_t values[] = { 0, 0x0f, 0xc1, 0x9b, 0x1b, 0, 0, 0x5a }; /* the divisor first, see below */
+	static const uint8_t values[] = {
+		0, 0x0f, 0xc1, 0x9b, 0x1b, 0, 0, 0x5a
+	}; /* the divisor first, see below */
 
 	write8(BOARD_UART + 3, 0x80);
 	write8(BOARD_UART, 7);

@@ -39,7 +39,10 @@ static void check_boot(unsigned device_count)
 	CHECK(notes.boots != 2 || milliseconds() < PATIENCE, "the counter goes on: %lu ms", milliseconds());
 }
 
-/* What the first boot finds is not only the same each time, but in these points also what the specifications want. */
+/*
+ * What the first boot finds is not only the same each time,
+ * but in these points also what the specifications want.
+ */
 static void check_first(unsigned device_count)
 {
 	CHECK(!registers_at_entry[0], "x1 to x3 are 0x%lx", registers_at_entry[0]);
@@ -49,9 +52,11 @@ static void check_first(unsigned device_count)
 	for (unsigned i = 0; its_present() && i < 8; i++)
 		CHECK(!(read64(GITS_BASER(i)) >> 63), "GITS_BASER%u is valid", i);
 	for (unsigned i = 0; i < device_count; i++) {
-		CHECK(virtio_status(&devices[i]) == 0, "%s has status 0x%x", virtio_name(&devices[i]), virtio_status(&devices[i]));
+		CHECK(virtio_status(&devices[i]) == 0, "%s has status 0x%x", virtio_name(&devices[i]),
+		      virtio_status(&devices[i]));
 		for (unsigned vector = 0; vector < devices[i].function.vectors; vector++)
-			CHECK(read32(devices[i].function.table + 16 * vector + 12) == 1, "an MSI-X vector is not masked");
+			CHECK(read32(devices[i].function.table + 16 * vector + 12) == 1,
+			      "an MSI-X vector is not masked");
 	}
 }
 
@@ -119,7 +124,10 @@ void guest_main(void)
 	print("reset: boot %u: %u of %u registers changed\n", notes.boots, differences, now.count);
 	CHECK(differences > 100, "too few to prove anything");
 
-	/* What must be loaded again: data, the device tree, and the code of the entry, which nobody needs any more. */
+	/*
+	 * What must be loaded again: data, the device tree, and
+	 * the code of the entry, which nobody needs any more.
+	 */
 	as_loaded = 0;
 	memset((void *)(uint64_t)device_tree, 0xff, 4096);
 	memset(image_start, 0xff, 64);

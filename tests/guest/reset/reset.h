@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whether a reset leads back to where the machine started. The first boot writes down all that it can read of the
- * hardware; then each boot sets everything to something else and resets, and the next one must find what the first one
- * found. RAM keeps the notes.
+ * Whether a reset leads back to where the machine started. The first boot writes down all that it can read
+ * of the hardware; then each boot sets everything to something else and resets, and the next one must find
+ * what the first one found. RAM keeps the notes.
  */
 #ifndef GUEST_RESET_H
 #define GUEST_RESET_H

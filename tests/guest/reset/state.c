@@ -23,8 +23,11 @@ static void add64(const char *owner, uint64_t base, uint64_t first, uint64_t las
 
 static void read_board(void)
 {
-	static const uint16_t rtc[] = { 0x04, 0x08, 0x0c, 0x10, 0x14, 0x18, 0xfe0, 0xff0 }; /* not the time itself */
-	static const uint16_t gpio[] = { 0x3fc, 0x400, 0x404, 0x408, 0x40c, 0x410, 0x414, 0x418, 0x420, 0xfe0, 0xff0 };
+	static const uint16_t rtc[] = {
+		0x04, 0x08, 0x0c, 0x10, 0x14, 0x18, 0xfe0, 0xff0
+	}; /* not the time itself */
+	static const uint16_t gpio[] = { 0x3fc, 0x400, 0x404, 0x408, 0x40c, 0x410,
+					 0x414, 0x418, 0x420, 0xfe0, 0xff0 };
 
 	for (unsigned i = 1; i < 8; i++)
 		add("UART", i, read8(BOARD_UART + i));
@@ -48,8 +51,8 @@ static const struct {
 	uint16_t offset;
 	uint8_t bits;
 } interrupt_registers[] = {
-	{ "IGROUPR", 0x80, 1 }, { "ISENABLER", 0x100, 1 }, { "ISPENDR", 0x200, 1 }, { "ISACTIVER", 0x300, 1 },
-	{ "IPRIORITYR", 0x400, 8 }, { "ICFGR", 0xc00, 2 },
+	{ "IGROUPR", 0x80, 1 },    { "ISENABLER", 0x100, 1 },  { "ISPENDR", 0x200, 1 },
+	{ "ISACTIVER", 0x300, 1 }, { "IPRIORITYR", 0x400, 8 }, { "ICFGR", 0xc00, 2 },
 };
 
 static void read_interrupts(void)
@@ -59,9 +62,11 @@ static void read_interrupts(void)
 		unsigned bytes = interrupt_registers[i].bits * 4u; /* for 32 interrupts */
 		uint64_t offset = interrupt_registers[i].offset;
 
-		add32(interrupt_registers[i].name, BOARD_GICD, offset + bytes, offset + bytes * (BOARD_INTERRUPTS / 32) - 4);
+		add32(interrupt_registers[i].name, BOARD_GICD, offset + bytes,
+		      offset + bytes * (BOARD_INTERRUPTS / 32) - 4);
 		for (unsigned cpu = 0; cpu <= reading->second; cpu++)
-			add32(interrupt_registers[i].name, GICR_SGI + cpu * BOARD_GICR_STRIDE, offset, offset + bytes - 4);
+			add32(interrupt_registers[i].name, GICR_SGI + cpu * BOARD_GICR_STRIDE, offset,
+			      offset + bytes - 4);
 	}
 	add64("IROUTER", BOARD_GICD, 0x6000 + 8 * 32, 0x6000 + 8 * (BOARD_INTERRUPTS - 1));
 	for (unsigned cpu = 0; cpu <= reading->second; cpu++) {
@@ -69,7 +74,10 @@ static void read_interrupts(void)
 
 		add32("GICR_CTLR", frame, 0, 0);
 		add64("GICR", frame, 0x8, 0x8);
-		/* Their addresses; the attributes mean nothing while LPIs are off, and start as this or that kernel likes. */
+		/*
+		 * Their addresses; the attributes mean nothing while
+		 * LPIs are off, and start as this or that kernel likes.
+		 */
 		add("GICR_PROPBASER", cpu, read64(frame + 0x70) & 0x000ffffffffff01f);
 		add("GICR_PENDBASER", cpu, read64(frame + 0x78) & 0x000fffffffff0000);
 	}
@@ -118,7 +126,10 @@ static void read_device(struct virtio *device)
 		add32("MSI-X table", function->table, 0, 16 * function->vectors - 4);
 		add32("MSI-X pending bits", function->pending, 0, 4);
 	}
-	/* As it is, before anything is selected; features that the driver accepted, both halves; and each queue. */
+	/*
+	 * As it is, before anything is selected; features that
+	 * the driver accepted, both halves; and each queue.
+	 */
 	add(name, COMMON_DEVICE_FEATURE_SELECT, read32(device->common + COMMON_DEVICE_FEATURE_SELECT));
 	add(name, COMMON_DRIVER_FEATURE_SELECT, read32(device->common + COMMON_DRIVER_FEATURE_SELECT));
 	add(name, COMMON_CONFIG_VECTOR, read16(device->common + COMMON_CONFIG_VECTOR));
@@ -172,15 +183,16 @@ unsigned state_compare(const struct state *expected, const struct state *found, 
 {
 	unsigned differences = 0;
 
-	CHECK(expected->count == found->count, "%u registers, at the first boot %u", found->count, expected->count);
+	CHECK(expected->count == found->count, "%u registers, at the first boot %u", found->count,
+	      expected->count);
 	for (unsigned i = 0; i < expected->count; i++) {
 		const struct word *before = &expected->words[i], *now = &found->words[i];
 
 		if (before->value == now->value)
 			continue;
 		if (differences++ < limit)
-			print("reset: %s 0x%lx: 0x%lx, at the first boot 0x%lx\n", now->owner, now->where, now->value,
-			      before->value);
+			print("reset: %s 0x%lx: 0x%lx, at the first boot 0x%lx\n", now->owner, now->where,
+			      now->value, before->value);
 	}
 	return differences;
 }
