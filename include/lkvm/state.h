@@ -11,6 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lkvm/err.h"
+#include "lkvm/fields.h"
+
 enum state_kind {
 	STATE_CONFIG,  /* follows from how the machine was made: saved, must be equal on restore, kept on reset */
 	STATE_RUNTIME, /* changes as the guest runs: saved, restored, set to `reset` on reset */
@@ -57,6 +60,26 @@ struct state_table {
 
 /* Sets every STATE_RUNTIME field of `object` to its reset value. */
 void state_reset(const struct state_table *table, void *object);
+
+/* Adds every field but padding. */
+void state_save(const struct state_table *table, const void *object, struct byte_buffer *buffer);
+
+/*
+ * Fills in every STATE_RUNTIME field from `fields`, which were saved at version `version` of the table: one that is
+ * missing in an older version gets its reset value. Refuses, and says which field: a STATE_CONFIG field with another
+ * value than `object` has, another shape, a field that the table does not know. After a failure `object` is undefined.
+ */
+int state_load(const struct state_table *table, void *object, const struct fields *fields, uint32_t version,
+	       struct error *error);
+
+/*
+ * Whoever walks all state of a machine: each device shows its objects, always in the same order. Names are those of
+ * sections. 0 or -1; a device stops at the first failure.
+ */
+struct state_visitor {
+	int (*visit)(struct state_visitor *visitor, const char *name, const struct state_table *table, void *object,
+		     struct error *error);
+};
 
 /* True if the fields stand in order, do not overlap and cover the struct to its last byte. */
 bool state_table_is_complete(const struct state_table *table);

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT */
+#include "lkvm/format.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What stands in the file; little-endian, as fields.c asserts. */
+struct header_bytes {
+	char magic[8];
+	uint32_t version;
+	uint32_t architecture;
+	uint8_t identity[16];
+	uint64_t created;
+	uint8_t zero[20];
+	uint32_t checksum; /* of what is before it */
+};
+_Static_assert(sizeof(struct header_bytes) == FORMAT_HEADER_SIZE, "size of the header");
+
+struct commit_bytes {
+	char magic[8];
+	uint8_t identity[16];
+	uint64_t head_end;
+	uint64_t tail;
+	uint64_t size;
+	uint32_t sections_checksum;
+	uint32_t zero[2];
+	uint32_t checksum; /* of what is before it */
+};
+_Static_assert(sizeof(struct commit_bytes) == FORMAT_COMMIT_SIZE, "size of the commit record");
+
+struct section_bytes {
+	char magic[4];
+	uint32_t version;
+	uint32_t flags;
+	uint32_t body_checksum;
+	uint64_t size; /* of the body, a multiple of 8 */
+	char name[SECTION_NAME_LENGTH + 1]; /* filled up with zeroes */
+	uint32_t zero;
+	uint32_t checksum; /* of what is before it */
+};
+_Static_assert(sizeof(struct section_bytes) == 64, "size of a section's header");
+
+static const char header_magic[8] = { 'l', 'k', 'v', 'm', 'S', 'N', 'A', 'P' };
+static const char commit_magic[8] = { 'l', 'k', 'v', 'm', 'D', 'O', 'N', 'E' };
+static const char section_magic[4] = { 'S', 'E', 'C', 'T' };
+
+void format_write_header(const struct format_header *header, uint8_t bytes[FORMAT_HEADER_SIZE])
+{
+	struct header_bytes raw = {
+		.version = header->version,
+		.architecture = header->architecture,
+		.created = header->created,
+	};
+
+	memcpy(raw.magic, header_magic, sizeof(raw.magic));
+	memcpy(raw.identity, header->identity, sizeof(raw.identity));
+	raw.checksum = checksum(0, &raw, offsetof(struct header_bytes, checksum));
+	memcpy(bytes, &raw, sizeof(raw));
+}
+
+int format_read_header(const uint8_t bytes[FORMAT_HEADER_SIZE], struct format_header *header, struct error *error)
+{
+	struct header_bytes raw;
+
+	memcpy(&raw, bytes, sizeof(raw));
+	if (memcmp(raw.magic, header_magic, sizeof(raw.magic)) != 0)
+		return error_set(error, EBADMSG, "this is no lkvm snapshot");
+	/* The version first: all but the magic may look different in another one. */
+	if (raw.version != FORMAT_VERSION)
+		return error_set(error, ENOTSUP, "it is of format version %u, this lkvm reads version %u", raw.version,
+				 FORMAT_VERSION);
+	if (raw.checksum != checksum(0, &raw, offsetof(struct header_bytes, checksum)))
+		return error_set(error, EBADMSG, "the header is damaged: its checksum is wrong");
+	if (raw.architecture != FORMAT_ARCHITECTURE)
+		return error_set(error, ENOTSUP, "it is of architecture %u, not of arm64 (%u)", raw.architecture,
+				 FORMAT_ARCHITECTURE);
+	*header = (struct format_header){
+		.version = raw.version,
+		.architecture = raw.architecture,
+		.created = raw.created,
+	};
+	memcpy(header->identity, raw.identity, sizeof(header->identity));
+	return 0;
+}
+
+void format_write_commit(const struct format_commit *commit, uint8_t bytes[FORMAT_COMMIT_SIZE])
+{
+	struct commit_bytes raw = {
+		.head_end = commit->head_end,
+		.tail = commit->tail,
+		.size = commit->size,
+		.sections_checksum = commit->checksum,
+	};
+
+	memcpy(raw.magic, commit_magic, sizeof(raw.magic));
+	memcpy(raw.identity, commit->identity, sizeof(raw.identity));
+	raw.checksum = checksum(0, &raw, offsetof(struct commit_bytes, checksum));
+	memcpy(bytes, &raw, sizeof(raw));
+}
+
+int format_read_commit(const uint8_t bytes[FORMAT_COMMIT_SIZE], uint64_t size, struct format_commit *commit,
+		       struct error *error)
+{
+	struct commit_bytes raw;
+
+	memcpy(&raw, bytes, sizeof(raw));
+	if (memcmp(raw.magic, commit_magic, sizeof(raw.magic)) != 0)
+		return error_set(error, EBADMSG, "it has no commit record at its end: cut short, or never finished");
+	if (raw.checksum != checksum(0, &raw, offsetof(struct commit_bytes, checksum)))
+		return error_set(error, EBADMSG, "the commit record is damaged: its checksum is wrong");
+	if (raw.size != size)
+		return error_set(error, EBADMSG, "it has %llu bytes, its commit record says %llu",
+				 (unsigned long long)size, (unsigned long long)raw.size);
+	if (size < FORMAT_HEADER_SIZE + FORMAT_COMMIT_SIZE || raw.head_end < FORMAT_HEADER_SIZE ||
+	    raw.tail < raw.head_end || raw.tail > size - FORMAT_COMMIT_SIZE || raw.head_end % 8 || raw.tail % 8 ||
+	    size % 8)
+		return error_set(error, EBADMSG, "the commit record's offsets are impossible");
+	if (raw.head_end > FORMAT_METADATA_LIMIT || size - raw.tail > FORMAT_METADATA_LIMIT)
+		return error_set(error, EFBIG, "its sections are larger than %llu MiB", FORMAT_METADATA_LIMIT >> 20);
+	*commit = (struct format_commit){
+		.head_end = raw.head_end,
+		.tail = raw.tail,
+		.size = raw.size,
+		.checksum = raw.sections_checksum,
+	};
+	memcpy(commit->identity, raw.identity, sizeof(commit->identity));
+	return 0;
+}
+
+/* Writing sections. */
+
+void section_begin(struct section_writer *writer, const char *name, uint32_t version, uint32_t flags)
+{
+	struct section_bytes raw = { .version = version, .flags = flags };
+
+	memcpy(raw.magic, section_magic, sizeof(raw.magic));
+	memcpy(raw.name, name, strnlen(name, SECTION_NAME_LENGTH));
+	writer->start = writer->buffer.size;
+	byte_buffer_add(&writer->buffer, &raw, sizeof(raw));
+}
+
+void section_end(struct section_writer *writer)
+{
+	struct byte_buffer *buffer = &writer->buffer;
+	struct section_bytes raw;
+	uint8_t *at;
+
+	if (buffer->failed)
+		return;
+	at = buffer->bytes + writer->start;
+	memcpy(&raw, at, sizeof(raw));
+	raw.size = buffer->size - writer->start - sizeof(raw);
+	raw.body_checksum = checksum(0, at + sizeof(raw), raw.size);
+	raw.checksum = checksum(0, &raw, offsetof(struct section_bytes, checksum));
+	memcpy(at, &raw, sizeof(raw));
+}
+
+/* Reading them. */
+
+static bool is_name(const char name[SECTION_NAME_LENGTH + 1])
+{
+	size_t length = strnlen(name, SECTION_NAME_LENGTH + 1);
+
+	for (size_t i = 0; i < length; i++)
+		if (name[i] <= ' ' || name[i] > '~' || name[i] == '"' || name[i] == '\\')
+			return false;
+	for (size_t i = length; i <= SECTION_NAME_LENGTH; i++)
+		if (name[i])
+			return false;
+	return length > 0 && length <= SECTION_NAME_LENGTH;
+}
+
+static const struct section *find(const struct sections *sections, const char *name)
+{
+	for (size_t i = 0; i < sections->count; i++)
+		if (!strcmp(sections->items[i].name, name))
+			return &sections->items[i];
+	return NULL;
+}
+
+/* One section from [bytes, bytes + size), which is not empty; its whole size goes to `*taken`. */
+static int parse_one(struct sections *sections, const uint8_t *bytes, size_t size, size_t *taken, struct error *error)
+{
+	struct section *section;
+	struct section_bytes raw;
+	void *larger;
+
+	if (size < sizeof(raw))
+		return error_set(error, EBADMSG, "the last section is cut short");
+	memcpy(&raw, bytes, sizeof(raw));
+	if (memcmp(raw.magic, section_magic, sizeof(raw.magic)) != 0 ||
+	    raw.checksum != checksum(0, &raw, offsetof(struct section_bytes, checksum)) || !is_name(raw.name))
+		return error_set(error, EBADMSG, "the header of section %zu is damaged", sections->count);
+	if (raw.size > size - sizeof(raw) || raw.size % 8)
+		return error_set(error, EBADMSG, "section %s is cut short", raw.name);
+	if (raw.body_checksum != checksum(0, bytes + sizeof(raw), raw.size))
+		return error_set(error, EBADMSG, "section %s is damaged: its checksum is wrong", raw.name);
+	if (sections->count == FORMAT_MAX_SECTIONS)
+		return error_set(error, EBADMSG, "it has more than %u sections", FORMAT_MAX_SECTIONS);
+	if (find(sections, raw.name))
+		return error_set(error, EBADMSG, "section %s is there twice", raw.name);
+
+	larger = reallocarray(sections->items, sections->count + 1, sizeof(*section));
+	if (!larger)
+		return error_system(error, ENOMEM, "sections");
+	sections->items = larger;
+	section = &sections->items[sections->count++];
+	*section = (struct section){
+		.version = raw.version,
+		.flags = raw.flags,
+		.fields = { bytes + sizeof(raw), raw.size },
+	};
+	memcpy(section->name, raw.name, sizeof(section->name));
+	if (fields_check(&section->fields, error) < 0)
+		return error_context(error, "section %s", section->name);
+	*taken = sizeof(raw) + raw.size;
+	return 0;
+}
+
+int sections_parse(struct sections *sections, const uint8_t *bytes, size_t size, struct error *error)
+{
+	size_t taken = 0;
+
+	for (; size; bytes += taken, size -= taken)
+		if (parse_one(sections, bytes, size, &taken, error) < 0)
+			return -1;
+	return 0;
+}
+
+void sections_free(struct sections *sections)
+{
+	free(sections->items);
+	*sections = (struct sections){ 0 };
+}
+
+const struct section *sections_find(struct sections *sections, const char *name)
+{
+	for (size_t i = 0; i < sections->count; i++) {
+		struct section *section = &sections->items[i];
+
+		if (!strcmp(section->name, name)) {
+			section->used = true;
+			return section;
+		}
+	}
+	return NULL;
+}
+
+const struct section *sections_need(struct sections *sections, const char *name, uint32_t version,
+				    struct error *error)
+{
+	const struct section *section = sections_find(sections, name);
+
+	if (!section) {
+		error_set(error, ENOENT, "it has no section %s", name);
+		return NULL;
+	}
+	if (section->version > version) {
+		error_set(error, ENOTSUP, "section %s is of version %u, this lkvm reads up to %u", name, section->version,
+			  version);
+		return NULL;
+	}
+	return section;
+}
+
+int sections_check_used(const struct sections *sections, struct error *error)
+{
+	for (size_t i = 0; i < sections->count; i++)
+		if ((sections->items[i].flags & SECTION_MANDATORY) && !sections->items[i].used)
+			return error_set(error, ENOTSUP, "section %s means nothing to this lkvm, and must not be left out",
+					 sections->items[i].name);
+	return 0;
+}
