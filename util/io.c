@@ -61,6 +61,21 @@ int write_full(int fd, const void *buffer, size_t size)
 	return 0;
 }
 
+int pwrite_full(int fd, const void *buffer, size_t size, off_t offset)
+{
+	size_t done = 0;
+
+	while (done < size) {
+		ssize_t put = pwrite(fd, (const char *)buffer + done, size - done, offset + (off_t)done);
+
+		if (put >= 0)
+			done += (size_t)put;
+		else if (errno != EINTR)
+			return -errno;
+	}
+	return 0;
+}
+
 int event_open(struct error *error)
 {
 	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

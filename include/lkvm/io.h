@@ -19,6 +19,7 @@ ssize_t pread_full(int fd, void *buffer, size_t size, off_t offset);
 
 /* 0 once all is written, or -errno. */
 int write_full(int fd, const void *buffer, size_t size);
+int pwrite_full(int fd, const void *buffer, size_t size, off_t offset);
 
 /* An eventfd, close-on-exec and never blocking; or -1. */
 int event_open(struct error *error);

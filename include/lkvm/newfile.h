@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A file that has no name until it is complete: whatever happens before, nothing is left of it. Where the file system
+ * has no such files, one with a name of its own beside the final one.
+ */
+#ifndef LKVM_NEWFILE_H
+#define LKVM_NEWFILE_H
+
+#include <limits.h>
+
+#include "lkvm/err.h"
+
+struct new_file {
+	int fd; /* open for reading and writing */
+	const char *path; /* the caller's */
+	char temporary[PATH_MAX]; /* "": it has no name */
+};
+
+/* Fails where it could not be named later: no such folder, something at `path` that is no regular file. */
+int new_file_open(struct new_file *file, const char *path, struct error *error);
+
+/* Syncs it and gives it its name, in place of any file that has it. Closes it in any case; after a failure it is gone. */
+int new_file_commit(struct new_file *file, struct error *error);
+void new_file_discard(struct new_file *file);
+
+#endif

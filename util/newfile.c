@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+#include "lkvm/newfile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MODE 0666 /* less the umask */
+
+/* The n-th name to try beside `path`. False if it is too long. */
+static bool name_beside(const char *path, unsigned n, char name[PATH_MAX])
+{
+	return snprintf(name, PATH_MAX, "%s.%d-%u.new", path, (int)getpid(), n) < PATH_MAX;
+}
+
+static int open_named(struct new_file *file)
+{
+	for (unsigned n = 0; n < 100; n++) {
+		if (!name_beside(file->path, n, file->temporary)) {
+			errno = ENAMETOOLONG;
+			return -1;
+		}
+		file->fd = open(file->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, MODE);
+		if (file->fd >= 0 || errno != EEXIST)
+			return file->fd;
+	}
+	return -1;
+}
+
+int new_file_open(struct new_file *file, const char *path, struct error *error)
+{
+	char copy[PATH_MAX];
+	struct stat status;
+
+	*file = (struct new_file){ .fd = -1, .path = path };
+	if (strlen(path) >= sizeof(copy))
+		return error_system(error, ENAMETOOLONG, "%s", path);
+	if (stat(path, &status) == 0 && !S_ISREG(status.st_mode))
+		return error_set(error, EEXIST, "%s is there and no regular file", path);
+
+	strcpy(copy, path);
+	file->fd = open(dirname(copy), O_RDWR | O_TMPFILE | O_CLOEXEC, MODE);
+	if (file->fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL))
+		open_named(file);
+	return file->fd < 0 ? error_system(error, errno, "%s", path) : 0;
+}
+
+/* linkat(2) replaces nothing: so first another name, then a rename. */
+static int give_name(struct new_file *file)
+{
+	char self[64];
+
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", file->fd);
+	for (unsigned n = 0; n < 100; n++) {
+		if (!name_beside(file->path, n, file->temporary))
+			return ENAMETOOLONG;
+		if (linkat(AT_FDCWD, self, AT_FDCWD, file->temporary, AT_SYMLINK_FOLLOW) == 0)
+			return 0;
+		if (errno != EEXIST)
+			break;
+	}
+	file->temporary[0] = '\0';
+	return errno;
+}
+
+/* Makes the rename last. Not every file system can; what was renamed stands all the same. */
+static void sync_folder(const char *path)
+{
+	char copy[PATH_MAX];
+	int fd;
+
+	snprintf(copy, sizeof(copy), "%s", path);
+	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0) {
+		fsync(fd);
+		close(fd);
+	}
+}
+
+int new_file_commit(struct new_file *file, struct error *error)
+{
+	int result = fsync(file->fd) < 0 ? errno : 0;
+
+	if (result == 0 && !file->temporary[0])
+		result = give_name(file);
+	if (result == 0 && rename(file->temporary, file->path) < 0)
+		result = errno;
+	if (result == 0) {
+		file->temporary[0] = '\0';
+		sync_folder(file->path);
+	}
+	new_file_discard(file);
+	return result ? error_system(error, result, "%s", file->path) : 0;
+}
+
+void new_file_discard(struct new_file *file)
+{
+	if (file->temporary[0])
+		unlink(file->temporary);
+	file->temporary[0] = '\0';
+	if (file->fd >= 0)
+		close(file->fd);
+	file->fd = -1;
+}
