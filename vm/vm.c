@@ -55,6 +55,14 @@ static int create(struct vm *vm, const struct vm_config *config, struct error *e
 	return 0;
 }
 
+static int open_ram(struct vm *vm, const struct vm_config *config, struct error *error)
+{
+	if (!config->ram_file)
+		return ram_open(&vm->ram, config->ram_base, config->ram_size, error);
+	return ram_open_file(&vm->ram, config->ram_base, config->ram_size, config->ram_file->file_fd,
+			     config->ram_file->file_offset, error);
+}
+
 static int add_memory(struct vm *vm, struct error *error)
 {
 	struct kvm_userspace_memory_region region = {
@@ -89,8 +97,7 @@ int vm_open(struct vm *vm, const struct vm_config *config, struct error *error)
 	}
 	if (create(vm, config, error) < 0 || interrupts_open(&vm->interrupts, vm->fd, error) < 0)
 		goto fail;
-	if (ram_open(&vm->ram, config->ram_base, config->ram_size, error) < 0 || add_memory(vm, error) < 0 ||
-	    vcpus_open(vm, error) < 0)
+	if (open_ram(vm, config, error) < 0 || add_memory(vm, error) < 0 || vcpus_open(vm, error) < 0)
 		goto fail;
 	return 0;
 fail:

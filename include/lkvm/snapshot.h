@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Snapshot files: writing one, and reading one without loading its RAM. What the sections mean, others know
+ * (vm/machine_state.c); the container is lkvm/format.h.
+ */
+#ifndef LKVM_SNAPSHOT_H
+#define LKVM_SNAPSHOT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lkvm/err.h"
+#include "lkvm/format.h"
+#include "lkvm/ram.h"
+
+/*
+ * Told now and then, with bytes of RAM that are done and that there are. False: stop, the user does not want it any
+ * more. `progress` may be NULL.
+ */
+struct snapshot_progress {
+	bool (*step)(void *owner, uint64_t done, uint64_t total);
+	void *owner;
+};
+
+struct snapshot_figures {
+	uint64_t ram;   /* bytes of guest RAM */
+	uint64_t data;  /* of them, in pages that are not all zero: what was written */
+	uint64_t size;  /* of everything that was written, holes not counted */
+};
+
+/* What is written: sections before RAM, RAM itself, its checksums. */
+struct snapshot_writer {
+	int fd; /* a regular file, empty; the caller's */
+	const struct ram *ram;
+	const struct byte_buffer *sections; /* whole ones, without that of RAM */
+	const char *fault; /* for fault_at(), or NULL */
+	const struct snapshot_progress *progress;
+	struct snapshot_figures figures; /* filled in */
+};
+
+/*
+ * Writes a whole snapshot from offset 0. Nothing writes guest memory meanwhile. Pages that are all zero become holes.
+ * On failure the file is of no use: it has no commit record. Does not sync.
+ */
+int snapshot_write(struct snapshot_writer *writer, struct error *error);
+
+/* A snapshot that is open for reading. */
+struct snapshot {
+	int fd; /* -1 while closed */
+	struct format_header header;
+	uint64_t file_size;
+	uint64_t disk_size; /* bytes that the file takes, holes not counted */
+	struct sections sections;
+	uint64_t ram_base, ram_size; /* guest physical, bytes */
+	uint64_t ram_offset;         /* in the file; a multiple of FORMAT_RAM_ALIGNMENT */
+	struct field checksums;      /* of RAM: one a chunk of FORMAT_RAM_CHUNK */
+	uint8_t *head, *tail;        /* what the sections point into */
+};
+
+/* Reads and checks all but RAM. On failure nothing stays open. */
+int snapshot_open(struct snapshot *snapshot, const char *path, struct error *error);
+void snapshot_close(struct snapshot *snapshot);
+
+/* Reads RAM and compares its checksums. The sentence names the first address that is wrong. */
+int snapshot_check_ram(const struct snapshot *snapshot, const struct snapshot_progress *progress, struct error *error);
+
+#endif

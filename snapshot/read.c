@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "image.h"
+#include "lkvm/io.h"
+#include "lkvm/snapshot.h"
+
+#define READ_SIZE (1u << 20)
+
+static int get(const struct snapshot *snapshot, void *to, size_t size, uint64_t offset, struct error *error)
+{
+	ssize_t got = pread_full(snapshot->fd, to, size, (off_t)offset);
+
+	if (got < 0)
+		return error_system(error, (int)-got, "reading %zu bytes at %llu", size, (unsigned long long)offset);
+	if ((size_t)got < size)
+		return error_set(error, EBADMSG, "it was cut short while it was read");
+	return 0;
+}
+
+/* The bytes [offset, end) on the heap, 8-byte aligned; NULL on failure. */
+static uint8_t *get_range(const struct snapshot *snapshot, uint64_t offset, uint64_t end, struct error *error)
+{
+	size_t size = (size_t)(end - offset); /* format_read_commit() limits it */
+	uint8_t *bytes = malloc(size ? size : 1);
+
+	if (!bytes) {
+		error_system(error, ENOMEM, "%zu bytes of sections", size);
+		return NULL;
+	}
+	if (get(snapshot, bytes, size, offset, error) < 0) {
+		free(bytes);
+		return NULL;
+	}
+	return bytes;
+}
+
+static int open_file(struct snapshot *snapshot, const char *path, struct error *error)
+{
+	struct stat status;
+
+	snapshot->fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (snapshot->fd < 0 || fstat(snapshot->fd, &status) < 0)
+		return error_system(error, errno, "cannot open it");
+	if (!S_ISREG(status.st_mode))
+		return error_set(error, EINVAL, "it is no regular file");
+	snapshot->file_size = (uint64_t)status.st_size;
+	snapshot->disk_size = (uint64_t)status.st_blocks * 512;
+	return 0;
+}
+
+static int read_sections(struct snapshot *snapshot, struct error *error)
+{
+	uint8_t header[FORMAT_HEADER_SIZE], record[FORMAT_COMMIT_SIZE];
+	uint64_t size = snapshot->file_size;
+	struct format_commit commit;
+	size_t tail_size;
+
+	/* Whether it is a snapshot at all is a better answer than that something is wrong with its end. */
+	if (size < sizeof(header))
+		return error_set(error, EBADMSG, "this is no lkvm snapshot");
+	if (get(snapshot, header, sizeof(header), 0, error) < 0 ||
+	    format_read_header(header, &snapshot->header, error) < 0)
+		return -1;
+	if (size < sizeof(header) + sizeof(record))
+		return error_set(error, EBADMSG, "it has no commit record at its end: cut short, or never finished");
+	if (get(snapshot, record, sizeof(record), size - sizeof(record), error) < 0 ||
+	    format_read_commit(record, size, &commit, error) < 0)
+		return -1;
+	if (memcmp(commit.identity, snapshot->header.identity, sizeof(commit.identity)) != 0)
+		return error_set(error, EBADMSG, "its commit record belongs to another snapshot");
+
+	snapshot->head = get_range(snapshot, 0, commit.head_end, error);
+	if (!snapshot->head)
+		return -1;
+	snapshot->tail = get_range(snapshot, commit.tail, size - sizeof(record), error);
+	if (!snapshot->tail)
+		return -1;
+	tail_size = (size_t)(size - sizeof(record) - commit.tail);
+	if (sections_parse(&snapshot->sections, snapshot->head + sizeof(header), commit.head_end - sizeof(header), error) < 0 ||
+	    sections_parse(&snapshot->sections, snapshot->tail, tail_size, error) < 0)
+		return -1;
+	/* Each section is as it was written: but are they all of one snapshot? */
+	if (checksum(checksum(0, snapshot->head, commit.head_end), snapshot->tail, tail_size) != commit.checksum)
+		return error_set(error, EBADMSG, "its sections do not belong together: the commit record's checksum is wrong");
+	return 0;
+}
+
+static int find_ram(struct snapshot *snapshot, struct error *error)
+{
+	const struct section *ram = sections_need(&snapshot->sections, "ram", 1, error);
+	const struct section *sums = ram ? sections_need(&snapshot->sections, "ram-checksums", 1, error) : NULL;
+	uint64_t size, offset;
+
+	if (!sums)
+		return -1;
+	if (field_get_number(&ram->fields, "base", &snapshot->ram_base, error) < 0 ||
+	    field_get_number(&ram->fields, "size", &size, error) < 0 ||
+	    field_get_number(&ram->fields, "offset", &offset, error) < 0)
+		return error_context(error, "section ram");
+	if (!size || size % FORMAT_RAM_CHUNK || offset % FORMAT_RAM_ALIGNMENT || offset > snapshot->file_size ||
+	    size > snapshot->file_size - offset || snapshot->ram_base % FORMAT_RAM_ALIGNMENT ||
+	    snapshot->ram_base > UINT64_MAX - size)
+		return error_set(error, EBADMSG, "section ram: %llu bytes at offset %llu of the file are impossible",
+				 (unsigned long long)size, (unsigned long long)offset);
+	if (!field_find(&sums->fields, "crc32", &snapshot->checksums) || snapshot->checksums.size != sizeof(uint32_t) ||
+	    snapshot->checksums.count != size / FORMAT_RAM_CHUNK)
+		return error_set(error, EBADMSG, "section ram-checksums does not fit %llu bytes of RAM",
+				 (unsigned long long)size);
+	snapshot->ram_size = size;
+	snapshot->ram_offset = offset;
+	return 0;
+}
+
+int snapshot_open(struct snapshot *snapshot, const char *path, struct error *error)
+{
+	*snapshot = (struct snapshot){ .fd = -1 };
+	if (open_file(snapshot, path, error) == 0 && read_sections(snapshot, error) == 0 &&
+	    find_ram(snapshot, error) == 0)
+		return 0;
+	snapshot_close(snapshot);
+	return error_context(error, "%s", path);
+}
+
+void snapshot_close(struct snapshot *snapshot)
+{
+	if (snapshot->fd >= 0)
+		close(snapshot->fd);
+	sections_free(&snapshot->sections);
+	free(snapshot->head);
+	free(snapshot->tail);
+	*snapshot = (struct snapshot){ .fd = -1 };
+}
+
+/* Compares `size` bytes of RAM from `address` on, which stand in `bytes`. */
+static int check(const struct snapshot *snapshot, uint64_t address, const uint8_t *bytes, size_t size,
+		 struct error *error)
+{
+	for (size_t at = 0; at < size; at += FORMAT_RAM_CHUNK) {
+		uint64_t chunk = (address + at) / FORMAT_RAM_CHUNK;
+
+		if (checksum(0, bytes + at, FORMAT_RAM_CHUNK) != field_element(&snapshot->checksums, (uint32_t)chunk))
+			return error_set(error, EBADMSG, "RAM is damaged: the checksum of the %u bytes at 0x%llx is wrong",
+					 FORMAT_RAM_CHUNK, (unsigned long long)(snapshot->ram_base + address + at));
+	}
+	return 0;
+}
+
+/* The end of the hole at `at`, rounded down to a whole chunk; `at` where there is none. */
+static uint64_t skip_hole(const struct snapshot *snapshot, uint64_t at)
+{
+	off_t start = (off_t)(snapshot->ram_offset + at);
+	off_t data = lseek(snapshot->fd, start, SEEK_DATA);
+	uint64_t end = snapshot->ram_size;
+
+	if (data < 0 && errno != ENXIO)
+		return at;
+	if (data >= 0 && (uint64_t)(data - start) < end - at)
+		end = at + (uint64_t)(data - start);
+	return end & ~(uint64_t)(FORMAT_RAM_CHUNK - 1);
+}
+
+static int check_hole(const struct snapshot *snapshot, uint64_t from, uint64_t to, uint32_t zero, struct error *error)
+{
+	for (uint64_t at = from; at < to; at += FORMAT_RAM_CHUNK)
+		if (field_element(&snapshot->checksums, (uint32_t)(at / FORMAT_RAM_CHUNK)) != zero)
+			return error_set(error, EBADMSG, "RAM is damaged: at 0x%llx there is a hole in the file where data was",
+					 (unsigned long long)(snapshot->ram_base + at));
+	return 0;
+}
+
+int snapshot_check_ram(const struct snapshot *snapshot, const struct snapshot_progress *progress, struct error *error)
+{
+	const uint32_t zero = image_zero_checksum(FORMAT_RAM_CHUNK);
+	uint64_t total = snapshot->ram_size;
+	uint8_t *bytes = malloc(READ_SIZE);
+	int result = 0;
+
+	if (!bytes)
+		return error_system(error, ENOMEM, "memory");
+	for (uint64_t at = 0; result == 0 && at < total;) {
+		uint64_t data = skip_hole(snapshot, at);
+		size_t size = total - data < READ_SIZE ? (size_t)(total - data) : READ_SIZE;
+
+		if (progress && !progress->step(progress->owner, at, total))
+			result = error_set(error, ECANCELED, "it was called off");
+		if (result == 0)
+			result = check_hole(snapshot, at, data, zero, error);
+		if (result == 0 && size)
+			result = get(snapshot, bytes, size, snapshot->ram_offset + data, error);
+		if (result == 0 && size)
+			result = check(snapshot, data, bytes, size, error);
+		at = data + size;
+	}
+	free(bytes);
+	return result;
+}
