@@ -72,6 +72,11 @@ int boot_open(struct boot *boot, const char *kernel, const char *initrd, struct 
 	return 0;
 }
 
+void boot_defer(struct boot *boot, const char *kernel, const char *initrd)
+{
+	*boot = (struct boot){ .kernel_path = kernel, .initrd_path = initrd, .kernel_fd = -1, .initrd_fd = -1 };
+}
+
 void boot_close(struct boot *boot)
 {
 	if (boot->kernel_fd >= 0)
@@ -277,6 +282,12 @@ int boot_load(struct boot *boot, const struct ram *ram, struct error *error)
 {
 	uint64_t kernel_end = 0;
 
+	if (boot->kernel_fd < 0) {
+		if (!boot->kernel_path)
+			return error_set(error, ENOENT, "no kernel is known");
+		if (boot_open(boot, boot->kernel_path, boot->initrd_path, error) < 0)
+			return -1;
+	}
 	if (load_kernel(boot, ram, &kernel_end, error) < 0)
 		return -1;
 	boot->initrd_size = 0;

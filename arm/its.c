@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <libfdt.h>
 #include <linux/kvm.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "lkvm/its.h"
@@ -22,13 +24,131 @@ int its_open(struct vm *vm, uint64_t base, struct error *error)
 	return 0;
 }
 
+/*
+ * In the order of restoring, GITS_CTLR apart. CBASER before the indices, which writing it zeroes. IIDR has the revision of
+ * the tables' layout (arm-vgic-its.rst).
+ */
+static const struct its_register {
+	const char *name;
+	uint32_t offset;
+	bool compared; /* it describes the ITS: must be the same here, and is not written */
+} its_registers[] = {
+	{ "TYPER", 0x0008, true },
+	{ "IIDR", 0x0004, false },
+	{ "CBASER", 0x0080, false },
+	{ "CREADR", 0x0090, false },
+	{ "CWRITER", 0x0088, false },
+	{ "BASER0", 0x0100, false },
+	{ "BASER1", 0x0108, false },
+	{ "BASER2", 0x0110, false },
+	{ "BASER3", 0x0118, false },
+	{ "BASER4", 0x0120, false },
+	{ "BASER5", 0x0128, false },
+	{ "BASER6", 0x0130, false },
+	{ "BASER7", 0x0138, false },
+};
+
+static const struct its_register its_control = { "CTLR", 0x0000, false };
+
+#define REGISTERS (sizeof(its_registers) / sizeof(its_registers[0]))
+
+static int control(struct vm *vm, uint64_t attribute, const char *name, struct error *error)
+{
+	int result = kvm_attribute_set(vm->its_fd, KVM_DEV_ARM_VGIC_GRP_CTRL, attribute, NULL);
+
+	return result < 0 ? error_system(error, -result, "%s", name) : 0;
+}
+
 int its_reset(struct vm *vm, struct error *error)
 {
-	int result = kvm_attribute_set(vm->its_fd, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_ITS_CTRL_RESET, NULL);
+	return control(vm, KVM_DEV_ARM_ITS_CTRL_RESET, "KVM_DEV_ARM_ITS_CTRL_RESET", error);
+}
 
-	if (result < 0)
-		return error_system(error, -result, "KVM_DEV_ARM_ITS_CTRL_RESET");
+static int read_register(struct vm *vm, const struct its_register *reg, uint64_t *value, struct error *error)
+{
+	int result = kvm_attribute_get(vm->its_fd, KVM_DEV_ARM_VGIC_GRP_ITS_REGS, reg->offset, value);
+
+	return result < 0 ? error_system(error, -result, "reading GITS_%s", reg->name) : 0;
+}
+
+static int write_register(struct vm *vm, const struct its_register *reg, const struct fields *fields,
+			  struct error *error)
+{
+	uint64_t value;
+	int result;
+
+	if (field_get_number(fields, reg->name, &value, error) < 0)
+		return -1;
+	result = kvm_attribute_set(vm->its_fd, KVM_DEV_ARM_VGIC_GRP_ITS_REGS, reg->offset, &value);
+	return result < 0 ? error_system(error, -result, "writing 0x%llx to GITS_%s", (unsigned long long)value,
+					 reg->name) : 0;
+}
+
+static int compare_register(struct vm *vm, const struct its_register *reg, const struct fields *fields,
+			    struct error *error)
+{
+	uint64_t saved, here;
+
+	if (field_get_number(fields, reg->name, &saved, error) < 0 || read_register(vm, reg, &here, error) < 0)
+		return -1;
+	if (saved != here)
+		return error_set(error, EINVAL, "GITS_%s is 0x%llx in the snapshot, but 0x%llx on this host", reg->name,
+				 (unsigned long long)saved, (unsigned long long)here);
 	return 0;
+}
+
+int its_save_tables(struct vm *vm, struct error *error)
+{
+	return control(vm, KVM_DEV_ARM_ITS_SAVE_TABLES, "KVM_DEV_ARM_ITS_SAVE_TABLES", error);
+}
+
+static int save_register(struct vm *vm, const struct its_register *reg, struct byte_buffer *buffer, struct error *error)
+{
+	uint64_t value;
+
+	if (read_register(vm, reg, &value, error) < 0)
+		return -1;
+	field_add_number(buffer, reg->name, value);
+	return 0;
+}
+
+int its_save(struct vm *vm, struct section_writer *writer, struct error *error)
+{
+	section_begin(writer, "its", 1, SECTION_MANDATORY);
+	for (size_t i = 0; i < REGISTERS; i++)
+		if (save_register(vm, &its_registers[i], &writer->buffer, error) < 0)
+			return -1;
+	if (save_register(vm, &its_control, &writer->buffer, error) < 0)
+		return -1;
+	section_end(writer);
+	return 0;
+}
+
+int its_restore_registers(struct vm *vm, struct sections *sections, struct error *error)
+{
+	const struct section *section = sections_need(sections, "its", 1, error);
+
+	for (size_t i = 0; section && i < REGISTERS; i++) {
+		const struct its_register *reg = &its_registers[i];
+		int result = reg->compared ? compare_register(vm, reg, &section->fields, error) :
+					     write_register(vm, reg, &section->fields, error);
+
+		if (result < 0)
+			return -1;
+	}
+	return section ? 0 : -1;
+}
+
+int its_restore_tables(struct vm *vm, struct error *error)
+{
+	return control(vm, KVM_DEV_ARM_ITS_RESTORE_TABLES, "KVM_DEV_ARM_ITS_RESTORE_TABLES", error);
+}
+
+int its_restore_control(struct vm *vm, struct sections *sections, struct error *error)
+{
+	const struct section *section = sections_need(sections, "its", 1, error);
+
+	return section ? write_register(vm, &its_control, &section->fields, error) : -1;
 }
 
 int its_fdt(void *fdt, uint64_t base, uint32_t phandle)

@@ -1,68 +1,235 @@
 /* SPDX-License-Identifier: MIT */
-#include "lkvm/gic.h"
-#include "lkvm/its.h"
 #include "lkvm/migrate.h"
 
+#include "lkvm/fault.h"
+#include "lkvm/gic.h"
+#include "lkvm/its.h"
+
+/* What a step works on: what it is given, and the sections that it writes or reads. */
+struct context {
+	const struct migrate *migrate;
+	struct vm *vm;
+	struct section_writer *writer;
+	struct sections *sections;
+};
+
 struct step {
-	const char *name;
-	int (*run)(const struct migrate *migrate, struct error *error);
+	const char *name; /* in sentences, and for LKVM_FAULT */
+	int (*run)(const struct context *context, struct error *error);
 	const char *why_here;
 };
 
-static int reset_its(const struct migrate *migrate, struct error *error)
+static bool has_its(const struct context *context)
 {
-	return migrate->vm->its_fd < 0 ? 0 : its_reset(migrate->vm, error);
+	return context->vm->its_fd >= 0;
 }
 
-static int reset_control(const struct migrate *migrate, struct error *error)
+/*
+ * Reset
+ */
+
+static int reset_its(const struct context *context, struct error *error)
 {
-	return gic_reset_control(migrate->vm, error);
+	return has_its(context) ? its_reset(context->vm, error) : 0;
 }
 
-static int reset_redistributors(const struct migrate *migrate, struct error *error)
+static int reset_control(const struct context *context, struct error *error)
 {
-	return gic_reset_redistributors(migrate->vm, error);
+	return gic_reset_control(context->vm, error);
 }
 
-static int reset_distributor(const struct migrate *migrate, struct error *error)
+static int reset_redistributors(const struct context *context, struct error *error)
 {
-	return gic_reset_distributor(migrate->vm, migrate->interrupts, error);
+	return gic_reset_redistributors(context->vm, error);
 }
 
-static int reset_cpu_interfaces(const struct migrate *migrate, struct error *error)
+static int reset_distributor(const struct context *context, struct error *error)
 {
-	return gic_reset_cpu_interfaces(migrate->vm, error);
+	return gic_reset_distributor(context->vm, context->migrate->interrupts, error);
 }
 
-static int reset_vcpus(const struct migrate *migrate, struct error *error)
+static int reset_cpu_interfaces(const struct context *context, struct error *error)
 {
-	return vcpus_initialise(migrate->vm, migrate->features, false, error);
+	return gic_reset_cpu_interfaces(context->vm, error);
 }
 
-static int reset_counter(const struct migrate *migrate, struct error *error)
+static int reset_vcpus(const struct context *context, struct error *error)
 {
-	return vcpus_set_counter(migrate->vm, 0, error);
+	return vcpus_initialise(context->vm, context->migrate->features, false, error);
+}
+
+static int reset_counter(const struct context *context, struct error *error)
+{
+	return vcpus_set_counter(context->vm, 0, error);
 }
 
 static const struct step reset_steps[] = {
 	{ "its", reset_its, "frees the mappings before the LPIs behind them go" },
-	{ "gic control", reset_control, "turns LPIs and the distributor off, so that nothing below is forwarded" },
+	{ "gic-control", reset_control, "turns LPIs and the distributor off, so that nothing below is forwarded" },
 	{ "redistributors", reset_redistributors, "SGIs and PPIs, with the distributor off" },
 	{ "distributor", reset_distributor, "SPIs; their lines are low since the devices were reset" },
-	{ "cpu interfaces", reset_cpu_interfaces, "no interrupt is left that could change the active priorities" },
+	{ "cpu-interfaces", reset_cpu_interfaces, "no interrupt is left that could change the active priorities" },
 	{ "vcpus", reset_vcpus, "KVM_ARM_VCPU_INIT resets the timers, whose lines are PPIs: after the GIC" },
 	{ "counter", reset_counter, "last, so that the guest's time starts with it" },
 };
 
-static int run_steps(const struct step *steps, size_t count, const struct migrate *migrate, struct error *error)
+/*
+ * Save
+ */
+
+static int quiesce(const struct context *context, struct error *error)
 {
-	for (size_t i = 0; i < count; i++)
-		if (steps[i].run(migrate, error) < 0)
+	const struct migrate *migrate = context->migrate;
+
+	return migrate->quiesce ? migrate->quiesce(migrate->owner, error) : 0;
+}
+
+static int save_its_tables(const struct context *context, struct error *error)
+{
+	return has_its(context) ? its_save_tables(context->vm, error) : 0;
+}
+
+static int save_pending_tables(const struct context *context, struct error *error)
+{
+	return gic_save_pending_tables(context->vm, error);
+}
+
+static int save_distributor(const struct context *context, struct error *error)
+{
+	return gic_save_distributor(context->vm, context->migrate->interrupts, context->writer, error);
+}
+
+static int save_redistributors(const struct context *context, struct error *error)
+{
+	return gic_save_redistributors(context->vm, context->writer, error);
+}
+
+static int save_cpu_interfaces(const struct context *context, struct error *error)
+{
+	return gic_save_cpu_interfaces(context->vm, context->writer, error);
+}
+
+static int save_its(const struct context *context, struct error *error)
+{
+	return has_its(context) ? its_save(context->vm, context->writer, error) : 0;
+}
+
+static int save_vcpus(const struct context *context, struct error *error)
+{
+	return vcpus_save(context->vm, context->writer, error);
+}
+
+static const struct step save_steps[] = {
+	{ "quiesce", quiesce, "the vCPUs are parked: once the devices are quiet too, nothing changes any more" },
+	{ "its-tables", save_its_tables, "into RAM, so before RAM is taken; no MSI may come after it" },
+	{ "pending-tables", save_pending_tables, "the same for pending LPIs, of every redistributor" },
+	{ "distributor", save_distributor, "registers are only read from here on, in any order" },
+	{ "redistributors", save_redistributors, "with the levels of the PPIs" },
+	{ "cpu-interfaces", save_cpu_interfaces, "active priorities belong to the active bits above" },
+	{ "its", save_its, "after its tables: what it says of them is what is in RAM" },
+	{ "vcpus", save_vcpus, "timers last: their lines were read with the redistributors" },
+};
+
+/*
+ * Restore
+ */
+
+static int restore_vcpus(const struct context *context, struct error *error)
+{
+	return vcpus_restore(context->vm, context->sections, error);
+}
+
+static int restore_control(const struct context *context, struct error *error)
+{
+	return gic_restore_control(context->vm, context->sections, error);
+}
+
+static int restore_lpi_tables(const struct context *context, struct error *error)
+{
+	return gic_restore_lpi_tables(context->vm, context->sections, error);
+}
+
+static int restore_redistributors(const struct context *context, struct error *error)
+{
+	return gic_restore_redistributors(context->vm, context->sections, error);
+}
+
+static int restore_distributor(const struct context *context, struct error *error)
+{
+	return gic_restore_distributor(context->vm, context->migrate->interrupts, context->sections, error);
+}
+
+static int restore_cpu_interfaces(const struct context *context, struct error *error)
+{
+	return gic_restore_cpu_interfaces(context->vm, context->sections, error);
+}
+
+static int restore_its_registers(const struct context *context, struct error *error)
+{
+	return has_its(context) ? its_restore_registers(context->vm, context->sections, error) : 0;
+}
+
+static int restore_its_tables(const struct context *context, struct error *error)
+{
+	return has_its(context) ? its_restore_tables(context->vm, error) : 0;
+}
+
+static int restore_its_control(const struct context *context, struct error *error)
+{
+	return has_its(context) ? its_restore_control(context->vm, context->sections, error) : 0;
+}
+
+static int forward(const struct context *context, struct error *error)
+{
+	const struct migrate *migrate = context->migrate;
+
+	return migrate->forward ? migrate->forward(migrate->owner, error) : 0;
+}
+
+static const struct step restore_steps[] = {
+	{ "vcpus", restore_vcpus, "first: what this host cannot give is found before anything else is done" },
+	{ "gic-control", restore_control, "pending interrupts that come while the distributor is off are never queued" },
+	{ "lpi-tables", restore_lpi_tables, "their addresses are fixed once GICR_CTLR turns LPIs on" },
+	{ "redistributors", restore_redistributors, "LPIs on, before the ITS has any to restore" },
+	{ "distributor", restore_distributor, "SPIs, whose routes name redistributors" },
+	{ "cpu-interfaces", restore_cpu_interfaces, "active priorities after the active bits they belong to" },
+	{ "its-registers", restore_its_registers, "where its tables are; ignored once it is on" },
+	{ "its-tables", restore_its_tables, "mappings from RAM, with each LPI's configuration and pending bit" },
+	{ "its-control", restore_its_control, "turns it on: from here on it takes commands and MSIs" },
+	{ "forward", forward, "an MSI that a device sends now finds its mapping" },
+};
+
+static int run_steps(const char *sequence, const struct step *steps, size_t count, const struct context *context,
+		     struct error *error)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (fault_at(context->migrate->fault, sequence, steps[i].name, error) < 0)
+			return -1;
+		if (steps[i].run(context, error) < 0)
 			return error_context(error, "%s", steps[i].name);
+	}
 	return 0;
 }
 
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
 int migrate_reset(const struct migrate *migrate, struct error *error)
 {
-	return run_steps(reset_steps, sizeof(reset_steps) / sizeof(reset_steps[0]), migrate, error);
+	const struct context context = { .migrate = migrate, .vm = migrate->vm };
+
+	return run_steps("reset", reset_steps, COUNT(reset_steps), &context, error);
+}
+
+int migrate_save(const struct migrate *migrate, struct section_writer *writer, struct error *error)
+{
+	const struct context context = { .migrate = migrate, .vm = migrate->vm, .writer = writer };
+
+	return run_steps("save", save_steps, COUNT(save_steps), &context, error);
+}
+
+int migrate_restore(const struct migrate *migrate, struct sections *sections, struct error *error)
+{
+	const struct context context = { .migrate = migrate, .vm = migrate->vm, .sections = sections };
+
+	return run_steps("restore", restore_steps, COUNT(restore_steps), &context, error);
 }

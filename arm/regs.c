@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <linux/kvm.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "lkvm/kvm.h"
 #include "lkvm/regs.h"
@@ -23,7 +24,14 @@ int cpu_features_choose(const struct vm *vm, const struct cpu_features *wanted, 
 		.pauth = wanted->pauth && kvm_extension(vm->fd, KVM_CAP_ARM_PTRAUTH_ADDRESS) &&
 			 kvm_extension(vm->fd, KVM_CAP_ARM_PTRAUTH_GENERIC),
 		.pmu = wanted->pmu,
+		.exact = wanted->exact,
 	};
+	memcpy(chosen->sve_lengths, wanted->sve_lengths, sizeof(chosen->sve_lengths));
+	if (wanted->exact && wanted->sve && !chosen->sve)
+		return error_set(error, ENOTSUP, "the guest was started with SVE, which this host does not have");
+	if (wanted->exact && wanted->pauth && !chosen->pauth)
+		return error_set(error, ENOTSUP, "the guest was started with pointer authentication, which this host does not "
+				 "have");
 	if (wanted->pmu && !kvm_extension(vm->fd, KVM_CAP_ARM_PMU_V3))
 		return error_set(error, ENOTSUP, "this host has no PMU for guests (KVM_CAP_ARM_PMU_V3): leave out --pmu");
 	return 0;
@@ -83,6 +91,11 @@ static int initialise(struct vcpu *vcpu, const struct kvm_vcpu_init *target,
 	if (features->sve) {
 		int feature = KVM_ARM_VCPU_SVE;
 
+		if (features->exact) {
+			result = kvm_register_set(vcpu->fd, KVM_REG_ARM64_SVE_VLS, features->sve_lengths);
+			if (result < 0)
+				return error_system(error, -result, "the vector lengths of SVE that the snapshot has");
+		}
 		result = kvm_call(vcpu->fd, KVM_ARM_VCPU_FINALIZE, (uintptr_t)&feature);
 		if (result < 0)
 			return error_system(error, -result, "KVM_ARM_VCPU_FINALIZE of SVE on vCPU %u", vcpu->index);
@@ -146,6 +159,15 @@ int vcpus_set_entry(struct vm *vm, uint64_t entry, uint64_t fdt, struct error *e
 	return 0;
 }
 
+int vcpus_get_vector_lengths(struct vm *vm, struct cpu_features *features, struct error *error)
+{
+	int result = features->sve ? kvm_register_get(vm->vcpus[0].fd, KVM_REG_ARM64_SVE_VLS, features->sve_lengths) : 0;
+
+	if (result < 0)
+		return error_system(error, -result, "reading the vector lengths of SVE");
+	return 0;
+}
+
 /* KVM's ids of the counter and the compare value are swapped against their encodings (api.rst). */
 
 int vcpus_get_counter(struct vm *vm, uint64_t *count, struct error *error)
@@ -164,4 +186,14 @@ int vcpus_set_counter(struct vm *vm, uint64_t count, struct error *error)
 	if (result < 0)
 		return error_system(error, -result, "setting the virtual counter");
 	return 0;
+}
+
+uint64_t vcpus_counter_frequency(void)
+{
+	uint64_t frequency = 0;
+
+#ifdef __aarch64__
+	__asm__("mrs %0, cntfrq_el0" : "=r"(frequency));
+#endif
+	return frequency;
 }

@@ -23,6 +23,9 @@ struct boot {
 
 /* Opens the files; `initrd` may be NULL. "Unable to open kernel X: reason", in kvmtool's words. */
 int boot_open(struct boot *boot, const char *kernel, const char *initrd, struct error *error);
+
+/* Takes the names only: the files are opened, and may turn out to be missing, at the first boot_load(). */
+void boot_defer(struct boot *boot, const char *kernel, const char *initrd);
 void boot_close(struct boot *boot);
 
 /*

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "lkvm/err.h"
+#include "lkvm/format.h"
 #include "lkvm/vm.h"
 
 /* Sizes of the register frames, bytes. */
@@ -37,6 +38,25 @@ int gic_reset_control(struct vm *vm, struct error *error);
 int gic_reset_redistributors(struct vm *vm, struct error *error);
 int gic_reset_distributor(struct vm *vm, unsigned interrupts, struct error *error);
 int gic_reset_cpu_interfaces(struct vm *vm, struct error *error);
+
+/*
+ * The parts of a save: each reads its registers into sections of its own. The vCPUs are parked, nothing raises an
+ * interrupt, and the pending tables are in RAM (gic_save_pending_tables).
+ */
+int gic_save_pending_tables(struct vm *vm, struct error *error);
+int gic_save_distributor(struct vm *vm, unsigned interrupts, struct section_writer *writer, struct error *error);
+int gic_save_redistributors(struct vm *vm, struct section_writer *writer, struct error *error);
+int gic_save_cpu_interfaces(struct vm *vm, struct section_writer *writer, struct error *error);
+
+/*
+ * The parts of a restore into a fresh GIC, in this order: the distributor's identity and control; every redistributor's
+ * LPI tables; redistributors; distributor; CPU interfaces. What describes the host must be the same here.
+ */
+int gic_restore_control(struct vm *vm, struct sections *sections, struct error *error);
+int gic_restore_lpi_tables(struct vm *vm, struct sections *sections, struct error *error);
+int gic_restore_redistributors(struct vm *vm, struct sections *sections, struct error *error);
+int gic_restore_distributor(struct vm *vm, unsigned interrupts, struct sections *sections, struct error *error);
+int gic_restore_cpu_interfaces(struct vm *vm, struct sections *sections, struct error *error);
 
 /* Adds the interrupt-controller node with `phandle`, left open for subnodes: the caller ends it. libfdt's error or 0. */
 int gic_fdt_begin(void *fdt, const struct vm *vm, const struct gic_layout *layout, uint32_t phandle);

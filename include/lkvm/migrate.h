@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The documented sequences over vCPUs, vGICv3 and ITS, each as a table of named steps in the one order that KVM
- * allows, with the reason for each step's place. Reset stands here; save and restore will stand beside it.
+ * allows, with the reason for each step's place: reset, save, restore.
+ * Kernel: Documentation/virt/kvm/devices/arm-vgic-v3.rst and arm-vgic-its.rst, "ITS Restore Sequence".
  */
 #ifndef LKVM_MIGRATE_H
 #define LKVM_MIGRATE_H
@@ -15,6 +16,15 @@ struct migrate {
 	struct vm *vm;
 	const struct cpu_features *features; /* as the vCPUs were made with */
 	unsigned interrupts; /* of the GIC: gic_layout.interrupts */
+	const char *fault;   /* for fault_at(), or NULL */
+
+	/*
+	 * What the devices have to do with it. quiesce: nothing writes guest memory or raises an interrupt when it
+	 * returns, and what was raised has reached the GIC. forward: routes and irqfds, set up once. Either may be NULL.
+	 */
+	int (*quiesce)(void *owner, struct error *error);
+	int (*forward)(void *owner, struct error *error);
+	void *owner;
 };
 
 /*
@@ -22,5 +32,17 @@ struct migrate {
  * nothing raises an interrupt. The error names the step.
  */
 int migrate_reset(const struct migrate *migrate, struct error *error);
+
+/*
+ * Saves vCPUs, vGICv3 and ITS as sections. The vCPUs are parked. Afterwards, and as long as nothing runs, guest RAM holds
+ * the ITS's and the pending tables: RAM is to be taken now. After a failure everything can go on as it was.
+ */
+int migrate_save(const struct migrate *migrate, struct section_writer *writer, struct error *error);
+
+/*
+ * Restores them into a fresh VM whose RAM holds what was saved, with GIC and ITS initialised and the vCPUs parked. After a
+ * failure the VM is of no use.
+ */
+int migrate_restore(const struct migrate *migrate, struct sections *sections, struct error *error);
 
 #endif

@@ -74,7 +74,9 @@ static void creation_follows_the_documents(void **state)
 static void reset_follows_the_documents(void **state)
 {
 	struct fixture *fixture = *state;
-	struct migrate migrate = { &fixture->vm, &fixture->features, fixture->gic.interrupts };
+	struct migrate migrate = {
+		.vm = &fixture->vm, .features = &fixture->features, .interrupts = fixture->gic.interrupts,
+	};
 	int gic = fixture->vm.gic_fd;
 	size_t from = fake_kvm.count;
 	struct error error;
@@ -107,7 +109,9 @@ static void reset_follows_the_documents(void **state)
 static void reset_clears_before_it_sets(void **state)
 {
 	struct fixture *fixture = *state;
-	struct migrate migrate = { &fixture->vm, &fixture->features, fixture->gic.interrupts };
+	struct migrate migrate = {
+		.vm = &fixture->vm, .features = &fixture->features, .interrupts = fixture->gic.interrupts,
+	};
 	size_t from = fake_kvm.count, clear, set;
 	struct error error;
 
@@ -121,7 +125,9 @@ static void reset_clears_before_it_sets(void **state)
 static void every_call_of_a_reset_may_fail(void **state)
 {
 	struct fixture *fixture = *state;
-	struct migrate migrate = { &fixture->vm, &fixture->features, fixture->gic.interrupts };
+	struct migrate migrate = {
+		.vm = &fixture->vm, .features = &fixture->features, .interrupts = fixture->gic.interrupts,
+	};
 	size_t from = fake_kvm.count, calls;
 	struct error error;
 
