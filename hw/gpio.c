@@ -182,9 +182,15 @@ static void release(void *owner, int fd, uint32_t events)
 	pthread_mutex_unlock(&gpio->lock);
 }
 
-bool gpio_press(struct gpio *gpio, unsigned line)
+static void release_soon(struct gpio *gpio)
 {
 	const struct itimerspec delay = { .it_value.tv_nsec = PRESS_NANOSECONDS };
+
+	timerfd_settime(gpio->release_fd, 0, &delay, NULL);
+}
+
+bool gpio_press(struct gpio *gpio, unsigned line)
+{
 	uint8_t bit = (uint8_t)(1u << line);
 	bool listening;
 
@@ -192,7 +198,7 @@ bool gpio_press(struct gpio *gpio, unsigned line)
 	listening = gpio->state.interrupt_mask & (uint8_t)~gpio->state.direction & bit;
 	if (listening) {
 		set_input(gpio, gpio->state.input | bit);
-		timerfd_settime(gpio->release_fd, 0, &delay, NULL);
+		release_soon(gpio);
 	}
 	pthread_mutex_unlock(&gpio->lock);
 	return listening;
@@ -244,5 +250,15 @@ void gpio_reset(struct gpio *gpio)
 	pthread_mutex_lock(&gpio->lock);
 	state_reset(&gpio_state_table, &gpio->state);
 	update_line(gpio);
+	pthread_mutex_unlock(&gpio->lock);
+}
+
+void gpio_restored(struct gpio *gpio)
+{
+	pthread_mutex_lock(&gpio->lock);
+	gpio->level = raw_interrupts(&gpio->state) & gpio->state.interrupt_mask;
+	interrupts_set_line(gpio->interrupts, gpio->line, gpio->level);
+	if (gpio->state.input & KEYS)
+		release_soon(gpio);
 	pthread_mutex_unlock(&gpio->lock);
 }

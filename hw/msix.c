@@ -12,7 +12,7 @@
 #define MSIX_BAR_SIZE 0x1000u
 #define MSIX_PENDING_OFFSET 0x800u /* behind a table of PCI_MAX_VECTORS entries */
 
-_Static_assert(PCI_MAX_VECTORS * sizeof(struct msix_entry) <= MSIX_PENDING_OFFSET, "the table reaches the pending bits");
+_Static_assert(PCI_MAX_VECTORS * PCI_MSIX_ENTRY_SIZE <= MSIX_PENDING_OFFSET, "the table reaches the pending bits");
 _Static_assert(PCI_MAX_VECTORS <= 64, "pending bits fill one 64-bit word");
 
 static bool take_pending(const struct msix_vector *vector)
@@ -72,14 +72,14 @@ static int join(struct pci_device *device, struct msix_vector *vector, const str
 
 static void update_vector(struct pci_device *device, unsigned number, bool enabled)
 {
-	const struct msix_entry *entry = &device->msix_table[number];
+	const struct pci_state *state = &device->state;
 	struct msix_vector *vector = &device->vectors[number];
 	const struct msi_message message = {
-		.address = entry->address,
-		.data = entry->data,
+		.address = state->msix_address[number],
+		.data = state->msix_data[number],
 		.device_id = pci_device_id(device),
 	};
-	bool open = enabled && !(entry->control & PCI_MSIX_ENTRY_CTRL_MASKBIT);
+	bool open = enabled && !(state->msix_control[number] & PCI_MSIX_ENTRY_CTRL_MASKBIT);
 
 	if ((vector->joined || vector->direct) && (!open || !same_message(&vector->message, &message)))
 		part(device, vector);
@@ -95,7 +95,7 @@ static void update_vector(struct pci_device *device, unsigned number, bool enabl
 
 static uint16_t message_control(const struct pci_device *device)
 {
-	const uint8_t *control = device->config + device->msix_capability + PCI_MSIX_FLAGS;
+	const uint8_t *control = device->state.config + device->msix_capability + PCI_MSIX_FLAGS;
 
 	return (uint16_t)(control[0] | control[1] << 8);
 }
@@ -104,7 +104,7 @@ bool pci_device_msix_enabled(struct pci_device *device)
 {
 	/* One byte, written under the lock: read alone it is what the guest last said. */
 	return device->msix_capability &&
-	       __atomic_load_n(&device->config[device->msix_capability + PCI_MSIX_FLAGS + 1], __ATOMIC_ACQUIRE) &
+	       __atomic_load_n(&device->state.config[device->msix_capability + PCI_MSIX_FLAGS + 1], __ATOMIC_ACQUIRE) &
 		       PCI_MSIX_FLAGS_ENABLE >> 8;
 }
 
@@ -116,7 +116,7 @@ void msix_update(struct pci_device *device)
 	uint16_t control = message_control(device);
 	/* A message is a write by the device: without bus mastering it stays pending. */
 	bool enabled = control & PCI_MSIX_FLAGS_ENABLE && !(control & PCI_MSIX_FLAGS_MASKALL) &&
-		       device->config[PCI_COMMAND] & PCI_COMMAND_MASTER;
+		       device->state.config[PCI_COMMAND] & PCI_COMMAND_MASTER;
 
 	for (unsigned i = 0; i < device->vector_count; i++) {
 		if (control & PCI_MSIX_FLAGS_ENABLE) {
@@ -133,8 +133,41 @@ void msix_reset(struct pci_device *device)
 	for (unsigned i = 0; i < device->vector_count; i++) {
 		release(device, &device->vectors[i]);
 		take_pending(&device->vectors[i]);
-		device->msix_table[i] = (struct msix_entry){ .control = PCI_MSIX_ENTRY_CTRL_MASKBIT };
+		device->state.msix_address[i] = 0;
+		device->state.msix_data[i] = 0;
+		device->state.msix_control[i] = PCI_MSIX_ENTRY_CTRL_MASKBIT;
 	}
+}
+
+void pci_device_quiesce(struct pci_device *device)
+{
+	pthread_mutex_lock(&device->lock);
+	device->state.msix_pending = 0;
+	for (unsigned i = 0; i < device->vector_count; i++) {
+		struct msix_vector *vector = &device->vectors[i];
+
+		/* KVM_IRQFD's deassignment waits for injections that are under way: virt/kvm/eventfd.c. */
+		if (vector->joined)
+			part(device, vector);
+		device->state.msix_pending |= (uint64_t)is_pending(vector) << i;
+	}
+	pthread_mutex_unlock(&device->lock);
+}
+
+void pci_device_resume(struct pci_device *device)
+{
+	pthread_mutex_lock(&device->lock);
+	msix_update(device);
+	pthread_mutex_unlock(&device->lock);
+}
+
+void msix_restored(struct pci_device *device)
+{
+	for (unsigned i = 0; i < device->vector_count; i++)
+		if (device->state.msix_pending & 1ull << i)
+			eventfd_write(device->vectors[i].event_fd, 1);
+	device->state.msix_pending = 0;
+	msix_update(device);
 }
 
 void msix_close(struct pci_device *device)
@@ -180,18 +213,19 @@ static uint32_t read_word(struct pci_device *device, uint64_t offset)
 {
 	uint64_t pending = 0;
 
-	if (offset < device->vector_count * sizeof(struct msix_entry)) {
-		const struct msix_entry *entry = &device->msix_table[offset / sizeof(*entry)];
+	if (offset < device->vector_count * PCI_MSIX_ENTRY_SIZE) {
+		const struct pci_state *state = &device->state;
+		uint64_t number = offset / PCI_MSIX_ENTRY_SIZE;
 
-		switch (offset % sizeof(*entry)) {
+		switch (offset % PCI_MSIX_ENTRY_SIZE) {
 		case PCI_MSIX_ENTRY_LOWER_ADDR:
-			return (uint32_t)entry->address;
+			return (uint32_t)state->msix_address[number];
 		case PCI_MSIX_ENTRY_UPPER_ADDR:
-			return (uint32_t)(entry->address >> 32);
+			return (uint32_t)(state->msix_address[number] >> 32);
 		case PCI_MSIX_ENTRY_DATA:
-			return entry->data;
+			return state->msix_data[number];
 		default:
-			return entry->control;
+			return state->msix_control[number];
 		}
 	}
 	if (offset == MSIX_PENDING_OFFSET || offset == MSIX_PENDING_OFFSET + 4) {
@@ -204,23 +238,23 @@ static uint32_t read_word(struct pci_device *device, uint64_t offset)
 
 static void write_word(struct pci_device *device, uint64_t offset, uint32_t value)
 {
-	struct msix_entry *entry;
+	struct pci_state *state = &device->state;
+	uint64_t number = offset / PCI_MSIX_ENTRY_SIZE;
 
-	if (offset >= device->vector_count * sizeof(*entry))
+	if (number >= device->vector_count)
 		return;
-	entry = &device->msix_table[offset / sizeof(*entry)];
-	switch (offset % sizeof(*entry)) {
+	switch (offset % PCI_MSIX_ENTRY_SIZE) {
 	case PCI_MSIX_ENTRY_LOWER_ADDR:
-		entry->address = (entry->address & ~0xffffffffull) | (value & ~3u);
+		state->msix_address[number] = (state->msix_address[number] & ~0xffffffffull) | (value & ~3u);
 		break;
 	case PCI_MSIX_ENTRY_UPPER_ADDR:
-		entry->address = (entry->address & 0xffffffffull) | (uint64_t)value << 32;
+		state->msix_address[number] = (state->msix_address[number] & 0xffffffffull) | (uint64_t)value << 32;
 		break;
 	case PCI_MSIX_ENTRY_DATA:
-		entry->data = value;
+		state->msix_data[number] = value;
 		break;
 	default:
-		entry->control = value & PCI_MSIX_ENTRY_CTRL_MASKBIT;
+		state->msix_control[number] = value & PCI_MSIX_ENTRY_CTRL_MASKBIT;
 	}
 }
 

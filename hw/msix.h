@@ -10,6 +10,9 @@ void msix_update(struct pci_device *device);
 
 /* Masks and clears the table, forgets pending bits, gives the routes back. */
 void msix_reset(struct pci_device *device);
+
+/* After the state was loaded: the pending bits go to the eventfds, vectors are joined. */
+void msix_restored(struct pci_device *device);
 void msix_close(struct pci_device *device);
 
 #endif

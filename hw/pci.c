@@ -24,13 +24,23 @@ static void put32(uint8_t *bytes, uint32_t value)
 	put16(bytes + 2, (uint16_t)(value >> 16));
 }
 
+static const struct state_field pci_fields[] = {
+	STATE_ARRAY(struct pci_state, config, STATE_RUNTIME, 0), /* pci_device_reset(): as it was plugged */
+	STATE_ARRAY(struct pci_state, msix_address, STATE_RUNTIME, 0),
+	STATE_ARRAY(struct pci_state, msix_data, STATE_RUNTIME, 0),
+	STATE_ARRAY(struct pci_state, msix_control, STATE_RUNTIME, PCI_MSIX_ENTRY_CTRL_MASKBIT),
+	STATE_FIELD(struct pci_state, msix_pending, STATE_RUNTIME, 0),
+};
+
+const struct state_table pci_state_table = STATE_TABLE(struct pci_state, "pci", 1, pci_fields);
+
 /*
  * BARs
  */
 
 static uint64_t bar_address(const struct pci_device *device, unsigned index)
 {
-	const uint8_t *bar = device->config + PCI_BASE_ADDRESS_0 + 4 * index;
+	const uint8_t *bar = device->state.config + PCI_BASE_ADDRESS_0 + 4 * index;
 	uint64_t address = get32(bar) & (uint32_t)PCI_BASE_ADDRESS_MEM_MASK;
 
 	if (device->bars[index].wide)
@@ -57,7 +67,7 @@ static bool move_bar(struct pci_device *device, unsigned index)
 {
 	struct pci_bar *bar = &device->bars[index];
 	uint64_t address = bar_address(device, index);
-	bool wanted = device->config[PCI_COMMAND] & PCI_COMMAND_MEMORY && bar_reachable(device, address, bar->size);
+	bool wanted = device->state.config[PCI_COMMAND] & PCI_COMMAND_MEMORY && bar_reachable(device, address, bar->size);
 	bool vacated = bar->mapped && (!wanted || address != bar->address);
 	struct error ignored;
 
@@ -108,7 +118,7 @@ static void settle_bars(struct pci_bus *pci)
 
 int pci_device_add_bar(struct pci_device *device, unsigned index, const struct pci_bar *bar, struct error *error)
 {
-	uint8_t *config = device->config + PCI_BASE_ADDRESS_0 + 4 * index;
+	uint8_t *config = device->state.config + PCI_BASE_ADDRESS_0 + 4 * index;
 	uint8_t *writable = device->writable + PCI_BASE_ADDRESS_0 + 4 * index;
 	uint64_t mask = ~(bar->size - 1);
 
@@ -128,7 +138,7 @@ int pci_device_add_bar(struct pci_device *device, unsigned index, const struct p
 static int place_bar(struct pci_bus *pci, struct pci_device *device, unsigned index, struct error *error)
 {
 	struct pci_bar *bar = &device->bars[index];
-	uint8_t *config = device->config + PCI_BASE_ADDRESS_0 + 4 * index;
+	uint8_t *config = device->state.config + PCI_BASE_ADDRESS_0 + 4 * index;
 	bool high = bar->wide && pci->layout.window64_size;
 	uint64_t *next = high ? &pci->next64 : &pci->next32;
 	uint64_t window = high ? pci->layout.window64 : pci->layout.window32;
@@ -155,7 +165,7 @@ static bool overlaps(unsigned offset, unsigned size, unsigned start, unsigned le
 
 static void drive_line(struct pci_device *device)
 {
-	uint8_t command = __atomic_load_n(&device->config[PCI_COMMAND + 1], __ATOMIC_ACQUIRE);
+	uint8_t command = __atomic_load_n(&device->state.config[PCI_COMMAND + 1], __ATOMIC_ACQUIRE);
 	bool level = device->line && !(command & PCI_COMMAND_INTX_DISABLE >> 8);
 
 	interrupts_set_line(device->bus->interrupts, device->bus->layout.first_line + device->slot, level);
@@ -180,7 +190,7 @@ static bool config_write(struct pci_device *device, unsigned offset, unsigned si
 		uint8_t mask = device->writable[offset + i];
 		uint8_t byte = (uint8_t)(value >> 8 * i);
 
-		__atomic_store_n(&device->config[offset + i], (uint8_t)((device->config[offset + i] & ~mask) | (byte & mask)),
+		__atomic_store_n(&device->state.config[offset + i], (uint8_t)((device->state.config[offset + i] & ~mask) | (byte & mask)),
 				 __ATOMIC_RELEASE);
 	}
 	if (overlaps(offset, size, PCI_COMMAND, 2)) {
@@ -223,7 +233,7 @@ static uint64_t ecam_read(void *owner, uint64_t offset, unsigned size)
 		device->hook_read(device->hook_owner, reg, size);
 	pthread_mutex_lock(&device->lock);
 	for (unsigned i = 0; i < size; i++)
-		value |= (uint64_t)device->config[reg + i] << 8 * i;
+		value |= (uint64_t)device->state.config[reg + i] << 8 * i;
 	if (overlaps(reg, size, PCI_STATUS, 1)) {
 		pthread_mutex_lock(&device->line_lock);
 		if (device->line)
@@ -255,7 +265,7 @@ static const struct bus_ops ecam_ops = { .read = ecam_read, .write = ecam_write 
 
 bool pci_device_bus_master(struct pci_device *device)
 {
-	return __atomic_load_n(&device->config[PCI_COMMAND], __ATOMIC_ACQUIRE) & PCI_COMMAND_MASTER;
+	return __atomic_load_n(&device->state.config[PCI_COMMAND], __ATOMIC_ACQUIRE) & PCI_COMMAND_MASTER;
 }
 
 /*
@@ -286,7 +296,7 @@ void pci_bus_close(struct pci_bus *pci)
 
 int pci_device_open(struct pci_device *device, const struct pci_identity *identity, struct error *error)
 {
-	uint8_t *config = device->config;
+	uint8_t *config = device->state.config;
 
 	*device = (struct pci_device){ .identity = *identity, .next_capability = 0x40 };
 	for (unsigned i = 0; i < PCI_MAX_VECTORS; i++)
@@ -315,10 +325,10 @@ int pci_device_add_capability(struct pci_device *device, uint8_t id, const void 
 	/* Capabilities live in the first 256 bytes, each at a multiple of four. */
 	if (size < 2 || offset + size > 256)
 		return error_set(error, ENOSPC, "no room for capability 0x%x of %s", id, device->identity.name);
-	device->config[offset] = id;
-	memcpy(device->config + offset + 2, body, size - 2);
-	device->config[device->last_capability ? device->last_capability + 1 : PCI_CAPABILITY_LIST] = (uint8_t)offset;
-	device->config[PCI_STATUS] |= PCI_STATUS_CAP_LIST;
+	device->state.config[offset] = id;
+	memcpy(device->state.config + offset + 2, body, size - 2);
+	device->state.config[device->last_capability ? device->last_capability + 1 : PCI_CAPABILITY_LIST] = (uint8_t)offset;
+	device->state.config[PCI_STATUS] |= PCI_STATUS_CAP_LIST;
 	device->last_capability = offset;
 	device->next_capability = (offset + size + 3) & ~3u;
 	return (int)offset;
@@ -337,7 +347,7 @@ int pci_device_plug(struct pci_bus *pci, struct pci_device *device, int slot, st
 	device->bus = pci;
 	device->slot = (unsigned)slot;
 	msix_reset(device);
-	memcpy(device->initial, device->config, sizeof(device->initial));
+	memcpy(device->initial, device->state.config, sizeof(device->initial));
 	pci->devices[slot] = device;
 	return 0;
 }
@@ -345,11 +355,28 @@ int pci_device_plug(struct pci_bus *pci, struct pci_device *device, int slot, st
 void pci_device_reset(struct pci_device *device)
 {
 	pthread_mutex_lock(&device->lock);
-	memcpy(device->config, device->initial, sizeof(device->config));
+	memcpy(device->state.config, device->initial, sizeof(device->state.config));
 	move_bars(device);
 	msix_reset(device);
 	pthread_mutex_unlock(&device->lock);
 	pci_device_set_line(device, false);
+}
+
+int pci_device_restored(struct pci_device *device, struct error *error)
+{
+	for (unsigned i = 0; i < PCI_CONFIG_SIZE; i++)
+		if ((device->state.config[i] ^ device->initial[i]) & (uint8_t)~device->writable[i])
+			return error_set(error, EINVAL, "byte 0x%x of its configuration space is 0x%02x in the snapshot, but "
+					 "0x%02x here: it is another kind of device", i, device->state.config[i],
+					 device->initial[i]);
+	pthread_mutex_lock(&device->lock);
+	move_bars(device);
+	msix_restored(device);
+	pthread_mutex_lock(&device->line_lock);
+	drive_line(device);
+	pthread_mutex_unlock(&device->line_lock);
+	pthread_mutex_unlock(&device->lock);
+	return 0;
 }
 
 void pci_device_close(struct pci_device *device)

@@ -225,3 +225,12 @@ void rtc_reset(struct rtc *rtc)
 	update_line(rtc);
 	pthread_mutex_unlock(&rtc->lock);
 }
+
+void rtc_restored(struct rtc *rtc)
+{
+	pthread_mutex_lock(&rtc->lock);
+	set_timer(rtc);
+	rtc->level = rtc->state.interrupt_raw & rtc->state.interrupt_mask;
+	interrupts_set_line(rtc->interrupts, rtc->line, rtc->level);
+	pthread_mutex_unlock(&rtc->lock);
+}

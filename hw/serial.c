@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "lkvm/serial.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include <linux/serial_reg.h>
@@ -389,4 +390,18 @@ void serial_reset(struct serial *serial)
 	serial->polls = 0;
 	update_line(serial);
 	pthread_mutex_unlock(&serial->lock);
+}
+
+int serial_restored(struct serial *serial, struct error *error)
+{
+	if (serial->state.receive_count > SERIAL_FIFO || serial->state.transmit_count > SERIAL_FIFO)
+		return error_set(error, EINVAL, "serial: more than %d characters are in a FIFO", SERIAL_FIFO);
+	pthread_mutex_lock(&serial->lock);
+	serial->level = interrupt_identity(&serial->state) != UART_IIR_NO_INT;
+	interrupts_set_line(serial->interrupts, serial->line, serial->level);
+	ask_for_input(serial);
+	pthread_mutex_unlock(&serial->lock);
+	if (serial->terminal)
+		writable(serial);
+	return 0;
 }

@@ -341,6 +341,8 @@ static const struct virtio_ops balloon_ops = {
 	.stop = balloon_stop,
 	.process = balloon_process,
 	.stat = balloon_stat,
+	.state_table = &balloon_state_table,
+	.state_offset = offsetof(struct balloon, state),
 	.close = balloon_close,
 };
 

@@ -29,12 +29,28 @@
 /* Up to the fields of features that we do not offer. */
 #define CONFIG_SIZE offsetof(struct virtio_blk_config, max_secure_erase_sectors)
 
+/* What a guest remembers of its disk, and would be lost with if it changed behind its back. */
+struct block_state {
+	uint64_t capacity; /* sectors */
+	uint8_t serial[VIRTIO_BLK_ID_BYTES]; /* zero-padded, not terminated */
+	uint8_t padding[4];
+};
+
+static const struct state_field block_fields[] = {
+	STATE_FIELD(struct block_state, capacity, STATE_CONFIG, 0),
+	STATE_ARRAY(struct block_state, serial, STATE_CONFIG, 0),
+	STATE_ARRAY(struct block_state, padding, STATE_PADDING, 0),
+};
+
+static const struct state_table block_state_table = STATE_TABLE(struct block_state, "block", 1, block_fields);
+
 struct block {
 	struct virtio_device device; /* first: virtio_close() and free() are all that an owner does with it */
+	struct block_state state;
 	struct disk disk;
 	struct virtio_blk_config config;
 	char path[PATH_MAX];
-	char serial[VIRTIO_BLK_ID_BYTES]; /* zero-padded, not terminated */
+	char serial[VIRTIO_BLK_ID_BYTES + 1]; /* as text, for virtio_block_describe() */
 	bool complained;                  /* an I/O error was logged; worker only */
 	atomic_ulong read_bytes, written_bytes;
 };
@@ -142,7 +158,7 @@ static uint8_t do_write(struct block *block, struct request *request)
 
 static uint8_t do_identify(const struct block *block, const struct request *request)
 {
-	virtqueue_write(request->chain, 0, block->serial, sizeof(block->serial));
+	virtqueue_write(request->chain, 0, block->state.serial, sizeof(block->state.serial));
 	return VIRTIO_BLK_S_OK;
 }
 
@@ -269,6 +285,8 @@ static const struct virtio_ops block_ops = {
 	.config_read = config_read,
 	.process = process,
 	.stat = stat,
+	.state_table = &block_state_table,
+	.state_offset = offsetof(struct block, state),
 	.close = close_disk,
 };
 
@@ -284,7 +302,7 @@ static void make_serial(struct block *block, const char *serial)
 		snprintf(text, sizeof(text), "lkvm%016" PRIx64, hash);
 		serial = text;
 	}
-	memcpy(block->serial, serial, strnlen(serial, sizeof(block->serial)));
+	memcpy(block->state.serial, serial, strnlen(serial, sizeof(block->state.serial)));
 }
 
 static void make_config(struct block *block, unsigned queues)
@@ -321,6 +339,29 @@ static uint64_t make_features(const struct block *block, unsigned queues)
 	return features;
 }
 
+/* A guest would write beyond the end of a disk that shrank, and never see what one that grew has more. */
+static int check_size(const struct disk *disk, const struct virtio_block_config *config, struct error *error)
+{
+	if (!config->size || config->size == disk->size)
+		return 0;
+	return error_set(error, EINVAL, "disk %s has %" PRIu64 " bytes, but had %" PRIu64 " when the snapshot was taken",
+			 config->path, disk->size, config->size);
+}
+
+void virtio_block_describe(struct virtio_device *device, struct virtio_block_config *config)
+{
+	struct block *block = (struct block *)device;
+
+	snprintf(block->serial, sizeof(block->serial), "%.*s", VIRTIO_BLK_ID_BYTES, (const char *)block->state.serial);
+	*config = (struct virtio_block_config){
+		.path = block->path,
+		.read_only = block->disk.read_only,
+		.queues = device->queue_count,
+		.serial = block->serial,
+		.size = block->disk.size,
+	};
+}
+
 struct virtio_device *virtio_block_open(struct vm *vm, struct pci_bus *pci, unsigned index,
 					const struct virtio_block_config *config, struct error *error)
 {
@@ -341,9 +382,15 @@ struct virtio_device *virtio_block_open(struct vm *vm, struct pci_bus *pci, unsi
 		free(block);
 		return NULL;
 	}
+	if (check_size(&block->disk, config, error) < 0) {
+		disk_close(&block->disk);
+		free(block);
+		return NULL;
+	}
 	if (!realpath(config->path, block->path))
 		snprintf(block->path, sizeof(block->path), "%s", config->path);
 	make_serial(block, config->serial);
+	block->state.capacity = block->disk.size / DISK_SECTOR;
 	make_config(block, setup.queue_count);
 	setup.features = make_features(block, setup.queue_count);
 	if (virtio_open(&block->device, &setup, vm, pci, error) < 0) {

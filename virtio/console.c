@@ -20,10 +20,15 @@ enum { RECEIVE_QUEUE, TRANSMIT_QUEUE, QUEUE_COUNT };
 
 struct console_state {
 	uint64_t written; /* bytes of the next chain to transmit that the terminal has already */
+	uint32_t head, count; /* of the input: what the terminal gave and the guest has not taken, a ring */
+	uint8_t input[INPUT_SIZE];
 };
 
 static const struct state_field console_fields[] = {
 	STATE_FIELD(struct console_state, written, STATE_RUNTIME, 0),
+	STATE_FIELD(struct console_state, head, STATE_RUNTIME, 0),
+	STATE_FIELD(struct console_state, count, STATE_RUNTIME, 0),
+	STATE_ARRAY(struct console_state, input, STATE_RUNTIME, 0),
 };
 
 static const struct state_table console_state_table =
@@ -35,10 +40,8 @@ struct console {
 	struct terminal *terminal;
 	struct virtqueue_chain chain;
 
-	pthread_mutex_t lock; /* the input: what the terminal gave and the guest has not taken, a ring */
-	unsigned head, count;
-	bool refused; /* the terminal holds more */
-	uint8_t input[INPUT_SIZE];
+	pthread_mutex_t lock; /* the input in the state, and this */
+	bool refused;         /* the terminal holds more */
 };
 
 static struct console *console_of(struct virtio_device *device)
@@ -129,15 +132,15 @@ static size_t read_input(struct console *console)
 	size_t given = 0;
 
 	pthread_mutex_lock(&console->lock);
-	while (console->count > 0) {
-		unsigned part = INPUT_SIZE - console->head;
+	while (console->state.count > 0) {
+		unsigned part = INPUT_SIZE - console->state.head;
 		size_t written;
 
-		if (part > console->count)
-			part = console->count;
-		written = virtqueue_write(&console->chain, given, console->input + console->head, part);
-		console->head = (console->head + (unsigned)written) % INPUT_SIZE;
-		console->count -= (unsigned)written;
+		if (part > console->state.count)
+			part = console->state.count;
+		written = virtqueue_write(&console->chain, given, console->state.input + console->state.head, part);
+		console->state.head = (console->state.head + (unsigned)written) % INPUT_SIZE;
+		console->state.count -= (unsigned)written;
 		given += written;
 		if (written < part)
 			break;
@@ -151,7 +154,7 @@ static bool may_receive(struct console *console)
 	bool waits;
 
 	pthread_mutex_lock(&console->lock);
-	waits = console->count > 0;
+	waits = console->state.count > 0;
 	pthread_mutex_unlock(&console->lock);
 	return waits && !worker_is_wanted(&console->device.worker);
 }
@@ -184,7 +187,7 @@ static void want_input(struct console *console)
 	bool wanted;
 
 	pthread_mutex_lock(&console->lock);
-	wanted = console->refused && console->count < INPUT_SIZE;
+	wanted = console->refused && console->state.count < INPUT_SIZE;
 	if (wanted)
 		console->refused = false;
 	pthread_mutex_unlock(&console->lock);
@@ -210,8 +213,8 @@ static size_t console_receive(void *owner, const uint8_t *bytes, size_t count)
 	size_t taken;
 
 	pthread_mutex_lock(&console->lock);
-	for (taken = 0; taken < count && console->count < INPUT_SIZE; taken++)
-		console->input[(console->head + console->count++) % INPUT_SIZE] = bytes[taken];
+	for (taken = 0; taken < count && console->state.count < INPUT_SIZE; taken++)
+		console->state.input[(console->state.head + console->state.count++) % INPUT_SIZE] = bytes[taken];
 	console->refused = taken < count;
 	pthread_mutex_unlock(&console->lock);
 	if (taken > 0)
@@ -228,7 +231,17 @@ static void console_writable(void *owner)
 
 static void console_stop(struct virtio_device *device)
 {
-	state_reset(&console_state_table, &console_of(device)->state);
+	console_of(device)->state.written = 0; /* the input waits for the next driver */
+}
+
+static int console_restored(struct virtio_device *device, struct error *error)
+{
+	struct console_state *state = &console_of(device)->state;
+
+	if (state->head >= INPUT_SIZE || state->count > INPUT_SIZE)
+		return error_set(error, EINVAL, "its input is impossible");
+	terminal_input_wanted(console_of(device)->terminal);
+	return 0;
 }
 
 static void console_close(struct virtio_device *device)
@@ -245,6 +258,9 @@ static const struct virtio_ops console_ops = {
 	.class_code = 0x078000, /* communication controller, other */
 	.process = console_process,
 	.stop = console_stop,
+	.state_table = &console_state_table,
+	.state_offset = offsetof(struct console, state),
+	.restored = console_restored,
 	.close = console_close,
 };
 

@@ -25,30 +25,37 @@ enum { EVENT_QUEUE, STATUS_QUEUE, QUEUE_COUNT };
 
 static const uint16_t keys[] = { KEY_POWER, KEY_RESTART };
 
-/* What the driver asks the configuration about. */
 struct input_state {
-	uint8_t select;
+	uint8_t select; /* what the driver asks the configuration about */
 	uint8_t subselect;
-	uint8_t padding[6];
+	uint8_t padding[2];
+	uint32_t head, count; /* of the events that wait, a ring */
+	uint32_t values[MAX_EVENTS];
+	uint16_t types[MAX_EVENTS];
+	uint16_t codes[MAX_EVENTS];
 };
 
 static const struct state_field input_fields[] = {
 	STATE_FIELD(struct input_state, select, STATE_RUNTIME, VIRTIO_INPUT_CFG_UNSET),
 	STATE_FIELD(struct input_state, subselect, STATE_RUNTIME, 0),
 	STATE_ARRAY(struct input_state, padding, STATE_PADDING, 0),
+	STATE_FIELD(struct input_state, head, STATE_RUNTIME, 0),
+	STATE_FIELD(struct input_state, count, STATE_RUNTIME, 0),
+	STATE_ARRAY(struct input_state, values, STATE_RUNTIME, 0),
+	STATE_ARRAY(struct input_state, types, STATE_RUNTIME, 0),
+	STATE_ARRAY(struct input_state, codes, STATE_RUNTIME, 0),
 };
 
 static const struct state_table input_state_table = STATE_TABLE(struct input_state, "input", 1, input_fields);
 
 struct input {
 	struct virtio_device device; /* first: free() of the device frees this */
-	struct input_state state;    /* config functions only, which run one at a time */
 	struct virtqueue_chain chain;
 
-	pthread_mutex_t lock; /* the events that wait, a ring, and whether a driver would take them */
-	bool listening;
-	unsigned head, count;
-	struct virtio_input_event events[MAX_EVENTS];
+	/* The selection belongs to the config functions, which run one at a time; the events are under the lock. */
+	struct input_state state;
+	pthread_mutex_t lock;
+	bool listening; /* a driver would take events */
 };
 
 static struct input *input_of(struct virtio_device *device)
@@ -126,12 +133,17 @@ static int take(struct input *input, struct virtqueue *queue)
 /* One event into the chain at hand; its bytes. */
 static uint32_t give_event(struct input *input)
 {
+	struct input_state *state = &input->state;
 	struct virtio_input_event event;
 
 	pthread_mutex_lock(&input->lock);
-	event = input->events[input->head];
-	input->head = (input->head + 1) % MAX_EVENTS;
-	input->count--;
+	event = (struct virtio_input_event){
+		.type = state->types[state->head],
+		.code = state->codes[state->head],
+		.value = state->values[state->head],
+	};
+	state->head = (state->head + 1) % MAX_EVENTS;
+	state->count--;
 	pthread_mutex_unlock(&input->lock);
 	return (uint32_t)virtqueue_write(&input->chain, 0, &event, sizeof(event));
 }
@@ -141,7 +153,7 @@ static unsigned waiting(struct input *input)
 	unsigned count;
 
 	pthread_mutex_lock(&input->lock);
-	count = input->count;
+	count = input->state.count;
 	pthread_mutex_unlock(&input->lock);
 	return count;
 }
@@ -203,13 +215,19 @@ bool virtio_input_press(struct virtio_device *device, uint16_t key)
 		{ .type = EV_SYN, .code = SYN_REPORT },
 	};
 	struct input *input = input_of(device);
+	struct input_state *state = &input->state;
 	bool taken;
 
 	pthread_mutex_lock(&input->lock);
 	/* A driver that has not read the last 16 presses does not read this one. */
-	taken = input->listening && input->count + EVENTS_A_PRESS <= MAX_EVENTS;
-	for (unsigned i = 0; taken && i < EVENTS_A_PRESS; i++)
-		input->events[(input->head + input->count++) % MAX_EVENTS] = press[i];
+	taken = input->listening && state->count + EVENTS_A_PRESS <= MAX_EVENTS;
+	for (unsigned i = 0; taken && i < EVENTS_A_PRESS; i++, state->count++) {
+		unsigned at = (state->head + state->count) % MAX_EVENTS;
+
+		state->types[at] = press[i].type;
+		state->codes[at] = press[i].code;
+		state->values[at] = press[i].value;
+	}
 	pthread_mutex_unlock(&input->lock);
 	if (taken)
 		worker_kick(&device->worker);
@@ -220,7 +238,6 @@ static void set_listening(struct input *input, bool listening)
 {
 	pthread_mutex_lock(&input->lock);
 	input->listening = listening;
-	input->count = 0;
 	pthread_mutex_unlock(&input->lock);
 }
 
@@ -235,13 +252,22 @@ static void input_stop(struct virtio_device *device)
 	state_reset(&input_state_table, &input_of(device)->state);
 }
 
+static int input_restored(struct virtio_device *device, struct error *error)
+{
+	const struct input_state *state = &input_of(device)->state;
+
+	if (state->head >= MAX_EVENTS || state->count > MAX_EVENTS)
+		return error_set(error, EINVAL, "its events are impossible");
+	return 0;
+}
+
 static void input_stat(struct virtio_device *device, struct report *report)
 {
 	struct input *input = input_of(device);
 
 	pthread_mutex_lock(&input->lock);
 	report_bool(report, "listening", input->listening);
-	report_number(report, "events_waiting", input->count);
+	report_number(report, "events_waiting", input->state.count);
 	pthread_mutex_unlock(&input->lock);
 }
 
@@ -260,6 +286,9 @@ static const struct virtio_ops input_ops = {
 	.stop = input_stop,
 	.process = input_process,
 	.stat = input_stat,
+	.state_table = &input_state_table,
+	.state_offset = offsetof(struct input, state),
+	.restored = input_restored,
 	.close = input_close,
 };
 

@@ -57,6 +57,15 @@ void net_link_lost(struct net *net, int code)
 	virtio_config_changed(&net->device);
 }
 
+static void use_vhost_doorbells(struct net *net, bool on)
+{
+	struct virtio_device *device = &net->device;
+
+	for (unsigned i = 0; i < 2 * net->max_pairs; i++)
+		device->doorbell_fds[i] = on && net->vhosts[i / 2].running ? net->vhosts[i / 2].kick_fds[i % 2] :
+									     device->worker.kick_fd;
+}
+
 /* Hands every pair that the driver enabled to the kernel: all or none. */
 static int start_vhosts(struct net *net, struct error *error)
 {
@@ -114,6 +123,24 @@ int net_set_pairs(struct net *net, unsigned pairs)
 	return 0;
 }
 
+/* Once is enough to tell: a guest may start its driver as often as it likes. */
+static void go_without_vhost(struct net *net, const struct error *why)
+{
+	if (!net->vhost_told)
+		log_message(net->device.vm->log, LOG_LEVEL_WARNING, "%s: packets take the way through lkvm: %s",
+			    net->device.name, why->text);
+	net->vhost_told = true;
+}
+
+static void net_pause(struct virtio_device *device)
+{
+	struct net *net = net_of(device);
+
+	/* vhost_on stays, and says that the doorbells are the kernel's. */
+	for (unsigned i = 0; net->vhost_on && i < net->max_pairs; i++)
+		vhost_stop(&net->vhosts[i], &device->queues[2 * i]);
+}
+
 static void net_start(struct virtio_device *device)
 {
 	struct net *net = net_of(device);
@@ -124,17 +151,14 @@ static void net_start(struct virtio_device *device)
 		net->backend->ops->negotiate(net->backend, device->features);
 	net_set_pairs(net, net->state.pairs);
 
-	if (net->vhost_wanted && start_vhosts(net, &error) < 0 && !net->vhost_told) {
-		net->vhost_told = true; /* a guest may start its driver as often as it likes */
-		log_message(device->vm->log, LOG_LEVEL_WARNING, "%s: packets take the way through lkvm: %s",
-			    device->name, error.text);
-	}
-	for (unsigned i = 0; net->vhost_on && i < 2 * net->max_pairs; i++) {
-		if (net->vhosts[i / 2].running)
-			device->doorbell_fds[i] = net->vhosts[i / 2].kick_fds[i % 2];
-	}
+	if (net->vhost_wanted && start_vhosts(net, &error) < 0)
+		go_without_vhost(net, &error);
+	use_vhost_doorbells(net, net->vhost_on);
 	if (!net->vhost_on && net->backend->ops->watch && atomic_load(&net->link))
 		worker_watch(&device->worker, true);
+	/* A machine that is being restored is paused still; the queues change hands again when it goes on. */
+	if (device->paused)
+		net_pause(device);
 }
 
 static void net_stop(struct virtio_device *device)
@@ -150,15 +174,6 @@ static void net_stop(struct virtio_device *device)
 	if (net->backend->ops->negotiate)
 		net->backend->ops->negotiate(net->backend, 0);
 	state_reset(&net_state_table, &net->state);
-}
-
-static void net_pause(struct virtio_device *device)
-{
-	struct net *net = net_of(device);
-
-	/* vhost_on stays, and says that the doorbells are the kernel's. */
-	for (unsigned i = 0; net->vhost_on && i < net->max_pairs; i++)
-		vhost_stop(&net->vhosts[i], &device->queues[2 * i]);
 }
 
 static void net_resume(struct virtio_device *device)
@@ -220,6 +235,15 @@ static void net_close(struct virtio_device *device)
 	net->backend = NULL;
 }
 
+static int net_restored(struct virtio_device *device, struct error *error)
+{
+	struct net *net = net_of(device);
+
+	if (net->state.pairs < 1 || net->state.pairs > net->max_pairs)
+		return error_set(error, EINVAL, "%u pairs of queues are in use, it has %u", net->state.pairs, net->max_pairs);
+	return 0;
+}
+
 static const struct virtio_ops net_ops = {
 	.name = "net",
 	.id = VIRTIO_NET,
@@ -231,6 +255,9 @@ static const struct virtio_ops net_ops = {
 	.pause = net_pause,
 	.resume = net_resume,
 	.stat = net_stat,
+	.state_table = &net_state_table,
+	.state_offset = offsetof(struct net, state),
+	.restored = net_restored,
 	.close = net_close,
 };
 
@@ -292,6 +319,15 @@ static int open_backend(struct net *net, const struct virtio_net_config *config,
 			    net->backend->name, error->text);
 	}
 	return 0;
+}
+
+void virtio_net_describe(struct virtio_device *device, struct virtio_net_config *config)
+{
+	struct net *net = net_of(device);
+
+	memcpy(config->mac, net->state.mac, sizeof(config->mac));
+	if (config->mode == NET_TAP)
+		config->tap = net->backend->name;
 }
 
 struct virtio_device *virtio_net_open(struct vm *vm, struct pci_bus *pci, unsigned index,

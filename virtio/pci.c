@@ -276,7 +276,7 @@ static void registers_moved(void *owner, uint64_t address, bool mapped)
  */
 static bool access_window(struct virtio_device *device, uint32_t *offset, uint32_t *size, uint32_t *data)
 {
-	const uint8_t *capability = device->pci.config + device->access_capability;
+	const uint8_t *capability = device->pci.state.config + device->access_capability;
 	uint8_t bar;
 
 	pthread_mutex_lock(&device->pci.lock);
@@ -301,7 +301,7 @@ static void access_read(void *owner, unsigned hook_offset, unsigned hook_size)
 		return;
 	data = (uint32_t)registers_read(device, offset, size);
 	pthread_mutex_lock(&device->pci.lock);
-	memcpy(device->pci.config + device->pci.hook_offset, &data, size);
+	memcpy(device->pci.state.config + device->pci.hook_offset, &data, size);
 	pthread_mutex_unlock(&device->pci.lock);
 }
 

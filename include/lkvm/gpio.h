@@ -52,6 +52,9 @@ int gpio_open(struct gpio *gpio, struct bus *bus, struct interrupts *interrupts,
 void gpio_close(struct gpio *gpio);
 void gpio_reset(struct gpio *gpio);
 
+/* Its state was loaded, with the GIC restored: drives the line; a key that was pressed is released soon. */
+void gpio_restored(struct gpio *gpio);
+
 /* Presses a key for a tenth of a second: the line goes high. False if the guest takes no interrupt from it. Main thread. */
 bool gpio_press(struct gpio *gpio, unsigned line);
 

@@ -50,12 +50,16 @@ struct pci_bar {
 	uint64_t address; /* where it is mapped */
 };
 
-/* One MSI-X table entry as the guest programs it (PCI 3.0 section 6.8.2). */
-struct msix_entry {
-	uint64_t address;
-	uint32_t data;
-	uint32_t control; /* bit 0: masked */
+/* All of a function's state. The MSI-X table is as the guest programs it (PCI 3.0 section 6.8.2). */
+struct pci_state {
+	uint8_t config[PCI_CONFIG_SIZE];
+	uint64_t msix_address[PCI_MAX_VECTORS];
+	uint32_t msix_data[PCI_MAX_VECTORS];
+	uint32_t msix_control[PCI_MAX_VECTORS]; /* bit 0: masked */
+	uint64_t msix_pending; /* while the machine is saved or restored; else the vectors' eventfds hold these bits */
 };
+
+extern const struct state_table pci_state_table;
 
 struct msix_vector {
 	int event_fd; /* -1: no such vector */
@@ -82,7 +86,7 @@ struct pci_device {
 	pthread_mutex_t line_lock; /* INTA; nothing else is locked under it but the interrupts */
 	bool line;
 
-	uint8_t config[PCI_CONFIG_SIZE];
+	struct pci_state state;
 	uint8_t writable[PCI_CONFIG_SIZE]; /* bits that a guest's write changes */
 	uint8_t initial[PCI_CONFIG_SIZE];  /* as after reset; taken when the device is plugged */
 	struct pci_bar bars[PCI_BARS];
@@ -91,7 +95,6 @@ struct pci_device {
 
 	unsigned msix_capability; /* offset in config space, 0: none */
 	unsigned vector_count;    /* 0 where the bus has no MSI */
-	struct msix_entry msix_table[PCI_MAX_VECTORS];
 	struct msix_vector vectors[PCI_MAX_VECTORS];
 
 	/*
@@ -138,6 +141,19 @@ int pci_device_plug(struct pci_bus *pci, struct pci_device *device, int slot, st
 
 /* Back to power-on: config space, BARs at their first addresses, MSI-X table masked and cleared, routes given back. */
 void pci_device_reset(struct pci_device *device);
+
+/*
+ * For saving, with the machine paused. Quiesce: what the device signalled has reached the interrupt controller when it
+ * returns (an irqfd may inject from a work queue of the kernel), and state.msix_pending is filled in. Resume undoes it.
+ */
+void pci_device_quiesce(struct pci_device *device);
+void pci_device_resume(struct pci_device *device);
+
+/*
+ * After `state` was loaded into a device that is as it was plugged: maps its BARs, sets up its vectors, drives its line.
+ * The ITS is restored by now. Fails if the state belongs to another kind of device.
+ */
+int pci_device_restored(struct pci_device *device, struct error *error);
 
 /* Unplugs and frees what open made. Works half-open. */
 void pci_device_close(struct pci_device *device);

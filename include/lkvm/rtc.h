@@ -47,4 +47,7 @@ int rtc_open(struct rtc *rtc, struct bus *bus, struct interrupts *interrupts, un
 void rtc_close(struct rtc *rtc);
 void rtc_reset(struct rtc *rtc);
 
+/* Its state was loaded, with the GIC restored: sets the alarm, drives the line. */
+void rtc_restored(struct rtc *rtc);
+
 #endif

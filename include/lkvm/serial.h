@@ -58,4 +58,7 @@ int serial_open(struct serial *serial, struct bus *bus, struct interrupts *inter
 void serial_close(struct serial *serial);
 void serial_reset(struct serial *serial);
 
+/* Its state was loaded, with the GIC restored: drives the line, goes on with input and output. */
+int serial_restored(struct serial *serial, struct error *error);
+
 #endif

@@ -9,6 +9,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "lkvm/err.h"
@@ -79,6 +80,16 @@ struct virtio_ops {
 
 	/* Adds the device's own figures to `lkvm stat`. Any thread. */
 	void (*stat)(struct virtio_device *device, struct report *report);
+
+	/* The device's own state, `state_offset` bytes into its struct. NULL: it has none. */
+	const struct state_table *state_table;
+	size_t state_offset;
+
+	/*
+	 * That state was loaded: checks it and makes what follows from it. The worker is parked; start is called after it if
+	 * the driver had started. NULL: nothing to do.
+	 */
+	int (*restored)(struct virtio_device *device, struct error *error);
 
 	/* Releases the backend; must work after a failed open. */
 	void (*close)(struct virtio_device *device);
@@ -167,6 +178,14 @@ void virtio_resume(struct virtio_device *device);
 /* To power-on, the PCI function included; the VM is paused. */
 void virtio_reset(struct virtio_device *device);
 
+/*
+ * virtio/restore.c. visit shows all state: PCI, transport, queues, the device's own. restored goes on from where the state
+ * says after it was loaded into a device that is as it was opened: with the VM paused and the ITS restored. What KVM and
+ * the host must know is set up by it, or by virtio_resume().
+ */
+int virtio_visit(struct virtio_device *device, struct state_visitor *visitor, struct error *error);
+int virtio_restored(struct virtio_device *device, struct error *error);
+
 /* For device files: interrupt the driver about a queue if it wants that; about a changed configuration. */
 void virtio_interrupt(struct virtio_device *device, struct virtqueue *queue);
 void virtio_config_changed(struct virtio_device *device);
@@ -189,6 +208,7 @@ struct virtio_block_config {
 	bool read_only;
 	unsigned queues;   /* 1..8 */
 	const char *serial; /* NULL: made from the path; at most 20 bytes are kept */
+	uint64_t size;     /* bytes that it must have; 0: any */
 };
 struct virtio_net_config {
 	enum { NET_TAP, NET_USER } mode;
@@ -213,6 +233,13 @@ struct virtio_device *virtio_console_open(struct vm *vm, struct pci_bus *pci, st
 struct virtio_device *virtio_entropy_open(struct vm *vm, struct pci_bus *pci, struct error *error);
 struct virtio_device *virtio_balloon_open(struct vm *vm, struct pci_bus *pci, struct error *error);
 struct virtio_device *virtio_input_open(struct vm *vm, struct pci_bus *pci, struct error *error);
+
+/*
+ * What an open disk or network was made as, with what was left open filled in: absolute path, size, MAC, interface. For
+ * the kind of device that it is. Texts live as long as the device.
+ */
+void virtio_block_describe(struct virtio_device *device, struct virtio_block_config *config);
+void virtio_net_describe(struct virtio_device *device, struct virtio_net_config *config);
 
 /* Asks the guest for `bytes` of its RAM (a multiple of 4096); it gives what and when it likes. */
 void virtio_balloon_set(struct virtio_device *device, uint64_t bytes);

@@ -330,7 +330,7 @@ static void a_reset_is_a_power_on(void **state)
 	uint64_t value;
 
 	(void)state;
-	memcpy(fresh, fixture.devices[0].config, sizeof(fresh));
+	memcpy(fresh, fixture.devices[0].state.config, sizeof(fresh));
 	enable(0);
 	msix_control(0, PCI_MSIX_FLAGS_ENABLE);
 	program(0, 0, 0x3ffe0040, 1, 0);
@@ -340,7 +340,7 @@ static void a_reset_is_a_power_on(void **state)
 	assert_true(get(config_address(0, PCI_STATUS), 2) & PCI_STATUS_INTERRUPT);
 
 	pci_device_reset(&fixture.devices[0]);
-	assert_memory_equal(fresh, fixture.devices[0].config, sizeof(fresh));
+	assert_memory_equal(fresh, fixture.devices[0].state.config, sizeof(fresh));
 	assert_int_equal(fixture.interrupts.lines, 0);
 	assert_int_equal(interrupts_route_count(&fixture.interrupts), 0);
 	assert_false(bus_read(&fixture.bus, WINDOW32 + 0x100000, 4, &value));
