@@ -6,33 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lkvm/command.h"
-#include "lkvm/control.h"
-#include "lkvm/detach.h"
 #include "lkvm/lifecycle.h"
-#include "lkvm/log.h"
-#include "lkvm/loop.h"
-#include "lkvm/machine.h"
 #include "lkvm/run_options.h"
-#include "lkvm/terminal.h"
-
-static const char terminal_help[] =
-	"\n"
-	"lkvm: Ctrl-A x  end the virtual machine at once\n"
-	"      Ctrl-A a  send Ctrl-A to the guest\n"
-	"      Ctrl-A h  this help\n";
-
-static void print_log_line(void *context, enum log_level level, const char *line)
-{
-	static const char *const names[] = {
-		[LOG_LEVEL_ERROR] = "error", [LOG_LEVEL_WARNING] = "warning",
-		[LOG_LEVEL_INFO] = "info", [LOG_LEVEL_DEBUG] = "debug",
-	};
-
-	(void)context;
-	/* In one write, whatever thread it is. */
-	dprintf(STDERR_FILENO, "lkvm: %s: %s\n", names[level], line);
-}
+#include "machine_run.h"
 
 /* In kvmtool's words, because programs that start it look for them. */
 static bool kernel_is_there(const char *path)
@@ -47,102 +23,12 @@ static bool kernel_is_there(const char *path)
 	return true;
 }
 
-/* All that stands while a machine runs. */
-struct run {
-	struct loop loop;
-	struct control control;
-	struct terminal terminal;
-	struct machine machine;
-	struct lifecycle lifecycle;
-};
-
-/* The name is taken first: whoever loses it must not have touched a disk or an interface. */
-static int open_all(struct run *run, const struct run_options *options, int output_fd, struct error *error)
-{
-	loop_open(&run->loop);
-	if (control_open(&run->control, options->config.name, &run->loop, lifecycle_serve, &run->lifecycle,
-			 error) < 0)
-		return -1;
-	if (terminal_open(&run->terminal, &run->loop, STDIN_FILENO, output_fd, error) < 0)
-		goto close_control;
-	run->terminal.help = terminal_help;
-	run->terminal.leave = lifecycle_leave;
-	run->terminal.leave_owner = &run->lifecycle;
-	if (machine_open(&run->machine, &options->config, &run->loop, &run->terminal, error) < 0)
-		goto close_terminal;
-	if (lifecycle_open(&run->lifecycle, &run->machine, &run->control, error) < 0)
-		goto close_machine;
-	return 0;
-
-close_machine:
-	machine_close(&run->machine);
-close_terminal:
-	terminal_close(&run->terminal);
-close_control:
-	control_close(&run->control);
-	return -1;
-}
-
-static void close_all(struct run *run)
-{
-	lifecycle_close(&run->lifecycle);
-	machine_close(&run->machine);
-	terminal_close(&run->terminal);
-	control_withdraw(&run->control);
-	lifecycle_tell(&run->lifecycle);
-	control_close(&run->control);
-}
-
-static int exit_status(const struct command_call *call, const struct lifecycle *lifecycle)
-{
-	switch (lifecycle->end) {
-	case LIFECYCLE_RUNNING:
-	case LIFECYCLE_POWER_OFF:
-	case LIFECYCLE_LEFT:
-	case LIFECYCLE_STOPPED:
-		break;
-	case LIFECYCLE_SIGNAL:
-		return EXIT_SIGNAL + lifecycle->signal;
-	case LIFECYCLE_CRASH:
-		command_error(call, &lifecycle->error);
-		return EXIT_CRASHED;
-	case LIFECYCLE_FAILURE:
-		command_error(call, &lifecycle->error);
-		return EXIT_VM_FAILURE;
-	}
-	return EXIT_OK;
-}
-
-/* From an open machine to its end. The struct is large, so it is on the heap. */
-static int run_machine(const struct command_call *call, const struct run_options *options,
-		       struct detach *detach)
-{
-	struct run *run = calloc(1, sizeof(*run));
-	struct error error;
-	int status;
-
-	if (!run) {
-		error_system(&error, ENOMEM, "memory");
-		return command_error(call, &error);
-	}
-	if (open_all(run, options, detach->output_fd, &error) < 0) {
-		free(run);
-		return command_error(call, &error);
-	}
-	machine_resume(&run->machine);
-	if (detach_finish(detach))
-		loop_run(&run->loop);
-	close_all(run);
-	status = exit_status(call, &run->lifecycle);
-	free(run);
-	return status;
-}
-
 int cmd_run(const struct command_call *call)
 {
 	struct run_options *options = call->values;
-	struct log log = { .level = options->log_level, .write = print_log_line };
+	struct log log = { .level = options->log_level, .write = machine_run_log };
 	struct detach detach = { .output_fd = STDOUT_FILENO, .ready_fd = -1 };
+	const struct machine_start start = { .config = &options->config, .detach = &detach };
 	struct error error;
 
 	if (run_options_finish(options, call->count ? call->operands[0] : NULL, &error) < 0)
@@ -150,6 +36,7 @@ int cmd_run(const struct command_call *call)
 	if (!kernel_is_there(options->config.kernel))
 		return EXIT_ERROR;
 	options->config.log = &log;
+	options->config.fault = getenv("LKVM_FAULT");
 
 	if (options->detach) {
 		int status;
@@ -166,5 +53,5 @@ int cmd_run(const struct command_call *call)
 	}
 	run_options_name(options, getpid());
 	lifecycle_block_signals();
-	return run_machine(call, options, &detach);
+	return machine_run(call, &start);
 }

@@ -47,8 +47,10 @@ static void drop(struct control_client *client)
 
 	loop_remove(control->loop, client->fd);
 	close(client->fd);
+	if (client->passed_fd >= 0)
+		close(client->passed_fd);
 	free(client->reply);
-	*client = (struct control_client){ .control = control, .fd = -1, .state = CONTROL_FREE };
+	*client = (struct control_client){ .control = control, .fd = -1, .passed_fd = -1, .state = CONTROL_FREE };
 	loop_change(control->loop, control->listen_fd, POLLIN);
 }
 
@@ -122,7 +124,38 @@ void control_happened(struct control *control, int event, const struct error *wh
 	}
 }
 
+int control_take_fd(struct control_client *client)
+{
+	int fd = client->passed_fd;
+
+	client->passed_fd = -1;
+	return fd;
+}
+
 /* Requests. */
+
+/* As recv(2), and keeps the first descriptor that comes along; more than one is nobody's business. */
+static ssize_t receive(struct control_client *client, void *bytes, size_t room)
+{
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct iovec iov = { .iov_base = bytes, .iov_len = room };
+	struct msghdr message = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control),
+	};
+	ssize_t got = recvmsg(client->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	const struct cmsghdr *header = got < 0 ? NULL : CMSG_FIRSTHDR(&message);
+
+	if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
+	    header->cmsg_len == CMSG_LEN(sizeof(int))) {
+		if (client->passed_fd >= 0)
+			close(client->passed_fd);
+		memcpy(&client->passed_fd, CMSG_DATA(header), sizeof(int));
+	}
+	return got;
+}
 
 static void serve(struct control_client *client)
 {
@@ -152,7 +185,7 @@ static void serve(struct control_client *client)
 static void read_request(struct control_client *client)
 {
 	size_t room = CONTROL_REQUEST_LENGTH - client->length;
-	ssize_t got = recv(client->fd, client->request + client->length, room, MSG_DONTWAIT);
+	ssize_t got = receive(client, client->request + client->length, room);
 	struct error error;
 	char *end;
 
@@ -187,6 +220,10 @@ static void client_ready(void *owner, int fd, uint32_t events)
 		write_reply(client);
 		break;
 	case CONTROL_DEFERRED: /* it left */
+		if (client->control->left)
+			client->control->left(client->control->owner, client);
+		drop(client);
+		break;
 	case CONTROL_SERVING:
 	case CONTROL_FREE:
 		drop(client);
@@ -330,7 +367,7 @@ int control_open(struct control *control, const char *name, struct loop *loop,
 		.listen_fd = -1, .timer_fd = -1,
 	};
 	for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
-		control->clients[i] = (struct control_client){ .control = control, .fd = -1 };
+		control->clients[i] = (struct control_client){ .control = control, .fd = -1, .passed_fd = -1 };
 	if (control_check_name(name, error) < 0) {
 		control->loop = NULL;
 		return -1;

@@ -14,6 +14,7 @@
 
 #include "lkvm/control.h"
 
+#define TICK 200 /* milliseconds */
 #define REPLY_LIMIT (64u << 20) /* far more than a VM says: what is no VM must not eat our memory */
 
 static uint64_t now(void)
@@ -64,14 +65,17 @@ static int connect_to(const char *name, unsigned seconds, struct error *error)
 }
 
 /* Reads until the end of the stream into `*text`, terminated; to be freed in any case. */
-static int read_reply(int fd, uint64_t deadline, char **text, struct error *error)
+static int read_reply(int fd, uint64_t deadline, const struct control_extras *extras, char **text, struct error *error)
 {
+	const bool ticks = extras && extras->tick;
+
 	size_t size = 0, capacity = 0;
 
 	for (;;) {
 		struct pollfd polled = { .fd = fd, .events = POLLIN };
 		uint64_t time = now();
 		ssize_t got;
+		int ready;
 
 		if (size + 1 >= capacity) {
 			char *larger = capacity < REPLY_LIMIT ? realloc(*text, capacity * 2 + 4096) : NULL;
@@ -81,8 +85,13 @@ static int read_reply(int fd, uint64_t deadline, char **text, struct error *erro
 			capacity = capacity * 2 + 4096;
 			*text = larger;
 		}
-		if (time >= deadline || poll(&polled, 1, (int)(deadline - time)) == 0)
+		if (time >= deadline)
 			return no_answer(error);
+		ready = poll(&polled, 1, ticks && deadline - time > TICK ? TICK : (int)(deadline - time));
+		if (ready == 0 && ticks && !extras->tick(extras->owner))
+			return error_set(error, ECANCELED, "called off");
+		if (ready == 0)
+			continue;
 		got = recv(fd, *text + size, capacity - size - 1, MSG_DONTWAIT);
 		if (got == 0)
 			break;
@@ -95,17 +104,29 @@ static int read_reply(int fd, uint64_t deadline, char **text, struct error *erro
 	return 0;
 }
 
-static int send_request(int fd, const char *request, struct error *error)
+static int send_request(int fd, const char *request, int passed_fd, struct error *error)
 {
 	char line[CONTROL_REQUEST_LENGTH + 2];
 	int length = snprintf(line, sizeof(line), "%s\n", request);
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr header;
+	} control = { .header = { .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int)) } };
+	struct iovec iov = { .iov_base = line, .iov_len = (size_t)length };
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t sent;
+
+	if (passed_fd >= 0) {
+		memcpy(CMSG_DATA(&control.header), &passed_fd, sizeof(passed_fd));
+		message.msg_control = &control;
+		message.msg_controllen = sizeof(control);
+	}
 
 	if (length > CONTROL_REQUEST_LENGTH)
 		return error_set(error, EINVAL, "the request is too long");
 	/* It fits into the socket's buffer, so it is sent whole or not at all. */
 	do
-		sent = send(fd, line, (size_t)length, MSG_NOSIGNAL);
+		sent = sendmsg(fd, &message, MSG_NOSIGNAL);
 	while (sent < 0 && errno == EINTR);
 	if (sent < 0 && errno == EAGAIN)
 		return no_answer(error);
@@ -129,8 +150,8 @@ static int read_status(char *text, struct error *error)
 	return 0;
 }
 
-int control_call(const char *name, const char *request, unsigned seconds, struct control_reply *reply,
-		 struct error *error)
+int control_call_with(const char *name, const char *request, unsigned seconds, const struct control_extras *extras,
+		      struct control_reply *reply, struct error *error)
 {
 	struct ucred peer;
 	socklen_t size = sizeof(peer);
@@ -144,9 +165,9 @@ int control_call(const char *name, const char *request, unsigned seconds, struct
 		return -1;
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0)
 		reply->pid = peer.pid;
-	result = send_request(fd, request, error);
+	result = send_request(fd, request, extras ? extras->fd : -1, error);
 	if (result == 0)
-		result = read_reply(fd, now() + seconds * UINT64_C(1000), &reply->body, error);
+		result = read_reply(fd, now() + seconds * UINT64_C(1000), extras, &reply->body, error);
 	if (result == 0)
 		result = read_status(reply->body, error);
 	close(fd);
@@ -155,6 +176,26 @@ int control_call(const char *name, const char *request, unsigned seconds, struct
 		reply->body = NULL;
 	}
 	return result;
+}
+
+int control_call(const char *name, const char *request, unsigned seconds, struct control_reply *reply,
+		 struct error *error)
+{
+	return control_call_with(name, request, seconds, NULL, reply, error);
+}
+
+int control_start(const char *name, const char *request, unsigned seconds, struct error *error)
+{
+	int fd;
+
+	if (control_check_name(name, error) < 0)
+		return -1;
+	fd = connect_to(name, seconds, error);
+	if (fd >= 0 && send_request(fd, request, -1, error) < 0) {
+		close(fd);
+		return -1;
+	}
+	return fd;
 }
 
 /* Listing. */

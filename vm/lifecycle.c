@@ -9,13 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lkvm/log.h"
 #include "lkvm/parse.h"
 
 /* What requests wait for. */
-enum { HAPPENED_END = 1, HAPPENED_RESET };
+enum { HAPPENED_END = 1, HAPPENED_RESET, HAPPENED_SAVE, HAPPENED_NEVER };
 
 #define MAX_WAIT_SECONDS 86400
 
@@ -246,31 +247,161 @@ static void serve_balloon(struct lifecycle *lifecycle, struct control_client *cl
 	control_answer(client, NULL);
 }
 
+/*
+ * Saving. The client gives a file that has no name yet, and names it once it is complete: whoever dies in between, no
+ * half a snapshot is left, and the guest goes on.
+ */
+
+static uint64_t now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
+static void go_on(struct lifecycle *lifecycle)
+{
+	lifecycle->saving = false;
+	if (lifecycle->was_running && lifecycle->end == LIFECYCLE_RUNNING)
+		machine_resume(lifecycle->machine);
+}
+
+/* "PAUSE-NANOSECONDS RAM-BYTES DATA-BYTES FILE-BYTES" */
+static void save_done(void *owner)
+{
+	struct lifecycle *lifecycle = owner;
+	const struct saver *saver = &lifecycle->saver;
+	struct control_client *client = lifecycle->saves;
+	char body[128];
+
+	go_on(lifecycle);
+	lifecycle->saves = NULL;
+	if (!client)
+		return;
+	if (saver->result < 0) {
+		control_refuse(client, &saver->error);
+		return;
+	}
+	snprintf(body, sizeof(body), "%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", now() - lifecycle->paused_at,
+		 saver->figures.ram, saver->figures.data, saver->figures.size);
+	control_answer(client, body);
+}
+
+static void serve_save(struct lifecycle *lifecycle, struct control_client *client, const char *word)
+{
+	const struct error none = { 0 };
+	int fd = control_take_fd(client);
+	struct error error;
+
+	(void)word;
+	if (fd < 0) {
+		error_set(&error, EINVAL, "no file came with the request");
+		control_refuse(client, &error);
+		return;
+	}
+	lifecycle->paused_at = now();
+	lifecycle->was_running = lifecycle->machine->running;
+	machine_pause(lifecycle->machine);
+	/* What the guest did before it was paused comes first: a power-off, a reset. Both are not in the saved state. */
+	event_came(lifecycle, -1, 0);
+	if (lifecycle->end != LIFECYCLE_RUNNING) {
+		close(fd);
+		error_set(&error, ECANCELED, "the guest has just ended");
+		control_refuse(client, &error);
+		return;
+	}
+	if (saver_start(&lifecycle->saver, lifecycle->machine, fd, lifecycle->loop, save_done, lifecycle, &error) < 0) {
+		go_on(lifecycle);
+		control_refuse(client, &error);
+		return;
+	}
+	lifecycle->saving = true;
+	lifecycle->saves = client;
+	control_defer(client, HAPPENED_SAVE, MAX_WAIT_SECONDS, &none);
+}
+
+/* Pauses as long as the client stays: for what it does after a save, before the guest may go on. */
+static void serve_hold(struct lifecycle *lifecycle, struct control_client *client, const char *word)
+{
+	const struct error none = { 0 };
+	struct error error;
+
+	(void)word;
+	if (lifecycle->holds || !lifecycle->machine->running) {
+		error_set(&error, EBUSY, "it is paused already");
+		control_refuse(client, &error);
+		return;
+	}
+	machine_pause(lifecycle->machine);
+	lifecycle->holds = client;
+	control_defer(client, HAPPENED_NEVER, MAX_WAIT_SECONDS, &none);
+}
+
+void lifecycle_left(void *owner, struct control_client *client)
+{
+	struct lifecycle *lifecycle = owner;
+
+	if (client == lifecycle->saves) {
+		lifecycle->saves = NULL;
+		saver_cancel(&lifecycle->saver);
+	}
+	if (client == lifecycle->holds) {
+		lifecycle->holds = NULL;
+		lifecycle->was_running = true; /* for a save that is not done yet */
+		if (!lifecycle->saving && lifecycle->end == LIFECYCLE_RUNNING)
+			machine_resume(lifecycle->machine);
+	}
+}
+
 static const struct verb {
 	const char *name;
 	void (*serve)(struct lifecycle *lifecycle, struct control_client *client, const char *word);
 } verbs[] = {
-	{ "info", serve_info },
-	{ "stat", serve_stat },
+	{ "save", serve_save },
+	{ "hold", serve_hold },
 	{ "pause", serve_pause },
 	{ "resume", serve_resume },
 	{ "stop", serve_stop },
 	{ "reboot", serve_reboot },
 	{ "balloon", serve_balloon },
+}, looks[] = { /* these change nothing, and are served at any time */
+	{ "info", serve_info },
+	{ "stat", serve_stat },
 };
+
+static const struct verb *find_verb(const struct verb *table, size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(table[i].name, name))
+			return &table[i];
+	return NULL;
+}
+
+/* While it is being saved, or held for that, it must not go on: all that is left is to finish that, or to end. */
+static bool may_be_served(const struct lifecycle *lifecycle, const char *verb, const char *word)
+{
+	bool ends = !strcmp(verb, "stop") && !strcmp(word, "force");
+
+	return ends || (!lifecycle->saving && (!lifecycle->holds || !strcmp(verb, "save")));
+}
 
 void lifecycle_serve(void *owner, struct control_client *client, unsigned count, char **words)
 {
+	struct lifecycle *lifecycle = owner;
+	const struct verb *look = find_verb(looks, sizeof(looks) / sizeof(looks[0]), words[0]);
+	const struct verb *verb = look ? look : find_verb(verbs, sizeof(verbs) / sizeof(verbs[0]), words[0]);
 	struct error error;
 
-	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
-		if (!strcmp(verbs[i].name, words[0])) {
-			verbs[i].serve(owner, client, count > 1 ? words[1] : NULL);
-			return;
-		}
+	if (!verb) {
+		error_set(&error, EINVAL, "unknown request: %.40s", words[0]);
+		control_refuse(client, &error);
+	} else if (!may_be_served(lifecycle, words[0], count > 1 ? words[1] : "") && !look) {
+		error_set(&error, EBUSY, "it is being saved");
+		control_refuse(client, &error);
+	} else {
+		verb->serve(lifecycle, client, count > 1 ? words[1] : NULL);
 	}
-	error_set(&error, EINVAL, "unknown request: %.40s", words[0]);
-	control_refuse(client, &error);
 }
 
 /* Opening and closing. */
@@ -305,6 +436,9 @@ void lifecycle_close(struct lifecycle *lifecycle)
 {
 	if (lifecycle->signal_fd < 0)
 		return;
+	if (lifecycle->saving)
+		saver_close(&lifecycle->saver);
+	lifecycle->saving = false;
 	loop_remove(lifecycle->loop, lifecycle->machine->vm.event_fd);
 	loop_remove(lifecycle->loop, lifecycle->signal_fd);
 	close(lifecycle->signal_fd);
@@ -318,5 +452,7 @@ void lifecycle_tell(struct lifecycle *lifecycle)
 
 	error_set(&no_restart, ECANCELED, "the guest ended and did not restart");
 	control_happened(lifecycle->control, HAPPENED_RESET, &no_restart);
+	error_set(&no_restart, ECANCELED, "the virtual machine ended while it was saved");
+	control_happened(lifecycle->control, HAPPENED_SAVE, &no_restart);
 	control_happened(lifecycle->control, HAPPENED_END, failed ? &lifecycle->error : NULL);
 }

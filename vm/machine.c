@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <string.h>
 #include <sys/random.h>
 
 #include "lkvm/bootargs.h"
@@ -32,7 +33,14 @@ struct part {
 
 static int files_open(struct machine *machine, struct error *error)
 {
-	return boot_open(&machine->boot, machine->config.kernel, machine->config.initrd, error);
+	const struct machine_config *config = &machine->config;
+
+	/* A restored guest needs its kernel's file at its next reset only. */
+	if (config->snapshot) {
+		boot_defer(&machine->boot, config->kernel, config->initrd);
+		return 0;
+	}
+	return boot_open(&machine->boot, config->kernel, config->initrd, error);
 }
 
 static void files_close(struct machine *machine)
@@ -42,13 +50,22 @@ static void files_close(struct machine *machine)
 
 static int core_open(struct machine *machine, struct error *error)
 {
+	const struct snapshot *snapshot = machine->config.snapshot;
+	const struct ram file = {
+		.file_fd = snapshot ? snapshot->fd : -1,
+		.file_offset = snapshot ? snapshot->ram_offset : 0,
+	};
 	const struct vm_config config = {
 		.log = machine->config.log,
 		.ram_base = MACHINE_RAM,
 		.ram_size = machine->config.memory,
+		.ram_file = snapshot ? &file : NULL,
 		.vcpu_count = machine->config.cpus,
+		.address_bits = machine->config.address_bits,
 	};
 
+	if (snapshot && (snapshot->ram_base != MACHINE_RAM || snapshot->ram_size != machine->config.memory))
+		return error_set(error, EBADMSG, "its RAM is not the RAM of its machine");
 	return vm_open(&machine->vm, &config, error);
 }
 
@@ -64,9 +81,12 @@ static void core_close(struct machine *machine)
 static int processors_open(struct machine *machine, struct error *error)
 {
 	const struct machine_config *config = &machine->config;
-	const struct cpu_features wanted = { .sve = config->sve, .pauth = config->pauth, .pmu = config->pmu };
+	struct cpu_features wanted = {
+		.sve = config->sve, .pauth = config->pauth, .pmu = config->pmu, .exact = config->snapshot != NULL,
+	};
 	struct vm *vm = &machine->vm;
 
+	memcpy(wanted.sve_lengths, config->sve_lengths, sizeof(wanted.sve_lengths));
 	machine->gic_layout = (struct gic_layout){
 		.distributor = MACHINE_GICD,
 		.redistributors = MACHINE_GICR,
@@ -208,6 +228,8 @@ static int software_open(struct machine *machine, struct error *error)
 {
 	const char *dump = machine->config.dump_fdt;
 
+	if (machine->config.snapshot)
+		return 0; /* it is in RAM */
 	if (load(machine, error) < 0)
 		return -1;
 	if (!dump)
@@ -275,7 +297,7 @@ void machine_pause(struct machine *machine)
 		if (catalogue[i].pause)
 			catalogue[i].pause(machine);
 	machine->running = false;
-	if (vcpus_get_counter(&machine->vm, &machine->counter, &error) < 0)
+	if (vcpus_get_counter(&machine->vm, &machine->clock.counter, &error) < 0)
 		log_message(machine->config.log, LOG_LEVEL_WARNING, "the guest's clock runs on while paused: %s", error.text);
 }
 
@@ -285,7 +307,7 @@ void machine_resume(struct machine *machine)
 
 	if (machine->running)
 		return;
-	if (vcpus_set_counter(&machine->vm, machine->counter, &error) < 0)
+	if (vcpus_set_counter(&machine->vm, machine->clock.counter, &error) < 0)
 		log_message(machine->config.log, LOG_LEVEL_WARNING, "the guest's clock ran on while paused: %s", error.text);
 	for (size_t i = 0; i < PARTS; i++)
 		if (catalogue[i].resume)
@@ -308,8 +330,8 @@ int machine_reset(struct machine *machine, struct error *error)
 	interrupts_reset_lines(&machine->vm.interrupts);
 	if (migrate_reset(&migrate, error) < 0 || load(machine, error) < 0)
 		return error_context(error, "reset");
-	machine->counter = 0;
-	machine->resets++;
+	machine->clock.counter = 0;
+	machine->clock.resets++;
 	return 0;
 }
 

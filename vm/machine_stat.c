@@ -42,7 +42,7 @@ void machine_stat(struct machine *machine, struct report *report)
 {
 	report_string(report, "name", machine->config.name);
 	report_string(report, "state", machine->running ? "running" : "paused");
-	report_number(report, "resets", machine->resets);
+	report_number(report, "resets", machine->clock.resets);
 	report_begin(report, "memory");
 	report_bytes(report, "size", machine->vm.ram.size);
 	report_bytes(report, "resident", resident_bytes());

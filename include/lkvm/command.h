@@ -29,7 +29,7 @@ enum command_operand { OPERAND_NONE, OPERAND_FILE, OPERAND_VM, OPERAND_COMMAND, 
 struct command_call;
 
 struct command {
-	const char *name;
+	const char *name;        /* one word, or two: "snapshot save" */
 	const char *alias;       /* or NULL */
 	const char *operands;    /* as in "[NAME...]"; NULL: takes none */
 	enum command_operand operand; /* what they are, for the shell's completion */
@@ -52,8 +52,14 @@ struct command_call {
 /* Finds the command that argv names, parses its options and runs it. What main() returns. */
 int command_main(const struct command *commands, int argc, char **argv);
 
-/* NULL where there is none of that name or alias. */
-const struct command *command_find(const struct command *commands, const char *name);
+/*
+ * The command that `words`, `count` of them, begin with, and in `*taken` how many words that takes. NULL where there is
+ * none of that name or alias.
+ */
+const struct command *command_find(const struct command *commands, int count, char *const *words, int *taken);
+
+/* Whether `word` is the first of two words that name a command. */
+bool command_is_group(const struct command *commands, const char *word);
 
 /* "usage: lkvm run ..." with the options. */
 void command_help(const struct command *command);
@@ -72,6 +78,9 @@ extern const struct option_table name_options_table;
 extern const struct option_table stat_options_table;
 extern const struct option_table ask_options_table;
 extern const struct option_table doctor_options_table;
+extern const struct option_table snapshot_save_options_table;
+extern const struct option_table snapshot_restore_options_table;
+extern const struct option_table snapshot_info_options_table;
 
 int cmd_run(const struct command_call *call);
 int cmd_list(const struct command_call *call);
@@ -81,6 +90,9 @@ int cmd_resume(const struct command_call *call);
 int cmd_stop(const struct command_call *call);
 int cmd_reboot(const struct command_call *call);
 int cmd_balloon(const struct command_call *call);
+int cmd_snapshot_save(const struct command_call *call);
+int cmd_snapshot_restore(const struct command_call *call);
+int cmd_snapshot_info(const struct command_call *call);
 int cmd_doctor(const struct command_call *call);
 int cmd_help(const struct command_call *call);
 int cmd_version(const struct command_call *call);

@@ -48,6 +48,7 @@ struct control_client {
 	uint64_t deadline; /* milliseconds of CLOCK_MONOTONIC */
 	size_t length;
 	char request[CONTROL_REQUEST_LENGTH + 1];
+	int passed_fd; /* a descriptor that came with the request, or -1 */
 	int event; /* while deferred */
 	struct error timeout;
 	char *reply;
@@ -58,6 +59,8 @@ struct control {
 	struct loop *loop; /* NULL while closed */
 	/* Serves a request of `count` words, 1 to CONTROL_WORDS: answers, refuses or defers it. */
 	void (*serve)(void *owner, struct control_client *client, unsigned count, char **words);
+	/* A client whose request is deferred went away: it waits for nothing any more. May be NULL. */
+	void (*left)(void *owner, struct control_client *client);
 	void *owner;
 	char name[CONTROL_NAME_LENGTH + 1];
 	bool bound;   /* the socket file is ours to remove */
@@ -93,6 +96,9 @@ void control_refuse(struct control_client *client, const struct error *why);
  */
 void control_defer(struct control_client *client, int event, unsigned seconds, const struct error *timeout);
 
+/* Takes the descriptor that came with the request, now the caller's; -1 where there is none. */
+int control_take_fd(struct control_client *client);
+
 /* Answers all requests that wait for `event`; refuses them where `why` is not NULL. */
 void control_happened(struct control *control, int event, const struct error *why);
 
@@ -112,6 +118,20 @@ struct control_reply {
  */
 int control_call(const char *name, const char *request, unsigned seconds, struct control_reply *reply,
 		 struct error *error);
+
+/* The same with more: */
+struct control_extras {
+	int fd; /* passed along with the request; -1: none */
+	/* Called a few times a second while there is no reply; false: wait no longer (ECANCELED). May be NULL. */
+	bool (*tick)(void *owner);
+	void *owner;
+};
+
+int control_call_with(const char *name, const char *request, unsigned seconds, const struct control_extras *extras,
+		      struct control_reply *reply, struct error *error);
+
+/* Sends a request whose reply is not awaited: a descriptor to be closed, at which the VM notices; or -1. */
+int control_start(const char *name, const char *request, unsigned seconds, struct error *error);
 
 struct control_names {
 	size_t count;

@@ -11,6 +11,7 @@
 #include "lkvm/err.h"
 #include "lkvm/loop.h"
 #include "lkvm/machine.h"
+#include "lkvm/saver.h"
 
 /* Why it is over. */
 enum lifecycle_end {
@@ -30,6 +31,12 @@ struct lifecycle {
 	int signal_fd;
 	enum lifecycle_end end;
 	int signal;         /* for LIFECYCLE_SIGNAL */
+
+	struct saver saver; /* while saving */
+	bool saving;
+	bool was_running;   /* before it was paused for that */
+	uint64_t paused_at; /* nanoseconds of CLOCK_MONOTONIC */
+	struct control_client *saves, *holds; /* who asked for that; NULL: nobody, or nobody any more */
 	struct error error; /* for LIFECYCLE_CRASH and LIFECYCLE_FAILURE */
 };
 
@@ -52,8 +59,12 @@ void lifecycle_close(struct lifecycle *lifecycle);
  */
 void lifecycle_tell(struct lifecycle *lifecycle);
 
-/* Serves the control socket's requests: for control_open(), with the lifecycle as owner. */
+/*
+ * Serves the control socket's requests: for control_open(), with the lifecycle as owner. lifecycle_left is for
+ * control->left.
+ */
 void lifecycle_serve(void *lifecycle, struct control_client *client, unsigned count, char **words);
+void lifecycle_left(void *lifecycle, struct control_client *client);
 
 /* Ends it, as Ctrl-A x does: for struct terminal. */
 void lifecycle_leave(void *lifecycle);

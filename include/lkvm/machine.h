@@ -21,6 +21,7 @@
 #include "lkvm/report.h"
 #include "lkvm/rtc.h"
 #include "lkvm/serial.h"
+#include "lkvm/snapshot.h"
 #include "lkvm/terminal.h"
 #include "lkvm/virtio.h"
 #include "lkvm/vm.h"
@@ -56,20 +57,25 @@ enum machine_console { CONSOLE_SERIAL, CONSOLE_VIRTIO };
 #define MACHINE_MAX_NETWORKS 8
 #define MACHINE_MAX_VIRTIO (MACHINE_MAX_DISKS + MACHINE_MAX_NETWORKS + 4) /* console, entropy, balloon, input */
 
+#define MACHINE_MAX_TEXTS (8 + 2 * MACHINE_MAX_DISKS + 4 * MACHINE_MAX_NETWORKS)
+
 /* Everything that `lkvm run` can choose. Strings belong to the caller and must outlive the machine. */
 struct machine_config {
 	const struct log *log;
 	const char *name;
-	const char *kernel; /* path */
+	const char *kernel; /* path; when restoring, of the next reset's kernel, which may be missing till then */
 	const char *initrd; /* path or NULL */
 	const char *parameters; /* kernel command line, or NULL */
 	const char *dump_fdt;   /* path or NULL */
 	unsigned cpus;
 	uint64_t memory; /* bytes */
+	unsigned address_bits; /* of guest physical addresses; 0: as few as do */
 	enum machine_irqchip irqchip;
 	enum machine_console console;
 	bool pmu;
-	bool sve, pauth;    /* as the host has them, unless switched off */
+	bool sve, pauth;    /* as the host has them, unless switched off; when restoring, as they must be */
+	uint64_t sve_lengths[8]; /* when restoring: the vector lengths */
+	uint64_t counter_frequency; /* in a snapshot: Hz of the host's counter */
 	bool no_defaults;   /* leave out what was not asked for */
 	bool entropy;       /* --rng */
 	bool balloon;
@@ -80,7 +86,21 @@ struct machine_config {
 	struct virtio_block_config disks[MACHINE_MAX_DISKS];
 	unsigned network_count;
 	struct virtio_net_config networks[MACHINE_MAX_NETWORKS];
+
+	const struct snapshot *snapshot; /* NULL, or what is restored: RAM comes from there, nothing is loaded */
+	const char *fault; /* for fault_at(), or NULL */
+
+	/* Texts that machine_config_load() made. */
+	unsigned owned_count;
+	char *owned[MACHINE_MAX_TEXTS];
 };
+
+struct machine_clock {
+	uint64_t counter; /* the virtual counter's value while the machine is paused */
+	uint64_t resets;  /* how often the machine was reset */
+};
+
+extern const struct state_table machine_clock_table;
 
 struct machine {
 	struct machine_config config;
@@ -100,8 +120,7 @@ struct machine {
 	struct virtio_device *balloon, *input; /* of these, or NULL */
 	unsigned opened; /* entries of the catalogue that are open */
 	bool running;
-	uint64_t counter; /* the virtual counter's value while the machine is paused */
-	uint64_t resets; /* how often the machine was reset */
+	struct machine_clock clock;
 };
 
 /* Makes everything, loads the kernel, leaves the vCPUs parked. On failure closes what it opened. */
@@ -115,6 +134,27 @@ void machine_resume(struct machine *machine);
 
 /* Every part back to its power-on state, kernel loaded afresh. The machine must be paused, and stays so. */
 int machine_reset(struct machine *machine, struct error *error);
+
+/*
+ * Saves the paused machine as sections: what it was made as, KVM's state, the devices'. When it returns, guest RAM holds
+ * the interrupt tables that belong to it: RAM is to be saved before the machine goes on. After a failure the machine can
+ * go on as if nothing had happened.
+ */
+int machine_save(struct machine *machine, struct section_writer *writer, struct error *error);
+
+/*
+ * Loads them into a machine that was opened with the configuration in `sections` and their RAM, and did not run yet. It
+ * stays paused. After a failure it can only be closed.
+ */
+int machine_load(struct machine *machine, struct sections *sections, struct error *error);
+
+/*
+ * The configuration as sections, and back. Loading makes texts, which machine_config_free() frees; log, snapshot and
+ * fault are left to the caller. No file is opened.
+ */
+void machine_config_save(const struct machine_config *config, struct section_writer *writer);
+int machine_config_load(struct machine_config *config, struct sections *sections, struct error *error);
+void machine_config_free(struct machine_config *config);
 
 /* Asks the guest to power off or restart by its power keys; fails where it listens to none. It must be running. */
 enum machine_key { MACHINE_KEY_POWER, MACHINE_KEY_RESTART };

@@ -87,7 +87,7 @@ int machine_reset(struct machine *machine, struct error *error)
 		return error_set(error, 0, "it runs");
 	if (fake_machine.reset_fails)
 		return error_set(error, ENOENT, "the kernel is gone");
-	machine->resets++;
+	machine->clock.resets++;
 	fake_machine.resets++;
 	return 0;
 }

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+#include "machine_run.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "lkvm/control.h"
+#include "lkvm/lifecycle.h"
+#include "lkvm/loop.h"
+#include "lkvm/terminal.h"
+
+static const char terminal_help[] =
+	"\n"
+	"lkvm: Ctrl-A x  end the virtual machine at once\n"
+	"      Ctrl-A a  send Ctrl-A to the guest\n"
+	"      Ctrl-A h  this help\n";
+
+void machine_run_log(void *context, enum log_level level, const char *line)
+{
+	static const char *const names[] = {
+		[LOG_LEVEL_ERROR] = "error", [LOG_LEVEL_WARNING] = "warning",
+		[LOG_LEVEL_INFO] = "info", [LOG_LEVEL_DEBUG] = "debug",
+	};
+
+	(void)context;
+	/* In one write, whatever thread it is. */
+	dprintf(STDERR_FILENO, "lkvm: %s: %s\n", names[level], line);
+}
+
+/* All that stands while a machine runs. */
+struct run {
+	struct loop loop;
+	struct control control;
+	struct terminal terminal;
+	struct machine machine;
+	struct lifecycle lifecycle;
+};
+
+/* The name is taken first: whoever loses it must not have touched a disk or an interface. */
+static int open_all(struct run *run, const struct machine_start *start, struct error *error)
+{
+	loop_open(&run->loop);
+	if (control_open(&run->control, start->config->name, &run->loop, lifecycle_serve, &run->lifecycle,
+			 error) < 0)
+		return -1;
+	run->control.left = lifecycle_left;
+	if (terminal_open(&run->terminal, &run->loop, STDIN_FILENO, start->detach->output_fd, error) < 0)
+		goto close_control;
+	run->terminal.help = terminal_help;
+	run->terminal.leave = lifecycle_leave;
+	run->terminal.leave_owner = &run->lifecycle;
+	if (machine_open(&run->machine, start->config, &run->loop, &run->terminal, error) < 0)
+		goto close_terminal;
+	if (start->sections && machine_load(&run->machine, start->sections, error) < 0)
+		goto close_machine;
+	if (lifecycle_open(&run->lifecycle, &run->machine, &run->control, error) < 0)
+		goto close_machine;
+	return 0;
+
+close_machine:
+	machine_close(&run->machine);
+close_terminal:
+	terminal_close(&run->terminal);
+close_control:
+	control_close(&run->control);
+	return -1;
+}
+
+static void close_all(struct run *run)
+{
+	lifecycle_close(&run->lifecycle);
+	machine_close(&run->machine);
+	terminal_close(&run->terminal);
+	control_withdraw(&run->control);
+	lifecycle_tell(&run->lifecycle);
+	control_close(&run->control);
+}
+
+static int exit_status(const struct command_call *call, const struct lifecycle *lifecycle)
+{
+	switch (lifecycle->end) {
+	case LIFECYCLE_RUNNING:
+	case LIFECYCLE_POWER_OFF:
+	case LIFECYCLE_LEFT:
+	case LIFECYCLE_STOPPED:
+		break;
+	case LIFECYCLE_SIGNAL:
+		return EXIT_SIGNAL + lifecycle->signal;
+	case LIFECYCLE_CRASH:
+		command_error(call, &lifecycle->error);
+		return EXIT_CRASHED;
+	case LIFECYCLE_FAILURE:
+		command_error(call, &lifecycle->error);
+		return EXIT_VM_FAILURE;
+	}
+	return EXIT_OK;
+}
+
+/* From an open machine to its end. The struct is large, so it is on the heap. */
+int machine_run(const struct command_call *call, const struct machine_start *start)
+{
+	struct run *run = calloc(1, sizeof(*run));
+	struct error error;
+	int status;
+
+	if (!run) {
+		error_system(&error, ENOMEM, "memory");
+		return command_error(call, &error);
+	}
+	if (open_all(run, start, &error) < 0) {
+		free(run);
+		return command_error(call, &error);
+	}
+	if (!start->paused)
+		machine_resume(&run->machine);
+	if (detach_finish(start->detach))
+		loop_run(&run->loop);
+	close_all(run);
+	status = exit_status(call, &run->lifecycle);
+	free(run);
+	return status;
+}

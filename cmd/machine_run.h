@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* From a configuration to the end of the machine that was made of it: what `run` and `snapshot restore` share. */
+#ifndef LKVM_MACHINE_RUN_H
+#define LKVM_MACHINE_RUN_H
+
+#include <stdbool.h>
+
+#include "lkvm/command.h"
+#include "lkvm/detach.h"
+#include "lkvm/log.h"
+#include "lkvm/machine.h"
+
+struct machine_start {
+	const struct machine_config *config;
+	struct sections *sections; /* NULL, or the state to go on from */
+	bool paused;               /* leave it so */
+	struct detach *detach;
+};
+
+/* Signals are blocked by now (lifecycle_block_signals). The exit status. */
+int machine_run(const struct command_call *call, const struct machine_start *start);
+
+/* Prints a line of the log: for struct log. */
+void machine_run_log(void *context, enum log_level level, const char *line);
+
+#endif

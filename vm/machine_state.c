@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/* Saving a machine's state, and loading it into one that was made alike. RAM is not in it: lkvm/snapshot.h. */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lkvm/machine.h"
+#include "lkvm/migrate.h"
+
+/* The time of a machine stands still while it is paused. */
+static const struct state_field clock_fields[] = {
+	STATE_FIELD(struct machine_clock, counter, STATE_RUNTIME, 0),
+	STATE_FIELD(struct machine_clock, resets, STATE_RUNTIME, 0), /* counted on through them */
+};
+
+const struct state_table machine_clock_table = STATE_TABLE(struct machine_clock, "clock", 1, clock_fields);
+
+/* Every object of every device, in the order of the sections. */
+static int visit(struct machine *machine, struct state_visitor *visitor, struct error *error)
+{
+	if (visitor->visit(visitor, "clock", &machine_clock_table, &machine->clock, error) < 0 ||
+	    visitor->visit(visitor, "serial", &serial_state_table, &machine->serial.state, error) < 0 ||
+	    visitor->visit(visitor, "rtc", &rtc_state_table, &machine->rtc.state, error) < 0 ||
+	    visitor->visit(visitor, "gpio", &gpio_state_table, &machine->gpio.state, error) < 0)
+		return -1;
+	for (unsigned i = 0; i < machine->virtio_count; i++)
+		if (virtio_visit(machine->virtio[i], visitor, error) < 0)
+			return -1;
+	return 0;
+}
+
+/* The hooks of arm/migrate.c. */
+
+static int quiesce(void *owner, struct error *error)
+{
+	struct machine *machine = owner;
+
+	(void)error;
+	for (unsigned i = 0; i < machine->virtio_count; i++)
+		pci_device_quiesce(&machine->virtio[i]->pci);
+	return 0;
+}
+
+static void unquiesce(struct machine *machine)
+{
+	for (unsigned i = 0; i < machine->virtio_count; i++)
+		pci_device_resume(&machine->virtio[i]->pci);
+}
+
+static int forward(void *owner, struct error *error)
+{
+	struct machine *machine = owner;
+
+	if (serial_restored(&machine->serial, error) < 0)
+		return -1;
+	rtc_restored(&machine->rtc);
+	gpio_restored(&machine->gpio);
+	for (unsigned i = 0; i < machine->virtio_count; i++)
+		if (virtio_restored(machine->virtio[i], error) < 0)
+			return -1;
+	return 0;
+}
+
+static struct migrate migration(struct machine *machine)
+{
+	return (struct migrate){
+		.vm = &machine->vm,
+		.features = &machine->cpu_features,
+		.interrupts = machine->gic_layout.interrupts,
+		.fault = machine->config.fault,
+		.quiesce = quiesce,
+		.forward = forward,
+		.owner = machine,
+	};
+}
+
+/* Saving. */
+
+struct saver {
+	struct state_visitor visitor; /* first */
+	struct section_writer *writer;
+};
+
+static int save_object(struct state_visitor *visitor, const char *name, const struct state_table *table, void *object,
+		       struct error *error)
+{
+	struct section_writer *writer = ((struct saver *)visitor)->writer;
+
+	(void)error;
+	section_begin(writer, name, table->version, SECTION_MANDATORY);
+	state_save(table, object, &writer->buffer);
+	section_end(writer);
+	return 0;
+}
+
+/* What the host chose where the user left it open: a restore must choose the same. */
+static int complete(struct machine *machine, struct machine_config *config, struct error *error)
+{
+	struct cpu_features *features = &machine->cpu_features;
+
+	*config = machine->config;
+	if (vcpus_get_vector_lengths(&machine->vm, features, error) < 0)
+		return -1;
+	config->sve = features->sve;
+	config->pauth = features->pauth;
+	config->pmu = features->pmu;
+	config->address_bits = machine->vm.address_bits;
+	config->counter_frequency = vcpus_counter_frequency();
+	memcpy(config->sve_lengths, features->sve_lengths, sizeof(config->sve_lengths));
+	/* Disks have the first slots, networks the next. */
+	for (unsigned i = 0; i < config->disk_count; i++)
+		virtio_block_describe(machine->virtio[i], &config->disks[i]);
+	for (unsigned i = 0; i < config->network_count; i++)
+		virtio_net_describe(machine->virtio[config->disk_count + i], &config->networks[i]);
+	return 0;
+}
+
+/* Another process may restore it from elsewhere. */
+static void make_absolute(const char **path, char resolved[PATH_MAX])
+{
+	if (*path && realpath(*path, resolved))
+		*path = resolved;
+}
+
+int machine_save(struct machine *machine, struct section_writer *writer, struct error *error)
+{
+	const struct migrate migrate = migration(machine);
+	struct saver saver = { .visitor.visit = save_object, .writer = writer };
+	char kernel[PATH_MAX], initrd[PATH_MAX];
+	struct machine_config config;
+	int result;
+
+	if (complete(machine, &config, error) < 0)
+		return -1;
+	make_absolute(&config.kernel, kernel);
+	make_absolute(&config.initrd, initrd);
+	machine_config_save(&config, writer);
+	/* The devices after KVM's part, which quiesces them: pending bits of masked vectors are known then. */
+	result = migrate_save(&migrate, writer, error);
+	if (result == 0)
+		result = visit(machine, &saver.visitor, error);
+	if (result == 0 && writer->buffer.failed)
+		result = error_system(error, ENOMEM, "the state of the machine");
+	unquiesce(machine);
+	return result;
+}
+
+/* Loading. */
+
+struct loader {
+	struct state_visitor visitor; /* first */
+	struct sections *sections;
+};
+
+static int load_object(struct state_visitor *visitor, const char *name, const struct state_table *table, void *object,
+		       struct error *error)
+{
+	struct loader *loader = (struct loader *)visitor;
+	const struct section *section = sections_need(loader->sections, name, table->version, error);
+
+	if (!section)
+		return -1;
+	if (state_load(table, object, &section->fields, section->version, error) < 0)
+		return error_context(error, "%s", name);
+	return 0;
+}
+
+int machine_load(struct machine *machine, struct sections *sections, struct error *error)
+{
+	const struct migrate migrate = migration(machine);
+	struct loader loader = { .visitor.visit = load_object, .sections = sections };
+
+	if (vcpus_counter_frequency() != machine->config.counter_frequency)
+		return error_set(error, EINVAL, "its counter runs at %llu Hz, this host's at %llu Hz: the guest's clocks would "
+				 "go wrong", (unsigned long long)machine->config.counter_frequency,
+				 (unsigned long long)vcpus_counter_frequency());
+	if (visit(machine, &loader.visitor, error) < 0 || migrate_restore(&migrate, sections, error) < 0)
+		return -1;
+	return sections_check_used(sections, error);
+}
