@@ -37,8 +37,8 @@ VM_SOURCES := $(sort $(wildcard util/*.c vm/*.c arm/*.c hw/*.c virtio/*.c snapsh
 SOURCES := main.c $(sort $(wildcard cmd/*.c)) $(VM_SOURCES)
 
 # On x86-64, the commands that need no KVM; cmd/host/ stands in for the others.
-HOST_SOURCES := main.c $(filter-out cmd/run.c cmd/detach.c,$(sort $(wildcard cmd/*.c))) $(sort $(wildcard cmd/host/*.c)) \
-	$(sort $(wildcard util/*.c)) vm/control_client.c vm/control_name.c vm/probe.c vm/probes.c
+HOST_SOURCES := main.c $(filter-out cmd/run.c cmd/detach.c cmd/machine_run.c cmd/snapshot_restore.c,$(sort $(wildcard cmd/*.c))) $(sort $(wildcard cmd/host/*.c)) \
+	$(sort $(wildcard util/*.c)) vm/control_client.c vm/control_name.c vm/probe.c vm/probes.c vm/machine_config.c $(sort $(wildcard snapshot/*.c))
 
 all: build/arm64/lkvm
 ifneq ($(MACHINE),aarch64)
@@ -79,7 +79,7 @@ build/arm64/obj/%.o: %.c Makefile
 
 build/host/lkvm: $(HOST_OBJECTS)
 	$(call say,LINK,$@)
-	$(Q)$(HOST_CC) $(LINK_FLAGS) -o $@ $^
+	$(Q)$(HOST_CC) $(LINK_FLAGS) -o $@ $^ -lz
 
 build/host/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)

@@ -20,12 +20,33 @@ static void occupy_standard_streams(void)
 			(void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
-const struct command *command_find(const struct command *commands, const char *name)
+/* The second word of a command's name, if `word` is the first; NULL otherwise. */
+static const char *second_word(const struct command *command, const char *word)
+{
+	size_t length = strlen(word);
+
+	return !strncmp(command->name, word, length) && command->name[length] == ' ' ? command->name + length + 1 : NULL;
+}
+
+const struct command *command_find(const struct command *commands, int count, char *const *words, int *taken)
+{
+	for (; commands->name; commands++) {
+		const char *second = second_word(commands, words[0]);
+
+		*taken = second ? 2 : 1;
+		if (second ? count > 1 && !strcmp(second, words[1]) :
+			     !strcmp(commands->name, words[0]) || (commands->alias && !strcmp(commands->alias, words[0])))
+			return commands;
+	}
+	return NULL;
+}
+
+bool command_is_group(const struct command *commands, const char *word)
 {
 	for (; commands->name; commands++)
-		if (!strcmp(commands->name, name) || (commands->alias && !strcmp(commands->alias, name)))
-			return commands;
-	return NULL;
+		if (second_word(commands, word))
+			return true;
+	return false;
 }
 
 int command_error(const struct command_call *call, const struct error *error)
@@ -72,14 +93,35 @@ void command_help(const struct command *command)
 	printf("\n See lkvm(1) for more.\n\n");
 }
 
-/* The command that argv[1] names; `help` where there is none, or where one asks as is done everywhere. */
-static const struct command *choose(const struct command *commands, const char *word)
+/* The command that argv names; `help` where there is none, or where one asks as is done everywhere. */
+static const struct command *choose(const struct command *commands, int argc, char **argv, int *taken)
 {
-	if (!word || !strcmp(word, "--help") || !strcmp(word, "-h"))
-		return command_find(commands, "help");
+	static char help[] = "help", version[] = "version";
+	char *word = argc > 1 ? argv[1] : help;
+
+	if (!strcmp(word, "--help") || !strcmp(word, "-h"))
+		word = help;
 	if (!strcmp(word, "--version") || !strcmp(word, "-V"))
-		return command_find(commands, "version");
-	return command_find(commands, word);
+		word = version;
+	if (argc < 2 || word != argv[1])
+		return command_find(commands, 1, &word, taken);
+	return command_find(commands, argc - 1, argv + 1, taken);
+}
+
+/* "lkvm snapshot", and "lkvm snapshot sav". */
+static int no_such_command(const struct command *commands, int argc, char **argv)
+{
+	if (!command_is_group(commands, argv[1])) {
+		fprintf(stderr, "lkvm: '%s' is no command of lkvm; see 'lkvm help'\n", argv[1]);
+		return EXIT_USAGE;
+	}
+	fprintf(stderr, "lkvm: %s: %s%s%sone of", argv[1], argc > 2 ? "'" : "", argc > 2 ? argv[2] : "",
+		argc > 2 ? "' is not " : "");
+	for (; commands->name; commands++)
+		if (second_word(commands, argv[1]))
+			fprintf(stderr, " %s", second_word(commands, argv[1]));
+	fprintf(stderr, "%s; see 'lkvm help'\n", argc > 2 ? "" : " is to follow");
+	return EXIT_USAGE;
 }
 
 static int parse_and_run(struct command_call *call)
@@ -109,16 +151,14 @@ static int parse_and_run(struct command_call *call)
 int command_main(const struct command *commands, int argc, char **argv)
 {
 	struct command_call call = { .commands = commands };
-	int status;
+	int status, taken;
 
 	occupy_standard_streams();
-	call.command = choose(commands, argc > 1 ? argv[1] : NULL);
-	if (!call.command) {
-		fprintf(stderr, "lkvm: '%s' is no command of lkvm; see 'lkvm help'\n", argv[1]);
-		return EXIT_USAGE;
-	}
-	call.count = argc > 2 ? argc - 2 : 0;
-	call.operands = argv + (argc > 2 ? 2 : argc);
+	call.command = choose(commands, argc, argv, &taken);
+	if (!call.command)
+		return no_such_command(commands, argc, argv);
+	call.count = argc > 1 + taken ? argc - 1 - taken : 0;
+	call.operands = argv + (call.count ? 1 + taken : argc);
 	if (call.command->options) {
 		call.values = malloc(call.command->options->target_size);
 		if (!call.values) {

@@ -28,7 +28,7 @@ static void print_options(const struct command *commands)
 	for (; commands->name; commands++) {
 		const struct option_table *table = commands->options;
 
-		printf("\t%s%s%s) echo '--help", commands->name, commands->alias ? "|" : "",
+		printf("\t'%s'%s%s) echo '--help", commands->name, commands->alias ? "|" : "",
 		       commands->alias ? commands->alias : "");
 		for (size_t i = 0; table && i < table->count; i++)
 			if (table->entries[i].help)
@@ -50,9 +50,9 @@ static void print_values(const struct command *commands)
 
 			if (!entry->argument || !entry->help)
 				continue;
-			printf("\t%s:--%s", commands->name, entry->name);
+			printf("\t'%s:--%s'", commands->name, entry->name);
 			if (entry->letter)
-				printf("|%s:-%c", commands->name, entry->letter);
+				printf("|'%s:-%c'", commands->name, entry->letter);
 			printf(") echo '");
 			if (entry->choices)
 				print_choices(entry->choices, ' ');
@@ -79,16 +79,50 @@ static void print_operands(const struct command *commands)
 	printf("_lkvm_operands()\n{\n\tcase $1 in\n");
 	for (; commands->name; commands++)
 		if (commands->operand != OPERAND_NONE)
-			printf("\t%s) echo '%s' ;;\n", commands->name, kinds[commands->operand]);
+			printf("\t'%s') echo '%s' ;;\n", commands->name, kinds[commands->operand]);
 	printf("\tesac\n}\n\n");
+}
+
+/* How long the first word of a command's name is. */
+static int first_word(const struct command *command)
+{
+	return (int)strcspn(command->name, " ");
+}
+
+/* Whether a command begins with the same word as the one before it in the table. */
+static bool same_group(const struct command *commands, const struct command *command)
+{
+	int length = first_word(command);
+
+	return command > commands && command->name[length] && length == first_word(command - 1) &&
+	       !strncmp(command->name, command[-1].name, (size_t)length);
 }
 
 static void print_commands(const struct command *commands)
 {
 	printf("_lkvm_commands='");
 	for (const struct command *command = commands; command->name; command++)
-		printf("%s%s", command == commands ? "" : " ", command->name);
+		if (!same_group(commands, command))
+			printf("%s%.*s", command == commands ? "" : " ", first_word(command), command->name);
 	printf("'\n\n");
+}
+
+/* A case for each first word that a second one must follow: those. */
+static void print_groups(const struct command *commands)
+{
+	printf("_lkvm_group()\n{\n\tcase $1 in\n");
+	for (const struct command *command = commands; command->name; command++) {
+		int length = first_word(command);
+
+		if (!command->name[length])
+			continue;
+		if (!same_group(commands, command))
+			printf("\t%.*s) echo '", length, command->name);
+		printf("%s%s", same_group(commands, command) ? " " : "", command->name + length + 1);
+		if (!command[1].name || !same_group(commands, command + 1))
+			printf("' ;;\n");
+	}
+	printf("\tesac\n}\n\n");
 }
 
 /* The part that is no table. Bash takes "--console=serial" for three words. */
@@ -96,8 +130,12 @@ static const char function[] =
 	"_lkvm()\n"
 	"{\n"
 	"\tlocal current=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}\n"
-	"\tlocal command=${COMP_WORDS[1]} words\n"
+	"\tlocal command=${COMP_WORDS[1]} words group\n"
 	"\n"
+	"\tgroup=$(_lkvm_group \"$command\")\n"
+	"\tif [[ -n $group && $COMP_CWORD -gt 2 ]]; then\n"
+	"\t\tcommand+=\" ${COMP_WORDS[2]}\"\n"
+	"\tfi\n"
 	"\tif [[ $current == = ]]; then\n"
 	"\t\tcurrent=\n"
 	"\telif [[ $before == = && $COMP_CWORD -gt 2 ]]; then\n"
@@ -105,6 +143,8 @@ static const char function[] =
 	"\tfi\n"
 	"\tif ((COMP_CWORD == 1)); then\n"
 	"\t\twords=@command\n"
+	"\telif [[ -n $group && $COMP_CWORD -eq 2 ]]; then\n"
+	"\t\twords=$group\n"
 	"\telse\n"
 	"\t\twords=$(_lkvm_values \"$command\" \"$before\")\n"
 	"\t\tif [[ -z $words && $current == -* ]]; then\n"
@@ -136,6 +176,7 @@ int cmd_completion(const struct command_call *call)
 	}
 	printf("# shellcheck shell=bash\n# bash completion for lkvm, printed by 'lkvm completion bash'\n\n");
 	print_commands(call->commands);
+	print_groups(call->commands);
 	print_options(call->commands);
 	print_values(call->commands);
 	print_operands(call->commands);

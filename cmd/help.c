@@ -15,12 +15,13 @@ static void list_commands(const struct command *commands)
 int cmd_help(const struct command_call *call)
 {
 	const struct command *asked;
+	int taken;
 
 	if (!call->count) {
 		list_commands(call->commands);
 		return EXIT_OK;
 	}
-	asked = command_find(call->commands, call->operands[0]);
+	asked = command_find(call->commands, call->count, call->operands, &taken);
 	if (!asked) {
 		struct error error;
 

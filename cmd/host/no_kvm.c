@@ -5,13 +5,23 @@
 #include "lkvm/command.h"
 #include "lkvm/probe.h"
 
-int cmd_run(const struct command_call *call)
+static int needs_kvm(const struct command_call *call)
 {
 	struct error error;
 
 	error_set(&error, ENOSYS, "this lkvm was built for a machine other than arm64, and runs no guests; "
 		  "build/arm64/lkvm does, on an arm64 machine or in the one that scripts/demo emulates");
 	return command_error(call, &error);
+}
+
+int cmd_run(const struct command_call *call)
+{
+	return needs_kvm(call);
+}
+
+int cmd_snapshot_restore(const struct command_call *call)
+{
+	return needs_kvm(call);
 }
 
 void probe_kvm(struct probes *probes)

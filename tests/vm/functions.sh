@@ -22,17 +22,24 @@ start()
 {
 	g=$1 p=$2
 	shift 2
-	rm -f "$tmp/$g.in" "$tmp/$g.status"
-	mkfifo "$tmp/$g.in"
-	[ ! -e "$logs/$g.out" ] || mv "$logs/$g.out" "$logs/$g.before.out"
-	: >"$logs/$g.out"
+	launch "$g" "$lkvm" run --name "$g" --kernel "$kernel" --initrd "$initrd" \
+		--mem 256 --params "console=ttyS0 quiet $p" "$@"
+}
+
+# launch GUEST COMMAND...: the same with a whole command.
+launch()
+{
+	l=$1
+	shift
+	rm -f "$tmp/$l.in" "$tmp/$l.status"
+	mkfifo "$tmp/$l.in"
+	[ ! -e "$logs/$l.out" ] || mv "$logs/$l.out" "$logs/$l.before.out"
+	: >"$logs/$l.out"
 	(
 		# $$ of that shell is lkvm's; read and write, so that its input never ends
-		sh -c 'echo $$ >"$0"; exec "$@"' "$tmp/$g.pid" \
-			"$lkvm" run --name "$g" --kernel "$kernel" --initrd "$initrd" \
-			--mem 256 --params "console=ttyS0 quiet $p" "$@" \
-			<>"$tmp/$g.in" >>"$logs/$g.out" 2>>"$logs/$g.err" && ended=0 || ended=$?
-		echo "$ended" >"$tmp/$g.status"
+		sh -c 'echo $$ >"$0"; exec "$@"' "$tmp/$l.pid" "$@" \
+			<>"$tmp/$l.in" >>"$logs/$l.out" 2>>"$logs/$l.err" && ended=0 || ended=$?
+		echo "$ended" >"$tmp/$l.status"
 	) &
 }
 

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+#include "restore_options.h"
+
+#include "lkvm/command.h"
+
+#define RUN(member) offsetof(struct restore_options, run.member)
+
+static const struct option_entry entries[] = {
+	{ .name = "name", .kind = OPTION_STRING, .argument = "NAME", .offset = RUN(config.name),
+	  .help = "Name for lkvm stop and others (as it was saved)" },
+	{ .name = "paused", .kind = OPTION_FLAG, .offset = offsetof(struct restore_options, paused),
+	  .help = "Do not let it go on yet: lkvm resume does" },
+	{ .name = "detach", .kind = OPTION_FLAG, .offset = RUN(detach),
+	  .help = "Return once the guest runs, and leave it running" },
+	{ .name = "disk", .letter = 'd', .kind = OPTION_TAKEN, .take = run_options_take_disk,
+	  .argument = "FILE", .help = "Where the first disk is now; the second; ..." },
+	{ .name = "network", .letter = 'n', .kind = OPTION_TAKEN, .take = run_options_take_network,
+	  .argument = "mode=tap|user[,ITEM...]", .choices = "mode=tap|mode=user",
+	  .help = "What the first interface is now; the second; ..." },
+	{ .name = "kernel", .letter = 'k', .kind = OPTION_FILE, .argument = "FILE", .offset = RUN(config.kernel),
+	  .help = "Kernel for when the guest restarts" },
+	{ .name = "initrd", .letter = 'i', .kind = OPTION_FILE, .argument = "FILE", .offset = RUN(config.initrd),
+	  .help = "Initial RAM disk for the same" },
+	{ .name = "loglevel", .kind = OPTION_CHOICE, .argument = "error|warning|info|debug",
+	  .choices = "error|warning|info|debug", .offset = RUN(log_level),
+	  .help = "Messages about the machine, on standard error (warning)" },
+};
+
+static const struct restore_options defaults = { .run.log_level = LOG_LEVEL_WARNING };
+const struct option_table snapshot_restore_options_table = OPTION_TABLE(entries, defaults);

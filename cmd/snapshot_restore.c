@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lkvm/control.h"
+#include "lkvm/lifecycle.h"
+#include "lkvm/snapshot.h"
+#include "machine_run.h"
+#include "restore_options.h"
+
+/* The host's side of disks and interfaces may be elsewhere; the guest's side stays. */
+static int replace_backends(struct machine_config *config, const struct machine_config *given, struct error *error)
+{
+	if (given->disk_count > config->disk_count)
+		return error_set(error, EINVAL, "--disk: the snapshot has %u disks, not %u", config->disk_count,
+				 given->disk_count);
+	if (given->network_count > config->network_count)
+		return error_set(error, EINVAL, "--network: the snapshot has %u interfaces, not %u", config->network_count,
+				 given->network_count);
+	for (unsigned i = 0; i < given->disk_count; i++)
+		config->disks[i].path = given->disks[i].path;
+	for (unsigned i = 0; i < given->network_count; i++) {
+		struct virtio_net_config saved = config->networks[i];
+
+		config->networks[i] = given->networks[i];
+		memcpy(config->networks[i].mac, saved.mac, sizeof(saved.mac));
+		config->networks[i].queues = saved.queues;
+	}
+	return 0;
+}
+
+static int configure(struct machine_config *config, const struct restore_options *options, struct snapshot *snapshot,
+		     struct error *error)
+{
+	const struct machine_config *given = &options->run.config;
+
+	if (machine_config_load(config, &snapshot->sections, error) < 0 || replace_backends(config, given, error) < 0)
+		return -1;
+	if (given->name)
+		config->name = given->name;
+	if (given->kernel)
+		config->kernel = given->kernel;
+	if (given->initrd)
+		config->initrd = given->initrd;
+	return control_check_name(config->name, error);
+}
+
+static int restore(const struct command_call *call, const struct restore_options *options,
+		   struct machine_config *config, struct snapshot *snapshot)
+{
+	struct detach detach = { .output_fd = STDOUT_FILENO, .ready_fd = -1 };
+	const struct machine_start start = {
+		.config = config, .sections = &snapshot->sections, .paused = options->paused, .detach = &detach,
+	};
+	struct error error;
+
+	if (options->run.detach) {
+		int status;
+		pid_t child = detach_start(&detach, &status, &error);
+
+		if (child < 0)
+			return command_error(call, &error);
+		if (child > 0) {
+			if (status == EXIT_OK)
+				printf("%s\n", config->name);
+			return status;
+		}
+	}
+	lifecycle_block_signals();
+	return machine_run(call, &start);
+}
+
+int cmd_snapshot_restore(const struct command_call *call)
+{
+	const struct restore_options *options = call->values;
+	struct log log = { .level = options->run.log_level, .write = machine_run_log };
+	struct machine_config config = { .log = &log, .fault = getenv("LKVM_FAULT") };
+	struct snapshot snapshot;
+	struct error error;
+	int status;
+
+	if (call->count != 1) {
+		error_set(&error, EINVAL, "from which file?");
+		return command_usage_error(call, &error);
+	}
+	if (snapshot_open(&snapshot, call->operands[0], &error) < 0)
+		return command_error(call, &error);
+	config.snapshot = &snapshot;
+	if (configure(&config, options, &snapshot, &error) < 0 || snapshot_check_ram(&snapshot, NULL, &error) < 0) {
+		error_context(&error, "%s", call->operands[0]);
+		status = command_error(call, &error);
+	} else {
+		status = restore(call, options, &config, &snapshot);
+	}
+	machine_config_free(&config);
+	snapshot_close(&snapshot);
+	return status;
+}

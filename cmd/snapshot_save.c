@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lkvm/command.h"
+#include "lkvm/control.h"
+#include "lkvm/newfile.h"
+
+#define PATIENCE 30   /* seconds for a VMM to answer what takes no time */
+#define SAVING 86400  /* seconds for it to write all of RAM */
+
+struct save_options {
+	bool stop;
+	bool json;
+};
+
+static const struct option_entry entries[] = {
+	{ .name = "stop", .kind = OPTION_FLAG, .offset = offsetof(struct save_options, stop),
+	  .help = "End the virtual machine once it is saved" },
+	{ .name = "json", .kind = OPTION_FLAG, .offset = offsetof(struct save_options, json),
+	  .help = "Print the figures as JSON" },
+};
+
+static const struct save_options defaults = { .stop = false };
+const struct option_table snapshot_save_options_table = OPTION_TABLE(entries, defaults);
+
+/* One save. */
+struct save {
+	const struct command_call *call;
+	const char *name, *path;
+	struct new_file file;
+	bool shows; /* progress, on a terminal */
+	uint64_t pause, ram, data, size; /* nanoseconds, bytes */
+};
+
+/* What is written so far is what the file has grown to: the VMM need not say. */
+static bool show_progress(void *owner)
+{
+	const struct save *save = owner;
+	struct stat status;
+
+	if (save->shows && fstat(save->file.fd, &status) == 0)
+		fprintf(stderr, "\rlkvm: %s: %" PRIu64 " MiB written", save->name, (uint64_t)status.st_blocks >> 11);
+	return true;
+}
+
+static int save_to_file(struct save *save, struct error *error)
+{
+	const struct control_extras extras = { .fd = save->file.fd, .tick = show_progress, .owner = save };
+	struct control_reply reply;
+	int fields;
+
+	if (control_call_with(save->name, "save", SAVING, &extras, &reply, error) < 0)
+		return error_context(error, "%s", save->name);
+	fields = sscanf(reply.body, "%" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64, &save->pause, &save->ram,
+			&save->data, &save->size);
+	free(reply.body);
+	return fields == 4 ? 0 : error_set(error, EPROTO, "%s answers something strange", save->name);
+}
+
+static int stop(const struct save *save, struct error *error)
+{
+	struct control_reply reply;
+
+	if (control_call(save->name, "stop force", PATIENCE, &reply, error) < 0)
+		return error_context(error, "%s is saved, but does not stop", save->name);
+	free(reply.body);
+	return 0;
+}
+
+/* With --stop the guest must not go on behind the saved state: it is held until it is gone. */
+static int save_all(struct save *save, bool stops, struct error *error)
+{
+	int hold_fd = stops ? control_start(save->name, "hold", PATIENCE, error) : -1;
+	int result;
+
+	if (stops && hold_fd < 0)
+		return error_context(error, "%s", save->name);
+	result = new_file_open(&save->file, save->path, error);
+	if (result == 0) {
+		result = save_to_file(save, error);
+		if (save->shows)
+			fprintf(stderr, "\r\033[K");
+		if (result == 0)
+			result = new_file_commit(&save->file, error);
+		else
+			new_file_discard(&save->file);
+	}
+	if (result == 0 && stops)
+		result = stop(save, error);
+	if (hold_fd >= 0)
+		close(hold_fd);
+	return result;
+}
+
+static int print_figures(const struct save *save, bool stopped, bool json)
+{
+	uint64_t rate = save->pause ? save->size * 1000 / (save->pause / 1000 + 1) : 0; /* bytes a millisecond: KB/s */
+	struct report report;
+
+	if (!json) {
+		printf("Guest %s saved to %s%s: %" PRIu64 " MiB of RAM, %" PRIu64 ".%" PRIu64
+		       " MiB written, paused for %" PRIu64 ".%" PRIu64 " ms (%" PRIu64 " MB/s)\n",
+		       save->name, save->path, stopped ? ", and stopped" : "", save->ram >> 20, save->size >> 20,
+		       (save->size & 0xfffff) * 10 >> 20, save->pause / 1000000, save->pause / 100000 % 10, rate / 1000);
+		return EXIT_OK;
+	}
+	report_open(&report, true);
+	report_string(&report, "name", save->name);
+	report_string(&report, "file", save->path);
+	report_bool(&report, "stopped", stopped);
+	report_number(&report, "pause_ns", save->pause);
+	report_bytes(&report, "ram", save->ram);
+	report_bytes(&report, "data", save->data);
+	report_bytes(&report, "written", save->size);
+	return command_print_report(save->call, &report);
+}
+
+int cmd_snapshot_save(const struct command_call *call)
+{
+	const struct save_options *options = call->values;
+	struct save save = { .call = call, .shows = isatty(STDERR_FILENO) && !options->json };
+	struct error error;
+
+	if (call->count != 2) {
+		error_set(&error, EINVAL, "which virtual machine, and to which file?");
+		return command_usage_error(call, &error);
+	}
+	save.name = call->operands[0];
+	save.path = call->operands[1];
+	if (save_all(&save, options->stop, &error) < 0)
+		return command_error(call, &error);
+	return print_figures(&save, options->stop, options->json);
+}
