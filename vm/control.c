@@ -110,6 +110,12 @@ void control_defer(struct control_client *client, int event, unsigned seconds, c
 	loop_change(client->control->loop, client->fd, POLLHUP);
 }
 
+void control_begun(struct control_client *client)
+{
+	/* It fits into the socket's buffer, or the client is gone: then the loop notices. */
+	(void)!send(client->fd, "ok\n", 3, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 void control_happened(struct control *control, int event, const struct error *why)
 {
 	for (unsigned i = 0; i < CONTROL_CLIENTS; i++) {

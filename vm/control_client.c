@@ -184,18 +184,39 @@ int control_call(const char *name, const char *request, unsigned seconds, struct
 	return control_call_with(name, request, seconds, NULL, reply, error);
 }
 
+/* Reads up to the first newline, which is all that there is for now. */
+static int read_line(int fd, unsigned seconds, char line[sizeof(struct error)], struct error *error)
+{
+	struct pollfd polled = { .fd = fd, .events = POLLIN };
+	size_t size = 0;
+
+	while (size < sizeof(struct error) - 1 && !memchr(line, '\n', size)) {
+		ssize_t got = poll(&polled, 1, (int)seconds * 1000) > 0 ?
+			recv(fd, line + size, sizeof(struct error) - 1 - size, MSG_DONTWAIT) : -1;
+
+		if (got <= 0)
+			return no_answer(error);
+		size += (size_t)got;
+	}
+	line[size] = '\0';
+	return 0;
+}
+
 int control_start(const char *name, const char *request, unsigned seconds, struct error *error)
 {
+	char line[sizeof(struct error)];
 	int fd;
 
 	if (control_check_name(name, error) < 0)
 		return -1;
 	fd = connect_to(name, seconds, error);
-	if (fd >= 0 && send_request(fd, request, -1, error) < 0) {
-		close(fd);
+	if (fd < 0)
 		return -1;
-	}
-	return fd;
+	if (send_request(fd, request, -1, error) == 0 && read_line(fd, seconds, line, error) == 0 &&
+	    read_status(line, error) == 0)
+		return fd;
+	close(fd);
+	return -1;
 }
 
 /* Listing. */

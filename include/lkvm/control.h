@@ -96,6 +96,9 @@ void control_refuse(struct control_client *client, const struct error *why);
  */
 void control_defer(struct control_client *client, int event, unsigned seconds, const struct error *timeout);
 
+/* Says "ok" to a client that is deferred, before its reply: that what it asked for began. */
+void control_begun(struct control_client *client);
+
 /* Takes the descriptor that came with the request, now the caller's; -1 where there is none. */
 int control_take_fd(struct control_client *client);
 
@@ -130,7 +133,10 @@ struct control_extras {
 int control_call_with(const char *name, const char *request, unsigned seconds, const struct control_extras *extras,
 		      struct control_reply *reply, struct error *error);
 
-/* Sends a request whose reply is not awaited: a descriptor to be closed, at which the VM notices; or -1. */
+/*
+ * Sends a request that takes effect for as long as the connection stands: its descriptor once the VM said that it began,
+ * or -1.
+ */
 int control_start(const char *name, const char *request, unsigned seconds, struct error *error);
 
 struct control_names {

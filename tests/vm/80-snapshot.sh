@@ -10,27 +10,16 @@ boot()
 	wait_for g '^lkvm-guest: ready'
 }
 
-# restore GUEST FILE [OPTION...]: as start does.
-restore()
-{
-	g=$1 f=$2
-	shift 2
-	launch "$g" "$lkvm" snapshot restore "$f" --name "$g" "$@"
-}
-
 case_saved_stopped_restored()
 {
 	truncate -s 16M "$tmp/d"
-	boot --cpus 2 --disk "$tmp/d" --rng
+	boot --cpus 2 --disk "$tmp/d" --rng --balloon
 	ask g 'echo kept >/tmp/memory; dd if=/dev/urandom of=/tmp/data bs=64k count=32 2>/dev/null; md5sum /tmp/data'
 	sum=$(cat "$logs/said")
-	run "$lkvm" snapshot save --stop g "$tmp/s"
-	check_status 0
-	wait_exit g 0
+	move g "$tmp/s"
 	run "$lkvm" snapshot info "$tmp/s"
 	check_status 0
 	check_out 'memory +256 MiB'
-	restore g "$tmp/s"
 	ask g 'cat /tmp/memory; md5sum /tmp/data'
 	check "memory is lost" grep -q '^kept' "$logs/said"
 	check "data changed" grep -q "${sum%% *}" "$logs/said"
@@ -38,4 +27,87 @@ case_saved_stopped_restored()
 	check "a vCPU is lost" grep -qx 2 "$logs/said"
 	"$lkvm" stop g || fail "stop"
 	wait_exit g 0
+}
+
+case_it_goes_on_after_a_save()
+{
+	boot
+	ask g 'echo before >/tmp/when'
+	save g "$tmp/s"
+	ask g 'echo after >/tmp/when; cat /tmp/when'
+	check "it did not go on" grep -qx after "$logs/said"
+	"$lkvm" stop --force g
+	wait_exit g 0
+	restore g "$tmp/s"
+	wait_listening g
+	ask g 'cat /tmp/when'
+	check "what came after the save is in it" grep -qx before "$logs/said"
+	# again, from the same file, which nobody changed
+	"$lkvm" stop --force g
+	wait_exit g 0
+	restore g "$tmp/s"
+	wait_listening g
+	ask g 'cat /tmp/when'
+	check "the snapshot changed" grep -qx before "$logs/said"
+}
+
+case_without_its()
+{
+	truncate -s 16M "$tmp/d"
+	boot --irqchip gicv3 --disk "$tmp/d"
+	move g "$tmp/s"
+	ask g 'dd if=/dev/vda of=/dev/null bs=4k count=64 iflag=direct 2>/dev/null; echo "read $?"'
+	check "the disk is lost" grep -qx 'read 0' "$logs/said"
+}
+
+case_virtio_console()
+{
+	start g 'console=hvc0 lkvm.shell=plain' --console virtio
+	wait_for g '^lkvm-guest: ready'
+	for i in 1 2 3; do
+		input g "echo before-$i"
+	done
+	move g "$tmp/s"
+	wait_for g '^before-3'
+	ask g 'echo after'
+	check "the console is lost" grep -qx after "$logs/said"
+}
+
+# What waits in the UART and what comes while nobody runs is read later, each byte once.
+case_input_is_not_lost()
+{
+	boot
+	"$lkvm" pause g
+	input g 'echo one'
+	sleep 1
+	move g "$tmp/s"
+	"$lkvm" list | grep -q 'g  *paused' && "$lkvm" resume g
+	input g 'echo two'
+	wait_for g '^two'
+	check "a line was lost" test "$(grep -c '^one' "$logs/g.out")" = 1
+}
+
+case_restored_paused_and_reset()
+{
+	boot
+	save g "$tmp/s" --stop
+	wait_exit g 0
+	restore g "$tmp/s" --paused
+	wait_listening g
+	run "$lkvm" list
+	check_out 'g +paused'
+	input g 'echo "it runs"'
+	sleep 1
+	check "it runs though paused" test "$(grep -c '^it runs' "$logs/g.out")" = 0
+	"$lkvm" resume g
+	wait_for g '^it runs'
+	ask g 'echo gone >/tmp/x'
+	: >"$logs/g.out"
+	"$lkvm" reboot --force g || fail "reboot --force"
+	wait_for g '^lkvm-guest: ready'
+	ask g 'ls /tmp/x'
+	check "memory survived a reset" test "$status" != 0
+	move g "$tmp/s"
+	ask g 'echo alive'
+	check "no life after a reset" grep -qx alive "$logs/said"
 }

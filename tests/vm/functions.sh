@@ -22,25 +22,67 @@ start()
 {
 	g=$1 p=$2
 	shift 2
+	rm -f "$tmp/$g.in"
+	mkfifo "$tmp/$g.in"
+	[ ! -e "$logs/$g.out" ] || mv "$logs/$g.out" "$logs/$g.before.out"
+	: >"$logs/$g.out"
 	launch "$g" "$lkvm" run --name "$g" --kernel "$kernel" --initrd "$initrd" \
 		--mem 256 --params "console=ttyS0 quiet $p" "$@"
 }
 
-# launch GUEST COMMAND...: the same with a whole command.
+# launch GUEST COMMAND...: the VMM itself, on that input and output.
 launch()
 {
 	l=$1
 	shift
-	rm -f "$tmp/$l.in" "$tmp/$l.status"
-	mkfifo "$tmp/$l.in"
-	[ ! -e "$logs/$l.out" ] || mv "$logs/$l.out" "$logs/$l.before.out"
-	: >"$logs/$l.out"
+	rm -f "$tmp/$l.status"
 	(
 		# $$ of that shell is lkvm's; read and write, so that its input never ends
 		sh -c 'echo $$ >"$0"; exec "$@"' "$tmp/$l.pid" "$@" \
 			<>"$tmp/$l.in" >>"$logs/$l.out" 2>>"$logs/$l.err" && ended=0 || ended=$?
 		echo "$ended" >"$tmp/$l.status"
 	) &
+}
+
+# save GUEST FILE [OPTION...]: lkvm snapshot save, which must succeed.
+save()
+{
+	s=$1 f=$2
+	shift 2
+	run "$lkvm" snapshot save "$@" "$s" "$f"
+	[ "$status" = 0 ] || fail "save: $(cat "$logs/run.err")"
+}
+
+# restore GUEST FILE [OPTION...]: goes on from it, on the same console and in the same log.
+restore()
+{
+	r=$1 f=$2
+	shift 2
+	launch "$r" "$lkvm" snapshot restore "$f" --name "$r" "$@"
+}
+
+# move GUEST FILE [OPTION...]: saved, ended, restored: the guest notices nothing.
+move()
+{
+	m=$1 f=$2
+	shift 2
+	save "$m" "$f" --stop
+	wait_exit "$m" 0
+	restore "$m" "$f" "$@"
+	wait_listening "$m"
+}
+
+# wait_listening GUEST: until other commands find it.
+wait_listening()
+{
+	tick
+	end=$((now + 60))
+	until "$lkvm" list --quiet | grep -qx "$1"; do
+		[ ! -s "$tmp/$1.status" ] || fail "$1 ended with $(cat "$tmp/$1.status"): $(tail -n 1 "$logs/$1.err")"
+		tick
+		[ "$now" -lt "$end" ] || fail "$1 does not listen"
+		sleep 0.1
+	done
 }
 
 # input GUEST TEXT: a line on its console.

@@ -1,0 +1,73 @@
+# shellcheck shell=sh disable=SC2154
+# SPDX-License-Identifier: MIT
+# what: saved and restored at random instants of a boot and of work, again and again
+# timeout: 900
+
+# Instants of a case: all of them together are a hundred; `make soak` has ten times as many.
+instants=${LKVM_INSTANTS:-12}
+
+# pause_between N: up to N milliseconds, by a random number that is told.
+pause_between()
+{
+	ms=$(($(od -An -N2 -tu2 /dev/urandom) % $1))
+	sleep "$(printf '0.%03d' $ms)"
+}
+
+# The boot is a few seconds; each instant of it is as good as another.
+boot_with()
+{
+	n=0
+	while [ $n -lt "$instants" ]; do
+		start g "$1" --cpus "$2"
+		wait_listening g
+		pause_between 900
+		while [ ! -s "$tmp/g.status" ] && [ $n -lt "$instants" ]; do
+			pause_between 400
+			run "$lkvm" snapshot save --stop g "$tmp/s"
+			[ "$status" = 0 ] || break # it may just have ended
+			n=$((n + 1))
+			wait_exit g 0
+			restore g "$tmp/s"
+			wait_listening g
+		done
+		wait_for g '^lkvm-guest: hello: exit 0'
+		wait_exit g 0
+	done
+	echo "$n instants"
+}
+
+case_of_a_boot_1() { boot_with lkvm.test=hello 1; }
+case_of_a_boot_2() { boot_with lkvm.test=hello 2; }
+case_of_a_boot_4() { boot_with lkvm.test=hello 4; }
+
+work_with()
+{
+	cpus=$1 parts=$2
+	shift 2
+	truncate -s 16M "$tmp/d"
+	start g "lkvm.test=work lkvm.work=$parts" --cpus "$cpus" --disk "$tmp/d" "$@"
+	wait_for g '^work: started'
+	if [ $# -gt 0 ]; then
+		ip addr add 10.9.0.1/24 dev lk0
+	fi
+	n=0
+	while [ $n -lt "$instants" ]; do
+		pause_between 999
+		save g "$tmp/s" --stop
+		wait_exit g 0
+		restore g "$tmp/s"
+		wait_listening g
+		[ $# = 0 ] || ip addr add 10.9.0.1/24 dev lk0
+		n=$((n + 1))
+	done
+	input g stop
+	passes g work 120
+	wait_exit g 0
+	echo "$n instants"
+}
+
+case_of_disk_and_time_1() { work_with 1 disk,sleep; }
+case_of_disk_and_processors_2() { work_with 2 disk,cpu,sleep; }
+case_of_disk_and_processors_4() { work_with 4 disk,cpu; }
+case_of_disk_and_packets_2() { work_with 2 disk,net --network mode=tap,tapif=lk0,vhost=off; }
+case_of_disk_and_vhost_2() { work_with 2 disk,net --network mode=tap,tapif=lk0,vhost=required; }

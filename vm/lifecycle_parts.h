@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* What vm/lifecycle.c (fate) and vm/lifecycle_serve.c (requests) know of each other. */
+#ifndef LKVM_LIFECYCLE_PARTS_H
+#define LKVM_LIFECYCLE_PARTS_H
+
+#include "lkvm/lifecycle.h"
+
+/* What deferred requests wait for. */
+enum { HAPPENED_END = 1, HAPPENED_RESET, HAPPENED_SAVE, HAPPENED_NEVER };
+
+/* Ends the loop; the first reason counts. */
+void lifecycle_end(struct lifecycle *lifecycle, enum lifecycle_end how);
+
+/* A paused machine stays paused: its user decides when it goes on. A failure is the end. */
+int lifecycle_reset(struct lifecycle *lifecycle, struct error *error);
+
+/* Does what the guest asked for last, if anything: power-off, reset. */
+void lifecycle_take_event(struct lifecycle *lifecycle);
+
+#endif
