@@ -355,6 +355,7 @@ struct virtio_device *virtio_net_open(struct vm *vm, struct pci_bus *pci, unsign
 			.index = index,
 			.features = NET_F_MAC | NET_F_STATUS | NET_F_MRG_RXBUF | net->backend->features,
 			.queue_count = 2,
+			.vectors = 2, /* both queues share one: they often have news together */
 			.config_size = CONFIG_SIZE,
 			.watch_fd = net->backend->watch_fd,
 		};
@@ -362,6 +363,7 @@ struct virtio_device *virtio_net_open(struct vm *vm, struct pci_bus *pci, unsign
 		if (net->max_pairs > 1) {
 			setup.features |= NET_F_MQ | NET_F_CTRL_VQ;
 			setup.queue_count = 2 * net->max_pairs + 1;
+			setup.vectors = 0;
 		}
 		if (virtio_open(&net->device, &setup, vm, pci, error) == 0)
 			return &net->device;

@@ -384,7 +384,7 @@ int virtio_pci_open(struct virtio_device *device, struct pci_bus *pci, struct er
 		.subsystem = (uint16_t)(first_modern + device->ops->id),
 		.class_code = device->ops->class_code,
 		.revision = 1, /* not a transitional device (4.1.2.1) */
-		.vectors = device->queue_count + 1, /* and one for configuration changes */
+		.vectors = device->vectors,
 	};
 	struct pci_bar registers = {
 		.size = REGISTERS_SIZE,

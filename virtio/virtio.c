@@ -175,6 +175,7 @@ int virtio_open(struct virtio_device *device, const struct virtio_setup *setup, 
 	device->vm = vm;
 	device->config_size = setup->config_size;
 	device->queue_count = setup->queue_count;
+	device->vectors = setup->vectors ? setup->vectors : setup->queue_count + 1;
 	device->paused = true; /* until the VM runs */
 	snprintf(device->name, sizeof(device->name), "virtio-%s%u", setup->ops->name, setup->index);
 

@@ -116,6 +116,7 @@ struct virtio_device {
 	char name[24];       /* "virtio-blk0" */
 	unsigned config_size; /* bytes of device-specific configuration */
 	unsigned queue_count;
+	unsigned vectors;     /* MSI-X */
 	struct vm *vm;
 	struct pci_device pci;
 	struct worker worker;
@@ -159,6 +160,7 @@ struct virtio_setup {
 	unsigned queue_count;  /* 1..VIRTIO_MAX_QUEUES */
 	uint16_t queue_size;   /* 0: VIRTQUEUE_MAX_SIZE */
 	unsigned config_size;
+	unsigned vectors;      /* MSI-X; 0: one a queue, and one for configuration changes */
 	int watch_fd;          /* for the worker; -1: none */
 };
 

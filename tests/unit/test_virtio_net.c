@@ -182,6 +182,7 @@ static void test_configuration(void **state)
 	for (unsigned i = 0; i < 6; i++)
 		assert_int_equal(fake_read(&rig->function, rig->function.config + i, 1), mac[i]);
 	assert_int_equal(fake_read(&rig->function, rig->function.config + 6, 2), 1); /* link up */
+	assert_int_equal(rig->device->pci.identity.vectors, 2);
 	assert_true(state_table_is_complete(&net_state_table));
 }
 

@@ -233,6 +233,7 @@ static void test_queue_pairs(void **state)
 	(void)state;
 	rig_start(rig, 0);
 	assert_int_equal(fake_read(&rig->function, rig->function.config + 8, 2), 2);
+	assert_int_equal(rig->device->pci.identity.vectors, 6); /* 5 queues, and the configuration */
 	offer_all(rig, 0);
 	exchange(rig, host);
 
