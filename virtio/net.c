@@ -199,6 +199,7 @@ static void net_process(struct virtio_device *device)
 	for (unsigned i = 0; !net->vhost_on && i < net->state.pairs && net->pairs[i].receive; i++) {
 		more |= net_transmit(net, i);
 		more |= net_receive(net, i);
+		virtio_interrupt_pair(device, net->pairs[i].receive, net->pairs[i].transmit);
 	}
 	/* Whom the transport does not call again until reset, packets must not wake. */
 	if (__atomic_load_n(&device->state.status, __ATOMIC_ACQUIRE) & VIRTIO_STATUS_NEEDS_RESET)

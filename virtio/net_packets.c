@@ -86,7 +86,6 @@ bool net_transmit(struct net *net, unsigned index)
 		if (result < 0)
 			net_link_lost(net, -result);
 	}
-	virtio_interrupt(&net->device, queue);
 	count(&net->counters.sent, sent);
 	count(&net->device.counters.requests, sent);
 	count(&net->counters.dropped, dropped);
@@ -292,7 +291,6 @@ bool net_receive(struct net *net, unsigned index)
 			break;
 		}
 	}
-	virtio_interrupt(&net->device, queue);
 	count(&net->counters.received, delivered);
 	count(&net->device.counters.requests, delivered);
 	count(&net->counters.dropped, dropped);

@@ -142,6 +142,21 @@ void virtio_interrupt(struct virtio_device *device, struct virtqueue *queue)
 		interrupt(device, &queue->state.vector, VIRTIO_ISR_QUEUE);
 }
 
+void virtio_interrupt_pair(struct virtio_device *device, struct virtqueue *first, struct virtqueue *second)
+{
+	uint16_t vector = __atomic_load_n(&second->state.vector, __ATOMIC_RELAXED);
+	bool wanted = virtqueue_should_interrupt(second);
+
+	/* A line has one level: what both queues raise is one interrupt, too. */
+	if (wanted && pci_device_msix_enabled(&device->pci) &&
+	    vector != __atomic_load_n(&first->state.vector, __ATOMIC_RELAXED)) {
+		interrupt(device, &second->state.vector, VIRTIO_ISR_QUEUE);
+		wanted = false;
+	}
+	if (virtqueue_should_interrupt(first) || wanted)
+		interrupt(device, &first->state.vector, VIRTIO_ISR_QUEUE);
+}
+
 void virtio_config_changed(struct virtio_device *device)
 {
 	__atomic_fetch_add(&device->state.generation, 1, __ATOMIC_SEQ_CST);

@@ -171,7 +171,10 @@ static inline struct net *net_of(struct virtio_device *device)
 	return (struct net *)device;
 }
 
-/* virtio/net_packets.c: both return true if they stopped for fairness' sake and want to be called again. */
+/*
+ * virtio/net_packets.c: both return true if they stopped for fairness' sake and want to be called again.
+ * To interrupt the driver is left to the caller.
+ */
 bool net_receive(struct net *net, unsigned pair);
 bool net_transmit(struct net *net, unsigned pair);
 void net_watch(struct net *net, unsigned pair, bool on);

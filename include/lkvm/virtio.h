@@ -190,6 +190,8 @@ int virtio_restored(struct virtio_device *device, struct error *error);
 
 /* For device files: interrupt the driver about a queue if it wants that; about a changed configuration. */
 void virtio_interrupt(struct virtio_device *device, struct virtqueue *queue);
+/* The same for two queues; once, if they share a vector. */
+void virtio_interrupt_pair(struct virtio_device *device, struct virtqueue *first, struct virtqueue *second);
 void virtio_config_changed(struct virtio_device *device);
 
 /* The guest broke the protocol: sets DEVICE_NEEDS_RESET, tells it, and takes nothing more. `why` is logged once. */

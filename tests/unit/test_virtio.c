@@ -224,6 +224,37 @@ static void test_call_fd(void **state)
 	assert_int_equal(virtio_call_fd(&echo->device, 1), -1);
 }
 
+/* What two queues have to say at once is one interrupt if they share the vector, and two if not. */
+static void test_interrupt_pair(void **state)
+{
+	static const struct {
+		bool first, second, shared;
+		unsigned interrupts;
+	} cases[] = {
+		{ false, false, false, 0 }, { true, false, false, 1 },
+		{ false, true, false, 1 },  { true, true, false, 2 },
+		{ false, false, true, 0 },  { true, false, true, 1 },
+		{ false, true, true, 1 },   { true, true, true, 1 },
+	};
+	struct echo *echo = *state;
+	struct virtqueue *queues = echo->device.queues;
+
+	echo_run_driver(echo);
+	virtio_pause(&echo->device);
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		unsigned long before = atomic_load(&echo->device.counters.interrupts);
+
+		queues[1].state.vector = (uint16_t)(queues[0].state.vector + (cases[i].shared ? 0 : 1));
+		for (unsigned queue = 0; queue < 2; queue++) {
+			fake_set_used_event(&echo->rings[queue], queues[queue].state.next_used);
+			if (queue ? cases[i].second : cases[i].first)
+				virtqueue_push(&queues[queue], 0, 0);
+		}
+		virtio_interrupt_pair(&echo->device, &queues[0], &queues[1]);
+		assert_int_equal(atomic_load(&echo->device.counters.interrupts) - before, cases[i].interrupts);
+	}
+}
+
 static void test_vm_pause(void **state)
 {
 	struct echo *echo = *state;
@@ -327,6 +358,7 @@ int main(void)
 		TEST(test_doorbells_without_kvm),
 		cmocka_unit_test_setup_teardown(test_line_interrupts, echo_setup_line, echo_teardown),
 		TEST(test_call_fd),
+		TEST(test_interrupt_pair),
 		TEST(test_vm_pause),
 		TEST(test_vm_reset),
 		TEST(test_two_vcpus),
