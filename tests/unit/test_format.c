@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/* Fields, sections and the whole file of a snapshot: written, read, and refused when damaged. */
+#include "unit/test.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lkvm/snapshot.h"
+
+#define RAM_SIZE (4 * FORMAT_RAM_CHUNK)
+#define PATH "snapshot"
+
+static struct ram ram;
+
+/* Chunk 0 full, 1 all zero, 2 with one page, 3 all zero. */
+static int setup(void **state)
+{
+	struct error error;
+
+	(void)state;
+	if (ram_open(&ram, 0x80000000, RAM_SIZE, &error) < 0)
+		return -1;
+	for (size_t i = 0; i < FORMAT_RAM_CHUNK; i++)
+		ram.host[i] = (uint8_t)(i * 7 + 1);
+	memset(ram.host + 2 * FORMAT_RAM_CHUNK + 8192, 0x5a, 4096);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	ram_close(&ram);
+	unlink(PATH);
+	return 0;
+}
+
+static void write_to(const char *path, const char *fault)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	struct section_writer sections = { 0 };
+	struct snapshot_writer writer = { .fd = fd, .ram = &ram, .sections = &sections.buffer, .fault = fault };
+	const uint32_t words[] = { 1, 2, 0xdeadbeef };
+	struct error error;
+
+	section_begin(&sections, "thing", 1, SECTION_MANDATORY);
+	field_add_number(&sections.buffer, "number", 42);
+	field_add_text(&sections.buffer, "text", "hello");
+	field_add(&sections.buffer, "words", 4, 3, words);
+	section_end(&sections);
+	assert_int_equal(snapshot_write(&writer, &error), fault ? -1 : 0);
+	byte_buffer_free(&sections.buffer);
+	close(fd);
+}
+
+static void what_is_written_is_read(void **state)
+{
+	const struct section *section;
+	struct snapshot snapshot;
+	struct field field;
+	struct error error;
+	uint64_t number;
+	char text[16];
+
+	(void)state;
+	write_to(PATH, NULL);
+	assert_int_equal(snapshot_open(&snapshot, PATH, &error), 0);
+	assert_int_equal(snapshot.ram_base, 0x80000000);
+	assert_int_equal(snapshot.ram_size, RAM_SIZE);
+	assert_int_equal(snapshot_check_ram(&snapshot, NULL, &error), 0);
+	assert_int_equal(sections_check_used(&snapshot.sections, &error), -1); /* "thing" */
+	section = sections_need(&snapshot.sections, "thing", 1, &error);
+	assert_non_null(section);
+	assert_int_equal(sections_check_used(&snapshot.sections, &error), 0);
+	assert_int_equal(field_get_number(&section->fields, "number", &number, &error), 0);
+	assert_int_equal(number, 42);
+	assert_int_equal(field_get_text(&section->fields, "text", text, sizeof(text), &error), 0);
+	assert_string_equal(text, "hello");
+	assert_true(field_find(&section->fields, "words", &field));
+	assert_int_equal(field.count, 3);
+	assert_int_equal(field_element(&field, 2), 0xdeadbeef);
+	assert_int_equal(field_get_number(&section->fields, "words", &number, &error), -1);
+	assert_int_equal(field_get_text(&section->fields, "text", text, 5, &error), -1);
+	assert_null(sections_need(&snapshot.sections, "thing", 0, &error));
+	snapshot_close(&snapshot);
+}
+
+static void ram_can_be_mapped_and_saved_again(void **state)
+{
+	struct ram original = ram;
+	struct snapshot snapshot;
+	struct error error;
+
+	(void)state;
+	write_to(PATH, NULL);
+	assert_int_equal(snapshot_open(&snapshot, PATH, &error), 0);
+	assert_int_equal(ram_open_file(&ram, 0x80000000, RAM_SIZE, snapshot.fd, snapshot.ram_offset, &error), 0);
+	assert_memory_equal(ram.host, original.host, RAM_SIZE);
+	ram_close(&ram);
+
+	/* Not touched at all, then one page changed: what the file holds is saved, too. */
+	assert_int_equal(ram_open_file(&ram, 0x80000000, RAM_SIZE, snapshot.fd, snapshot.ram_offset, &error), 0);
+	ram.host[3 * FORMAT_RAM_CHUNK] = 1;
+	write_to("again", NULL);
+	ram_close(&ram);
+	snapshot_close(&snapshot);
+	assert_int_equal(snapshot_open(&snapshot, "again", &error), 0);
+	assert_int_equal(ram_open_file(&ram, 0x80000000, RAM_SIZE, snapshot.fd, snapshot.ram_offset, &error), 0);
+	assert_memory_equal(ram.host, original.host, 3 * FORMAT_RAM_CHUNK);
+	assert_int_equal(ram.host[3 * FORMAT_RAM_CHUNK], 1);
+	ram_close(&ram);
+	snapshot_close(&snapshot);
+	ram = original;
+	unlink("again");
+}
+
+static void an_unfinished_file_is_refused(void **state)
+{
+	static const char *const faults[] = { "save/head", "save/ram", "save/checksums", "save/commit" };
+	struct snapshot snapshot;
+	struct error error;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+		write_to(PATH, faults[i]);
+		assert_int_equal(snapshot_open(&snapshot, PATH, &error), -1);
+		assert_non_null(strstr(error.text, PATH));
+	}
+}
+
+/* Whether a file is taken, RAM included. */
+static bool is_taken(struct error *error)
+{
+	struct snapshot snapshot;
+	bool taken;
+
+	if (snapshot_open(&snapshot, PATH, error) < 0)
+		return false;
+	taken = snapshot_check_ram(&snapshot, NULL, error) == 0;
+	snapshot_close(&snapshot);
+	return taken;
+}
+
+static void store(const uint8_t *bytes, size_t size)
+{
+	int fd = open(PATH, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	assert_int_equal(write(fd, bytes, size), size);
+	close(fd);
+}
+
+/* Two thousand bad files: none is taken, and each has its sentence. Between head and RAM nothing means anything. */
+static void damage_is_found(void **state)
+{
+	uint64_t random = 88172645463325252ull;
+	uint64_t head_end, ram_offset;
+	struct snapshot snapshot;
+	struct error error;
+	struct stat status;
+	uint8_t *good, *bad;
+	size_t size;
+	int fd;
+
+	(void)state;
+	write_to(PATH, NULL);
+	assert_int_equal(snapshot_open(&snapshot, PATH, &error), 0);
+	ram_offset = snapshot.ram_offset;
+	snapshot_close(&snapshot);
+	assert_int_equal(stat(PATH, &status), 0);
+	size = (size_t)status.st_size;
+	good = malloc(size);
+	bad = malloc(size);
+	fd = open(PATH, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(read(fd, good, size), size);
+	close(fd);
+	memcpy(&head_end, good + size - FORMAT_COMMIT_SIZE + 24, sizeof(head_end));
+
+	for (unsigned i = 0; i < 2000; i++) {
+		size_t length = size, at;
+
+		random ^= random << 13;
+		random ^= random >> 7;
+		random ^= random << 17;
+		/* Most of the file is RAM; what has a structure gets its share. */
+		at = (random >> 16) % (random & 1 ? head_end : size);
+		if (at >= head_end && at < ram_offset)
+			at = (random >> 8) & 1 ? size - 1 - at % FORMAT_COMMIT_SIZE : at % head_end;
+		memcpy(bad, good, size);
+		if (i % 4 == 0)
+			length = at;
+		else if (i % 4 == 1)
+			memset(bad + (at & ~7ull), i % 8 == 1 ? 0xff : 0x80, 8);
+		else
+			bad[at] ^= (uint8_t)(1u << (random >> 32) % 8);
+		if (length == size && !memcmp(bad, good, size))
+			continue;
+		store(bad, length);
+		error.text[0] = '\0';
+		if (is_taken(&error))
+			fail_msg("file %u, changed at %zu, was taken", i, at);
+		assert_true(strlen(error.text) > 10);
+	}
+	free(good);
+	free(bad);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(what_is_written_is_read, setup, teardown),
+		cmocka_unit_test_setup_teardown(ram_can_be_mapped_and_saved_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_unfinished_file_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(damage_is_found, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
