@@ -79,7 +79,7 @@ static int save_register(const struct vcpu *vcpu, uint64_t id, struct byte_buffe
 static int save_events(const struct vcpu *vcpu, struct byte_buffer *buffer, struct error *error)
 {
 	struct kvm_vcpu_events events = { 0 };
-	struct kvm_mp_state state;
+	struct kvm_mp_state state = { 0 };
 	int result = kvm_call(vcpu->fd, KVM_GET_VCPU_EVENTS, (uintptr_t)&events);
 
 	if (result < 0)

@@ -85,6 +85,13 @@ static int run(int fd)
 	return -EINTR;
 }
 
+/* Bytes of a group's values. */
+static size_t width(uint32_t group)
+{
+	return group == KVM_DEV_ARM_VGIC_GRP_ADDR || group == KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS ||
+	       group == KVM_DEV_ARM_VGIC_GRP_ITS_REGS ? 8 : 4;
+}
+
 static void record(struct fake_call *call, int fd, unsigned long request, uintptr_t argument)
 {
 	const struct kvm_device_attr *attr = (const void *)argument;
@@ -105,11 +112,7 @@ static void record(struct fake_call *call, int fd, unsigned long request, uintpt
 	if (request != KVM_SET_DEVICE_ATTR || !attr->addr)
 		return;
 
-	const void *value = (const void *)(uintptr_t)attr->addr;
-	bool wide = attr->group == KVM_DEV_ARM_VGIC_GRP_ADDR || attr->group == KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS ||
-		    attr->group == KVM_DEV_ARM_VGIC_GRP_ITS_REGS;
-
-	memcpy(&call->value, value, wide ? 8 : 4);
+	memcpy(&call->value, (const void *)(uintptr_t)attr->addr, width(attr->group));
 }
 
 int kvm_call(int fd, unsigned long request, uintptr_t argument)
@@ -148,9 +151,12 @@ int kvm_call(int fd, unsigned long request, uintptr_t argument)
 		memcpy((void *)(uintptr_t)reg->addr, &mpidrs[fd], 8);
 		return 0;
 	}
-	case KVM_GET_DEVICE_ATTR:
-		memset((void *)(uintptr_t)((struct kvm_device_attr *)argument)->addr, 0, 4);
+	case KVM_GET_DEVICE_ATTR: {
+		const struct kvm_device_attr *attr = (const void *)argument;
+
+		memset((void *)(uintptr_t)attr->addr, 0, width(attr->group));
 		return 0;
+	}
 	case KVM_ARM_PREFERRED_TARGET:
 		memset((void *)argument, 0, sizeof(struct kvm_vcpu_init));
 		return 0;

@@ -147,6 +147,179 @@ static void every_call_of_a_reset_may_fail(void **state)
 	fake_kvm.fail_at = SIZE_MAX;
 }
 
+/* What the devices' hooks saw: how many calls had been made. */
+static size_t quiesced_at, forwarded_at;
+
+static int quiesce(void *owner, struct error *error)
+{
+	(void)owner;
+	(void)error;
+	quiesced_at = fake_kvm.count;
+	return 0;
+}
+
+static int forward(void *owner, struct error *error)
+{
+	(void)owner;
+	(void)error;
+	forwarded_at = fake_kvm.count;
+	return 0;
+}
+
+static struct migrate migration(struct fixture *fixture)
+{
+	return (struct migrate){
+		.vm = &fixture->vm, .features = &fixture->features, .interrupts = fixture->gic.interrupts,
+		.quiesce = quiesce, .forward = forward,
+	};
+}
+
+static size_t find_read(size_t from, int fd, uint32_t group, uint64_t attribute)
+{
+	for (size_t i = from; i < fake_kvm.count; i++) {
+		const struct fake_call *call = &fake_kvm.calls[i];
+
+		if (call->request == KVM_GET_DEVICE_ATTR && call->fd == fd && call->group == group &&
+		    call->attribute == attribute)
+			return i;
+	}
+	return SIZE_MAX;
+}
+
+/* arm-vgic-v3.rst and arm-vgic-its.rst: both tables into RAM, with nothing raising interrupts, then registers. */
+static void save_follows_the_documents(void **state)
+{
+	struct fixture *fixture = *state;
+	struct migrate migrate = migration(fixture);
+	int gic = fixture->vm.gic_fd, its = fixture->vm.its_fd;
+	struct section_writer writer = { 0 };
+	size_t from = fake_kvm.count;
+	struct error error;
+
+	assert_int_equal(migrate_save(&migrate, &writer, &error), 0);
+	byte_buffer_free(&writer.buffer);
+
+	size_t its_tables = fake_find_attribute(from, its, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_ITS_SAVE_TABLES);
+	size_t pending = fake_find_attribute(from, gic, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_SAVE_PENDING_TABLES);
+	size_t distributor = find_read(from, gic, KVM_DEV_ARM_VGIC_GRP_DIST_REGS, 0);
+	size_t its_control = find_read(from, its, KVM_DEV_ARM_VGIC_GRP_ITS_REGS, 0);
+
+	assert_int_equal(quiesced_at, from);
+	assert_int_equal(its_tables, from);
+	assert_int_equal(pending, from + 1);
+	assert_true(pending < distributor && distributor < its_control);
+	assert_int_not_equal(its_control, SIZE_MAX);
+	/* Reading only: nothing is written but the two commands. */
+	for (size_t i = from + 2; i < fake_kvm.count; i++) {
+		assert_int_not_equal(fake_kvm.calls[i].request, KVM_SET_DEVICE_ATTR);
+		assert_int_not_equal(fake_kvm.calls[i].request, KVM_SET_ONE_REG);
+	}
+}
+
+static void save_into(struct fixture *fixture, struct section_writer *writer, struct sections *sections)
+{
+	struct migrate migrate = migration(fixture);
+	struct error error;
+
+	assert_int_equal(migrate_save(&migrate, writer, &error), 0);
+	assert_int_equal(sections_parse(sections, writer->buffer.bytes, writer->buffer.size, &error), 0);
+}
+
+static void restore_follows_the_documents(void **state)
+{
+	struct fixture *fixture = *state;
+	struct migrate migrate = migration(fixture);
+	int gic = fixture->vm.gic_fd, its = fixture->vm.its_fd;
+	struct section_writer writer = { 0 };
+	struct sections sections = { 0 };
+	struct error error;
+	size_t from;
+
+	save_into(fixture, &writer, &sections);
+	from = fake_kvm.count;
+	assert_int_equal(migrate_restore(&migrate, &sections, &error), 0);
+
+	size_t vcpus = fake_find(from, KVM_SET_MP_STATE);
+	size_t identity = fake_find_attribute(from, gic, KVM_DEV_ARM_VGIC_GRP_DIST_REGS, 0x8);
+	size_t control = fake_find_attribute(from, gic, KVM_DEV_ARM_VGIC_GRP_DIST_REGS, 0);
+	size_t pending = fake_find_attribute(from, gic, KVM_DEV_ARM_VGIC_GRP_DIST_REGS, 0x204);
+	size_t icc = fake_find_attribute(from, gic, KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS, 2ull << 32 | 0xc667);
+	size_t queue = fake_find_attribute(from, its, KVM_DEV_ARM_VGIC_GRP_ITS_REGS, 0x80);
+	size_t read_index = fake_find_attribute(from, its, KVM_DEV_ARM_VGIC_GRP_ITS_REGS, 0x90);
+	size_t write_index = fake_find_attribute(from, its, KVM_DEV_ARM_VGIC_GRP_ITS_REGS, 0x88);
+	size_t base = fake_find_attribute(from, its, KVM_DEV_ARM_VGIC_GRP_ITS_REGS, 0x100);
+	size_t tables = fake_find_attribute(from, its, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_ITS_RESTORE_TABLES);
+	size_t its_control = fake_find_attribute(from, its, KVM_DEV_ARM_VGIC_GRP_ITS_REGS, 0);
+
+	assert_true(vcpus < identity && identity < control);
+	for (unsigned i = 0; i < VCPUS; i++) {
+		size_t properties = find_redistributor(from, fixture, i, 0x70);
+		size_t table = find_redistributor(from, fixture, i, 0x7c);
+		size_t lpis_on = find_redistributor(from, fixture, VCPUS - 1 - i, 0x00);
+
+		assert_true(control < properties && properties < table && table < lpis_on);
+		assert_true(lpis_on < pending);
+	}
+	assert_true(pending < icc && icc < queue && queue < read_index && read_index < write_index);
+	assert_true(write_index < base && base < tables && tables < its_control);
+	assert_int_equal(its_control, fake_kvm.count - 1);
+	assert_int_equal(forwarded_at, fake_kvm.count);
+	sections_free(&sections);
+	byte_buffer_free(&writer.buffer);
+}
+
+static void every_call_of_a_save_and_a_restore_may_fail(void **state)
+{
+	struct fixture *fixture = *state;
+	struct migrate migrate = migration(fixture);
+	struct section_writer writer = { 0 };
+	struct sections sections = { 0 };
+	struct error error;
+
+	save_into(fixture, &writer, &sections);
+	for (unsigned restoring = 0; restoring < 2; restoring++) {
+		size_t from = fake_kvm.count, calls;
+		struct section_writer scratch = { 0 };
+
+		assert_int_equal(restoring ? migrate_restore(&migrate, &sections, &error) :
+					     migrate_save(&migrate, &scratch, &error), 0);
+		byte_buffer_free(&scratch.buffer);
+		calls = fake_kvm.count - from;
+		assert_true(calls > 100);
+		for (size_t i = 0; i < calls; i++) {
+			fake_kvm.count = from;
+			fake_kvm.fail_at = from + i;
+			fake_kvm.fail_with = EBUSY;
+			memset(&error, 0, sizeof(error));
+			assert_int_equal(restoring ? migrate_restore(&migrate, &sections, &error) :
+						     migrate_save(&migrate, &scratch, &error), -1);
+			byte_buffer_free(&scratch.buffer);
+			assert_int_equal(error.code, EBUSY);
+			assert_non_null(strstr(error.text, ": "));
+			assert_int_equal(fake_kvm.count, from + i + 1);
+		}
+		fake_kvm.fail_at = SIZE_MAX;
+	}
+	sections_free(&sections);
+	byte_buffer_free(&writer.buffer);
+}
+
+static void a_fault_names_its_step(void **state)
+{
+	struct fixture *fixture = *state;
+	struct migrate migrate = migration(fixture);
+	struct section_writer writer = { 0 };
+	struct error error;
+
+	migrate.fault = "save/pending-tables";
+	assert_int_equal(migrate_save(&migrate, &writer, &error), -1);
+	assert_non_null(strstr(error.text, "pending-tables"));
+	byte_buffer_free(&writer.buffer);
+	migrate.fault = "restore/pending-tables";
+	assert_int_equal(migrate_save(&migrate, &writer, &error), 0);
+	byte_buffer_free(&writer.buffer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -154,6 +327,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(reset_follows_the_documents, setup, teardown),
 		cmocka_unit_test_setup_teardown(reset_clears_before_it_sets, setup, teardown),
 		cmocka_unit_test_setup_teardown(every_call_of_a_reset_may_fail, setup, teardown),
+		cmocka_unit_test_setup_teardown(save_follows_the_documents, setup, teardown),
+		cmocka_unit_test_setup_teardown(restore_follows_the_documents, setup, teardown),
+		cmocka_unit_test_setup_teardown(every_call_of_a_save_and_a_restore_may_fail, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_fault_names_its_step, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
