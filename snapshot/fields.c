@@ -150,6 +150,7 @@ bool field_find(const struct fields *fields, const char *name, struct field *fie
 	struct error ignored;
 	size_t offset = 0;
 
+	*field = (struct field){ 0 };
 	while (field_next(fields, &offset, field, &ignored) > 0)
 		if (!strcmp(field->name, name))
 			return true;

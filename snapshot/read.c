@@ -143,10 +143,11 @@ static int check(const struct snapshot *snapshot, uint64_t address, const uint8_
 {
 	for (size_t at = 0; at < size; at += FORMAT_RAM_CHUNK) {
 		uint64_t chunk = (address + at) / FORMAT_RAM_CHUNK;
+		unsigned long long where = snapshot->ram_base + address + at;
 
 		if (checksum(0, bytes + at, FORMAT_RAM_CHUNK) != field_element(&snapshot->checksums, (uint32_t)chunk))
 			return error_set(error, EBADMSG, "RAM is damaged: the checksum of the %u bytes at 0x%llx is wrong",
-					 FORMAT_RAM_CHUNK, (unsigned long long)(snapshot->ram_base + address + at));
+					 FORMAT_RAM_CHUNK, where);
 	}
 	return 0;
 }
@@ -167,10 +168,13 @@ static uint64_t skip_hole(const struct snapshot *snapshot, uint64_t at)
 
 static int check_hole(const struct snapshot *snapshot, uint64_t from, uint64_t to, uint32_t zero, struct error *error)
 {
-	for (uint64_t at = from; at < to; at += FORMAT_RAM_CHUNK)
+	for (uint64_t at = from; at < to; at += FORMAT_RAM_CHUNK) {
+		unsigned long long where = snapshot->ram_base + at;
+
 		if (field_element(&snapshot->checksums, (uint32_t)(at / FORMAT_RAM_CHUNK)) != zero)
 			return error_set(error, EBADMSG, "RAM is damaged: at 0x%llx there is a hole in the file where data was",
-					 (unsigned long long)(snapshot->ram_base + at));
+					 where);
+	}
 	return 0;
 }
 

@@ -38,12 +38,11 @@ int new_file_open(struct new_file *file, const char *path, struct error *error)
 	struct stat status;
 
 	*file = (struct new_file){ .fd = -1, .path = path };
-	if (strlen(path) >= sizeof(copy))
+	if (snprintf(copy, sizeof(copy), "%s", path) >= (int)sizeof(copy))
 		return error_system(error, ENAMETOOLONG, "%s", path);
 	if (stat(path, &status) == 0 && !S_ISREG(status.st_mode))
 		return error_set(error, EEXIST, "%s is there and no regular file", path);
 
-	strcpy(copy, path);
 	file->fd = open(dirname(copy), O_RDWR | O_TMPFILE | O_CLOEXEC, MODE);
 	if (file->fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL))
 		open_named(file);

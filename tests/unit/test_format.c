@@ -11,9 +11,8 @@
 #include "lkvm/snapshot.h"
 
 #define RAM_SIZE (4 * FORMAT_RAM_CHUNK)
-#define PATH "snapshot"
-
 static struct ram ram;
+static char path[] = "/tmp/lkvm-format-XXXXXX";
 
 /* Chunk 0 full, 1 all zero, 2 with one page, 3 all zero. */
 static int setup(void **state)
@@ -23,6 +22,8 @@ static int setup(void **state)
 	(void)state;
 	if (ram_open(&ram, 0x80000000, RAM_SIZE, &error) < 0)
 		return -1;
+	strcpy(path + strlen(path) - 6, "XXXXXX");
+	close(mkstemp(path));
 	for (size_t i = 0; i < FORMAT_RAM_CHUNK; i++)
 		ram.host[i] = (uint8_t)(i * 7 + 1);
 	memset(ram.host + 2 * FORMAT_RAM_CHUNK + 8192, 0x5a, 4096);
@@ -33,11 +34,11 @@ static int teardown(void **state)
 {
 	(void)state;
 	ram_close(&ram);
-	unlink(PATH);
+	unlink(path);
 	return 0;
 }
 
-static void write_to(const char *path, const char *fault)
+static void write_file(const char *fault)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	struct section_writer sections = { 0 };
@@ -45,6 +46,7 @@ static void write_to(const char *path, const char *fault)
 	const uint32_t words[] = { 1, 2, 0xdeadbeef };
 	struct error error;
 
+	assert_true(fd >= 0);
 	section_begin(&sections, "thing", 1, SECTION_MANDATORY);
 	field_add_number(&sections.buffer, "number", 42);
 	field_add_text(&sections.buffer, "text", "hello");
@@ -65,8 +67,8 @@ static void what_is_written_is_read(void **state)
 	char text[16];
 
 	(void)state;
-	write_to(PATH, NULL);
-	assert_int_equal(snapshot_open(&snapshot, PATH, &error), 0);
+	write_file(NULL);
+	assert_int_equal(snapshot_open(&snapshot, path, &error), 0);
 	assert_int_equal(snapshot.ram_base, 0x80000000);
 	assert_int_equal(snapshot.ram_size, RAM_SIZE);
 	assert_int_equal(snapshot_check_ram(&snapshot, NULL, &error), 0);
@@ -94,8 +96,8 @@ static void ram_can_be_mapped_and_saved_again(void **state)
 	struct error error;
 
 	(void)state;
-	write_to(PATH, NULL);
-	assert_int_equal(snapshot_open(&snapshot, PATH, &error), 0);
+	write_file(NULL);
+	assert_int_equal(snapshot_open(&snapshot, path, &error), 0);
 	assert_int_equal(ram_open_file(&ram, 0x80000000, RAM_SIZE, snapshot.fd, snapshot.ram_offset, &error), 0);
 	assert_memory_equal(ram.host, original.host, RAM_SIZE);
 	ram_close(&ram);
@@ -103,17 +105,17 @@ static void ram_can_be_mapped_and_saved_again(void **state)
 	/* Not touched at all, then one page changed: what the file holds is saved, too. */
 	assert_int_equal(ram_open_file(&ram, 0x80000000, RAM_SIZE, snapshot.fd, snapshot.ram_offset, &error), 0);
 	ram.host[3 * FORMAT_RAM_CHUNK] = 1;
-	write_to("again", NULL);
+	unlink(path); /* RAM is still mapped from it */
+	write_file(NULL);
 	ram_close(&ram);
 	snapshot_close(&snapshot);
-	assert_int_equal(snapshot_open(&snapshot, "again", &error), 0);
+	assert_int_equal(snapshot_open(&snapshot, path, &error), 0);
 	assert_int_equal(ram_open_file(&ram, 0x80000000, RAM_SIZE, snapshot.fd, snapshot.ram_offset, &error), 0);
 	assert_memory_equal(ram.host, original.host, 3 * FORMAT_RAM_CHUNK);
 	assert_int_equal(ram.host[3 * FORMAT_RAM_CHUNK], 1);
 	ram_close(&ram);
 	snapshot_close(&snapshot);
 	ram = original;
-	unlink("again");
 }
 
 static void an_unfinished_file_is_refused(void **state)
@@ -124,9 +126,9 @@ static void an_unfinished_file_is_refused(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
-		write_to(PATH, faults[i]);
-		assert_int_equal(snapshot_open(&snapshot, PATH, &error), -1);
-		assert_non_null(strstr(error.text, PATH));
+		write_file(faults[i]);
+		assert_int_equal(snapshot_open(&snapshot, path, &error), -1);
+		assert_non_null(strstr(error.text, path));
 	}
 }
 
@@ -136,7 +138,7 @@ static bool is_taken(struct error *error)
 	struct snapshot snapshot;
 	bool taken;
 
-	if (snapshot_open(&snapshot, PATH, error) < 0)
+	if (snapshot_open(&snapshot, path, error) < 0)
 		return false;
 	taken = snapshot_check_ram(&snapshot, NULL, error) == 0;
 	snapshot_close(&snapshot);
@@ -145,7 +147,7 @@ static bool is_taken(struct error *error)
 
 static void store(const uint8_t *bytes, size_t size)
 {
-	int fd = open(PATH, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
 	assert_int_equal(write(fd, bytes, size), size);
 	close(fd);
@@ -164,15 +166,15 @@ static void damage_is_found(void **state)
 	int fd;
 
 	(void)state;
-	write_to(PATH, NULL);
-	assert_int_equal(snapshot_open(&snapshot, PATH, &error), 0);
+	write_file(NULL);
+	assert_int_equal(snapshot_open(&snapshot, path, &error), 0);
 	ram_offset = snapshot.ram_offset;
 	snapshot_close(&snapshot);
-	assert_int_equal(stat(PATH, &status), 0);
+	assert_int_equal(stat(path, &status), 0);
 	size = (size_t)status.st_size;
 	good = malloc(size);
 	bad = malloc(size);
-	fd = open(PATH, O_RDONLY | O_CLOEXEC);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
 	assert_int_equal(read(fd, good, size), size);
 	close(fd);
 	memcpy(&head_end, good + size - FORMAT_COMMIT_SIZE + 24, sizeof(head_end));
