@@ -1,0 +1,92 @@
+# shellcheck shell=sh disable=SC2154
+# SPDX-License-Identifier: MIT
+# what: saves and restores that fail: the guest goes on, nothing is left behind, a sentence says why
+# timeout: 400
+
+boot()
+{
+	start g lkvm.shell=plain "$@"
+	wait_for g '^lkvm-guest: ready'
+}
+
+# It fails with a sentence that has REGEX; no file is there; the guest goes on.
+save_fails()
+{
+	run "$lkvm" snapshot save g "$tmp/folder/s"
+	check_status 1
+	check_err "$1"
+	check "a file was left" test -z "$(ls -A "$tmp/folder" 2>/dev/null)"
+	ask g 'echo alive'
+	check "the guest does not go on" grep -qx alive "$logs/said"
+}
+
+case_of_a_save()
+{
+	mkdir "$tmp/folder"
+	for step in save/quiesce save/its-tables save/commit; do
+		export LKVM_FAULT=$step
+		boot
+		unset LKVM_FAULT
+		save_fails "${step#save/}"
+		"$lkvm" stop --force g
+		wait_exit g 0
+	done
+	boot
+	mount -t tmpfs -o size=4m small "$tmp/folder"
+	save_fails 'No space left'
+	umount "$tmp/folder"
+	rmdir "$tmp/folder"
+	run "$lkvm" snapshot save g "$tmp/folder/s"
+	check_status 1
+	ask g 'echo alive'
+	# the command is killed in the middle: no file, and the guest goes on
+	mkdir "$tmp/folder"
+	"$lkvm" snapshot save --stop g "$tmp/folder/s" >/dev/null 2>&1 &
+	sleep 0.2
+	kill -9 $!
+	sleep 2
+	check "a file was left" test -z "$(ls -A "$tmp/folder")"
+	ask g 'echo "still alive"'
+	check "the guest does not go on" grep -qx 'still alive' "$logs/said"
+}
+
+restore_fails()
+{
+	regex=$1
+	shift
+	run env LKVM_FAULT="$fault" timeout 60 "$lkvm" snapshot restore "$tmp/s" "$@"
+	check_status 1
+	check_err "$regex"
+	check "the snapshot changed" test "$(md5sum <"$tmp/s")" = "$sum"
+	check "something runs" test -z "$("$lkvm" list --quiet)"
+}
+
+case_of_a_restore()
+{
+	truncate -s 8M "$tmp/d"
+	boot --disk "$tmp/d"
+	save g "$tmp/s" --stop
+	wait_exit g 0
+	sum=$(md5sum <"$tmp/s")
+	for step in vcpus gic-control lpi-tables redistributors distributor cpu-interfaces its-registers its-tables \
+		its-control forward; do
+		fault=restore/$step
+		restore_fails "$step"
+	done
+	fault=
+	truncate -s 9M "$tmp/d"
+	restore_fails 'disk .* has 9437184 bytes, but had 8388608'
+	rm "$tmp/d"
+	restore_fails 'cannot open disk'
+	truncate -s 8M "$tmp/e"
+	restore_fails 'the snapshot has 1 disks, not 2' --disk "$tmp/e" --disk "$tmp/e"
+	cp "$tmp/s" "$tmp/whole"
+	head -c 1000000 "$tmp/whole" >"$tmp/s"
+	sum=$(md5sum <"$tmp/s")
+	restore_fails 'no commit record'
+	cp "$tmp/whole" "$tmp/s"
+	restore g "$tmp/s" --disk "$tmp/e"
+	wait_listening g
+	ask g 'echo alive'
+	check "it does not go on" grep -qx alive "$logs/said"
+}
