@@ -30,25 +30,25 @@ enum icc_encoding {
 /* Restored in this order. CTLR first: BPR1 is ignored while CTLR.CBPR is set. Active priorities before the enables. */
 static const struct icc_register {
 	const char *name;
-	enum icc_encoding encoding;
 	uint64_t kept; /* bits that describe the host: reset keeps them */
+	enum icc_encoding encoding;
 	unsigned bits; /* of priority that it takes for this register to exist */
 } icc_registers[] = {
-	{ "SRE", ICC_SRE_EL1, ~0ull, 0 },
-	{ "CTLR", ICC_CTLR_EL1, ~(ICC_CTLR_CBPR | ICC_CTLR_EOIMODE), 0 },
-	{ "PMR", ICC_PMR_EL1, 0, 0 },
-	{ "BPR0", ICC_BPR0_EL1, 0, 0 },
-	{ "BPR1", ICC_BPR1_EL1, 0, 0 },
-	{ "AP0R0", ICC_AP0R0_EL1, 0, 0 },
-	{ "AP0R1", ICC_AP0R0_EL1 + 1, 0, 6 },
-	{ "AP0R2", ICC_AP0R0_EL1 + 2, 0, 7 },
-	{ "AP0R3", ICC_AP0R0_EL1 + 3, 0, 7 },
-	{ "AP1R0", ICC_AP1R0_EL1, 0, 0 },
-	{ "AP1R1", ICC_AP1R0_EL1 + 1, 0, 6 },
-	{ "AP1R2", ICC_AP1R0_EL1 + 2, 0, 7 },
-	{ "AP1R3", ICC_AP1R0_EL1 + 3, 0, 7 },
-	{ "IGRPEN0", ICC_IGRPEN0_EL1, 0, 0 },
-	{ "IGRPEN1", ICC_IGRPEN1_EL1, 0, 0 },
+	{ "SRE", ~0ull, ICC_SRE_EL1, 0 },
+	{ "CTLR", ~(ICC_CTLR_CBPR | ICC_CTLR_EOIMODE), ICC_CTLR_EL1, 0 },
+	{ "PMR", 0, ICC_PMR_EL1, 0 },
+	{ "BPR0", 0, ICC_BPR0_EL1, 0 },
+	{ "BPR1", 0, ICC_BPR1_EL1, 0 },
+	{ "AP0R0", 0, ICC_AP0R0_EL1, 0 },
+	{ "AP0R1", 0, ICC_AP0R0_EL1 + 1, 6 },
+	{ "AP0R2", 0, ICC_AP0R0_EL1 + 2, 7 },
+	{ "AP0R3", 0, ICC_AP0R0_EL1 + 3, 7 },
+	{ "AP1R0", 0, ICC_AP1R0_EL1, 0 },
+	{ "AP1R1", 0, ICC_AP1R0_EL1 + 1, 6 },
+	{ "AP1R2", 0, ICC_AP1R0_EL1 + 2, 7 },
+	{ "AP1R3", 0, ICC_AP1R0_EL1 + 3, 7 },
+	{ "IGRPEN0", 0, ICC_IGRPEN0_EL1, 0 },
+	{ "IGRPEN1", 0, ICC_IGRPEN1_EL1, 0 },
 };
 
 #define REGISTERS (sizeof(icc_registers) / sizeof(icc_registers[0]))

@@ -48,18 +48,33 @@ static bool show_progress(void *owner)
 	return true;
 }
 
+/* The answer: pause, bytes of RAM, bytes written of it, bytes of the file. */
+static bool take_figures(const char *text, struct save *save)
+{
+	uint64_t *const figures[] = { &save->pause, &save->ram, &save->data, &save->size };
+
+	for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++) {
+		char *end;
+
+		*figures[i] = strtoull(text, &end, 10);
+		if (end == text)
+			return false;
+		text = end;
+	}
+	return true;
+}
+
 static int save_to_file(struct save *save, struct error *error)
 {
 	const struct control_extras extras = { .fd = save->file.fd, .tick = show_progress, .owner = save };
 	struct control_reply reply;
-	int fields;
+	bool understood;
 
 	if (control_call_with(save->name, "save", SAVING, &extras, &reply, error) < 0)
 		return error_context(error, "%s", save->name);
-	fields = sscanf(reply.body, "%" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64, &save->pause, &save->ram,
-			&save->data, &save->size);
+	understood = take_figures(reply.body, save);
 	free(reply.body);
-	return fields == 4 ? 0 : error_set(error, EPROTO, "%s answers something strange", save->name);
+	return understood ? 0 : error_set(error, EPROTO, "%s answers something strange", save->name);
 }
 
 static int stop(const struct save *save, struct error *error)
