@@ -94,6 +94,7 @@ build/host/obj/%.o: %.c Makefile
 #: check-vm           tests on real KVM, in the emulated arm64 host (natively on arm64)
 
 include tests/guest/guest.mk
+include tests/irqchip/irqchip.mk
 
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
@@ -135,7 +136,7 @@ check: check-unit check-vm
 check-unit: $(UNIT_TESTS)
 	tests/unit/run $(UNIT_TESTS)
 
-check-vm: build/arm64/lkvm $(GUEST_BINARIES)
+check-vm: build/arm64/lkvm $(GUEST_BINARIES) $(IRQCHIP_PROGRAM)
 	tests/vm/run
 
 ##

@@ -25,6 +25,9 @@
 #define GICR_PROPBASER 0x0070
 #define GICR_PENDBASER 0x0078
 
+/* PROPBASER and PENDBASER at power-on: no address, inner shareable, write-back. */
+#define LPI_TABLE_POWER_ON 0x580ull
+
 /*
  * State by interrupt. `bits` an interrupt: a distributor register starts bits * 4 bytes behind its offset, as
  * INTIDs 0-31 live in the redistributors. User space writes to the set registers: ISENABLER and ISACTIVER only
@@ -278,11 +281,12 @@ int gic_reset_control(struct vm *vm, struct error *error)
 		if (write_word(&frame, "CTLR", GICR_CTLR, 0, error) < 0)
 			return -1;
 	}
-	for (unsigned i = 0; i < vm->vcpu_count; i++) {
+	/* Without an ITS there are no LPIs; and the zero that KVM starts with there cannot be written. */
+	for (unsigned i = 0; vm->its_fd >= 0 && i < vm->vcpu_count; i++) {
 		const struct frame frame = { .vm = vm, .vcpu = &vm->vcpus[i] };
 
-		if (write_long(&frame, "PROPBASER", GICR_PROPBASER, 0, error) < 0 ||
-		    write_long(&frame, "PENDBASER", GICR_PENDBASER, 0, error) < 0)
+		if (write_long(&frame, "PROPBASER", GICR_PROPBASER, LPI_TABLE_POWER_ON, error) < 0 ||
+		    write_long(&frame, "PENDBASER", GICR_PENDBASER, LPI_TABLE_POWER_ON, error) < 0)
 			return -1;
 	}
 	return write_word(&distributor, "CTLR", GICD_CTLR, 0, error);
@@ -316,7 +320,7 @@ static const struct section *redistributor_section(const struct vcpu *vcpu, stru
 
 int gic_restore_lpi_tables(struct vm *vm, struct sections *sections, struct error *error)
 {
-	for (unsigned i = 0; i < vm->vcpu_count; i++) {
+	for (unsigned i = 0; vm->its_fd >= 0 && i < vm->vcpu_count; i++) {
 		const struct frame frame = { .vm = vm, .vcpu = &vm->vcpus[i] };
 		const struct section *section = redistributor_section(frame.vcpu, sections, error);
 		uint64_t properties, pending;

@@ -24,6 +24,9 @@ int its_open(struct vm *vm, uint64_t base, struct error *error)
 	return 0;
 }
 
+/* A table's register at power-on: not valid, inner shareable, write-back. KVM adds the type and the sizes. */
+#define BASER_POWER_ON 0x1800000000000400ull
+
 /*
  * In the order of restoring, GITS_CTLR apart. CBASER before the indices, which writing it zeroes. IIDR has the revision of
  * the tables' layout (arm-vgic-its.rst).
@@ -31,24 +34,29 @@ int its_open(struct vm *vm, uint64_t base, struct error *error)
 static const struct its_register {
 	const char *name;
 	uint32_t offset;
-	bool compared; /* it describes the ITS: must be the same here, and is not written */
+	enum {
+		PLAIN,
+		COMPARED, /* describes the ITS: must be the same here, and is not written */
+		QUEUE,    /* zero at power-on; KVM makes something else of a zero that is written */
+		TABLE,    /* of a reset, KVM_DEV_ARM_ITS_CTRL_RESET does nothing but clear its valid bit */
+	} kind;
 } its_registers[] = {
-	{ "TYPER", 0x0008, true },
-	{ "IIDR", 0x0004, false },
-	{ "CBASER", 0x0080, false },
-	{ "CREADR", 0x0090, false },
-	{ "CWRITER", 0x0088, false },
-	{ "BASER0", 0x0100, false },
-	{ "BASER1", 0x0108, false },
-	{ "BASER2", 0x0110, false },
-	{ "BASER3", 0x0118, false },
-	{ "BASER4", 0x0120, false },
-	{ "BASER5", 0x0128, false },
-	{ "BASER6", 0x0130, false },
-	{ "BASER7", 0x0138, false },
+	{ "TYPER", 0x0008, COMPARED },
+	{ "IIDR", 0x0004, PLAIN },
+	{ "CBASER", 0x0080, QUEUE },
+	{ "CREADR", 0x0090, PLAIN },
+	{ "CWRITER", 0x0088, PLAIN },
+	{ "BASER0", 0x0100, TABLE },
+	{ "BASER1", 0x0108, TABLE },
+	{ "BASER2", 0x0110, TABLE },
+	{ "BASER3", 0x0118, TABLE },
+	{ "BASER4", 0x0120, TABLE },
+	{ "BASER5", 0x0128, TABLE },
+	{ "BASER6", 0x0130, TABLE },
+	{ "BASER7", 0x0138, TABLE },
 };
 
-static const struct its_register its_control = { "CTLR", 0x0000, false };
+static const struct its_register its_control = { "CTLR", 0x0000, PLAIN };
 
 #define REGISTERS (sizeof(its_registers) / sizeof(its_registers[0]))
 
@@ -59,11 +67,6 @@ static int control(struct vm *vm, uint64_t attribute, const char *name, struct e
 	return result < 0 ? error_system(error, -result, "%s", name) : 0;
 }
 
-int its_reset(struct vm *vm, struct error *error)
-{
-	return control(vm, KVM_DEV_ARM_ITS_CTRL_RESET, "KVM_DEV_ARM_ITS_CTRL_RESET", error);
-}
-
 static int read_register(struct vm *vm, const struct its_register *reg, uint64_t *value, struct error *error)
 {
 	int result = kvm_attribute_get(vm->its_fd, KVM_DEV_ARM_VGIC_GRP_ITS_REGS, reg->offset, value);
@@ -71,29 +74,21 @@ static int read_register(struct vm *vm, const struct its_register *reg, uint64_t
 	return result < 0 ? error_system(error, -result, "reading GITS_%s", reg->name) : 0;
 }
 
-static int write_register(struct vm *vm, const struct its_register *reg, const struct fields *fields,
-			  struct error *error)
+static int write_register(struct vm *vm, const struct its_register *reg, uint64_t value, struct error *error)
 {
-	uint64_t value;
-	int result;
+	int result = kvm_attribute_set(vm->its_fd, KVM_DEV_ARM_VGIC_GRP_ITS_REGS, reg->offset, &value);
 
-	if (field_get_number(fields, reg->name, &value, error) < 0)
-		return -1;
-	result = kvm_attribute_set(vm->its_fd, KVM_DEV_ARM_VGIC_GRP_ITS_REGS, reg->offset, &value);
 	return result < 0 ? error_system(error, -result, "writing 0x%llx to GITS_%s", (unsigned long long)value,
 					 reg->name) : 0;
 }
 
-static int compare_register(struct vm *vm, const struct its_register *reg, const struct fields *fields,
-			    struct error *error)
+int its_reset(struct vm *vm, struct error *error)
 {
-	uint64_t saved, here;
-
-	if (field_get_number(fields, reg->name, &saved, error) < 0 || read_register(vm, reg, &here, error) < 0)
+	if (control(vm, KVM_DEV_ARM_ITS_CTRL_RESET, "KVM_DEV_ARM_ITS_CTRL_RESET", error) < 0)
 		return -1;
-	if (saved != here)
-		return error_set(error, EINVAL, "GITS_%s is 0x%llx in the snapshot, but 0x%llx on this host", reg->name,
-				 (unsigned long long)saved, (unsigned long long)here);
+	for (size_t i = 0; i < REGISTERS; i++)
+		if (its_registers[i].kind == TABLE && write_register(vm, &its_registers[i], BASER_POWER_ON, error) < 0)
+			return -1;
 	return 0;
 }
 
@@ -124,18 +119,32 @@ int its_save(struct vm *vm, struct section_writer *writer, struct error *error)
 	return 0;
 }
 
+static int restore_register(struct vm *vm, const struct its_register *reg, const struct fields *fields,
+			    struct error *error)
+{
+	uint64_t saved, here;
+
+	if (field_get_number(fields, reg->name, &saved, error) < 0)
+		return -1;
+	if (reg->kind == QUEUE && !saved)
+		return 0;
+	if (reg->kind != COMPARED)
+		return write_register(vm, reg, saved, error);
+	if (read_register(vm, reg, &here, error) < 0)
+		return -1;
+	if (saved != here)
+		return error_set(error, EINVAL, "GITS_%s is 0x%llx in the snapshot, but 0x%llx on this host", reg->name,
+				 (unsigned long long)saved, (unsigned long long)here);
+	return 0;
+}
+
 int its_restore_registers(struct vm *vm, struct sections *sections, struct error *error)
 {
 	const struct section *section = sections_need(sections, "its", 1, error);
 
-	for (size_t i = 0; section && i < REGISTERS; i++) {
-		const struct its_register *reg = &its_registers[i];
-		int result = reg->compared ? compare_register(vm, reg, &section->fields, error) :
-					     write_register(vm, reg, &section->fields, error);
-
-		if (result < 0)
+	for (size_t i = 0; section && i < REGISTERS; i++)
+		if (restore_register(vm, &its_registers[i], &section->fields, error) < 0)
 			return -1;
-	}
 	return section ? 0 : -1;
 }
 
@@ -148,7 +157,7 @@ int its_restore_control(struct vm *vm, struct sections *sections, struct error *
 {
 	const struct section *section = sections_need(sections, "its", 1, error);
 
-	return section ? write_register(vm, &its_control, &section->fields, error) : -1;
+	return section ? restore_register(vm, &its_control, &section->fields, error) : -1;
 }
 
 int its_fdt(void *fdt, uint64_t base, uint32_t phandle)

@@ -24,6 +24,7 @@ void fake_kvm_reset(void)
 {
 	fake_kvm.count = 0;
 	fake_kvm.fail_at = SIZE_MAX;
+	fake_kvm.attribute_value = 0;
 	fake_kvm.fail_request = 0;
 	fake_kvm.fail_with = 0;
 	fake_kvm.extensions = 1;
@@ -154,7 +155,7 @@ int kvm_call(int fd, unsigned long request, uintptr_t argument)
 	case KVM_GET_DEVICE_ATTR: {
 		const struct kvm_device_attr *attr = (const void *)argument;
 
-		memset((void *)(uintptr_t)attr->addr, 0, width(attr->group));
+		memcpy((void *)(uintptr_t)attr->addr, &fake_kvm.attribute_value, width(attr->group));
 		return 0;
 	}
 	case KVM_ARM_PREFERRED_TARGET:

@@ -33,6 +33,7 @@ struct fake_kvm {
 	/* Fails every call of this request; 0: none. */
 	unsigned long fail_request;
 	int fail_with; /* a positive errno value */
+	uint64_t attribute_value; /* what each device attribute reads as */
 	int extensions; /* what KVM_CHECK_EXTENSION says to all but the IPA size */
 	/* What KVM_RUN does; NULL: sleeps until immediate_exit, then -EINTR. */
 	int (*run)(int vcpu_fd, struct kvm_run *run);

@@ -235,6 +235,7 @@ static void restore_follows_the_documents(void **state)
 	struct error error;
 	size_t from;
 
+	fake_kvm.attribute_value = 0x10; /* a queue that is zero would not be written */
 	save_into(fixture, &writer, &sections);
 	from = fake_kvm.count;
 	assert_int_equal(migrate_restore(&migrate, &sections, &error), 0);

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* irqchip [CASE]: saving, restoring and resetting vGICv3 and ITS on real KVM. Without CASE: their names. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cases.h"
+
+int main(int argc, char **argv)
+{
+	static const struct irqchip_case *const groups[] = { table_cases, pending_cases, reset_cases };
+
+	for (size_t group = 0; group < sizeof(groups) / sizeof(groups[0]); group++) {
+		for (const struct irqchip_case *each = groups[group]; each->name; each++) {
+			if (argc < 2) {
+				puts(each->name);
+			} else if (!strcmp(argv[1], each->name)) {
+				each->run();
+				printf("%s: passed\n", each->name);
+				return 0;
+			}
+		}
+	}
+	if (argc > 1)
+		printf("no case is called %s\n", argv[1]);
+	return argc > 1;
+}

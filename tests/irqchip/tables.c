@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The ITS's tables, at the moments at which saving and restoring them went wrong once: before the guest wrote a register,
+ * right after a reset, with tables that are valid and empty, or valid and broken (Eric Auger, "vITS Migration fixes and
+ * reset", 2017).
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cases.h"
+#include "rig.h"
+
+#define DEVICE 3u
+#define LPI 8200u
+
+static void expect_ram_is_zero(const struct saved *saved)
+{
+	for (uint64_t at = RIG_QUEUE - RIG_RAM; at < RIG_RAM_SIZE; at++)
+		if (saved->ram[at])
+			fail("the save wrote to RAM at 0x%llx", (unsigned long long)(RIG_RAM + at));
+}
+
+static void save_leaves_ram_alone(struct rig *rig)
+{
+	struct saved saved;
+	struct error error;
+
+	if (rig_save(rig, &saved, &error) < 0)
+		fail("saving: %s", error.text);
+	expect_ram_is_zero(&saved);
+	saved_free(&saved);
+}
+
+/* One device, event 1 of which is LPI on vCPU 1. */
+static void map_one(struct rig *rig)
+{
+	rig_set_properties(rig, LPI, 0xa0, true);
+	rig_map_collection(rig, 1, 1);
+	rig_map_device(rig, DEVICE, 4);
+	rig_map_event(rig, DEVICE, 1, LPI, 1);
+}
+
+static void expect_one(struct rig *rig, uint32_t device, uint32_t event, uint32_t lpi)
+{
+	uint32_t seen[8];
+
+	if (!rig_send_msi(rig, device, event))
+		fail("the MSI of device %u, event %u is dropped", device, event);
+	expect_interrupts(1, seen, rig_drain(rig, 1, seen, 8), &lpi, 1);
+}
+
+/* Comes up as a guest's driver would, and works, saved or not. */
+static void expect_works(struct rig *rig)
+{
+	rig_program_gic(rig);
+	rig_program_its(rig, false);
+	map_one(rig);
+	expect_one(rig, DEVICE, 1, LPI);
+	rig_move(rig);
+	expect_one(rig, DEVICE, 1, LPI);
+}
+
+static void before_the_guest_wrote_a_register(void)
+{
+	struct rig rig;
+
+	rig_open(&rig, 2);
+	save_leaves_ram_alone(&rig);
+	rig_move(&rig);
+	expect_works(&rig);
+	rig_close(&rig);
+}
+
+/* As a kernel that boots does with memory that it takes. */
+static void clear_tables(struct rig *rig)
+{
+	memset(ram_at(&rig->vm.ram, RIG_QUEUE, 1), 0, RIG_RAM_SIZE - (RIG_QUEUE - RIG_RAM));
+}
+
+static void right_after_reset(void)
+{
+	struct error error;
+	struct rig rig;
+
+	rig_open(&rig, 2);
+	rig_program_gic(&rig);
+	rig_program_its(&rig, false);
+	map_one(&rig);
+	rig_send_msi(&rig, DEVICE, 1);
+	if (migrate_reset(&rig.migrate, &error) < 0)
+		fail("reset: %s", error.text);
+	clear_tables(&rig);
+	save_leaves_ram_alone(&rig);
+	rig_move(&rig);
+	if (rig_send_msi(&rig, DEVICE, 1))
+		fail("a mapping outlived the reset");
+	rig_close(&rig);
+}
+
+static void reset_then_programmed_again(void)
+{
+	struct error error;
+	struct rig rig;
+
+	rig_open(&rig, 2);
+	for (unsigned i = 0; i < 5; i++) {
+		rig_program_gic(&rig);
+		rig_program_its(&rig, i % 2);
+		map_one(&rig);
+		rig_map_event(&rig, DEVICE, 2 + i, LPI + 2 + i, 1);
+		rig_set_properties(&rig, LPI + 2 + i, 0xa0, true);
+		rig_invalidate(&rig, DEVICE, 2 + i);
+		if (i % 2)
+			rig_move(&rig);
+		expect_one(&rig, DEVICE, 2 + i, LPI + 2 + i);
+		rig_send_msi(&rig, DEVICE, 1); /* stays pending, for the reset to drop */
+		if (migrate_reset(&rig.migrate, &error) < 0)
+			fail("reset %u: %s", i, error.text);
+		clear_tables(&rig);
+		rig_start(&rig);
+	}
+	rig_close(&rig);
+}
+
+/* Valid registers over tables with no valid entry. */
+static void empty_tables(bool indirect, bool second_level)
+{
+	struct rig rig;
+
+	rig_open(&rig, 2);
+	rig_program_gic(&rig);
+	rig_program_its(&rig, indirect);
+	if (indirect && !second_level)
+		memset(ram_at(&rig.vm.ram, RIG_DEVICES, 8), 0, 8);
+	rig_move(&rig);
+	if (rig_send_msi(&rig, DEVICE, 1))
+		fail("a device came from an empty table");
+	rig_close(&rig);
+}
+
+static void empty_flat_tables(void)
+{
+	empty_tables(false, false);
+}
+
+static void empty_first_level(void)
+{
+	empty_tables(true, false);
+}
+
+static void empty_second_level(void)
+{
+	empty_tables(true, true);
+}
+
+/* A restore writes zero to both: they must be taken while no queue is valid. */
+static void queue_indices_without_a_queue(void)
+{
+	struct rig rig;
+
+	rig_open(&rig, 2);
+	rig_set_its(&rig, GITS_CREADR, 0);
+	rig_set_its(&rig, GITS_CWRITER, 0);
+	rig_set_its(&rig, GITS_BASER0, BASER_VALID | RIG_DEVICES);
+	rig_set_its(&rig, GITS_BASER1, BASER_VALID | RIG_COLLECTIONS);
+	rig_move(&rig);
+	expect_works(&rig);
+	rig_close(&rig);
+}
+
+/* GITS_CTLR.Enabled with one of the three missing: it stays off, and a save finds nothing. */
+static void turned_on_without_a_table(void)
+{
+	for (unsigned missing = 0; missing < 3; missing++) {
+		struct rig rig;
+
+		rig_open(&rig, 2);
+		rig_program_gic(&rig);
+		rig_set_its(&rig, GITS_CBASER, (missing == 0 ? 0 : BASER_VALID) | RIG_QUEUE);
+		rig_set_its(&rig, GITS_BASER0, (missing == 1 ? 0 : BASER_VALID) | RIG_DEVICES);
+		rig_set_its(&rig, GITS_BASER1, (missing == 2 ? 0 : BASER_VALID) | RIG_COLLECTIONS);
+		rig_set_its(&rig, GITS_CTLR, 1);
+		if (rig_its(&rig, GITS_CTLR) & 1)
+			fail("the ITS turned on without register %u", missing);
+		rig_move(&rig);
+		if (rig_its(&rig, GITS_CTLR) & 1)
+			fail("a restore turned the ITS on");
+		rig_close(&rig);
+	}
+}
+
+/* A guest that takes the device table away: its mappings are gone, and the save writes no table. */
+static void device_table_made_invalid(void)
+{
+	struct rig rig;
+
+	rig_open(&rig, 2);
+	rig_program_gic(&rig);
+	rig_program_its(&rig, false);
+	map_one(&rig);
+	rig_set_its(&rig, GITS_CTLR, 0);
+	rig_set_its(&rig, GITS_BASER0, RIG_DEVICES);
+	rig_move(&rig);
+	if (rig_send_msi(&rig, DEVICE, 1))
+		fail("a mapping outlived its table");
+	rig_set_its(&rig, GITS_BASER0, BASER_VALID | RIG_DEVICES);
+	rig_set_its(&rig, GITS_CTLR, 1);
+	map_one(&rig);
+	expect_one(&rig, DEVICE, 1, LPI);
+	rig_close(&rig);
+}
+
+/* Far apart and in both levels, some discarded: what is found is found by each entry's offset to the next. */
+static void many_mappings(bool indirect)
+{
+	static const uint32_t devices[] = { 0, 1, 7, 8, 200, 8190 };
+	struct rig rig;
+
+	rig_open(&rig, 2);
+	rig_program_gic(&rig);
+	rig_program_its(&rig, indirect);
+	for (unsigned i = 0; i < 40; i++)
+		rig_map_collection(&rig, i, 1);
+	for (unsigned i = 0; i < 6; i++) {
+		rig_map_device(&rig, devices[i], 6);
+		for (unsigned event = i; event < 64; event += 9) {
+			rig_set_properties(&rig, 8192 + 64 * i + event, 0xa0, true);
+			rig_map_event(&rig, devices[i], event, 8192 + 64 * i + event, event % 40);
+		}
+		rig_discard_event(&rig, devices[i], i + 18);
+	}
+	rig_move(&rig);
+	for (unsigned i = 0; i < 6; i++)
+		for (unsigned event = 0; event < 64; event++) {
+			bool mapped = event >= i && (event - i) % 9 == 0 && event != i + 18;
+
+			if (mapped)
+				expect_one(&rig, devices[i], event, 8192 + 64 * i + event);
+			else if (rig_send_msi(&rig, devices[i], event))
+				fail("device %u, event %u was not mapped", devices[i], event);
+		}
+	rig_close(&rig);
+}
+
+static void many_mappings_flat(void)
+{
+	many_mappings(false);
+}
+
+static void many_mappings_indirect(void)
+{
+	many_mappings(true);
+}
+
+/*
+ * A guest that broke its own device table. Kernels before 7 refuse the save, newer ones leave the device out: either way
+ * lkvm says so or saves, and the guest goes on.
+ */
+static void broken_device_table(void)
+{
+	struct saved saved;
+	struct error error;
+	struct rig rig;
+
+	rig_open(&rig, 2);
+	rig_program_gic(&rig);
+	rig_program_its(&rig, true);
+	map_one(&rig);
+	memset(ram_at(&rig.vm.ram, RIG_DEVICES, 8), 0, 8);
+	if (rig_save(&rig, &saved, &error) == 0)
+		saved_free(&saved);
+	else if (!strstr(error.text, "its-tables: KVM_DEV_ARM_ITS_SAVE_TABLES"))
+		fail("the sentence does not name the step: %s", error.text);
+	expect_one(&rig, DEVICE, 1, LPI);
+	rig_close(&rig);
+}
+
+/* A table outside RAM: the kernel cannot write it. */
+static void collection_table_outside_ram(void)
+{
+	struct saved saved;
+	struct error error;
+	struct rig rig;
+
+	rig_open(&rig, 2);
+	rig_program_gic(&rig);
+	rig_program_its(&rig, false);
+	map_one(&rig);
+	rig_set_its(&rig, GITS_CTLR, 0);
+	rig_set_its(&rig, GITS_BASER1, BASER_VALID | (RIG_RAM + RIG_RAM_SIZE));
+	rig_set_its(&rig, GITS_CTLR, 1);
+	rig_map_collection(&rig, 2, 1);
+	if (rig_save(&rig, &saved, &error) == 0)
+		fail("a table outside RAM was saved");
+	if (!strstr(error.text, "its-tables: KVM_DEV_ARM_ITS_SAVE_TABLES: Bad address"))
+		fail("the sentence is: %s", error.text);
+	rig_close(&rig);
+}
+
+/* Tables in a snapshot that KVM cannot take: told, and nothing runs. */
+static void broken_tables_in_a_snapshot(void)
+{
+	static const struct {
+		uint64_t address, value;
+		const char *word; /* of the sentence */
+	} broken[] = {
+		{ RIG_TRANSLATIONS + RIG_TRANSLATION_SIZE * DEVICE + 8, 100ull << 16 | 1, "Invalid argument" }, /* no LPI */
+		{ RIG_TRANSLATIONS + RIG_TRANSLATION_SIZE * DEVICE + 8, (uint64_t)LPI << 16 | 9, "Invalid argument" },
+		{ RIG_DEVICES + 8 * DEVICE, BASER_VALID | 0x1f, "Invalid argument" }, /* 32 bits of events */
+		{ RIG_COLLECTIONS, BASER_VALID | 77ull << 16 | 1, "Invalid argument" }, /* vCPU 77 */
+		{ RIG_COLLECTIONS + 8, BASER_VALID | 1ull << 16 | 1, "File exists" }, /* the same once more */
+	};
+	struct saved saved;
+	struct error error;
+	struct rig rig;
+
+	rig_open(&rig, 2);
+	rig_program_gic(&rig);
+	rig_program_its(&rig, false);
+	map_one(&rig);
+	if (rig_save(&rig, &saved, &error) < 0)
+		fail("saving: %s", error.text);
+	rig_close(&rig);
+	for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
+		uint8_t *entry = saved.ram + (broken[i].address - RIG_RAM);
+		uint64_t good;
+
+		memcpy(&good, entry, sizeof(good));
+		memcpy(entry, &broken[i].value, sizeof(good));
+		rig_open(&rig, 2);
+		if (rig_restore(&rig, &saved, &error) == 0)
+			fail("broken table %zu was restored", i);
+		if (!strstr(error.text, "its-tables: KVM_DEV_ARM_ITS_RESTORE_TABLES") ||
+		    !strstr(error.text, broken[i].word))
+			fail("broken table %zu: the sentence is: %s", i, error.text);
+		rig_close(&rig);
+		memcpy(entry, &good, sizeof(good));
+	}
+	rig_open(&rig, 2);
+	if (rig_restore(&rig, &saved, &error) < 0)
+		fail("restoring: %s", error.text);
+	expect_one(&rig, DEVICE, 1, LPI);
+	saved_free(&saved);
+	rig_close(&rig);
+}
+
+const struct irqchip_case table_cases[] = {
+	{ "before_the_guest_wrote_a_register", before_the_guest_wrote_a_register },
+	{ "right_after_reset", right_after_reset },
+	{ "reset_then_programmed_again", reset_then_programmed_again },
+	{ "empty_flat_tables", empty_flat_tables },
+	{ "empty_first_level", empty_first_level },
+	{ "empty_second_level", empty_second_level },
+	{ "queue_indices_without_a_queue", queue_indices_without_a_queue },
+	{ "turned_on_without_a_table", turned_on_without_a_table },
+	{ "device_table_made_invalid", device_table_made_invalid },
+	{ "many_mappings_flat", many_mappings_flat },
+	{ "many_mappings_indirect", many_mappings_indirect },
+	{ "broken_device_table", broken_device_table },
+	{ "collection_table_outside_ram", collection_table_outside_ram },
+	{ "broken_tables_in_a_snapshot", broken_tables_in_a_snapshot },
+	{ 0 },
+};
