@@ -72,12 +72,13 @@ move()
 	wait_listening "$m"
 }
 
-# wait_listening GUEST: until other commands find it.
+# wait_listening GUEST: until it answers other commands: its machine is open then. Its
+# socket is there before that, to keep the name.
 wait_listening()
 {
 	tick
 	end=$((now + 60))
-	until "$lkvm" list --quiet | grep -qx "$1"; do
+	until "$lkvm" stat "$1" >/dev/null 2>&1; do
 		[ ! -s "$tmp/$1.status" ] || fail "$1 ended with $(cat "$tmp/$1.status"): $(tail -n 1 "$logs/$1.err")"
 		tick
 		[ "$now" -lt "$end" ] || fail "$1 does not listen"
