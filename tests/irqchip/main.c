@@ -1,14 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* irqchip [CASE]: saving, restoring and resetting vGICv3 and ITS on real KVM. Without CASE: their names. */
+/*
+ * irqchip CASE: saving, restoring and resetting vGICv3 and ITS on real KVM. Without CASE: their names.
+ * irqchip compare FILE FILE: whether GIC and ITS are the same in two snapshots of machines.
+ */
 #include <stdio.h>
 #include <string.h>
 
 #include "cases.h"
+#include "rig.h"
 
 int main(int argc, char **argv)
 {
 	static const struct irqchip_case *const groups[] = { table_cases, pending_cases, reset_cases };
 
+	if (argc == 4 && !strcmp(argv[1], "compare")) {
+		expect_same_irqchip(argv[2], argv[3]);
+		return 0;
+	}
 	for (size_t group = 0; group < sizeof(groups) / sizeof(groups[0]); group++) {
 		for (const struct irqchip_case *each = groups[group]; each->name; each++) {
 			if (argc < 2) {

@@ -347,47 +347,6 @@ void saved_free(struct saved *saved)
 	free(saved->ram);
 }
 
-static unsigned differences(const char *after, const struct section *before, const struct section *now)
-{
-	struct field one, two;
-	struct error error;
-	unsigned count = 0;
-	size_t offset = 0;
-
-	while (field_next(&before->fields, &offset, &one, &error) > 0) {
-		if (!field_find(&now->fields, one.name, &two) || two.count != one.count)
-			fail("%s lost %s", before->name, one.name);
-		for (uint32_t i = 0; i < one.count; i++)
-			if (field_element(&one, i) != field_element(&two, i) && ++count)
-				printf("%s: %s[%u] was 0x%llx, and is 0x%llx after %s\n", before->name, one.name, i,
-				       (unsigned long long)field_element(&one, i),
-				       (unsigned long long)field_element(&two, i), after);
-	}
-	return count;
-}
-
-void expect_same_sections(const char *after, const struct saved *first, const struct saved *second)
-{
-	struct sections before = { 0 }, now = { 0 };
-	struct error error;
-	unsigned count = 0;
-
-	if (sections_parse(&before, first->sections.buffer.bytes, first->sections.buffer.size, &error) < 0 ||
-	    sections_parse(&now, second->sections.buffer.bytes, second->sections.buffer.size, &error) < 0)
-		fail("%s", error.text);
-	for (size_t i = 0; i < before.count; i++) {
-		const struct section *section = sections_find(&now, before.items[i].name);
-
-		if (!section)
-			fail("the section %s is gone", before.items[i].name);
-		count += differences(after, &before.items[i], section);
-	}
-	if (count || before.count != now.count)
-		fail("%u registers changed by %s", count, after);
-	sections_free(&before);
-	sections_free(&now);
-}
-
 static void expect_same_ram(const uint8_t *first, const uint8_t *second)
 {
 	for (uint64_t i = 0; i < RIG_RAM_SIZE; i++)
@@ -418,27 +377,4 @@ void rig_move(struct rig *rig)
 	expect_same_ram(first.ram, second.ram);
 	saved_free(&first);
 	saved_free(&second);
-}
-
-void expect_interrupts(unsigned vcpu, const uint32_t *seen, unsigned seen_count, const uint32_t *expected,
-		       unsigned expected_count)
-{
-	for (unsigned i = 0; i < expected_count; i++) {
-		unsigned wanted = 0, count = 0;
-
-		for (unsigned j = 0; j < expected_count; j++)
-			wanted += expected[j] == expected[i];
-		for (unsigned j = 0; j < seen_count; j++)
-			count += seen[j] == expected[i];
-		if (count != wanted)
-			fail("vCPU %u got interrupt %u %u times, not %u", vcpu, expected[i], count, wanted);
-	}
-	for (unsigned j = 0; j < seen_count; j++) {
-		bool known = false;
-
-		for (unsigned i = 0; i < expected_count; i++)
-			known = known || expected[i] == seen[j];
-		if (!known)
-			fail("vCPU %u got interrupt %u, which was not pending", vcpu, seen[j]);
-	}
 }

@@ -138,6 +138,9 @@ void rig_move(struct rig *rig);
 /* Fails, and prints each register that differs, unless both hold the same. `after`: what happened between the two. */
 void expect_same_sections(const char *after, const struct saved *first, const struct saved *second);
 
+/* The same for what two snapshot files say of GIC and ITS. */
+void expect_same_irqchip(const char *first, const char *second);
+
 /* Fails unless `seen` has the same `count` INTIDs, in any order, each as often. */
 void expect_interrupts(unsigned vcpu, const uint32_t *seen, unsigned seen_count, const uint32_t *expected,
 		       unsigned expected_count);
