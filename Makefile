@@ -136,7 +136,10 @@ check: check-unit check-vm
 check-unit: $(UNIT_TESTS)
 	tests/unit/run $(UNIT_TESTS)
 
-check-vm: build/arm64/lkvm $(GUEST_BINARIES) $(IRQCHIP_PROGRAM)
+# All that tests/vm/run takes along beside lkvm itself; it asks for this, too.
+vm-programs: $(GUEST_BINARIES) $(IRQCHIP_PROGRAM)
+
+check-vm: build/arm64/lkvm vm-programs
 	tests/vm/run
 
 ##
@@ -175,7 +178,7 @@ help:
 	@sed -n 's/^#: /  /p' Makefile
 
 FORCE:
-.PHONY: all check check-unit check-vm lint bench install clean help FORCE
+.PHONY: all check check-unit check-vm vm-programs lint bench install clean help FORCE
 
 -include $(ARM64_OBJECTS:.o=.d) $(HOST_OBJECTS:.o=.d) $(UNIT_OBJECTS:.o=.d) \
 	$(UNIT_TESTS:build/unit/%=build/unit/obj/tests/unit/%.d)
