@@ -96,6 +96,14 @@ build/host/obj/%.o: %.c Makefile
 include tests/guest/guest.mk
 include tests/irqchip/irqchip.mk
 
+# What tests in the emulated host need beside busybox: static, so that they run wherever lkvm does.
+VM_HELPERS := $(patsubst tests/vm/helpers/%.c,build/helpers/%,$(sort $(wildcard tests/vm/helpers/*.c)))
+
+build/helpers/%: tests/vm/helpers/%.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(ARM64_CC) -D_GNU_SOURCE -std=gnu11 -O2 $(WARNINGS) -static -o $@ $<
+
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 # arm64's KVM headers over the native ones, and nothing else of asm/: the rest would change system call numbers.
@@ -137,7 +145,7 @@ check-unit: $(UNIT_TESTS)
 	tests/unit/run $(UNIT_TESTS)
 
 # All that tests/vm/run takes along beside lkvm itself; it asks for this, too.
-vm-programs: $(GUEST_BINARIES) $(IRQCHIP_PROGRAM)
+vm-programs: $(GUEST_BINARIES) $(VM_HELPERS) $(IRQCHIP_PROGRAM)
 
 check-vm: build/arm64/lkvm vm-programs
 	tests/vm/run

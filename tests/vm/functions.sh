@@ -3,7 +3,7 @@
 # The words that VM tests are written in. See harness.sh for how to write one.
 
 # shellcheck disable=SC2034 # used by tests
-programs=$share/programs
+programs=$share/programs helpers=$share/helpers
 
 # $now: whole seconds on a clock that does not jump. Without a process: those are
 # slow where the processor is emulated.

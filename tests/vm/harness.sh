@@ -21,8 +21,8 @@
 # ask a guest this and that, start it with lkvm.shell=plain (see 12-input.sh).
 #
 # At hand: the functions of functions.sh; $lkvm $kernel $initrd $share $programs
-# (bare-metal guests), $host and $guest (the kernels' versions), $tmp (scratch),
-# $logs (kept when the case fails).
+# (bare-metal guests), $helpers (programs of tests/vm/helpers, for the host), $host and
+# $guest (the kernels' versions), $tmp (scratch), $logs (kept when the case fails).
 
 share=$(pwd)
 lkvm=$share/lkvm

@@ -1,0 +1,171 @@
+# shellcheck shell=sh disable=SC2154,SC2016
+# SPDX-License-Identifier: MIT
+# what: lkvm on a terminal: raw while the guest runs, Ctrl-A's commands, and given back as it was however it ends
+
+# on_a_terminal COMMAND...: by a shell, as a user would. The terminal's settings are such as nobody has by default: it is
+# these that are to come back.
+on_a_terminal()
+{
+	rm -f "$tmp/g.in"
+	mkfifo "$tmp/g.in"
+	: >"$logs/g.out"
+	launch g "$helpers/pty" sh -c '
+		stty intr "^G" -ixon -echoe
+		stty -g >"$0/before"
+		tty >"$0/terminal"
+		"$@"
+		status=$?
+		stty -g >"$0/after"
+		exit $status' "$tmp" "$@"
+}
+
+# boot [OPTION...]: to the guest's shell.
+boot()
+{
+	on_a_terminal "$lkvm" run --name g --kernel "$kernel" --initrd "$initrd" --mem 256 \
+		--params "console=${console:-ttyS0} quiet" "$@"
+	wait_for g '^lkvm-guest: init'
+	says 'echo "the shell is" there' 'the shell is there'
+}
+
+# hello: a program that is there at once, and waits for a line.
+hello()
+{
+	on_a_terminal "$lkvm" run --name g --kernel "$programs/hello.bin" --nodefaults
+	wait_for g '^hello: loaded'
+}
+
+# What is typed is echoed, so it has to differ from what is said.
+says()
+{
+	input g "$1"
+	wait_for g "^$2"
+}
+
+keys() { printf "$1" >>"$tmp/g.in"; }
+
+vmm() { "$lkvm" list | awk '$2 == "g" { print $1 }'; }
+
+settings() { stty -F "$(cat "$tmp/terminal")" -g; }
+
+is_raw()
+{
+	stty -F "$(cat "$tmp/terminal")" -a >"$logs/stty"
+	for word in -isig -icanon -echo -icrnl; do
+		grep -qwe "$word" "$logs/stty" || fail "the terminal is not raw: no $word"
+	done
+}
+
+given_back()
+{
+	wait_exit g "$1"
+	cmp "$tmp/before" "$tmp/after" || fail "the terminal was $(cat "$tmp/before"), and is $(cat "$tmp/after")"
+	check "a socket was left" test ! -e "$XDG_RUNTIME_DIR/lkvm/g.sock"
+}
+
+case_keys_reach_the_guest()
+{
+	boot
+	is_raw
+	was=$(vmm)
+	input g 'echo "it"" waits"; sleep 1000; echo "sleep ended with"" $?"'
+	wait_for g '^it waits'
+	sleep 1
+	keys '\003'
+	says 'echo "then"" $?"' 'then 130'
+	# these would be the terminal's own: suspend, quit, end of file, stop output, and the intr set above
+	input g 'stty raw -echo; dd bs=1 count=5 2>/dev/null | od -An -tx1; stty sane'
+	sleep 2
+	keys '\032\034\004\023\007'
+	wait_for g '^ 1a 1c 04 13 07'
+	check "not the same lkvm" test "$(vmm)" = "$was"
+	is_raw
+	keys '\001x'
+	given_back 0
+}
+
+case_commands()
+{
+	boot
+	input g 'stty raw -echo; dd bs=1 count=3 2>/dev/null | od -An -tx1; stty sane'
+	sleep 2
+	keys '\001a'  # Ctrl-A a and twice Ctrl-A: one of it for the guest
+	keys '\001\001'
+	keys '\001h'
+	wait_for g '^lkvm: Ctrl-A x +end the virtual machine'
+	wait_for g '^ +Ctrl-A h'
+	keys '\001q.' # no command: both are gone, not the key that comes after
+	wait_for g '^ 01 01 2e'
+	keys '\001'
+	sleep 1
+	keys x
+	given_back 0
+}
+
+case_virtio_console()
+{
+	console=hvc0
+	boot --console virtio
+	is_raw
+	input g 'echo "it"" waits"; sleep 1000'
+	wait_for g '^it waits'
+	sleep 1
+	keys '\003'
+	says 'echo "then"" $?"' 'then 130'
+	input g 'poweroff -f'
+	given_back 0
+}
+
+case_signals()
+{
+	for signal in TERM:143 INT:130 HUP:129; do
+		hello
+		is_raw
+		kill "-${signal%:*}" "$(vmm)"
+		given_back "${signal#*:}"
+	done
+}
+
+# The terminal is taken by then.
+case_a_start_that_fails()
+{
+	on_a_terminal "$lkvm" run --kernel "$kernel" --disk /nonexistent
+	given_back 1
+	check "no reason" grep -q /nonexistent "$logs/g.out"
+}
+
+# As with a shell's fg after a stop: the settings are the shell's meanwhile, and raw again afterwards.
+case_stopped_and_continued()
+{
+	hello
+	kill -STOP "$(vmm)"
+	stty -F "$(cat "$tmp/terminal")" "$(cat "$tmp/before")"
+	kill -CONT "$(vmm)"
+	tick
+	end=$((now + 20))
+	until [ "$(settings)" != "$(cat "$tmp/before")" ]; do
+		tick
+		[ "$now" -lt "$end" ] || fail "the terminal is not taken again"
+		sleep 0.1
+	done
+	is_raw
+	input g 'still there'
+	wait_for g '^hello: you said "still there"'
+	given_back 0
+}
+
+case_the_terminal_goes_away()
+{
+	hello
+	was=$(vmm)
+	kill -9 "$(pid g)"
+	wait_exit g 137
+	tick
+	end=$((now + 20))
+	while [ -d "/proc/$was" ]; do
+		tick
+		[ "$now" -lt "$end" ] || fail "lkvm goes on without its terminal"
+		sleep 0.2
+	done
+	check "a socket was left" test ! -e "$XDG_RUNTIME_DIR/lkvm/g.sock"
+}
