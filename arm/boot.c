@@ -268,7 +268,8 @@ static int place(struct boot *boot, const struct ram *ram, uint64_t kernel_end, 
 		uint64_t needed = align_up(kernel_end, 2 * MIB) + align_up(boot->initrd_size, 2 * MIB);
 		uint64_t fdt = (limit - FDT_MAX_SIZE) & ~(2 * MIB - 1);
 
-		if (boot->initrd_size > ram->size || needed > fdt)
+		/* The first of these also keeps `fdt` from being below zero. */
+		if (limit < FDT_MAX_SIZE || boot->initrd_size > ram->size || needed > fdt)
 			continue;
 		boot->fdt = ram->base + fdt;
 		boot->initrd = boot->initrd_size ? (boot->fdt - boot->initrd_size) & ~0xffffull : 0;

@@ -228,6 +228,21 @@ static void refusals_say_why(void **state)
 	assert_int_equal(boot_open(&fixture->boot, "/tmp", NULL, &fixture->error), -1);
 }
 
+/* `run` asks for 64 MiB, but a snapshot may say anything, and a reset loads the kernel again. */
+static void ram_without_room_for_a_tree_is_refused(void **state)
+{
+	static const uint64_t sizes[] = { 4096, 0x90000, MIB, FDT_MAX_SIZE - 4096 };
+	struct fixture *fixture = *state;
+
+	write_file(fixture->kernel, "x", 1);
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		ram_close(&fixture->ram);
+		assert_int_equal(ram_open(&fixture->ram, BASE, sizes[i], &fixture->error), 0);
+		assert_int_equal(load(fixture, false), -1);
+		assert_non_null(strstr(fixture->error.text, "--mem"));
+	}
+}
+
 static void bootargs_add_what_is_missing(void **state)
 {
 	static const struct {
@@ -262,6 +277,7 @@ int main(void)
 		CASE(a_flat_binary_is_taken_as_it_is),
 		CASE(the_initrd_lies_between_kernel_and_tree),
 		CASE(refusals_say_why),
+		CASE(ram_without_room_for_a_tree_is_refused),
 		CASE(bootargs_add_what_is_missing),
 	};
 
