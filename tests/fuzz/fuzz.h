@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the harnesses share. An input starts with a few numbers that say how to read the rest; where a checksum
+ * stands in the way, a harness makes it right, so that the fuzzer works on what is behind it.
+ */
+#ifndef TESTS_FUZZ_H
+#define TESTS_FUZZ_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lkvm/format.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Something that must hold, whatever the input. */
+static inline void fuzz_must(int condition)
+{
+	if (!condition)
+		abort();
+}
+
+/* Offsets in a section's header: docs/snapshot-format.md, "Sections". */
+enum { SECTION_BODY_CHECKSUM = 12, SECTION_SIZE = 16, SECTION_CHECKSUM = 60, SECTION_HEADER = 64 };
+
+/* Makes the checksums of sections right, as far as their sizes make sense. */
+static inline void fuzz_repair_sections(uint8_t *bytes, size_t size)
+{
+	while (size >= SECTION_HEADER) {
+		uint64_t body;
+		uint32_t crc;
+
+		memcpy(&body, bytes + SECTION_SIZE, sizeof(body));
+		if (body > size - SECTION_HEADER)
+			body = size - SECTION_HEADER;
+		crc = checksum(0, bytes + SECTION_HEADER, body);
+		memcpy(bytes + SECTION_BODY_CHECKSUM, &crc, sizeof(crc));
+		crc = checksum(0, bytes, SECTION_CHECKSUM);
+		memcpy(bytes + SECTION_CHECKSUM, &crc, sizeof(crc));
+		bytes += SECTION_HEADER + body;
+		size -= SECTION_HEADER + body;
+	}
+}
+
+/* Reads every field of a section in every way. */
+static inline void fuzz_read_fields(const struct fields *fields)
+{
+	struct field field, found;
+	struct error error;
+	size_t offset = 0;
+	uint64_t number;
+	char text[16];
+	int result;
+
+	while ((result = field_next(fields, &offset, &field, &error)) > 0) {
+		volatile uint64_t all = 0;
+
+		for (uint32_t i = 0; i < field.count; i++)
+			all ^= field_element(&field, i);
+		/* The first of that name: another one, or this. */
+		fuzz_must(field_find(fields, field.name, &found));
+		fuzz_must(found.values <= field.values);
+		field_get_number(fields, field.name, &number, &error);
+		field_get_text(fields, field.name, text, sizeof(text), &error);
+	}
+	fuzz_must(offset <= fields->size);
+	fuzz_must((fields_check(fields, &error) == 0) == (result == 0));
+}
+
+#endif

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Writes the seeds that the fuzzers start from, by what writes snapshots: make_seeds FOLDER, then
+ * FOLDER/NAME/SEED. They are committed; `make fuzz-seeds` writes them again when the format has changed.
+ */
+#include <linux/input-event-codes.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <zlib.h>
+
+#include "fake/driver.h"
+#include "fuzz.h"
+#include "lkvm/gpio.h"
+#include "lkvm/machine.h"
+#include "lkvm/rtc.h"
+#include "lkvm/serial.h"
+
+static const char *folder;
+
+static void store(const char *harness, const char *name, const void *start, size_t start_size, const void *bytes,
+		  size_t size)
+{
+	char path[512];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, harness);
+	mkdir(path, 0777);
+	snprintf(path, sizeof(path), "%s/%s/%s", folder, harness, name);
+	file = fopen(path, "wb");
+	fuzz_must(file && fwrite(start, 1, start_size, file) == start_size && fwrite(bytes, 1, size, file) == size);
+	fuzz_must(fclose(file) == 0);
+}
+
+static void make_sections(void)
+{
+	const uint8_t fields = 0, sections = 1;
+	const uint16_t halves[] = { 1, 2, 3 };
+	struct section_writer writer = { 0 };
+	uint8_t start[8] = { fields };
+
+	section_begin(&writer, "one", 1, SECTION_MANDATORY);
+	field_add_number(&writer.buffer, "number", 42);
+	field_add_text(&writer.buffer, "text", "hello");
+	field_add(&writer.buffer, "halves", 2, 3, halves);
+	field_add(&writer.buffer, "nothing", 4, 0, NULL);
+	section_end(&writer);
+	store("sections", "fields", start, sizeof(start), writer.buffer.bytes + SECTION_HEADER,
+	      writer.buffer.size - SECTION_HEADER);
+	section_begin(&writer, "two/with-a-longer-name", 1, 0);
+	section_end(&writer);
+	section_begin(&writer, "three", 2, 0);
+	field_add_number(&writer.buffer, "number", UINT64_MAX);
+	section_end(&writer);
+	start[0] = sections;
+	store("sections", "sections", start, sizeof(start), writer.buffer.bytes, writer.buffer.size);
+	byte_buffer_free(&writer.buffer);
+}
+
+static void make_snapshot(const char *name, bool with_machine)
+{
+	static const struct machine_config config = {
+		.name = "seed", .kernel = "/boot/Image", .parameters = "quiet", .cpus = 2, .memory = 2 * FORMAT_RAM_CHUNK,
+		.address_bits = 40, .irqchip = IRQCHIP_GICV3_ITS, .disk_count = 1, .network_count = 1,
+		.disks = { { .path = "/disk", .queues = 1, .size = 1 << 20 } },
+		.networks = { { .tap = "tap0", .queues = 2, .vhost = true } },
+	};
+	static uint8_t ram[2 * FORMAT_RAM_CHUNK] = { "what is in RAM" };
+	struct section_writer writer = { 0 };
+	struct {
+		uint8_t as_it_is, chunks;
+		uint16_t head, ram, zero;
+	} start = { .chunks = 2, .ram = 16 };
+	uint32_t checksums[2];
+
+	for (unsigned i = 0; i < 2; i++)
+		checksums[i] = checksum(0, ram + i * FORMAT_RAM_CHUNK, FORMAT_RAM_CHUNK);
+	if (with_machine)
+		machine_config_save(&config, &writer);
+	section_begin(&writer, "ram", 1, SECTION_MANDATORY);
+	field_add_number(&writer.buffer, "base", MACHINE_RAM);
+	field_add_number(&writer.buffer, "size", sizeof(ram));
+	field_add_number(&writer.buffer, "offset", FORMAT_RAM_ALIGNMENT);
+	section_end(&writer);
+	start.head = (uint16_t)writer.buffer.size;
+	byte_buffer_add(&writer.buffer, ram, start.ram);
+	section_begin(&writer, "ram-checksums", 1, SECTION_MANDATORY);
+	field_add(&writer.buffer, "crc32", sizeof(checksums[0]), 2, checksums);
+	section_end(&writer);
+	store("snapshot", name, &start, sizeof(start), writer.buffer.bytes, writer.buffer.size);
+	byte_buffer_free(&writer.buffer);
+}
+
+static void make_boot(void)
+{
+	const uint8_t much = 0, with_initrd = 4;
+	uint8_t image[256] = { 0 }, packed[512] = { 0 };
+	const uint32_t magic = 0x644d5241, offset = 64;
+	const uint64_t text_offset = 0x1000, image_size = 0x20000;
+	z_stream stream = { .next_in = image, .avail_in = sizeof(image), .next_out = packed + offset,
+			    .avail_out = sizeof(packed) - offset };
+	uint32_t size;
+
+	memcpy(image + 8, &text_offset, sizeof(text_offset));
+	memcpy(image + 16, &image_size, sizeof(image_size));
+	memcpy(image + 56, &magic, sizeof(magic));
+	store("boot", "image", &with_initrd, 1, image, sizeof(image));
+	memset(image + 8, 0, 16); /* from before there was a size */
+	store("boot", "old-image", &much, 1, image, sizeof(image));
+	store("boot", "flat", &much, 1, "\x14", 1);
+
+	fuzz_must(deflateInit2(&stream, 9, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY) == Z_OK);
+	fuzz_must(deflate(&stream, Z_FINISH) == Z_STREAM_END);
+	size = (uint32_t)stream.total_out;
+	deflateEnd(&stream);
+	store("boot", "gzip", &much, 1, packed + offset, size);
+	memcpy(packed, "MZ\0\0zimg", 8);
+	memcpy(packed + 8, &offset, sizeof(offset));
+	memcpy(packed + 12, &size, sizeof(size));
+	memcpy(packed + 24, "gzip", 5);
+	store("boot", "zboot", &much, 1, packed, offset + size);
+}
+
+struct saver {
+	struct state_visitor visitor; /* first */
+	struct section_writer *writer;
+	bool without_pci; /* most of a device's bytes, and the same in each */
+};
+
+static int save_object(struct state_visitor *visitor, const char *name, const struct state_table *table, void *object,
+		       struct error *error)
+{
+	struct section_writer *writer = ((struct saver *)visitor)->writer;
+
+	(void)error;
+	if (((struct saver *)visitor)->without_pci && table == &pci_state_table)
+		return 0;
+	section_begin(writer, name, table->version, SECTION_MANDATORY);
+	state_save(table, object, &writer->buffer);
+	section_end(writer);
+	return 0;
+}
+
+/* A device that a driver uses, with a buffer in each queue. */
+static void make_device(uint8_t which, const char *name, bool with_pci,
+			struct virtio_device *(*open)(struct vm *, struct pci_bus *, struct error *))
+{
+	const uint16_t queue_size = 16;
+	struct section_writer writer = { 0 };
+	struct saver saver = { .visitor.visit = save_object, .writer = &writer, .without_pci = !with_pci };
+	struct fake_machine machine;
+	struct fake_function function;
+	struct fake_queue queue;
+	struct virtio_device *device;
+	uint8_t start[8] = { which };
+	struct error error;
+
+	fake_machine_open(&machine, true);
+	device = open(&machine.vm, &machine.pci, &error);
+	fuzz_must(device != NULL);
+	fake_probe(&function, &machine, device->pci.slot);
+	fake_enable_msix(&function);
+	fake_negotiate(&function, 0);
+	for (uint16_t i = 0; i < device->queue_count; i++) {
+		fake_queue_init(&queue, &machine.vm.ram, FAKE_RAM_BASE + 0x400 * i, queue_size);
+		fake_set_queue(&function, i, &queue, i);
+		fake_descriptor(&queue, 0, FAKE_RAM_BASE + 0x1000, 64, i == 0 ? 2 : 0, 0); /* 2: the device writes it */
+		fake_offer(&queue, 0);
+	}
+	fake_driver_ok(&function); /* it is paused still, and takes nothing yet */
+	if (device->ops->id == VIRTIO_INPUT)
+		fuzz_must(virtio_input_press(device, KEY_POWER));
+	pci_device_quiesce(&device->pci);
+	fuzz_must(virtio_visit(device, &saver.visitor, &error) == 0);
+	section_begin(&writer, "memory", 1, 0);
+	field_add(&writer.buffer, "bytes", 1, 0x400 * device->queue_count, machine.vm.ram.host);
+	section_end(&writer);
+	store("devices", name, start, sizeof(start), writer.buffer.bytes, writer.buffer.size);
+	byte_buffer_free(&writer.buffer);
+	virtio_close(device);
+	free(device);
+	fake_machine_close(&machine);
+}
+
+static void make_board(void)
+{
+	const struct serial_state serial = {
+		.fifo_control = 1, .receive_count = 2, .transmit_count = 1, .interrupt_enable = 3,
+	};
+	const struct rtc_state rtc = { .offset = 1, .armed = 1, .interrupt_mask = 1 };
+	const struct gpio_state gpio = { .input = 8, .interrupt_mask = 0xff, .event = 0xff };
+	struct section_writer writer = { 0 };
+	const uint8_t start[8] = { 0 };
+
+	section_begin(&writer, "serial", 1, 0);
+	state_save(&serial_state_table, &serial, &writer.buffer);
+	section_end(&writer);
+	section_begin(&writer, "rtc", 1, 0);
+	state_save(&rtc_state_table, &rtc, &writer.buffer);
+	section_end(&writer);
+	section_begin(&writer, "gpio", 1, 0);
+	state_save(&gpio_state_table, &gpio, &writer.buffer);
+	section_end(&writer);
+	store("devices", "board", start, sizeof(start), writer.buffer.bytes, writer.buffer.size);
+	byte_buffer_free(&writer.buffer);
+}
+
+int main(int count, char **words)
+{
+	if (count != 2) {
+		fprintf(stderr, "usage: make_seeds FOLDER\n");
+		return 2;
+	}
+	folder = words[1];
+	mkdir(folder, 0777);
+	make_sections();
+	make_snapshot("ram-only", false);
+	make_snapshot("machine", true);
+	make_boot();
+	make_board();
+	make_device(1, "input", false, virtio_input_open);
+	make_device(2, "balloon", false, virtio_balloon_open);
+	make_device(3, "entropy", false, virtio_entropy_open);
+	make_device(3, "entropy-with-pci", true, virtio_entropy_open);
+	return 0;
+}
