@@ -138,6 +138,11 @@ build/unit/test_%: build/unit/obj/tests/unit/test_%.o build/unit/lkvm.a
 	$(call say,LINK,$@)
 	$(Q)$(HOST_CC) $(SANITIZE) -pthread -o $@ $^ -lcmocka -lfdt -lz
 
+# Makes and prints golden snapshots: tests/golden/README.md.
+build/unit/golden: build/unit/obj/tests/golden/golden.o build/unit/lkvm.a
+	$(call say,LINK,$@)
+	$(Q)$(HOST_CC) $(SANITIZE) -pthread -o $@ $^ -lcmocka -lfdt -lz
+
 .PRECIOUS: build/unit/obj/%.o
 
 check: check-unit check-vm

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/* Snapshots of earlier versions: each is opened, is what its text says, and loads. tests/golden/README.md. */
+#include "unit/test.h"
+
+#include <glob.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "golden/golden.h"
+#include "lkvm/net.h"
+
+#define PAGE 4096
+
+/* What knows a device's own state: devices of all kinds, opened for their tables. */
+struct kinds {
+	struct fake_machine machine;
+	struct loop loop;
+	struct terminal terminal;
+	int in[2], out[2];
+	struct virtio_device *devices[5];
+	unsigned count;
+};
+
+static void kinds_open(struct kinds *kinds, const char *disk)
+{
+	const struct virtio_block_config block = { .path = disk, .read_only = true, .queues = 1 };
+	struct vm *vm = &kinds->machine.vm;
+	struct pci_bus *pci = &kinds->machine.pci;
+	struct error error;
+
+	fake_machine_open(&kinds->machine, true);
+	loop_open(&kinds->loop);
+	assert_int_equal(pipe(kinds->in) | pipe(kinds->out), 0);
+	assert_int_equal(terminal_open(&kinds->terminal, &kinds->loop, kinds->in[0], kinds->out[1], &error), 0);
+	kinds->devices[kinds->count++] = virtio_block_open(vm, pci, 0, &block, &error);
+	kinds->devices[kinds->count++] = virtio_console_open(vm, pci, &kinds->terminal, &error);
+	kinds->devices[kinds->count++] = virtio_entropy_open(vm, pci, &error);
+	kinds->devices[kinds->count++] = virtio_balloon_open(vm, pci, &error);
+	kinds->devices[kinds->count++] = virtio_input_open(vm, pci, &error);
+	for (unsigned i = 0; i < kinds->count; i++)
+		assert_non_null(kinds->devices[i]);
+}
+
+static void kinds_close(struct kinds *kinds)
+{
+	while (kinds->count > 0) {
+		virtio_close(kinds->devices[--kinds->count]);
+		free(kinds->devices[kinds->count]);
+	}
+	terminal_close(&kinds->terminal);
+	for (unsigned i = 0; i < 2; i++) {
+		close(kinds->in[i]);
+		close(kinds->out[i]);
+	}
+	fake_machine_close(&kinds->machine);
+}
+
+/* The table of a section of devices; NULL for what is no device's. */
+static const struct state_table *table_of(const struct kinds *kinds, const char *name)
+{
+	const struct state_table *board[] = {
+		&machine_clock_table, &serial_state_table, &rtc_state_table, &gpio_state_table,
+	};
+	const char *part = strchr(name, '/');
+
+	for (unsigned i = 0; i < 4; i++)
+		if (!strcmp(name, board[i]->name))
+			return board[i];
+	if (strncmp(name, "virtio-", 7) != 0)
+		return NULL;
+	if (!part)
+		return &virtio_state_table;
+	if (!strcmp(part, "/pci"))
+		return &pci_state_table;
+	if (!strncmp(part, "/queue", 6))
+		return &virtqueue_state_table;
+	if (!strncmp(name, "virtio-net", 10))
+		return &net_state_table;
+	for (unsigned i = 0; i < kinds->count; i++) {
+		const struct virtio_ops *ops = kinds->devices[i]->ops;
+
+		if (!strncmp(name + 7, ops->name, strlen(ops->name)))
+			return ops->state_table;
+	}
+	fail_msg("section %s is of no device", name);
+	return NULL;
+}
+
+/* An object that was made as the saved one: what is configuration comes from the section. */
+static void configure(const struct state_table *table, uint8_t *object, const struct section *section)
+{
+	for (uint32_t i = 0; i < table->count; i++) {
+		const struct state_field *known = &table->fields[i];
+		struct field saved;
+
+		if (known->kind == STATE_CONFIG && field_find(&section->fields, known->name, &saved) &&
+		    saved.size == known->size && saved.count == known->count)
+			memcpy(object + known->offset, saved.values, (size_t)saved.size * saved.count);
+	}
+}
+
+static unsigned load_devices(struct snapshot *snapshot, const char *disk)
+{
+	struct kinds kinds = { .count = 0 };
+	unsigned loaded = 0;
+
+	kinds_open(&kinds, disk);
+	for (size_t i = 0; i < snapshot->sections.count; i++) {
+		struct section *section = &snapshot->sections.items[i];
+		const struct state_table *table = table_of(&kinds, section->name);
+		struct error error;
+		uint8_t *object;
+
+		if (!table)
+			continue;
+		object = calloc(1, table->size);
+		configure(table, object, section);
+		if (state_load(table, object, &section->fields, section->version, &error) < 0)
+			fail_msg("%s: %s", section->name, error.text);
+		free(object);
+		section->used = true;
+		loaded++;
+	}
+	kinds_close(&kinds);
+	return loaded;
+}
+
+/* What KVM's part of a made one says, the fake KVM takes; a real one's registers it does not know. */
+static void load_made(struct snapshot *snapshot)
+{
+	struct golden_machine machine;
+	struct error error;
+
+	assert_int_equal(golden_open(&machine, &error), 0);
+	const struct migrate migrate = golden_migration(&machine);
+
+	if (migrate_restore(&migrate, &snapshot->sections, &error) < 0 ||
+	    sections_check_used(&snapshot->sections, &error) < 0)
+		fail_msg("%s", error.text);
+	vm_close(&machine.vm);
+	fake_kvm_reset();
+}
+
+static void unpack(const char *packed, const char *path)
+{
+	static const uint8_t zeroes[PAGE];
+	uint8_t page[PAGE];
+	gzFile from = gzopen(packed, "rb");
+	FILE *to = fopen(path, "wb");
+	off_t end = 0;
+	int got;
+
+	assert_non_null(from);
+	assert_non_null(to);
+	while ((got = gzread(from, page, sizeof(page))) > 0) {
+		if (got < PAGE || memcmp(page, zeroes, PAGE) != 0) /* else: a hole, as the writer makes them */
+			assert_int_equal(pwrite(fileno(to), page, (size_t)got, end), got);
+		end += got;
+	}
+	assert_int_equal(gzclose(from), Z_OK);
+	assert_int_equal(ftruncate(fileno(to), end), 0);
+	fclose(to);
+}
+
+/* Its text is the one that is kept; else the first line that is not. */
+static void compare(const char *kept_path, const struct snapshot *snapshot)
+{
+	FILE *kept = fopen(kept_path, "r"), *printed = tmpfile();
+	char want[512], is[512];
+	unsigned line = 0;
+	char *more, *mine;
+
+	if (!kept)
+		fail_msg("%s is missing", kept_path);
+	golden_print(printed, snapshot);
+	rewind(printed);
+	do {
+		line++;
+		more = fgets(want, sizeof(want), kept);
+		mine = fgets(is, sizeof(is), printed);
+		if (!more != !mine || (more && strcmp(want, is) != 0))
+			fail_msg("%s, line %u: %s is now %s", kept_path, line, more ? want : "the end", mine ? is : "the end");
+	} while (more);
+	assert_true(line > 10);
+	fclose(kept);
+	fclose(printed);
+}
+
+static void check(const char *packed, const char *path)
+{
+	size_t stem = strlen(packed) - strlen(".lkvm.gz");
+	struct machine_config config = { 0 };
+	struct snapshot snapshot;
+	struct error error;
+	char text[256];
+
+	unpack(packed, path);
+	if (snapshot_open(&snapshot, path, &error) < 0 || snapshot_check_ram(&snapshot, NULL, &error) < 0)
+		fail_msg("%s: %s", packed, error.text);
+	snprintf(text, sizeof(text), "%.*s.txt", (int)stem, packed);
+	compare(text, &snapshot);
+	if (machine_config_load(&config, &snapshot.sections, &error) < 0)
+		fail_msg("%s: %s", packed, error.text);
+	assert_int_equal(config.memory, snapshot.ram_size);
+	assert_int_equal(snapshot.ram_base, MACHINE_RAM);
+	assert_true(load_devices(&snapshot, path) >= 4);
+	if (strstr(packed, "/made-"))
+		load_made(&snapshot);
+	machine_config_free(&config);
+	snapshot_close(&snapshot);
+}
+
+static void earlier_snapshots_are_read(void **state)
+{
+	char path[] = "/tmp/lkvm-golden-XXXXXX";
+	glob_t found;
+
+	(void)state;
+	close(mkstemp(path));
+	assert_int_equal(glob("tests/golden/*.lkvm.gz", 0, NULL, &found), 0); /* none is a failure */
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		print_message("%s\n", found.gl_pathv[i]);
+		check(found.gl_pathv[i], path);
+	}
+	globfree(&found);
+	unlink(path);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(earlier_snapshots_are_read),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
