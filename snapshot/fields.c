@@ -97,9 +97,17 @@ static bool is_name(const uint8_t *name, size_t length)
 	return length > 0 && length <= FIELD_NAME_LENGTH;
 }
 
+/* Padding: something else than zeroes there means something to another version, and must not be dropped unseen. */
+static bool is_zero(const uint8_t *bytes, size_t size)
+{
+	while (size && !bytes[size - 1])
+		size--;
+	return size == 0;
+}
+
 int field_next(const struct fields *fields, size_t *offset, struct field *field, struct error *error)
 {
-	const uint8_t *at = fields->bytes + *offset;
+	const uint8_t *at = fields->bytes + *offset, *name, *values;
 	size_t left = fields->size - *offset;
 	struct field_header header;
 	size_t name_size;
@@ -117,18 +125,24 @@ int field_next(const struct fields *fields, size_t *offset, struct field *field,
 		return error_set(error, EBADMSG, "the field at byte %zu has elements of %u bytes", *offset,
 				 header.element_size);
 	left -= sizeof(header);
-	if (header.zero || name_size > left || !is_name(at + sizeof(header), header.name_length))
+	name = at + sizeof(header);
+	if (header.zero || name_size > left || !is_name(name, header.name_length))
 		return error_set(error, EBADMSG, "the field at byte %zu has no proper name", *offset);
 	left -= name_size;
+	values = name + name_size;
 	if (bytes > left || align_up((size_t)bytes) > left)
 		return error_set(error, EBADMSG, "the field %.*s has more values than there are bytes",
-				 header.name_length, (const char *)at + sizeof(header));
+				 header.name_length, (const char *)name);
+	if (!is_zero(name + header.name_length, name_size - header.name_length) ||
+	    !is_zero(values + bytes, align_up((size_t)bytes) - (size_t)bytes))
+		return error_set(error, EBADMSG, "the field %.*s is padded with something other than zeroes",
+				 header.name_length, (const char *)name);
 
-	memcpy(field->name, at + sizeof(header), header.name_length);
+	memcpy(field->name, name, header.name_length);
 	field->name[header.name_length] = '\0';
 	field->size = header.element_size;
 	field->count = header.count;
-	field->values = at + sizeof(header) + name_size;
+	field->values = values;
 	*offset += sizeof(header) + name_size + align_up((size_t)bytes);
 	return 1;
 }
