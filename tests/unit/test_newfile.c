@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT */
+/* util/newfile.c: a file is there whole or not at all, and nothing else is ever left. */
+#include "unit/test.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lkvm/newfile.h"
+#include "unit/open_fds.h"
+
+struct fixture {
+	char folder[32], path[64];
+	unsigned fds;
+};
+
+static int setup(void **state)
+{
+	static struct fixture fixture;
+
+	strcpy(fixture.folder, "/tmp/lkvm-newfile-XXXXXX");
+	if (!mkdtemp(fixture.folder))
+		return -1;
+	snprintf(fixture.path, sizeof(fixture.path), "%s/file", fixture.folder);
+	fixture.fds = count_open_fds();
+	*state = &fixture;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *fixture = *state;
+
+	unlink(fixture->path);
+	rmdir(fixture->path);
+	assert_int_equal(rmdir(fixture->folder), 0); /* nothing else is in it */
+	assert_int_equal(count_open_fds(), fixture->fds);
+	return 0;
+}
+
+/* Names in the folder. */
+static unsigned count_names(const struct fixture *fixture)
+{
+	DIR *folder = opendir(fixture->folder);
+	const struct dirent *entry;
+	unsigned count = 0;
+
+	assert_non_null(folder);
+	while ((entry = readdir(folder)))
+		count += entry->d_name[0] != '.';
+	closedir(folder);
+	return count;
+}
+
+static void write_text(int fd, const char *text)
+{
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+}
+
+static void expect_text(const char *path, const char *text)
+{
+	char bytes[64] = "";
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(read(fd, bytes, sizeof(bytes) - 1), strlen(text));
+	assert_string_equal(bytes, text);
+	close(fd);
+}
+
+static void store(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	write_text(fd, text);
+	close(fd);
+}
+
+static void it_appears_when_it_is_complete(void **state)
+{
+	const struct fixture *fixture = *state;
+	struct new_file file;
+	struct stat status;
+	struct error error;
+	mode_t mask = umask(027);
+
+	assert_int_equal(new_file_open(&file, fixture->path, &error), 0);
+	assert_true(file.fd >= 0);
+	write_text(file.fd, "new");
+	assert_int_equal(count_names(fixture), 0); /* this file system has files without names */
+	assert_int_equal(new_file_commit(&file, &error), 0);
+	umask(mask);
+	assert_int_equal(file.fd, -1);
+	assert_int_equal(count_names(fixture), 1);
+	expect_text(fixture->path, "new");
+	assert_int_equal(stat(fixture->path, &status), 0);
+	assert_int_equal(status.st_mode & 07777, 0640);
+	new_file_discard(&file); /* a second end is none */
+	expect_text(fixture->path, "new");
+}
+
+static void another_one_is_replaced_at_once(void **state)
+{
+	const struct fixture *fixture = *state;
+	struct stat before, after;
+	struct new_file file;
+	struct error error;
+	int reader;
+
+	store(fixture->path, "old and longer");
+	reader = open(fixture->path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(fstat(reader, &before), 0);
+	assert_int_equal(new_file_open(&file, fixture->path, &error), 0);
+	write_text(file.fd, "new");
+	expect_text(fixture->path, "old and longer");
+	assert_int_equal(new_file_commit(&file, &error), 0);
+	expect_text(fixture->path, "new");
+	assert_int_equal(count_names(fixture), 1);
+	/* Who has the old one open, keeps it: it was not written over. */
+	assert_int_equal(fstat(reader, &after), 0);
+	assert_int_equal(after.st_size, before.st_size);
+	assert_int_equal(after.st_nlink, 0);
+	close(reader);
+}
+
+static void what_is_discarded_leaves_nothing(void **state)
+{
+	const struct fixture *fixture = *state;
+	struct new_file file;
+	struct error error;
+
+	store(fixture->path, "old");
+	assert_int_equal(new_file_open(&file, fixture->path, &error), 0);
+	write_text(file.fd, "new");
+	new_file_discard(&file);
+	assert_int_equal(file.fd, -1);
+	expect_text(fixture->path, "old");
+	assert_int_equal(count_names(fixture), 1);
+}
+
+/* Something came to stand where the file is to go. */
+static void a_name_that_cannot_be_had_leaves_nothing(void **state)
+{
+	const struct fixture *fixture = *state;
+	struct new_file file;
+	struct error error = { 0 };
+
+	assert_int_equal(new_file_open(&file, fixture->path, &error), 0);
+	assert_int_equal(mkdir(fixture->path, 0700), 0);
+	assert_int_equal(new_file_commit(&file, &error), -1);
+	assert_int_equal(error.code, EISDIR);
+	assert_non_null(strstr(error.text, fixture->path));
+	assert_int_equal(file.fd, -1);
+	assert_int_equal(count_names(fixture), 1); /* the folder */
+}
+
+static void a_folder_that_went_away_is_told(void **state)
+{
+	const struct fixture *fixture = *state;
+	char path[96];
+	struct new_file file;
+	struct error error = { 0 };
+
+	assert_int_equal(mkdir(fixture->path, 0700), 0);
+	snprintf(path, sizeof(path), "%s/file", fixture->path);
+	assert_int_equal(new_file_open(&file, path, &error), 0);
+	assert_int_equal(rmdir(fixture->path), 0);
+	assert_int_equal(new_file_commit(&file, &error), -1);
+	assert_int_equal(error.code, ENOENT);
+	assert_non_null(strstr(error.text, path));
+	assert_int_equal(file.fd, -1);
+}
+
+static void what_could_not_be_named_is_refused_before(void **state)
+{
+	const struct fixture *fixture = *state;
+	struct new_file file;
+	struct error error = { 0 };
+	char path[PATH_MAX + 1];
+
+	/* No such folder, and something in its place. */
+	snprintf(path, sizeof(path), "%s/folder/file", fixture->folder);
+	assert_int_equal(new_file_open(&file, path, &error), -1);
+	assert_int_equal(error.code, ENOENT);
+	assert_non_null(strstr(error.text, path));
+	store(fixture->path, "old");
+	snprintf(path, sizeof(path), "%s/file", fixture->path);
+	assert_int_equal(new_file_open(&file, path, &error), -1);
+	assert_int_equal(error.code, ENOTDIR);
+	assert_int_equal(unlink(fixture->path), 0);
+
+	/* No regular file: a folder, a device, a pipe. */
+	assert_int_equal(new_file_open(&file, fixture->folder, &error), -1);
+	assert_non_null(strstr(error.text, "no regular file"));
+	assert_int_equal(new_file_open(&file, "/dev/null", &error), -1);
+	assert_non_null(strstr(error.text, "no regular file"));
+	assert_int_equal(mkfifo(fixture->path, 0600), 0);
+	assert_int_equal(new_file_open(&file, fixture->path, &error), -1);
+	assert_non_null(strstr(error.text, "no regular file"));
+
+	memset(path, 'a', PATH_MAX);
+	path[PATH_MAX] = '\0';
+	assert_int_equal(new_file_open(&file, path, &error), -1);
+	assert_int_equal(error.code, ENAMETOOLONG);
+	assert_int_equal(file.fd, -1);
+	new_file_discard(&file); /* harmless */
+}
+
+/* What the file system without nameless files gets: a name beside the final one. */
+static void a_temporary_name_goes_in_any_case(void **state)
+{
+	const struct fixture *fixture = *state;
+	struct new_file file = { .path = fixture->path };
+	struct error error;
+
+	for (unsigned committing = 0; committing < 2; committing++) {
+		snprintf(file.temporary, sizeof(file.temporary), "%s.new", fixture->path);
+		file.fd = open(file.temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		write_text(file.fd, "new");
+		assert_int_equal(count_names(fixture), 1);
+		if (committing)
+			assert_int_equal(new_file_commit(&file, &error), 0);
+		else
+			new_file_discard(&file);
+		assert_int_equal(count_names(fixture), committing);
+		assert_int_equal(file.fd, -1);
+	}
+	expect_text(fixture->path, "new");
+
+	/* And when it cannot be renamed. */
+	assert_int_equal(unlink(fixture->path), 0);
+	assert_int_equal(mkdir(fixture->path, 0700), 0);
+	snprintf(file.temporary, sizeof(file.temporary), "%s.new", fixture->path);
+	file.fd = open(file.temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	assert_int_equal(new_file_commit(&file, &error), -1);
+	assert_int_equal(count_names(fixture), 1);
+}
+
+/* The name that it takes for a moment may be somebody's. */
+static void names_beside_it_are_left_alone(void **state)
+{
+	const struct fixture *fixture = *state;
+	struct new_file file;
+	struct error error;
+	char other[96];
+
+	snprintf(other, sizeof(other), "%s.%d-0.new", fixture->path, (int)getpid());
+	store(other, "somebody's");
+	assert_int_equal(new_file_open(&file, fixture->path, &error), 0);
+	write_text(file.fd, "new");
+	assert_int_equal(new_file_commit(&file, &error), 0);
+	expect_text(fixture->path, "new");
+	expect_text(other, "somebody's");
+	assert_int_equal(count_names(fixture), 2);
+	assert_int_equal(unlink(other), 0);
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		CASE(it_appears_when_it_is_complete),
+		CASE(another_one_is_replaced_at_once),
+		CASE(what_is_discarded_leaves_nothing),
+		CASE(a_name_that_cannot_be_had_leaves_nothing),
+		CASE(a_folder_that_went_away_is_told),
+		CASE(what_could_not_be_named_is_refused_before),
+		CASE(a_temporary_name_goes_in_any_case),
+		CASE(names_beside_it_are_left_alone),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
