@@ -25,6 +25,12 @@ int virtio_visit(struct virtio_device *device, struct state_visitor *visitor, st
 	return visitor->visit(visitor, name, ops->state_table, (char *)device + ops->state_offset, error);
 }
 
+/* virtio_set_vector() takes no other. */
+static bool is_vector(const struct virtio_device *device, uint16_t vector)
+{
+	return vector == VIRTIO_NO_VECTOR || (device->pci.msix_capability && vector < device->pci.identity.vectors);
+}
+
 /* What a guest could not have brought about: then the snapshot is wrong. */
 static int check(const struct virtio_device *device, struct error *error)
 {
@@ -34,10 +40,12 @@ static int check(const struct virtio_device *device, struct error *error)
 	    ((state->accepted & ~state->offered) || !(state->accepted & VIRTIO_FEATURE_VERSION_1)))
 		return error_set(error, EINVAL, "the features 0x%llx were never offered",
 				 (unsigned long long)state->accepted);
+	if (!is_vector(device, state->config_vector))
+		return error_set(error, EINVAL, "it has no interrupt vector %u", state->config_vector);
 	for (unsigned i = 0; i < device->queue_count; i++) {
 		const struct virtqueue_state *queue = &device->queues[i].state;
 
-		if (queue->enabled > 1 || (queue->vector != VIRTIO_NO_VECTOR && queue->vector >= device->pci.identity.vectors))
+		if (queue->enabled > 1 || !is_vector(device, queue->vector))
 			return error_set(error, EINVAL, "queue %u is impossible", i);
 	}
 	return 0;
