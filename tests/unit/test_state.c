@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* snapshot/state.c; and every device's table, which must leave no gap in its struct. */
+/* snapshot/state.c: reset, save, load; and every device's table, which must leave no gap in its struct. */
 #include "unit/test.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "lkvm/gpio.h"
+#include "lkvm/machine.h"
+#include "lkvm/net.h"
 #include "lkvm/rtc.h"
 #include "lkvm/serial.h"
 #include "lkvm/state.h"
@@ -112,12 +115,159 @@ static void gaps_are_found(void **state)
 	assert_false(state_table_is_complete(&table));
 }
 
+static const struct sample full = {
+	.wide = 0xfedcba9876543210, .fixed = 7, .halves = { 1, 2, 0xffff }, .byte = 0xff, .word = 0x80000001,
+};
+
+/* Loads `buffer` into a sample that was made as `full` was. */
+static int load(const struct byte_buffer *buffer, uint32_t version, struct sample *sample, struct error *error)
+{
+	const struct fields fields = { buffer->bytes, buffer->size };
+
+	memset(sample, 0xaa, sizeof(*sample));
+	sample->fixed = full.fixed;
+	return state_load(&sample_table, sample, &fields, version, error);
+}
+
+static void what_was_saved_is_loaded(void **state)
+{
+	struct byte_buffer buffer = { 0 };
+	struct sample sample;
+	struct error error;
+
+	(void)state;
+	state_save(&sample_table, &full, &buffer);
+	assert_int_equal(load(&buffer, 1, &sample, &error), 0);
+	assert_int_equal(sample.padding, 0xaa); /* nobody's */
+	sample.padding = full.padding;
+	assert_memory_equal(&sample, &full, sizeof(full));
+	const struct fields fields = { buffer.bytes, buffer.size };
+	struct field field;
+
+	assert_false(field_find(&fields, "padding", &field));
+	assert_true(field_find(&fields, "halves", &field));
+	assert_int_equal(field.size, 2);
+	assert_int_equal(field.count, 3);
+	byte_buffer_free(&buffer);
+}
+
+/* The order of fields is the file's business. */
+static void fields_may_come_in_any_order(void **state)
+{
+	struct byte_buffer buffer = { 0 };
+	struct sample sample;
+	struct error error;
+
+	(void)state;
+	for (uint32_t i = sample_table.count; i-- > 0;) {
+		const struct state_field *field = &sample_fields[i];
+
+		if (field->kind != STATE_PADDING)
+			field_add(&buffer, field->name, field->size, field->count, (const uint8_t *)&full + field->offset);
+	}
+	assert_int_equal(load(&buffer, 1, &sample, &error), 0);
+	sample.padding = full.padding;
+	assert_memory_equal(&sample, &full, sizeof(full));
+	byte_buffer_free(&buffer);
+}
+
+/* Saves `full`, but field `index` with another name, width, count or values; it is refused with these words. */
+static void expect_refusal(uint32_t index, const char *name, unsigned size, uint32_t count, const void *values,
+			   const char *words)
+{
+	struct byte_buffer buffer = { 0 };
+	struct sample sample;
+	struct error error = { 0 };
+
+	for (uint32_t i = 0; i < sample_table.count; i++) {
+		const struct state_field *field = &sample_fields[i];
+
+		if (i == index && name)
+			field_add(&buffer, name, size, count, values);
+		else if (i != index && field->kind != STATE_PADDING)
+			field_add(&buffer, field->name, field->size, field->count, (const uint8_t *)&full + field->offset);
+	}
+	assert_int_equal(load(&buffer, 1, &sample, &error), -1);
+	assert_string_equal(error.text, words);
+	byte_buffer_free(&buffer);
+}
+
+static void what_does_not_fit_is_refused_by_name(void **state)
+{
+	static const uint16_t halves[4] = { 1, 2, 3, 4 };
+	const uint32_t other = 8;
+
+	(void)state;
+	for (uint32_t i = 0; i < sample_table.count; i++) {
+		char words[64];
+
+		snprintf(words, sizeof(words), "%s is missing", sample_fields[i].name);
+		if (sample_fields[i].kind != STATE_PADDING)
+			expect_refusal(i, NULL, 0, 0, NULL, words);
+	}
+	expect_refusal(4, "more", 1, 1, halves, "more means nothing to this lkvm");
+	expect_refusal(4, "padding", 1, 1, halves, "padding means nothing to this lkvm");
+	expect_refusal(2, "halves", 2, 4, halves, "halves has 4 values of 2 bytes, not 3 of 2");
+	expect_refusal(2, "halves", 2, 2, halves, "halves has 2 values of 2 bytes, not 3 of 2");
+	expect_refusal(2, "halves", 1, 3, halves, "halves has 3 values of 1 bytes, not 3 of 2");
+	expect_refusal(0, "wide", 4, 2, halves, "wide has 2 values of 4 bytes, not 1 of 8");
+	expect_refusal(1, "fixed", 4, 1, &other, "fixed is 0x8 in the snapshot, but 0x7 here");
+}
+
+/* What an earlier version of the table did not have is as after a reset. */
+static void an_older_version_may_lack_fields(void **state)
+{
+	struct state_table newer = sample_table;
+	struct byte_buffer buffer = { 0 };
+	struct sample sample = { .fixed = full.fixed };
+	struct error error;
+
+	(void)state;
+	newer.version = 2;
+	field_add(&buffer, "wide", 8, 1, &full.wide);
+	field_add(&buffer, "fixed", 4, 1, &full.fixed);
+	const struct fields fields = { buffer.bytes, buffer.size };
+
+	assert_int_equal(state_load(&newer, &sample, &fields, 1, &error), 0);
+	assert_true(sample.wide == full.wide);
+	assert_int_equal(sample.halves[1], 0xfffe);
+	assert_int_equal(sample.word, 0xdeadbeef);
+	assert_int_equal(state_load(&newer, &sample, &fields, 2, &error), -1);
+	assert_string_equal(error.text, "halves is missing");
+	byte_buffer_free(&buffer);
+}
+
+static void differences_in_arrays_name_the_element(void **state)
+{
+	static const struct state_field fields_here[] = {
+		{ .name = "lengths", .size = 8, .count = 3, .kind = STATE_CONFIG },
+	};
+	const struct state_table table = { .name = "array", .version = 1, .size = 24, .count = 1, .fields = fields_here };
+	uint64_t saved[] = { 1, 2, 3 }, here[] = { 1, 5, 3 };
+	struct byte_buffer buffer = { 0 };
+	struct error error;
+
+	(void)state;
+	state_save(&table, saved, &buffer);
+	const struct fields fields = { buffer.bytes, buffer.size };
+
+	assert_int_equal(state_load(&table, saved, &fields, 1, &error), 0);
+	assert_int_equal(state_load(&table, here, &fields, 1, &error), -1);
+	assert_string_equal(error.text, "lengths[1] is 0x2 in the snapshot, but 0x5 here");
+	byte_buffer_free(&buffer);
+}
+
 static void device_tables_are_complete(void **state)
 {
 	(void)state;
 	assert_true(state_table_is_complete(&serial_state_table));
 	assert_true(state_table_is_complete(&rtc_state_table));
 	assert_true(state_table_is_complete(&gpio_state_table));
+	assert_true(state_table_is_complete(&machine_clock_table));
+	assert_true(state_table_is_complete(&pci_state_table));
+	assert_true(state_table_is_complete(&virtio_state_table));
+	assert_true(state_table_is_complete(&virtqueue_state_table));
+	assert_true(state_table_is_complete(&net_state_table));
 }
 
 int main(void)
@@ -125,6 +275,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reset_sets_what_runs_and_keeps_the_rest),
 		cmocka_unit_test(gaps_are_found),
+		cmocka_unit_test(what_was_saved_is_loaded),
+		cmocka_unit_test(fields_may_come_in_any_order),
+		cmocka_unit_test(what_does_not_fit_is_refused_by_name),
+		cmocka_unit_test(an_older_version_may_lack_fields),
+		cmocka_unit_test(differences_in_arrays_name_the_element),
 		cmocka_unit_test(device_tables_are_complete),
 	};
 
