@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+/* The board's devices go on from a state that another one had: serial line, clock, GPIO. */
+#include "unit/test.h"
+
+#include <linux/serial_reg.h>
+#include <string.h>
+#include <time.h>
+
+#include "unit/board.h"
+#include "unit/run_loop.h"
+#include "lkvm/gpio.h"
+#include "lkvm/rtc.h"
+#include "lkvm/serial.h"
+
+#define UART 0x1000000u
+#define CLOCK 0x1010000u
+#define KEYS 0x1020000u
+#define POWER (1u << GPIO_LINE_POWER)
+
+enum { SERIAL_LINE = 5, RTC_LINE, GPIO_LINE };
+
+static struct board board;
+static struct terminal terminal;
+static struct serial serial;
+static struct rtc rtc;
+static struct gpio gpio;
+static int in[2], out[2];
+
+static int open_all(void **state)
+{
+	struct interrupts *interrupts = &board.interrupts;
+	struct error error;
+
+	(void)state;
+	board_open(&board);
+	assert_int_equal(pipe(in) | pipe(out), 0);
+	assert_int_equal(terminal_open(&terminal, &board.loop, in[0], out[1], &error), 0);
+	assert_int_equal(serial_open(&serial, &board.bus, interrupts, SERIAL_LINE, UART, &terminal, &error), 0);
+	assert_int_equal(rtc_open(&rtc, &board.bus, interrupts, RTC_LINE, CLOCK, &board.loop, &error), 0);
+	assert_int_equal(gpio_open(&gpio, &board.bus, interrupts, GPIO_LINE, KEYS, &board.loop, &error), 0);
+	return 0;
+}
+
+static int close_all(void **state)
+{
+	(void)state;
+	gpio_close(&gpio);
+	rtc_close(&rtc);
+	serial_close(&serial);
+	terminal_close(&terminal);
+	board_close(&board);
+	for (unsigned i = 0; i < 2; i++) {
+		close(in[i]);
+		close(out[i]);
+	}
+	return 0;
+}
+
+/* By the table, as a snapshot does. */
+static void load(const struct state_table *table, const void *from, void *to)
+{
+	struct byte_buffer buffer = { 0 };
+	struct error error;
+
+	state_save(table, from, &buffer);
+	const struct fields fields = { buffer.bytes, buffer.size };
+
+	if (state_load(table, to, &fields, table->version, &error) < 0)
+		fail_msg("%s", error.text);
+	byte_buffer_free(&buffer);
+}
+
+static int load_serial(const struct serial_state *from)
+{
+	struct error error = { 0 };
+	int result;
+
+	load(&serial_state_table, from, &serial.state);
+	result = serial_restored(&serial, &error);
+	if (result < 0)
+		assert_non_null(strstr(error.text, "serial: more than 16 characters are in a FIFO"));
+	return result;
+}
+
+static void what_the_guest_did_not_read_waits(void **state)
+{
+	const struct serial_state saved = {
+		.interrupt_enable = UART_IER_RDI, .fifo_control = UART_FCR_ENABLE_FIFO, .divisor_low = 1, .scratch = 0x5a,
+		.receive_count = 3, .receive_fifo = "abc",
+	};
+
+	(void)state;
+	assert_int_equal(load_serial(&saved), 0);
+	assert_true(board_line(&board, SERIAL_LINE));
+	assert_int_equal(board_read(&board, UART + UART_SCR, 1), 0x5a);
+	for (const char *c = "abc"; *c; c++)
+		assert_int_equal(board_read(&board, UART + UART_RX, 1), *c);
+	assert_false(board_line(&board, SERIAL_LINE));
+	/* And more comes from the terminal. */
+	assert_int_equal(write(in[1], "d", 1), 1);
+	run_loop_for(&board.loop, 20);
+	assert_int_equal(board_read(&board, UART + UART_RX, 1), 'd');
+}
+
+static void what_the_terminal_did_not_take_is_printed(void **state)
+{
+	const struct serial_state saved = { .divisor_low = 1, .transmit_count = 2, .transmit_fifo = "xy" };
+	char text[8] = "";
+
+	(void)state;
+	assert_int_equal(load_serial(&saved), 0);
+	assert_false(board_line(&board, SERIAL_LINE));
+	run_loop_for(&board.loop, 20);
+	assert_int_equal(read(out[0], text, sizeof(text)), 2);
+	assert_string_equal(text, "xy");
+	assert_int_equal(board_read(&board, UART + UART_LSR, 1) & UART_LSR_TEMT, UART_LSR_TEMT);
+}
+
+static void full_fifos_fit_and_fuller_ones_do_not(void **state)
+{
+	struct serial_state saved = { .fifo_control = UART_FCR_ENABLE_FIFO, .divisor_low = 1 };
+
+	(void)state;
+	saved.receive_count = saved.transmit_count = SERIAL_FIFO;
+	assert_int_equal(load_serial(&saved), 0);
+	saved.receive_count = SERIAL_FIFO + 1;
+	assert_int_equal(load_serial(&saved), -1);
+	saved.receive_count = 0;
+	saved.transmit_count = 255;
+	assert_int_equal(load_serial(&saved), -1);
+	serial.state.transmit_count = 0; /* for closing */
+}
+
+static void the_clock_goes_on(void **state)
+{
+	struct rtc_state saved = { .offset = 1000, .load = 77, .match = 5, .interrupt_mask = 1, .interrupt_raw = 1 };
+	uint32_t now;
+
+	(void)state;
+	load(&rtc_state_table, &saved, &rtc.state);
+	assert_false(board_line(&board, RTC_LINE));
+	rtc_restored(&rtc);
+	assert_true(board_line(&board, RTC_LINE));
+	now = (uint32_t)board_read(&board, CLOCK, 4);
+	assert_in_range(now - 1000 - (uint32_t)time(NULL), 0, 1);
+	assert_int_equal(board_read(&board, CLOCK + 0x08, 4), 77);
+
+	saved.interrupt_raw = 0;
+	load(&rtc_state_table, &saved, &rtc.state);
+	rtc_restored(&rtc);
+	assert_false(board_line(&board, RTC_LINE));
+}
+
+static void an_alarm_is_set_again(void **state)
+{
+	const struct rtc_state saved = {
+		.offset = 1000, .match = (uint32_t)time(NULL) + 1001, .interrupt_mask = 1, .armed = 1,
+	};
+
+	(void)state;
+	load(&rtc_state_table, &saved, &rtc.state);
+	rtc_restored(&rtc);
+	assert_false(board_line(&board, RTC_LINE));
+	for (unsigned i = 0; i < 50 && !board_line(&board, RTC_LINE); i++)
+		run_loop_for(&board.loop, 50);
+	assert_true(board_line(&board, RTC_LINE));
+}
+
+static void a_key_that_was_pressed_is_let_go(void **state)
+{
+	const struct gpio_state saved = { .input = POWER, .event = POWER, .interrupt_mask = POWER, .interrupt_raw = POWER };
+
+	(void)state;
+	load(&gpio_state_table, &saved, &gpio.state);
+	assert_false(board_line(&board, GPIO_LINE));
+	gpio_restored(&gpio);
+	assert_true(board_line(&board, GPIO_LINE));
+	assert_int_equal(board_read(&board, KEYS + 0x3fc, 4), POWER);
+	for (unsigned i = 0; i < 50 && board_read(&board, KEYS + 0x3fc, 4); i++)
+		run_loop_for(&board.loop, 20);
+	assert_int_equal(board_read(&board, KEYS + 0x3fc, 4), 0);
+}
+
+static void a_line_that_was_low_is_low(void **state)
+{
+	const struct gpio_state saved = { .event = POWER, .interrupt_raw = POWER };
+
+	(void)state;
+	interrupts_set_line(&board.interrupts, GPIO_LINE, true);
+	load(&gpio_state_table, &saved, &gpio.state);
+	gpio_restored(&gpio);
+	assert_false(board_line(&board, GPIO_LINE)); /* masked */
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, open_all, close_all)
+	const struct CMUnitTest tests[] = {
+		CASE(what_the_guest_did_not_read_waits),
+		CASE(what_the_terminal_did_not_take_is_printed),
+		CASE(full_fifos_fit_and_fuller_ones_do_not),
+		CASE(the_clock_goes_on),
+		CASE(an_alarm_is_set_again),
+		CASE(a_key_that_was_pressed_is_let_go),
+		CASE(a_line_that_was_low_is_low),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
