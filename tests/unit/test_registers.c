@@ -63,6 +63,12 @@ static void any_id_has_a_name_and_a_use(void **state)
 	uint64_t random = 88172645463325252ull;
 
 	(void)state;
+	for (uint64_t word = 0; word <= 0xffff; word++) { /* every core register, and what lies between them */
+		char name[REGISTER_NAME_LENGTH];
+
+		register_name(KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | word, name);
+		assert_in_range(strnlen(name, sizeof(name)), 1, sizeof(name) - 1);
+	}
 	for (unsigned i = 0; i < 100000; i++) {
 		char name[REGISTER_NAME_LENGTH];
 		uint64_t id;

@@ -196,6 +196,59 @@ static void test_a_wrong_buffer_needs_reset(void **state)
 	assert_int_equal(fake.length, 0);
 }
 
+struct saved_input {
+	uint32_t head, count;
+	const char *text; /* from byte 4094 of the ring on, over its end */
+};
+
+/* Gives the device saved input; virtio_restored()'s result. */
+static int restore(struct rig *rig, const struct saved_input *saved, struct error *error)
+{
+	const struct virtio_ops *ops = rig->device->ops;
+	struct byte_buffer buffer = { 0 };
+	uint8_t input[4096] = { 0 };
+
+	for (size_t i = 0; saved->text && saved->text[i]; i++)
+		input[(4094 + i) % sizeof(input)] = (uint8_t)saved->text[i];
+	field_add_number(&buffer, "written", 0);
+	field_add(&buffer, "head", 4, 1, &saved->head);
+	field_add(&buffer, "count", 4, 1, &saved->count);
+	field_add(&buffer, "input", 1, sizeof(input), input);
+	const struct fields fields = { buffer.bytes, buffer.size };
+
+	assert_int_equal(state_load(ops->state_table, (char *)rig->device + ops->state_offset, &fields, 1, error), 0);
+	byte_buffer_free(&buffer);
+	return virtio_restored(rig->device, error);
+}
+
+static void test_saved_input_is_read(void **state)
+{
+	const struct saved_input saved = { .head = 4094, .count = 5, .text = "hello" };
+	struct rig *rig = *state;
+	struct error error;
+	uint64_t at;
+
+	assert_int_equal(restore(rig, &saved, &error), 0);
+	assert_int_equal(fake.wanted, 1); /* the terminal may hold more */
+	rig_start(rig, 0);
+	at = rig_offer(rig, RECEIVE, 0, 16, VRING_DESC_F_WRITE);
+	assert_int_equal(rig_take(rig, RECEIVE, 0), 5);
+	assert_memory_equal(rig_at(rig, at), "hello", 5);
+}
+
+static void test_impossible_input_is_refused(void **state)
+{
+	const struct saved_input full = { .head = 4095, .count = 4096 }, behind = { .head = 4096 };
+	const struct saved_input fuller = { .count = 4097 };
+	struct rig *rig = *state;
+	struct error error = { 0 };
+
+	assert_int_equal(restore(rig, &full, &error), 0);
+	assert_int_equal(restore(rig, &behind, &error), -1);
+	assert_string_equal(error.text, "virtio-console0: its input is impossible");
+	assert_int_equal(restore(rig, &fuller, &error), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -204,6 +257,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_input_waits_for_driver_and_buffers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_input_is_bounded_and_wanted_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_wrong_buffer_needs_reset, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_saved_input_is_read, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_impossible_input_is_refused, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -119,6 +119,41 @@ static void test_status_is_taken(void **state)
 	assert_int_equal(rig_take(rig, STATUS, 0), 0);
 }
 
+/* Gives the device a saved `head` and `count` of events that wait; virtio_restored()'s result. */
+static int restore(struct rig *rig, uint32_t head, uint32_t count, struct error *error)
+{
+	const struct virtio_ops *ops = rig->device->ops;
+	struct byte_buffer buffer = { 0 };
+	int result = 0;
+
+	for (uint32_t i = 0; i < ops->state_table->count; i++) {
+		const struct state_field *field = &ops->state_table->fields[i];
+
+		if (!strcmp(field->name, "head") || !strcmp(field->name, "count"))
+			field_add(&buffer, field->name, 4, 1, !strcmp(field->name, "head") ? &head : &count);
+		else if (field->kind != STATE_PADDING)
+			field_add(&buffer, field->name, field->size, field->count, NULL);
+	}
+	const struct fields fields = { buffer.bytes, buffer.size };
+
+	result = state_load(ops->state_table, (char *)rig->device + ops->state_offset, &fields, 1, error);
+	assert_int_equal(result, 0);
+	byte_buffer_free(&buffer);
+	return virtio_restored(rig->device, error);
+}
+
+static void test_impossible_events_are_refused(void **state)
+{
+	struct rig *rig = *state;
+	struct error error = { 0 };
+
+	assert_int_equal(restore(rig, 63, 64, &error), 0);
+	assert_int_equal(restore(rig, 64, 0, &error), -1);
+	assert_string_equal(error.text, "virtio-input0: its events are impossible");
+	assert_int_equal(restore(rig, 0, 65, &error), -1);
+	assert_int_equal(restore(rig, UINT32_MAX, UINT32_MAX, &error), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -127,6 +162,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_presses_are_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_nobody_listens, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_status_is_taken, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_impossible_events_are_refused, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
