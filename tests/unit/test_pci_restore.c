@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: MIT */
+/* hw/pci.c, hw/msix.c: a function's state is taken to another machine, whose KVM is to know of it afterwards. */
+#include "unit/test.h"
+
+#include <linux/kvm.h>
+#include <linux/pci_regs.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "fake/driver.h"
+#include "fake/kvm.h"
+
+#define VECTORS 3
+
+struct host {
+	struct fake_machine machine;
+	struct pci_device device;
+	struct fake_function function;
+	uint64_t address; /* of BAR 4, as `moved` told; 0: it is nowhere */
+};
+
+/* The machine that is saved, and the one that goes on. */
+static struct host here, there;
+
+static uint64_t bar_read(void *owner, uint64_t offset, unsigned size)
+{
+	(void)owner;
+	(void)size;
+	return 0xabc0 + offset;
+}
+
+static void bar_write(void *owner, uint64_t offset, unsigned size, uint64_t value)
+{
+	(void)owner;
+	(void)offset;
+	(void)size;
+	(void)value;
+}
+
+static void moved(void *owner, uint64_t address, bool mapped)
+{
+	((struct host *)owner)->address = mapped ? address : 0;
+}
+
+static void open_host(struct host *host)
+{
+	static const struct bus_ops ops = { .read = bar_read, .write = bar_write };
+	const struct pci_identity identity = {
+		.name = "test", .vendor = 0x1af4, .device = 0x1041, .class_code = 0x020000, .vectors = VECTORS,
+	};
+	const struct pci_bar registers = { .size = 0x4000, .wide = true, .ops = &ops, .owner = host, .moved = moved };
+	struct error error;
+
+	*host = (struct host){ 0 };
+	fake_machine_open(&host->machine, true);
+	assert_int_equal(pci_device_open(&host->device, &identity, &error), 0);
+	assert_int_equal(pci_device_add_msix(&host->device, &host->machine.pci, 0, &error), 0);
+	assert_int_equal(pci_device_add_bar(&host->device, 4, &registers, &error), 0);
+	assert_int_equal(pci_device_plug(&host->machine.pci, &host->device, -1, &error), 0);
+	host->function = (struct fake_function){ .machine = &host->machine, .msix = host->device.msix_capability };
+}
+
+static void close_host(struct host *host)
+{
+	pci_device_close(&host->device);
+	fake_machine_close(&host->machine);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	fake_kvm_reset();
+	open_host(&here);
+	open_host(&there);
+	fake_config_write(&here.function, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	close_host(&here);
+	close_host(&there);
+	return 0;
+}
+
+/* Quiesces, saves and loads; then what restores is called. From which call of KVM's on. */
+static int move(size_t *from, struct error *error)
+{
+	struct byte_buffer buffer = { 0 };
+
+	pci_device_quiesce(&here.device);
+	state_save(&pci_state_table, &here.device.state, &buffer);
+	const struct fields fields = { buffer.bytes, buffer.size };
+
+	assert_int_equal(state_load(&pci_state_table, &there.device.state, &fields, 1, error), 0);
+	byte_buffer_free(&buffer);
+	*from = fake_kvm.count;
+	return pci_device_restored(&there.device, error);
+}
+
+static size_t move_well(void)
+{
+	struct error error;
+	size_t from;
+
+	if (move(&from, &error) < 0)
+		fail_msg("%s", error.text);
+	return from;
+}
+
+static uint64_t table(struct host *host, unsigned vector)
+{
+	return (fake_config_read(&host->function, PCI_BASE_ADDRESS_0, 4) & ~0xfull) + 16 * vector;
+}
+
+static void program(struct host *host, unsigned vector, uint64_t address, uint32_t data, uint32_t control)
+{
+	fake_write(&host->function, table(host, vector), 8, address);
+	fake_write(&host->function, table(host, vector) + 8, 4, data);
+	fake_write(&host->function, table(host, vector) + 12, 4, control);
+}
+
+static uint64_t pending(struct host *host)
+{
+	return fake_read(&host->function, table(host, 0) + 0x800, 8);
+}
+
+/* Whether KVM, or nobody, finds a message waiting in a vector's eventfd. */
+static bool waits(const struct host *host, unsigned vector)
+{
+	struct pollfd polled = { .fd = host->device.vectors[vector].event_fd, .events = POLLIN };
+
+	return poll(&polled, 1, 0) == 1;
+}
+
+static size_t count_requests(size_t from, unsigned long request)
+{
+	size_t count = 0;
+
+	while ((from = fake_find(from, request)) != SIZE_MAX) {
+		from++;
+		count++;
+	}
+	return count;
+}
+
+static void bars_are_where_the_guest_put_them(void **state)
+{
+	uint64_t value, before;
+
+	(void)state;
+	before = here.address;
+	fake_config_write(&here.function, PCI_BASE_ADDRESS_4, 4, (uint32_t)before + 0x10000);
+	assert_int_equal(here.address, before + 0x10000);
+	assert_int_equal(there.address, 0);
+	move_well();
+	assert_int_equal(there.address, before + 0x10000);
+	assert_true(bus_read(&there.machine.vm.bus, before + 0x10008, 4, &value));
+	assert_int_equal(value, 0xabc8);
+	assert_false(bus_read(&there.machine.vm.bus, before + 8, 4, &value));
+	assert_int_equal(fake_config_read(&there.function, PCI_COMMAND, 2), PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+}
+
+static void bars_that_were_off_stay_off(void **state)
+{
+	(void)state;
+	fake_config_write(&here.function, PCI_COMMAND, 2, 0);
+	move_well();
+	assert_int_equal(there.address, 0);
+	fake_config_write(&there.function, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	assert_int_not_equal(there.address, 0);
+}
+
+static void vectors_are_joined_to_kvm_again(void **state)
+{
+	size_t from;
+
+	(void)state;
+	fake_enable_msix(&here.function);
+	program(&here, 0, 0x3ffe0040, 7, 0);
+	program(&here, 2, 0x3ffe0040, 9, 0);
+	program(&here, 1, 0x3ffe0040, 8, PCI_MSIX_ENTRY_CTRL_MASKBIT);
+	from = move_well();
+	assert_int_equal(count_requests(from, KVM_IRQFD), 2);
+	assert_true(there.device.vectors[0].joined);
+	assert_false(there.device.vectors[1].joined);
+	assert_true(there.device.vectors[2].joined);
+	assert_int_equal(there.device.vectors[0].message.data, 7);
+	assert_int_equal(there.device.vectors[2].message.data, 9);
+	assert_int_equal(there.device.vectors[2].message.address, 0x3ffe0040);
+	assert_int_equal(fake_read(&there.function, table(&there, 1) + 8, 4), 8);
+	for (unsigned i = 0; i < VECTORS; i++)
+		assert_false(waits(&there, i));
+}
+
+static void without_msix_kvm_is_told_nothing(void **state)
+{
+	size_t from;
+
+	(void)state;
+	fake_enable_msix(&here.function);
+	program(&here, 0, 0x3ffe0040, 7, 0);
+	fake_config_write(&here.function, here.function.msix + PCI_MSIX_FLAGS, 2, 0);
+	from = move_well();
+	assert_int_equal(count_requests(from, KVM_IRQFD), 0);
+	assert_int_equal(count_requests(from, KVM_SET_GSI_ROUTING), 0);
+	/* What the guest programmed is there when it switches it on. */
+	fake_enable_msix(&there.function);
+	assert_true(there.device.vectors[0].joined);
+	assert_int_equal(there.device.vectors[0].message.data, 7);
+}
+
+/* Masked: a pending bit. Not masked: KVM had not taken it when the irqfd went, and does now. */
+static void what_was_pending_is_sent(void **state)
+{
+	(void)state;
+	fake_enable_msix(&here.function);
+	program(&here, 0, 0x3ffe0040, 7, 0);
+	program(&here, 1, 0x3ffe0040, 8, PCI_MSIX_ENTRY_CTRL_MASKBIT);
+	pci_device_signal(&here.device, 0);
+	pci_device_signal(&here.device, 1);
+	move_well();
+	assert_true(waits(&there, 0) && there.device.vectors[0].joined);
+	assert_true(waits(&there, 1));
+	assert_false(waits(&there, 2));
+	assert_int_equal(pending(&there), 1u << 1);
+	assert_int_equal(there.device.state.msix_pending, 0);
+	fake_write(&there.function, table(&there, 1) + 12, 4, 0);
+	assert_true(waits(&there, 1) && there.device.vectors[1].joined);
+	assert_int_equal(pending(&there), 0);
+}
+
+/* Saving changes nothing for the guest that goes on here. */
+static void quiescing_is_undone(void **state)
+{
+	size_t from;
+
+	(void)state;
+	fake_enable_msix(&here.function);
+	program(&here, 0, 0x3ffe0040, 7, 0);
+	program(&here, 1, 0x3ffe0040, 8, PCI_MSIX_ENTRY_CTRL_MASKBIT);
+	pci_device_signal(&here.device, 1);
+	from = fake_kvm.count;
+	pci_device_quiesce(&here.device);
+	assert_false(here.device.vectors[0].joined);
+	assert_int_equal(count_requests(from, KVM_IRQFD), 1);
+	assert_int_equal(here.device.state.msix_pending, 1u << 1);
+	pci_device_resume(&here.device);
+	assert_true(here.device.vectors[0].joined);
+	assert_int_equal(count_requests(from, KVM_IRQFD), 2);
+	assert_int_equal(pending(&here), 1u << 1);
+}
+
+static void vectors_that_are_not_there_are_left_alone(void **state)
+{
+	struct error error;
+
+	(void)state;
+	there.device.state = here.device.state;
+	there.device.state.msix_pending = UINT64_MAX << VECTORS;
+	assert_int_equal(pci_device_restored(&there.device, &error), 0);
+	for (unsigned i = 0; i < VECTORS; i++)
+		assert_false(waits(&there, i));
+	assert_int_equal(there.device.state.msix_pending, 0);
+}
+
+/* Every byte: what a guest may write is taken, all else must be as it is here. */
+static void another_kind_of_device_is_refused(void **state)
+{
+	unsigned taken = 0, refused = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < PCI_CONFIG_SIZE; i++) {
+		uint8_t fixed = (uint8_t)~there.device.writable[i];
+		struct error error = { 0 };
+		char words[32];
+
+		memcpy(there.device.state.config, there.device.initial, PCI_CONFIG_SIZE);
+		/* Without memory decoding, so that no BAR moves about. */
+		there.device.state.config[i] ^= i == PCI_COMMAND ? 0 : there.device.writable[i];
+		assert_int_equal(pci_device_restored(&there.device, &error), 0);
+		taken++;
+		if (!fixed)
+			continue;
+		there.device.state.config[i] ^= fixed & (uint8_t)-fixed; /* its lowest bit */
+		assert_int_equal(pci_device_restored(&there.device, &error), -1);
+		snprintf(words, sizeof(words), "byte 0x%x of", i);
+		assert_non_null(strstr(error.text, words));
+		refused++;
+	}
+	memcpy(there.device.state.config, there.device.initial, PCI_CONFIG_SIZE);
+	assert_int_equal(taken, PCI_CONFIG_SIZE);
+	assert_true(refused > PCI_CONFIG_SIZE - 100);
+}
+
+/* A driver that switched INTx off while the device held the line. */
+static void the_line_follows_the_command(void **state)
+{
+	struct error error;
+
+	(void)state;
+	pci_device_set_line(&there.device, true);
+	assert_int_not_equal(there.machine.vm.interrupts.lines, 0);
+	memcpy(there.device.state.config, there.device.initial, PCI_CONFIG_SIZE);
+	there.device.state.config[PCI_COMMAND + 1] |= PCI_COMMAND_INTX_DISABLE >> 8;
+	assert_int_equal(pci_device_restored(&there.device, &error), 0);
+	assert_int_equal(there.machine.vm.interrupts.lines, 0);
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		CASE(bars_are_where_the_guest_put_them),
+		CASE(bars_that_were_off_stay_off),
+		CASE(vectors_are_joined_to_kvm_again),
+		CASE(without_msix_kvm_is_told_nothing),
+		CASE(what_was_pending_is_sent),
+		CASE(quiescing_is_undone),
+		CASE(vectors_that_are_not_there_are_left_alone),
+		CASE(another_kind_of_device_is_refused),
+		CASE(the_line_follows_the_command),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
