@@ -12,8 +12,8 @@ struct saved {
 	struct sections sections;
 };
 
-static inline int saved_add(struct state_visitor *visitor, const char *name, const struct state_table *table, void *object,
-			    struct error *error)
+static inline int saved_add(struct state_visitor *visitor, const char *name, const struct state_table *table,
+			    void *object, struct error *error)
 {
 	struct section_writer *writer = &((struct saved *)visitor)->writer;
 
@@ -24,8 +24,8 @@ static inline int saved_add(struct state_visitor *visitor, const char *name, con
 	return 0;
 }
 
-static inline int saved_load(struct state_visitor *visitor, const char *name, const struct state_table *table, void *object,
-			     struct error *error)
+static inline int saved_load(struct state_visitor *visitor, const char *name, const struct state_table *table,
+			     void *object, struct error *error)
 {
 	const struct section *section = sections_need(&((struct saved *)visitor)->sections, name, table->version, error);
 

@@ -124,7 +124,6 @@ static int restore(struct rig *rig, uint32_t head, uint32_t count, struct error 
 {
 	const struct virtio_ops *ops = rig->device->ops;
 	struct byte_buffer buffer = { 0 };
-	int result = 0;
 
 	for (uint32_t i = 0; i < ops->state_table->count; i++) {
 		const struct state_field *field = &ops->state_table->fields[i];
@@ -136,8 +135,7 @@ static int restore(struct rig *rig, uint32_t head, uint32_t count, struct error 
 	}
 	const struct fields fields = { buffer.bytes, buffer.size };
 
-	result = state_load(ops->state_table, (char *)rig->device + ops->state_offset, &fields, 1, error);
-	assert_int_equal(result, 0);
+	assert_int_equal(state_load(ops->state_table, (char *)rig->device + ops->state_offset, &fields, 1, error), 0);
 	byte_buffer_free(&buffer);
 	return virtio_restored(rig->device, error);
 }
