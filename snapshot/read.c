@@ -54,7 +54,7 @@ static int open_file(struct snapshot *snapshot, const char *path, struct error *
 	return 0;
 }
 
-static int read_sections(struct snapshot *snapshot, struct error *error)
+static int read_sections(struct snapshot *snapshot, struct format_commit *found, struct error *error)
 {
 	uint8_t header[FORMAT_HEADER_SIZE], record[FORMAT_COMMIT_SIZE];
 	uint64_t size = snapshot->file_size;
@@ -88,10 +88,11 @@ static int read_sections(struct snapshot *snapshot, struct error *error)
 	/* Each section is as it was written: but are they all of one snapshot? */
 	if (checksum(checksum(0, snapshot->head, commit.head_end), snapshot->tail, tail_size) != commit.checksum)
 		return error_set(error, EBADMSG, "its sections do not belong together: the commit record's checksum is wrong");
+	*found = commit;
 	return 0;
 }
 
-static int find_ram(struct snapshot *snapshot, struct error *error)
+static int find_ram(struct snapshot *snapshot, const struct format_commit *commit, struct error *error)
 {
 	const struct section *ram = sections_need(&snapshot->sections, "ram", 1, error);
 	const struct section *sums = ram ? sections_need(&snapshot->sections, "ram-checksums", 1, error) : NULL;
@@ -103,8 +104,8 @@ static int find_ram(struct snapshot *snapshot, struct error *error)
 	    field_get_number(&ram->fields, "size", &size, error) < 0 ||
 	    field_get_number(&ram->fields, "offset", &offset, error) < 0)
 		return error_context(error, "section ram");
-	if (!size || size % FORMAT_RAM_CHUNK || offset % FORMAT_RAM_ALIGNMENT || offset > snapshot->file_size ||
-	    size > snapshot->file_size - offset || snapshot->ram_base % FORMAT_RAM_ALIGNMENT ||
+	if (!size || size % FORMAT_RAM_CHUNK || offset % FORMAT_RAM_ALIGNMENT || offset < commit->head_end ||
+	    offset > commit->tail || size > commit->tail - offset || snapshot->ram_base % FORMAT_RAM_ALIGNMENT ||
 	    snapshot->ram_base > UINT64_MAX - size)
 		return error_set(error, EBADMSG, "section ram: %llu bytes at offset %llu of the file are impossible",
 				 (unsigned long long)size, (unsigned long long)offset);
@@ -119,9 +120,11 @@ static int find_ram(struct snapshot *snapshot, struct error *error)
 
 int snapshot_open(struct snapshot *snapshot, const char *path, struct error *error)
 {
+	struct format_commit commit = { 0 };
+
 	*snapshot = (struct snapshot){ .fd = -1 };
-	if (open_file(snapshot, path, error) == 0 && read_sections(snapshot, error) == 0 &&
-	    find_ram(snapshot, error) == 0)
+	if (open_file(snapshot, path, error) == 0 && read_sections(snapshot, &commit, error) == 0 &&
+	    find_ram(snapshot, &commit, error) == 0)
 		return 0;
 	snapshot_close(snapshot);
 	return error_context(error, "%s", path);

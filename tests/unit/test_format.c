@@ -208,6 +208,54 @@ static void damage_is_found(void **state)
 	free(bad);
 }
 
+static void put32(uint8_t *at, uint32_t value)
+{
+	memcpy(at, &value, sizeof(value));
+}
+
+/* RAM lies between head and tail: elsewhere it would be sections, to a guest or to a reader. All checksums are right. */
+static void ram_over_sections_is_refused(void **state)
+{
+	static const uint64_t offsets[] = { 0, 2 * FORMAT_RAM_ALIGNMENT, UINT64_MAX & ~0xffffull, FORMAT_RAM_ALIGNMENT };
+	struct snapshot snapshot;
+	uint64_t head_end, tail;
+	struct error error;
+	struct stat status;
+	uint8_t *bytes, *section, *commit;
+	size_t size;
+	int fd;
+
+	(void)state;
+	write_file(NULL);
+	assert_int_equal(stat(path, &status), 0);
+	size = (size_t)status.st_size;
+	bytes = malloc(size);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(read(fd, bytes, size), size);
+	close(fd);
+	commit = bytes + size - FORMAT_COMMIT_SIZE;
+	memcpy(&head_end, commit + 24, sizeof(head_end));
+	memcpy(&tail, commit + 32, sizeof(tail));
+	section = bytes + head_end - 64 - 3 * 24; /* the head's last: base, size, offset */
+	assert_memory_equal(section + 24, "ram", 4);
+	for (size_t i = 0; i < sizeof(offsets) / sizeof(offsets[0]); i++) {
+		bool good = offsets[i] == FORMAT_RAM_ALIGNMENT;
+
+		memcpy(bytes + head_end - 8, &offsets[i], 8);
+		put32(section + 12, checksum(0, section + 64, 3 * 24));
+		put32(section + 60, checksum(0, section, 60));
+		put32(commit + 48, checksum(checksum(0, bytes, head_end), bytes + tail, size - 64 - tail));
+		put32(commit + 60, checksum(0, commit, 60));
+		store(bytes, size);
+		assert_int_equal(snapshot_open(&snapshot, path, &error), good ? 0 : -1);
+		if (good)
+			snapshot_close(&snapshot);
+		else
+			assert_non_null(strstr(error.text, "section ram: "));
+	}
+	free(bytes);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -215,6 +263,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(ram_can_be_mapped_and_saved_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_unfinished_file_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(damage_is_found, setup, teardown),
+		cmocka_unit_test_setup_teardown(ram_over_sections_is_refused, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
