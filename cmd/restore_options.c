@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-#include "restore_options.h"
-
 #include "lkvm/command.h"
+#include "lkvm/run_options.h"
 
-#define RUN(member) offsetof(struct restore_options, run.member)
+/* What is set here replaces what was saved. */
+#define RUN(member) offsetof(struct run_options, member)
 
 static const struct option_entry entries[] = {
 	{ .name = "name", .kind = OPTION_STRING, .argument = "NAME", .offset = RUN(config.name),
 	  .help = "Name for lkvm stop and others (as it was saved)" },
-	{ .name = "paused", .kind = OPTION_FLAG, .offset = offsetof(struct restore_options, paused),
+	{ .name = "paused", .kind = OPTION_FLAG, .offset = RUN(paused),
 	  .help = "Do not let it go on yet: lkvm resume does" },
 	{ .name = "detach", .kind = OPTION_FLAG, .offset = RUN(detach),
 	  .help = "Return once the guest runs, and leave it running" },
@@ -26,5 +26,5 @@ static const struct option_entry entries[] = {
 	  .help = "Messages about the machine, on standard error (warning)" },
 };
 
-static const struct restore_options defaults = { .run.log_level = LOG_LEVEL_WARNING };
+static const struct run_options defaults = { .log_level = LOG_LEVEL_WARNING };
 const struct option_table snapshot_restore_options_table = OPTION_TABLE(entries, defaults);

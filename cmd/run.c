@@ -28,7 +28,9 @@ int cmd_run(const struct command_call *call)
 	struct run_options *options = call->values;
 	struct log log = { .level = options->log_level, .write = machine_run_log };
 	struct detach detach = { .output_fd = STDOUT_FILENO, .ready_fd = -1 };
-	const struct machine_start start = { .config = &options->config, .detach = &detach };
+	const struct machine_start start = {
+		.config = &options->config, .paused = options->paused, .detach = &detach,
+	};
 	struct error error;
 
 	if (run_options_finish(options, call->count ? call->operands[0] : NULL, &error) < 0)

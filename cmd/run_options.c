@@ -82,6 +82,8 @@ static const struct option_entry entries[] = {
 	{ .name = "loglevel", .kind = OPTION_CHOICE, .argument = "error|warning|info|debug",
 	  .choices = "error|warning|info|debug", .offset = offsetof(struct run_options, log_level),
 	  .help = "Messages about the machine, on standard error (warning)" },
+	{ .name = "paused", .kind = OPTION_FLAG, .offset = offsetof(struct run_options, paused),
+	  .help = "Do not let it start yet: lkvm resume does" },
 	{ .name = "detach", .kind = OPTION_FLAG, .offset = offsetof(struct run_options, detach),
 	  .help = "Return once the guest runs, and leave it running" },
 

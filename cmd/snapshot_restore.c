@@ -7,9 +7,9 @@
 
 #include "lkvm/control.h"
 #include "lkvm/lifecycle.h"
+#include "lkvm/run_options.h"
 #include "lkvm/snapshot.h"
 #include "machine_run.h"
-#include "restore_options.h"
 
 /* The host's side of disks and interfaces may be elsewhere; the guest's side stays. */
 static int replace_backends(struct machine_config *config, const struct machine_config *given, struct error *error)
@@ -32,10 +32,10 @@ static int replace_backends(struct machine_config *config, const struct machine_
 	return 0;
 }
 
-static int configure(struct machine_config *config, const struct restore_options *options, struct snapshot *snapshot,
+static int configure(struct machine_config *config, const struct run_options *options, struct snapshot *snapshot,
 		     struct error *error)
 {
-	const struct machine_config *given = &options->run.config;
+	const struct machine_config *given = &options->config;
 
 	if (machine_config_load(config, &snapshot->sections, error) < 0 || replace_backends(config, given, error) < 0)
 		return -1;
@@ -48,7 +48,7 @@ static int configure(struct machine_config *config, const struct restore_options
 	return control_check_name(config->name, error);
 }
 
-static int restore(const struct command_call *call, const struct restore_options *options,
+static int restore(const struct command_call *call, const struct run_options *options,
 		   struct machine_config *config, struct snapshot *snapshot)
 {
 	struct detach detach = { .output_fd = STDOUT_FILENO, .ready_fd = -1 };
@@ -57,7 +57,7 @@ static int restore(const struct command_call *call, const struct restore_options
 	};
 	struct error error;
 
-	if (options->run.detach) {
+	if (options->detach) {
 		int status;
 		pid_t child = detach_start(&detach, &status, &error);
 
@@ -75,8 +75,8 @@ static int restore(const struct command_call *call, const struct restore_options
 
 int cmd_snapshot_restore(const struct command_call *call)
 {
-	const struct restore_options *options = call->values;
-	struct log log = { .level = options->run.log_level, .write = machine_run_log };
+	const struct run_options *options = call->values;
+	struct log log = { .level = options->log_level, .write = machine_run_log };
 	struct machine_config config = { .log = &log, .fault = getenv("LKVM_FAULT") };
 	struct snapshot snapshot;
 	struct error error;

@@ -22,7 +22,7 @@ struct run_options {
 	uint64_t cpus;
 	enum log_level log_level;
 	bool disable_sve, disable_pauth;
-	bool detach;
+	bool paused, detach;
 	char name[32]; /* the name of a machine that was given none */
 };
 

@@ -145,3 +145,15 @@ case_output_closed_early()
 		head -n 1 >"$logs/first"
 	check "no first line" test -s "$logs/first"
 }
+
+case_started_paused()
+{
+	start g lkvm.shell=plain --paused
+	wait_listening g
+	run "$lkvm" list
+	check_out 'g +paused'
+	sleep 2
+	check "it runs though paused" test ! -s "$logs/g.out"
+	"$lkvm" resume g
+	wait_for g '^lkvm-guest: ready'
+}
