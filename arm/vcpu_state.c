@@ -163,7 +163,10 @@ static int write_register(const struct vcpu *vcpu, uint64_t id, const struct fie
 			return tell_difference(name, value, here, EINVAL, error);
 	}
 	result = kvm_register_set(vcpu->fd, id, value);
-	return result < 0 ? tell_difference(name, value, here, -result, error) : 0;
+	if (result == 0)
+		return 0;
+	kvm_register_get(vcpu->fd, id, here); /* for the sentence */
+	return tell_difference(name, value, here, -result, error);
 }
 
 static int restore_register(const struct vcpu *vcpu, const struct kvm_reg_list *list, uint64_t id,
@@ -208,6 +211,19 @@ static int restore_events(const struct vcpu *vcpu, const struct fields *fields, 
 	return result < 0 ? error_system(error, -result, "KVM_SET_MP_STATE to %u", mp_state.mp_state) : 0;
 }
 
+/* What is no register: read by restore_one() and restore_events(). */
+static bool is_known(const char *name)
+{
+	static const char *const names[] = {
+		"mpidr", "mp_state", "serror_pending", "serror_has_esr", "serror_esr", "external_abort_pending",
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strcmp(name, names[i]))
+			return true;
+	return false;
+}
+
 /* What says which features there are, or everything else. */
 static int restore_registers(const struct vcpu *vcpu, const struct kvm_reg_list *list, const struct fields *fields,
 			     bool features, struct error *error)
@@ -216,10 +232,16 @@ static int restore_registers(const struct vcpu *vcpu, const struct kvm_reg_list 
 	size_t offset = 0;
 	uint64_t id;
 
-	while (field_next(fields, &offset, &field, error) > 0)
-		if (register_of(&field, &id) && (register_use(id) == REGISTER_FEATURE) == features &&
+	while (field_next(fields, &offset, &field, error) > 0) {
+		if (!register_of(&field, &id)) {
+			if (!is_known(field.name))
+				return error_set(error, ENOTSUP, "this lkvm does not know its field %s", field.name);
+			continue;
+		}
+		if ((register_use(id) == REGISTER_FEATURE) == features &&
 		    restore_register(vcpu, list, id, &field, error) < 0)
 			return -1;
+	}
 	return 0;
 }
 
