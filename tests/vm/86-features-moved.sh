@@ -1,0 +1,29 @@
+# shellcheck shell=sh disable=SC2154
+# SPDX-License-Identifier: MIT
+# what: SVE, pointer authentication and the PMU go on after a restore
+# hosts: all
+# cpu: max
+# timeout: 400
+
+case_vectors_keys_and_counters()
+{
+	# its size is that of a disk's blocks, and of what the guest copies
+	cp "$helpers/vectors" "$tmp/program"
+	truncate -s %4096 "$tmp/program"
+	start g lkvm.shell=plain --cpus 2 --pmu --disk "$tmp/program,ro"
+	wait_for g '^lkvm-guest: ready'
+	ask g 'dd if=/dev/vda of=/tmp/vectors bs=4k 2>/dev/null && chmod +x /tmp/vectors'
+	input g '/tmp/vectors 40 & /tmp/vectors 40 & wait; echo vectors are done'
+	n=0
+	while [ $n -lt 4 ]; do
+		n=$((n + 1))
+		sleep 2
+		move g "$tmp/s"
+	done
+	wait_for g '^vectors are done' 200
+	grep '^vectors:' "$logs/g.out"
+	check "registers changed" test "$(grep -c 'vectors: BAD' "$logs/g.out")" = 0
+	check "the program does not run" test "$(grep -c '^vectors: [1-9].* rounds' "$logs/g.out")" = 2
+	ask g 'dmesg | grep perfevents; cat /sys/bus/event_source/devices/armv8_pmuv3*/type'
+	check "no PMU" grep -q armv8_pmuv3 "$logs/said"
+}
