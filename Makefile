@@ -29,7 +29,7 @@ WARNINGS := -Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wcast-qual -Wwrite-s
 CPPFLAGS := -D_GNU_SOURCE -Iinclude -DLKVM_VERSION='"$(VERSION)"'
 CFLAGS ?= -O2 -g
 ALL_CFLAGS := -std=gnu11 $(CFLAGS) $(WARNINGS) -fstack-protector-strong -ffunction-sections -fdata-sections \
-	-ffile-prefix-map=$(CURDIR)=. -pthread
+	-fno-asynchronous-unwind-tables -fno-unwind-tables -ffile-prefix-map=$(CURDIR)=. -pthread
 LINK_FLAGS := -pthread -Wl,--gc-sections -Wl,-z,relro,-z,now -Wl,--as-needed
 
 # What a VM is made of; and the commands, some of which need no KVM.

@@ -7,9 +7,8 @@
 
 case_vectors_keys_and_counters()
 {
-	# its size is that of a disk's blocks, and of what the guest copies
-	cp "$helpers/vectors" "$tmp/program"
-	truncate -s %4096 "$tmp/program"
+	# into the guest as a disk, of whole blocks
+	dd if="$helpers/vectors" of="$tmp/program" bs=4096 conv=sync 2>/dev/null
 	start g lkvm.shell=plain --cpus 2 --pmu --disk "$tmp/program,ro"
 	wait_for g '^lkvm-guest: ready'
 	ask g 'dd if=/dev/vda of=/tmp/vectors bs=4k 2>/dev/null && chmod +x /tmp/vectors'
