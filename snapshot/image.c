@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Writing RAM. Most of a guest's memory was never touched: the kernel's page map says what is there, so that the rest
- * is not even looked at (a look would make the pages exist). What is there and all zero becomes a hole.
+ * is not even looked at (a look would make the pages exist). What is there and all zero becomes a hole. The second time,
+ * what the file has is compared with RAM, which costs a quarter of writing it and lets no writer of memory escape: vCPU,
+ * device or the host's kernel.
  * Kernel: Documentation/admin-guide/mm/pagemap.rst.
  */
 #include "image.h"
@@ -10,12 +12,13 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "lkvm/io.h"
+#include "lkvm/snapshot.h"
 
 #define PAGE 4096u /* holes are made of these, whatever the host's pages are */
-#define PAGES_A_CHUNK (FORMAT_RAM_CHUNK / PAGE)
 #define STEP (4u << 20) /* bytes between two reports of progress, and of one look at the page map */
 
 /* One entry a page of the host. */
@@ -28,9 +31,17 @@ struct page_map {
 	uint64_t entries[STEP / PAGE];
 };
 
+static const uint8_t zeroes[PAGE];
+
+static size_t chunk_size(const struct image *image, uint64_t at)
+{
+	uint64_t rest = image->ram->size - at;
+
+	return rest < FORMAT_RAM_CHUNK ? (size_t)rest : FORMAT_RAM_CHUNK;
+}
+
 uint32_t image_zero_checksum(size_t size)
 {
-	static const uint8_t zeroes[PAGE];
 	uint32_t crc = 0;
 
 	for (; size >= PAGE; size -= PAGE)
@@ -77,57 +88,156 @@ static bool may_hold_data(const struct page_map *map, const struct ram *ram, uin
 	return data < 0 ? errno != ENXIO : data < start + (off_t)size;
 }
 
-/* Writes the pages of one chunk that are not zero, neighbours at once. */
-static int write_chunk(struct snapshot_writer *writer, const uint8_t *host, size_t size, uint64_t offset,
-		       uint32_t *crc, struct error *error)
+int image_open(struct image *image, const struct ram *ram, int fd, uint64_t offset, struct error *error)
 {
-	uint64_t data = 0;
+	void *file = mmap(NULL, ram->size, PROT_READ, MAP_SHARED, fd, (off_t)offset);
 
-	for (size_t at = 0; at < size;) {
-		size_t end = at;
-		int result;
-
-		while (end < size && !is_zero(host + end))
-			end += PAGE;
-		if (end == at) {
-			at += PAGE;
-			continue;
-		}
-		result = pwrite_full(writer->fd, host + at, end - at, (off_t)(offset + at));
-		if (result < 0)
-			return error_system(error, -result, "writing RAM");
-		data += end - at;
-		at = end;
+	*image = (struct image){
+		.ram = ram,
+		.fd = fd,
+		.offset = offset,
+		.chunks = (ram->size + FORMAT_RAM_CHUNK - 1) / FORMAT_RAM_CHUNK,
+		.file = file,
+	};
+	if (file == MAP_FAILED) {
+		image->file = NULL;
+		return error_system(error, errno, "mapping the file");
 	}
-	writer->figures.data += data;
-	*crc = data ? checksum(0, host, size) : image_zero_checksum(size);
+	image->checksums = malloc(image->chunks * sizeof(*image->checksums));
+	image->written = calloc(1, (ram->size / PAGE + 7) / 8);
+	if (!image->checksums || !image->written) {
+		image_close(image);
+		return error_system(error, ENOMEM, "checksums of RAM");
+	}
+	for (uint64_t i = 0; i < image->chunks; i++)
+		image->checksums[i] = image_zero_checksum(chunk_size(image, i * FORMAT_RAM_CHUNK));
 	return 0;
 }
 
-static int write_step(struct snapshot_writer *writer, struct page_map *map, uint64_t step, uint64_t offset,
-		      uint32_t *checksums, struct error *error)
+void image_close(struct image *image)
 {
-	const struct ram *ram = writer->ram;
-	uint64_t step_size = ram->size - step < STEP ? ram->size - step : STEP;
-	const uint32_t zero = image_zero_checksum(FORMAT_RAM_CHUNK);
+	if (image->file)
+		munmap((void *)(uintptr_t)image->file, image->ram->size);
+	free(image->checksums);
+	free(image->written);
+	*image = (struct image){ .fd = -1 };
+}
 
-	look(map, ram->host + step, step_size);
-	for (uint64_t at = 0; at < step_size; at += FORMAT_RAM_CHUNK) {
-		size_t size = step_size - at < FORMAT_RAM_CHUNK ? (size_t)(step_size - at) : FORMAT_RAM_CHUNK;
-		uint32_t *crc = &checksums[(step + at) / FORMAT_RAM_CHUNK];
+uint64_t image_bytes(const struct image *image)
+{
+	return image->pages * PAGE;
+}
 
-		if (!may_hold_data(map, ram, step, at, size))
-			*crc = size == FORMAT_RAM_CHUNK ? zero : image_zero_checksum(size);
-		else if (write_chunk(writer, ram->host + step + at, size, offset + step + at, crc, error) < 0)
+static bool is_written(const struct image *image, uint64_t at)
+{
+	return image->written[at / PAGE / 8] >> at / PAGE % 8 & 1;
+}
+
+static bool any_written(const struct image *image, uint64_t at, size_t size)
+{
+	for (uint64_t page = at; page < at + size; page += PAGE)
+		if (is_written(image, page))
+			return true;
+	return false;
+}
+
+/* Whether the file has what RAM has at `at`. */
+static bool is_same(const struct image *image, uint64_t at)
+{
+	const uint8_t *page = image->ram->host + at;
+
+	return is_written(image, at) ? !memcmp(page, image->file + at, PAGE) : is_zero(page);
+}
+
+static int write_pages(struct image *image, uint64_t at, size_t size, struct error *error)
+{
+	int result = pwrite_full(image->fd, image->ram->host + at, size, (off_t)(image->offset + at));
+
+	if (result < 0)
+		return error_system(error, -result, "writing RAM");
+	for (uint64_t page = at; page < at + size; page += PAGE) {
+		image->pages += !is_written(image, page);
+		image->written[page / PAGE / 8] |= (uint8_t)(1u << page / PAGE % 8);
+	}
+	return 0;
+}
+
+/*
+ * Of what is in the file. RAM that changes cannot be asked: what it says now need not be what was written, and it might
+ * yet become that again.
+ */
+static uint32_t chunk_checksum(const struct image *image, uint64_t at, size_t size, bool still)
+{
+	uint32_t crc = 0;
+
+	if (still)
+		return checksum(0, image->ram->host + at, size);
+	for (uint64_t page = at; page < at + size; page += PAGE)
+		crc = checksum(crc, is_written(image, page) ? image->file + page : zeroes, PAGE);
+	return crc;
+}
+
+/*
+ * What the file has of the chunk can be read, or a sentence where touching it would be a signal: a disk that failed. Linux
+ * 5.14; before that the file's pages, which were just written, are taken to be there.
+ */
+static int populate(const struct image *image, uint64_t at, size_t size, struct error *error)
+{
+	for (uint64_t page = at; page < at + size;) {
+		uint64_t end = page;
+
+		while (end < at + size && is_written(image, end))
+			end += PAGE;
+		if (end > page && madvise((void *)(uintptr_t)(image->file + page), end - page, MADV_POPULATE_READ) < 0 &&
+		    errno != EINVAL)
+			return error_system(error, errno == EFAULT ? EIO : errno, "reading the file again");
+		page = end > page ? end : page + PAGE;
+	}
+	return 0;
+}
+
+/* Neighbours are written at once. */
+static int update_chunk(struct image *image, uint64_t at, size_t size, bool still, struct error *error)
+{
+	bool changed = false;
+
+	if (populate(image, at, size, error) < 0)
+		return -1;
+	for (uint64_t page = at; page < at + size;) {
+		uint64_t end = page;
+
+		while (end < at + size && !is_same(image, end))
+			end += PAGE;
+		if (end > page) {
+			if (write_pages(image, page, end - page, error) < 0)
+				return -1;
+			changed = true;
+		}
+		page = end + PAGE; /* that one is the same, or the end */
+	}
+	if (changed)
+		image->checksums[at / FORMAT_RAM_CHUNK] = chunk_checksum(image, at, size, still);
+	return 0;
+}
+
+static int update_step(struct image *image, struct page_map *map, uint64_t step, bool still, struct error *error)
+{
+	uint64_t size = image->ram->size - step < STEP ? image->ram->size - step : STEP;
+
+	look(map, image->ram->host + step, size);
+	for (uint64_t at = step; at < step + size; at += FORMAT_RAM_CHUNK) {
+		size_t chunk = chunk_size(image, at);
+
+		if ((any_written(image, at, chunk) || may_hold_data(map, image->ram, step, at - step, chunk)) &&
+		    update_chunk(image, at, chunk, still, error) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-int image_write(struct snapshot_writer *writer, uint64_t offset, uint32_t *checksums, struct error *error)
+int image_update(struct image *image, bool still, const struct snapshot_progress *progress, struct error *error)
 {
-	const struct snapshot_progress *progress = writer->progress;
-	uint64_t total = writer->ram->size;
+	uint64_t total = image->ram->size;
 	struct page_map *map = malloc(sizeof(*map));
 	int result = 0;
 
@@ -139,7 +249,7 @@ int image_write(struct snapshot_writer *writer, uint64_t offset, uint32_t *check
 		if (progress && !progress->step(progress->owner, step, total))
 			result = error_set(error, ECANCELED, "it was called off");
 		else
-			result = write_step(writer, map, step, offset, checksums, error);
+			result = update_step(image, map, step, still, error);
 	}
 	if (map->fd >= 0)
 		close(map->fd);

@@ -1,12 +1,43 @@
 /* SPDX-License-Identifier: MIT */
-/* RAM in a snapshot file: as it is in the guest, page for page, holes for pages of zeroes. */
+/*
+ * RAM in a snapshot file: as it is in the guest, page for page, holes for pages that were zero. It can be written while the
+ * guest goes on: image_update() then writes what is different from the file by now.
+ */
 #ifndef LKVM_SNAPSHOT_IMAGE_H
 #define LKVM_SNAPSHOT_IMAGE_H
 
-#include "lkvm/snapshot.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
-/* Writes writer->ram from file offset `offset` on, and fills in a checksum a chunk. */
-int image_write(struct snapshot_writer *writer, uint64_t offset, uint32_t *checksums, struct error *error);
+#include "lkvm/err.h"
+#include "lkvm/ram.h"
+
+struct snapshot_progress;
+
+struct image {
+	const struct ram *ram;
+	int fd;
+	uint64_t offset;     /* of RAM in the file */
+	uint64_t chunks;
+	uint32_t *checksums; /* one a chunk: of what is in the file */
+	uint8_t *written;    /* a bit a page: it is data in the file */
+	const uint8_t *file; /* RAM in the file, mapped; only what is written may be looked at */
+	uint64_t pages;      /* bits set in `written` */
+};
+
+/* `fd` and `ram` are the caller's, and stay as long as the image. On failure nothing is to be closed. */
+int image_open(struct image *image, const struct ram *ram, int fd, uint64_t offset, struct error *error);
+void image_close(struct image *image);
+
+/*
+ * Brings the file up to date with RAM, and the checksums with the file. Not `still`: RAM changes meanwhile, and the file
+ * then has something of before and something of after.
+ */
+int image_update(struct image *image, bool still, const struct snapshot_progress *progress, struct error *error);
+
+/* How much of RAM is data in the file. */
+uint64_t image_bytes(const struct image *image);
 
 /* The checksum of a chunk of `size` bytes that are all zero. */
 uint32_t image_zero_checksum(size_t size);

@@ -39,60 +39,76 @@ static int put(struct snapshot_writer *writer, uint64_t offset, const void *byte
 {
 	int result = pwrite_full(writer->fd, bytes, size, (off_t)offset);
 
-	writer->figures.size += size;
+	writer->written += size;
 	return result < 0 ? error_system(error, -result, "writing %zu bytes at %llu", size, (unsigned long long)offset) : 0;
 }
 
-/* Header, the given sections and the one that says where RAM is. */
-static int write_head(struct snapshot_writer *writer, struct format_commit *commit, uint64_t *ram_offset,
-		      struct error *error)
+/* Header and the section that says where RAM is. */
+static int write_head(struct snapshot_writer *writer, uint64_t *ram_offset, struct error *error)
 {
 	struct format_header header = {
 		.version = FORMAT_VERSION, .architecture = FORMAT_ARCHITECTURE, .created = now(),
 	};
+	struct format_commit *commit = &writer->commit;
 	struct section_writer head = { 0 };
-	uint8_t *bytes;
 	int result = -1;
 
 	if (make_identity(header.identity, error) < 0)
 		return -1;
+	*ram_offset = FORMAT_RAM_ALIGNMENT; /* there is room before it */
 	byte_buffer_add(&head.buffer, NULL, FORMAT_HEADER_SIZE);
-	byte_buffer_add(&head.buffer, writer->sections->bytes, writer->sections->size);
 	section_begin(&head, "ram", 1, SECTION_MANDATORY);
 	field_add_number(&head.buffer, "base", writer->ram->base);
 	field_add_number(&head.buffer, "size", writer->ram->size);
-	field_add_number(&head.buffer, "offset", 0);
-	/* The last field's value: it follows from how much stands before it. */
-	*ram_offset = (head.buffer.size + FORMAT_RAM_ALIGNMENT - 1) & ~(uint64_t)(FORMAT_RAM_ALIGNMENT - 1);
-	if (!head.buffer.failed)
-		memcpy(head.buffer.bytes + head.buffer.size - sizeof(*ram_offset), ram_offset, sizeof(*ram_offset));
+	field_add_number(&head.buffer, "offset", *ram_offset);
 	section_end(&head);
-
-	bytes = head.buffer.bytes;
 	if (head.buffer.failed) {
 		error_system(error, ENOMEM, "sections");
 	} else {
-		format_write_header(&header, bytes);
+		format_write_header(&header, head.buffer.bytes);
 		memcpy(commit->identity, header.identity, sizeof(commit->identity));
 		commit->head_end = head.buffer.size;
-		commit->checksum = checksum(0, bytes, head.buffer.size);
-		result = put(writer, 0, bytes, head.buffer.size, error);
+		commit->tail = *ram_offset + writer->ram->size;
+		commit->checksum = checksum(0, head.buffer.bytes, head.buffer.size);
+		result = put(writer, 0, head.buffer.bytes, head.buffer.size, error);
 	}
 	byte_buffer_free(&head.buffer);
 	return result;
 }
 
-static int write_tail(struct snapshot_writer *writer, struct format_commit *commit, const uint32_t *checksums,
-		      uint32_t chunks, struct error *error)
+int snapshot_begin(struct snapshot_writer *writer, struct error *error)
 {
+	uint64_t ram_offset;
+
+	if (fault(writer, "head", error) < 0 || write_head(writer, &ram_offset, error) < 0)
+		return -1;
+	writer->image = malloc(sizeof(*writer->image));
+	if (!writer->image)
+		return error_system(error, ENOMEM, "memory");
+	if (image_open(writer->image, writer->ram, writer->fd, ram_offset, error) == 0)
+		return 0;
+	free(writer->image);
+	writer->image = NULL;
+	return -1;
+}
+
+int snapshot_copy(struct snapshot_writer *writer, struct error *error)
+{
+	return fault(writer, "copy", error) < 0 ? -1 : image_update(writer->image, false, writer->progress, error);
+}
+
+static int write_tail(struct snapshot_writer *writer, const struct byte_buffer *sections, struct error *error)
+{
+	struct format_commit *commit = &writer->commit;
 	struct section_writer tail = { 0 };
 	uint8_t record[FORMAT_COMMIT_SIZE];
 	int result = -1;
 
+	byte_buffer_add(&tail.buffer, sections->bytes, sections->size);
 	section_begin(&tail, "ram-checksums", 1, SECTION_MANDATORY);
-	field_add(&tail.buffer, "crc32", sizeof(*checksums), chunks, checksums);
+	field_add(&tail.buffer, "crc32", sizeof(uint32_t), (uint32_t)writer->image->chunks, writer->image->checksums);
 	section_end(&tail);
-	if (tail.buffer.failed) {
+	if (tail.buffer.failed || sections->failed) {
 		error_system(error, ENOMEM, "sections");
 	} else {
 		commit->size = commit->tail + tail.buffer.size + FORMAT_COMMIT_SIZE;
@@ -106,25 +122,34 @@ static int write_tail(struct snapshot_writer *writer, struct format_commit *comm
 	return put(writer, commit->size - FORMAT_COMMIT_SIZE, record, sizeof(record), error);
 }
 
-int snapshot_write(struct snapshot_writer *writer, struct error *error)
+int snapshot_finish(struct snapshot_writer *writer, const struct byte_buffer *sections, struct error *error)
 {
-	const struct ram *ram = writer->ram;
-	uint32_t chunks = (uint32_t)((ram->size + FORMAT_RAM_CHUNK - 1) / FORMAT_RAM_CHUNK);
-	uint32_t *checksums = calloc(chunks, sizeof(*checksums));
-	struct format_commit commit = { 0 };
-	uint64_t ram_offset;
-	int result = -1;
+	if (fault(writer, "ram", error) < 0 || image_update(writer->image, true, writer->progress, error) < 0 ||
+	    fault(writer, "sections", error) < 0)
+		return -1;
+	return write_tail(writer, sections, error);
+}
 
-	writer->figures = (struct snapshot_figures){ .ram = ram->size };
-	if (!checksums)
-		return error_system(error, ENOMEM, "checksums of RAM");
-	if (fault(writer, "head", error) == 0 && write_head(writer, &commit, &ram_offset, error) == 0 &&
-	    fault(writer, "ram", error) == 0 && image_write(writer, ram_offset, checksums, error) == 0) {
-		commit.tail = ram_offset + ram->size;
-		if (fault(writer, "checksums", error) == 0)
-			result = write_tail(writer, &commit, checksums, chunks, error);
-	}
-	writer->figures.size += writer->figures.data;
-	free(checksums);
-	return result;
+struct snapshot_figures snapshot_written(const struct snapshot_writer *writer)
+{
+	struct snapshot_figures figures = { .ram = writer->ram->size };
+
+	figures.data = writer->image ? image_bytes(writer->image) : 0;
+	figures.size = writer->written + figures.data;
+	return figures;
+}
+
+void snapshot_end(struct snapshot_writer *writer)
+{
+	if (writer->image)
+		image_close(writer->image);
+	free(writer->image);
+	writer->image = NULL;
+}
+
+int snapshot_write(struct snapshot_writer *writer, const struct byte_buffer *sections, struct error *error)
+{
+	if (snapshot_begin(writer, error) < 0)
+		return -1;
+	return snapshot_finish(writer, sections, error);
 }

@@ -145,7 +145,7 @@ int lifecycle_open(struct lifecycle *lifecycle, struct machine *machine, struct 
 		   struct error *error)
 {
 	*lifecycle = (struct lifecycle){
-		.machine = machine, .control = control, .loop = machine->loop, .signal_fd = -1,
+		.machine = machine, .control = control, .loop = machine->loop, .signal_fd = -1, .saver.done_fd = -1,
 	};
 	if (watch(lifecycle, error) < 0) {
 		lifecycle_close(lifecycle);
@@ -158,8 +158,7 @@ void lifecycle_close(struct lifecycle *lifecycle)
 {
 	if (lifecycle->signal_fd < 0)
 		return;
-	if (lifecycle->saving)
-		saver_close(&lifecycle->saver);
+	saver_close(&lifecycle->saver);
 	lifecycle->saving = false;
 	loop_remove(lifecycle->loop, lifecycle->machine->vm.event_fd);
 	loop_remove(lifecycle->loop, lifecycle->signal_fd);

@@ -144,23 +144,26 @@ static uint64_t now(void)
 
 static void go_on(struct lifecycle *lifecycle)
 {
-	if (lifecycle->goes_on && !lifecycle->saving && !lifecycle->holds && lifecycle->end == LIFECYCLE_RUNNING)
+	if (!lifecycle->halted || lifecycle->saving || lifecycle->holds)
+		return;
+	lifecycle->halted = false;
+	if (lifecycle->goes_on && lifecycle->end == LIFECYCLE_RUNNING)
 		machine_resume(lifecycle->machine);
 }
 
-/* Whoever holds it already has paused it, and says what becomes of it then. */
 static void halt(struct lifecycle *lifecycle)
 {
-	if (!lifecycle->holds && !lifecycle->saving)
+	lifecycle->paused_at = now();
+	if (!lifecycle->halted)
 		lifecycle->goes_on = lifecycle->machine->running;
+	lifecycle->halted = true;
 	machine_pause(lifecycle->machine);
 }
 
-/* "PAUSE-NANOSECONDS RAM-BYTES DATA-BYTES FILE-BYTES" */
-static void save_done(void *owner)
+/* It has ended with an error if there is one. "PAUSE-NANOSECONDS RAM-BYTES DATA-BYTES FILE-BYTES" */
+static void end_save(struct lifecycle *lifecycle, const struct error *error)
 {
-	struct lifecycle *lifecycle = owner;
-	const struct saver *saver = &lifecycle->saver;
+	const struct snapshot_figures *figures = &lifecycle->saver.figures;
 	struct control_client *client = lifecycle->saves;
 	char body[128];
 
@@ -169,19 +172,44 @@ static void save_done(void *owner)
 	go_on(lifecycle);
 	if (!client)
 		return;
-	if (saver->result < 0) {
-		control_refuse(client, &saver->error);
+	if (error) {
+		control_refuse(client, error);
 		return;
 	}
 	snprintf(body, sizeof(body), "%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", now() - lifecycle->paused_at,
-		 saver->figures.ram, saver->figures.data, saver->figures.size);
+		 figures->ram, figures->data, figures->size);
 	control_answer(client, body);
+}
+
+static void save_done(void *owner)
+{
+	struct lifecycle *lifecycle = owner;
+
+	end_save(lifecycle, lifecycle->saver.result < 0 ? &lifecycle->saver.error : NULL);
+}
+
+static void finish_save(void *owner)
+{
+	struct lifecycle *lifecycle = owner;
+	struct error error;
+
+	halt(lifecycle);
+	/* What the guest did before it was paused comes first: a power-off, a reset. Both are not in the saved state. */
+	lifecycle_take_event(lifecycle);
+	if (lifecycle->end != LIFECYCLE_RUNNING) {
+		saver_close(&lifecycle->saver);
+		error_set(&error, ECANCELED, "the guest has just ended");
+		end_save(lifecycle, &error);
+	} else if (saver_finish(&lifecycle->saver, &error) < 0) {
+		end_save(lifecycle, &error);
+	}
 }
 
 static void serve_save(struct lifecycle *lifecycle, struct control_client *client, const char *word)
 {
 	const struct error none = { 0 };
 	int fd = control_take_fd(client);
+	struct saver *saver = &lifecycle->saver;
 	struct error error;
 
 	(void)word;
@@ -190,27 +218,20 @@ static void serve_save(struct lifecycle *lifecycle, struct control_client *clien
 		control_refuse(client, &error);
 		return;
 	}
-	lifecycle->paused_at = now();
-	halt(lifecycle);
-	/* What the guest did before it was paused comes first: a power-off, a reset. Both are not in the saved state. */
-	lifecycle_take_event(lifecycle);
-	if (lifecycle->end != LIFECYCLE_RUNNING) {
-		close(fd);
-		error_set(&error, ECANCELED, "the guest has just ended");
-		control_refuse(client, &error);
-		return;
-	}
-	if (saver_start(&lifecycle->saver, lifecycle->machine, fd, lifecycle->loop, save_done, lifecycle, &error) < 0) {
-		go_on(lifecycle);
+	*saver = (struct saver){ .copied = finish_save, .done = save_done, .owner = lifecycle };
+	if (saver_open(saver, lifecycle->machine, fd, lifecycle->loop, &error) < 0 ||
+	    (lifecycle->machine->running && saver_copy(saver, &error) < 0)) {
 		control_refuse(client, &error);
 		return;
 	}
 	lifecycle->saving = true;
 	lifecycle->saves = client;
 	control_defer(client, HAPPENED_SAVE, MAX_WAIT_SECONDS, &none);
+	if (!lifecycle->machine->running)
+		finish_save(lifecycle);
 }
 
-/* Pauses as long as the client stays: for what it does after a save, before the guest may go on. */
+/* As long as the client stays, a machine that was paused for a save does not go on: for what it does behind that. */
 static void serve_hold(struct lifecycle *lifecycle, struct control_client *client, const char *word)
 {
 	const struct error none = { 0 };
@@ -222,7 +243,6 @@ static void serve_hold(struct lifecycle *lifecycle, struct control_client *clien
 		control_refuse(client, &error);
 		return;
 	}
-	halt(lifecycle);
 	lifecycle->holds = client;
 	control_defer(client, HAPPENED_NEVER, MAX_WAIT_SECONDS, &none);
 	control_begun(client);

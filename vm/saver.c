@@ -18,75 +18,80 @@ static bool go_on(void *owner, uint64_t done, uint64_t total)
 	return !atomic_load(&saver->cancelled);
 }
 
-static void *save(void *argument)
+static void *work(void *argument)
 {
 	struct saver *saver = argument;
-	const struct snapshot_progress progress = { .step = go_on, .owner = saver };
-	const char *fault = saver->machine->config.fault;
-	struct snapshot_writer writer = {
-		.fd = saver->fd,
-		.ram = &saver->machine->vm.ram,
-		.sections = &saver->sections.buffer,
-		.fault = fault,
-		.progress = &progress,
-	};
 
-	saver->result = snapshot_write(&writer, &saver->error);
-	saver->figures = writer.figures;
+	saver->result = saver->finishing ? snapshot_finish(&saver->writer, &saver->sections.buffer, &saver->error) :
+					   snapshot_copy(&saver->writer, &saver->error);
 	event_raise(saver->done_fd);
 	return NULL;
-}
-
-static void finish(struct saver *saver)
-{
-	if (!saver->active)
-		return;
-	saver->active = false;
-	pthread_join(saver->thread, NULL);
-	loop_remove(saver->loop, saver->done_fd);
-	close(saver->done_fd);
-	close(saver->fd);
-	byte_buffer_free(&saver->sections.buffer);
 }
 
 static void ended(void *owner, int fd, uint32_t events)
 {
 	struct saver *saver = owner;
 
-	(void)fd;
 	(void)events;
-	finish(saver);
+	event_take(fd);
+	pthread_join(saver->thread, NULL);
+	saver->working = false;
+	if (saver->result == 0 && !saver->finishing) {
+		saver->copied(saver->owner);
+		return;
+	}
+	saver->figures = snapshot_written(&saver->writer);
+	saver_close(saver);
 	saver->done(saver->owner);
 }
 
-int saver_start(struct saver *saver, struct machine *machine, int fd, struct loop *loop, void (*done)(void *owner),
-		void *owner, struct error *error)
+int saver_open(struct saver *saver, struct machine *machine, int fd, struct loop *loop, struct error *error)
 {
-	int result;
-
-	*saver = (struct saver){
-		.machine = machine, .loop = loop, .done = done, .owner = owner, .fd = fd, .done_fd = -1,
+	saver->machine = machine;
+	saver->loop = loop;
+	saver->progress = (struct snapshot_progress){ .step = go_on, .owner = saver };
+	saver->writer = (struct snapshot_writer){
+		.fd = fd, .ram = &machine->vm.ram, .fault = machine->config.fault, .progress = &saver->progress,
 	};
-	if (machine_save(machine, &saver->sections, error) < 0)
-		goto fail;
+	saver->sections = (struct section_writer){ 0 };
+	saver->working = saver->finishing = false;
+	atomic_store(&saver->cancelled, false);
 	saver->done_fd = event_open(error);
-	if (saver->done_fd < 0 || loop_add(loop, saver->done_fd, POLLIN, ended, saver, error) < 0)
-		goto fail;
-	result = thread_create(&saver->thread, save, saver);
-	if (result) {
-		error_system(error, result, "a thread to save RAM");
-		goto fail;
+	if (saver->done_fd < 0) {
+		close(fd);
+		return -1;
 	}
-	saver->active = true;
-	return 0;
+	if (loop_add(loop, saver->done_fd, POLLIN, ended, saver, error) == 0 &&
+	    snapshot_begin(&saver->writer, error) == 0)
+		return 0;
+	saver_close(saver);
+	return -1;
+}
 
-fail:
-	if (saver->done_fd >= 0) {
-		loop_remove(loop, saver->done_fd);
-		close(saver->done_fd);
-	}
-	close(fd);
-	byte_buffer_free(&saver->sections.buffer);
+static int start(struct saver *saver, struct error *error)
+{
+	int result = thread_create(&saver->thread, work, saver);
+
+	if (result)
+		return error_system(error, result, "a thread to save RAM");
+	saver->working = true;
+	return 0;
+}
+
+int saver_copy(struct saver *saver, struct error *error)
+{
+	if (start(saver, error) == 0)
+		return 0;
+	saver_close(saver);
+	return -1;
+}
+
+int saver_finish(struct saver *saver, struct error *error)
+{
+	saver->finishing = true;
+	if (machine_save(saver->machine, &saver->sections, error) == 0 && start(saver, error) == 0)
+		return 0;
+	saver_close(saver);
 	return -1;
 }
 
@@ -97,6 +102,16 @@ void saver_cancel(struct saver *saver)
 
 void saver_close(struct saver *saver)
 {
+	if (saver->done_fd < 0)
+		return;
 	saver_cancel(saver);
-	finish(saver);
+	if (saver->working)
+		pthread_join(saver->thread, NULL);
+	saver->working = false;
+	loop_remove(saver->loop, saver->done_fd);
+	close(saver->done_fd);
+	saver->done_fd = -1;
+	snapshot_end(&saver->writer);
+	close(saver->writer.fd);
+	byte_buffer_free(&saver->sections.buffer);
 }

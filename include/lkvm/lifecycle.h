@@ -34,7 +34,8 @@ struct lifecycle {
 
 	struct saver saver; /* while saving */
 	bool saving;
-	bool goes_on;       /* it was running before it was paused for that, or for whoever holds it */
+	bool halted;        /* it was paused for that, and may still be held */
+	bool goes_on;       /* it was running before that */
 	uint64_t paused_at; /* nanoseconds of CLOCK_MONOTONIC */
 	struct control_client *saves, *holds; /* who asked for that; NULL: nobody, or nobody any more */
 	struct error error; /* for LIFECYCLE_CRASH and LIFECYCLE_FAILURE */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Saving a machine while the main thread goes on serving: the state is collected at once, RAM is written by a thread.
- * The machine stays paused until the end.
+ * Saving a machine while the main thread goes on serving: a thread writes RAM, first while the guest still runs; then,
+ * with the machine paused, what has changed since, the state, and the end of the file.
  */
 #ifndef LKVM_SAVER_H
 #define LKVM_SAVER_H
@@ -16,33 +16,46 @@
 #include "lkvm/snapshot.h"
 
 struct saver {
-	struct machine *machine;
-	struct loop *loop;
-	void (*done)(void *owner); /* on the loop; `result` and `error` are filled in, the thread has ended */
+	/* On the loop: saver_copy() is through. Pause the machine and call saver_finish(). */
+	void (*copied)(void *owner);
+	/* On the loop, the saver being closed: it has ended, well or not: `result`, `error`, `figures` are filled in. */
+	void (*done)(void *owner);
 	void *owner;
 	int result;
 	struct error error;
 	struct snapshot_figures figures;
 
 	/* Private. */
-	bool active;
-	int fd, done_fd;
-	pthread_t thread;
-	atomic_bool cancelled;
+	struct machine *machine;
+	struct loop *loop;
+	struct snapshot_writer writer;
+	struct snapshot_progress progress;
 	struct section_writer sections;
+	int done_fd; /* -1: not open */
+	pthread_t thread;
+	bool working, finishing;
+	atomic_bool cancelled;
 };
 
 /*
- * Saves the paused machine into `fd`, an empty regular file, which the saver closes in any case. Fails, with nothing
- * started, if the state cannot be had or the thread not be made.
+ * Begins to save `machine` into `fd`, an empty regular file open for reading and writing, which the saver closes in any
+ * case. The functions and `owner` are set in `saver`, everything else is not.
  */
-int saver_start(struct saver *saver, struct machine *machine, int fd, struct loop *loop, void (*done)(void *owner),
-		void *owner, struct error *error);
+int saver_open(struct saver *saver, struct machine *machine, int fd, struct loop *loop, struct error *error);
+
+/* Starts to write RAM, whether the machine runs or not; to be left out if it does not. On failure the saver is closed. */
+int saver_copy(struct saver *saver, struct error *error);
+
+/*
+ * The machine is paused, and stays so until `done`: collects its state and starts to write all that is left. On failure
+ * the saver is closed, and the machine can go on.
+ */
+int saver_finish(struct saver *saver, struct error *error);
 
 /* Nobody wants it any more: `done` is called soon, with ECANCELED. */
 void saver_cancel(struct saver *saver);
 
-/* Cancels, waits, frees; `done` is not called. Also where nothing was started. */
+/* Cancels, waits, frees; nobody is called. Also where nothing was opened, if done_fd says so. */
 void saver_close(struct saver *saver);
 
 #endif

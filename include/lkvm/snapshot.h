@@ -13,6 +13,8 @@
 #include "lkvm/format.h"
 #include "lkvm/ram.h"
 
+struct image;
+
 /*
  * Told now and then, with bytes of RAM that are done and that there are. False: stop, the user does not want it any
  * more. `progress` may be NULL.
@@ -24,25 +26,43 @@ struct snapshot_progress {
 
 struct snapshot_figures {
 	uint64_t ram;   /* bytes of guest RAM */
-	uint64_t data;  /* of them, in pages that are not all zero: what was written */
+	uint64_t data;  /* of them, in pages that were not all zero: what is in the file */
 	uint64_t size;  /* of everything that was written, holes not counted */
 };
 
-/* What is written: sections before RAM, RAM itself, its checksums. */
+/* A snapshot that is being written. Set the first part, then call the functions below in their order. */
 struct snapshot_writer {
 	int fd; /* a regular file, empty; the caller's */
 	const struct ram *ram;
-	const struct byte_buffer *sections; /* whole ones, without that of RAM */
 	const char *fault; /* for fault_at(), or NULL */
 	const struct snapshot_progress *progress;
-	struct snapshot_figures figures; /* filled in */
+
+	/* Private. */
+	struct format_commit commit;
+	struct image *image;
+	uint64_t written; /* bytes, without RAM */
 };
 
+/* The header, and where RAM will be. On failure the file is of no use: it has no commit record. Nothing is synced. */
+int snapshot_begin(struct snapshot_writer *writer, struct error *error);
+
+/* Writes RAM, zeroes as holes, while the guest may change it: what is different by then, snapshot_finish() writes. */
+int snapshot_copy(struct snapshot_writer *writer, struct error *error);
+
 /*
- * Writes a whole snapshot from offset 0. Nothing writes guest memory meanwhile. Pages that are all zero become holes.
- * On failure the file is of no use: it has no commit record. Does not sync.
+ * Writes what RAM has and the file has not, then `sections` (whole ones, without those of RAM), checksums and the commit
+ * record. Nothing writes guest memory meanwhile.
  */
-int snapshot_write(struct snapshot_writer *writer, struct error *error);
+int snapshot_finish(struct snapshot_writer *writer, const struct byte_buffer *sections, struct error *error);
+
+/* What was written until now. */
+struct snapshot_figures snapshot_written(const struct snapshot_writer *writer);
+
+/* Frees what the writer holds. Also after a failure, and where nothing was begun. */
+void snapshot_end(struct snapshot_writer *writer);
+
+/* All at once, for what stands still. */
+int snapshot_write(struct snapshot_writer *writer, const struct byte_buffer *sections, struct error *error);
 
 /* A snapshot that is open for reading. */
 struct snapshot {

@@ -102,7 +102,7 @@ static void make(const char *path)
 	struct golden_machine machine;
 	struct fake_machine devices;
 	struct snapshot_writer file = {
-		.fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666), .sections = &writer.buffer,
+		.fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666),
 	};
 	struct error error;
 
@@ -120,7 +120,8 @@ static void make(const char *path)
 	fake_machine_close(&devices);
 	fill(&machine.vm.ram);
 	file.ram = &machine.vm.ram;
-	must(snapshot_write(&file, &error) == 0, "it cannot be written");
+	must(snapshot_write(&file, &writer.buffer, &error) == 0, "it cannot be written");
+	snapshot_end(&file);
 	byte_buffer_free(&writer.buffer);
 	vm_close(&machine.vm);
 	close(file.fd);

@@ -3,6 +3,8 @@
 #include "unit/test.h"
 
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -42,7 +44,7 @@ static void write_file(const char *fault)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	struct section_writer sections = { 0 };
-	struct snapshot_writer writer = { .fd = fd, .ram = &ram, .sections = &sections.buffer, .fault = fault };
+	struct snapshot_writer writer = { .fd = fd, .ram = &ram, .fault = fault };
 	const uint32_t words[] = { 1, 2, 0xdeadbeef };
 	struct error error;
 
@@ -52,7 +54,8 @@ static void write_file(const char *fault)
 	field_add_text(&sections.buffer, "text", "hello");
 	field_add(&sections.buffer, "words", 4, 3, words);
 	section_end(&sections);
-	assert_int_equal(snapshot_write(&writer, &error), fault ? -1 : 0);
+	assert_int_equal(snapshot_write(&writer, &sections.buffer, &error), fault ? -1 : 0);
+	snapshot_end(&writer);
 	byte_buffer_free(&sections.buffer);
 	close(fd);
 }
@@ -118,9 +121,65 @@ static void ram_can_be_mapped_and_saved_again(void **state)
 	ram = original;
 }
 
+struct scribble {
+	atomic_bool began, stop;
+};
+
+static void *scribble(void *argument)
+{
+	volatile uint8_t *byte = ram.host + 100;
+	struct scribble *scribble = argument;
+
+	while (!atomic_load(&scribble->stop)) {
+		atomic_store(&scribble->began, true);
+		*byte = 1;
+		*byte = 2;
+		byte[FORMAT_RAM_CHUNK] ^= 1; /* of a page that is zero, or nearly */
+	}
+	return NULL;
+}
+
+/* Copied while RAM changes, then finished: what RAM held at the end is in the file, and so are its checksums. */
+static void ram_that_changes_is_saved_as_it_was_last(void **state)
+{
+	const struct byte_buffer none = { 0 };
+	struct ram original = ram;
+	struct snapshot snapshot;
+	struct error error;
+
+	(void)state;
+	for (unsigned round = 0; round < 50; round++) {
+		int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+		struct snapshot_writer writer = { .fd = fd, .ram = &ram };
+		struct scribble scribbles = { false, false };
+		pthread_t thread;
+
+		assert_int_equal(snapshot_begin(&writer, &error), 0);
+		assert_int_equal(pthread_create(&thread, NULL, scribble, &scribbles), 0);
+		while (!atomic_load(&scribbles.began))
+			;
+		assert_int_equal(snapshot_copy(&writer, &error), 0);
+		atomic_store(&scribbles.stop, true);
+		pthread_join(thread, NULL);
+		memset(ram.host + 2 * FORMAT_RAM_CHUNK + 8192, (int)(round % 3), 4096); /* zero now and then */
+		ram.host[3 * FORMAT_RAM_CHUNK + 4096 * (round % 16)] ^= 0x80;
+		assert_int_equal(snapshot_finish(&writer, &none, &error), 0);
+		snapshot_end(&writer);
+		close(fd);
+
+		assert_int_equal(snapshot_open(&snapshot, path, &error), 0);
+		assert_int_equal(snapshot_check_ram(&snapshot, NULL, &error), 0);
+		assert_int_equal(ram_open_file(&ram, 0x80000000, RAM_SIZE, snapshot.fd, snapshot.ram_offset, &error), 0);
+		assert_memory_equal(ram.host, original.host, RAM_SIZE);
+		ram_close(&ram);
+		ram = original;
+		snapshot_close(&snapshot);
+	}
+}
+
 static void an_unfinished_file_is_refused(void **state)
 {
-	static const char *const faults[] = { "save/head", "save/ram", "save/checksums", "save/commit" };
+	static const char *const faults[] = { "save/head", "save/ram", "save/sections", "save/commit" };
 	struct snapshot snapshot;
 	struct error error;
 
@@ -261,6 +320,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(what_is_written_is_read, setup, teardown),
 		cmocka_unit_test_setup_teardown(ram_can_be_mapped_and_saved_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(ram_that_changes_is_saved_as_it_was_last, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_unfinished_file_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(damage_is_found, setup, teardown),
 		cmocka_unit_test_setup_teardown(ram_over_sections_is_refused, setup, teardown),

@@ -23,7 +23,7 @@ save_fails()
 case_of_a_save()
 {
 	mkdir "$tmp/folder"
-	for step in save/quiesce save/its-tables save/commit; do
+	for step in save/copy save/quiesce save/its-tables save/commit; do
 		export LKVM_FAULT=$step
 		boot
 		unset LKVM_FAULT
