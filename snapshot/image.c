@@ -28,7 +28,8 @@
 struct page_map {
 	int fd; /* -1: there is none, everything may be there */
 	uint64_t page_size;
-	uint64_t entries[STEP / PAGE];
+	uint64_t ram[STEP / PAGE]; /* entries of the part that is looked at */
+	uint64_t file[STEP / PAGE]; /* the same of the mapped file */
 };
 
 static const uint8_t zeroes[PAGE];
@@ -49,34 +50,56 @@ uint32_t image_zero_checksum(size_t size)
 	return checksum(crc, zeroes, size);
 }
 
+/* Two words at a time: pages are aligned, and comparing them is most of a save's pause. */
+typedef uint64_t vector __attribute__((vector_size(16), may_alias));
+
 static bool is_zero(const uint8_t *page)
 {
-	uint64_t words[8];
+	const vector *words = (const void *)page;
 
-	for (size_t i = 0; i < PAGE; i += sizeof(words)) {
-		memcpy(words, page + i, sizeof(words));
-		if (words[0] | words[1] | words[2] | words[3] | words[4] | words[5] | words[6] | words[7])
+	for (size_t i = 0; i < PAGE / sizeof(vector); i += 8) {
+		vector any = { 0 };
+
+#pragma GCC unroll 8
+		for (size_t j = 0; j < 8; j++)
+			any |= words[i + j];
+		if (any[0] | any[1])
 			return false;
 	}
 	return true;
 }
 
-/* Reads the map for [host, host + size). Where that fails, all of it may be there. */
-static void look(struct page_map *map, const uint8_t *host, uint64_t size)
+static bool is_equal(const uint8_t *page, const uint8_t *other)
+{
+	const vector *one = (const void *)page, *two = (const void *)other;
+
+	for (size_t i = 0; i < PAGE / sizeof(vector); i += 8) {
+		vector any = { 0 };
+
+#pragma GCC unroll 8
+		for (size_t j = 0; j < 8; j++)
+			any |= one[i + j] ^ two[i + j];
+		if (any[0] | any[1])
+			return false;
+	}
+	return true;
+}
+
+/* Reads the map's entries for [host, host + size). Where that fails, all of it may be there. */
+static void look(const struct page_map *map, uint64_t *entries, const uint8_t *host, uint64_t size)
 {
 	uint64_t first = (uintptr_t)host / map->page_size;
-	size_t bytes = (size_t)((size + map->page_size - 1) / map->page_size * sizeof(map->entries[0]));
+	size_t bytes = (size_t)((size + map->page_size - 1) / map->page_size * sizeof(*entries));
 
-	if (map->fd < 0 || pread_full(map->fd, map->entries, bytes, (off_t)(first * sizeof(map->entries[0]))) !=
-				   (ssize_t)bytes)
-		memset(map->entries, 0xff, bytes);
+	if (map->fd < 0 || pread_full(map->fd, entries, bytes, (off_t)(first * sizeof(*entries))) != (ssize_t)bytes)
+		memset(entries, 0xff, bytes);
 }
 
 /* Whether anything of a chunk `offset` bytes behind what was looked at may be other than zero. */
 static bool may_hold_data(const struct page_map *map, const struct ram *ram, uint64_t step, uint64_t offset, size_t size)
 {
 	for (uint64_t at = offset; at < offset + size; at += map->page_size)
-		if (map->entries[at / map->page_size] & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED))
+		if (map->ram[at / map->page_size] & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED))
 			return true;
 	/* Where RAM is a private mapping of a file, what was not touched is what the file holds. */
 	if (ram->file_fd < 0)
@@ -146,7 +169,7 @@ static bool is_same(const struct image *image, uint64_t at)
 {
 	const uint8_t *page = image->ram->host + at;
 
-	return is_written(image, at) ? !memcmp(page, image->file + at, PAGE) : is_zero(page);
+	return is_written(image, at) ? is_equal(page, image->file + at) : is_zero(page);
 }
 
 static int write_pages(struct image *image, uint64_t at, size_t size, struct error *error)
@@ -178,30 +201,29 @@ static uint32_t chunk_checksum(const struct image *image, uint64_t at, size_t si
 }
 
 /*
- * What the file has of the chunk can be read, or a sentence where touching it would be a signal: a disk that failed. Linux
- * 5.14; before that the file's pages, which were just written, are taken to be there.
+ * Makes sure that what the file has of the chunk is mapped: touching it would be a signal instead of a sentence if it had to
+ * be read again from a disk that failed. It is there from when its checksum was made, or nearly all: so the page map is
+ * asked first. Linux 5.14 can read it ahead; before that it is taken to be there.
  */
-static int populate(const struct image *image, uint64_t at, size_t size, struct error *error)
+static int populate(const struct image *image, const struct page_map *map, uint64_t at, size_t size, struct error *error)
 {
-	for (uint64_t page = at; page < at + size;) {
-		uint64_t end = page;
+	for (uint64_t page = at; page < at + size; page += PAGE) {
+		uint64_t entry = map->file[(at % STEP + page - at) / map->page_size];
 
-		while (end < at + size && is_written(image, end))
-			end += PAGE;
-		if (end > page && madvise((void *)(uintptr_t)(image->file + page), end - page, MADV_POPULATE_READ) < 0 &&
-		    errno != EINVAL)
+		if (is_written(image, page) && !(entry & PAGEMAP_PRESENT) &&
+		    madvise((void *)(uintptr_t)(image->file + page), PAGE, MADV_POPULATE_READ) < 0 && errno != EINVAL)
 			return error_system(error, errno == EFAULT ? EIO : errno, "reading the file again");
-		page = end > page ? end : page + PAGE;
 	}
 	return 0;
 }
 
 /* Neighbours are written at once. */
-static int update_chunk(struct image *image, uint64_t at, size_t size, bool still, struct error *error)
+static int update_chunk(struct image *image, const struct page_map *map, uint64_t at, size_t size, bool still,
+			struct error *error)
 {
 	bool changed = false;
 
-	if (populate(image, at, size, error) < 0)
+	if (populate(image, map, at, size, error) < 0)
 		return -1;
 	for (uint64_t page = at; page < at + size;) {
 		uint64_t end = page;
@@ -224,12 +246,13 @@ static int update_step(struct image *image, struct page_map *map, uint64_t step,
 {
 	uint64_t size = image->ram->size - step < STEP ? image->ram->size - step : STEP;
 
-	look(map, image->ram->host + step, size);
+	look(map, map->ram, image->ram->host + step, size);
+	look(map, map->file, image->file + step, size);
 	for (uint64_t at = step; at < step + size; at += FORMAT_RAM_CHUNK) {
 		size_t chunk = chunk_size(image, at);
 
 		if ((any_written(image, at, chunk) || may_hold_data(map, image->ram, step, at - step, chunk)) &&
-		    update_chunk(image, at, chunk, still, error) < 0)
+		    update_chunk(image, map, at, chunk, still, error) < 0)
 			return -1;
 	}
 	return 0;

@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC2154
+# shellcheck shell=sh disable=SC2154,SC2016
 # SPDX-License-Identifier: MIT
 # what: SVE, pointer authentication and the PMU go on after a restore
 # hosts: all
@@ -12,7 +12,7 @@ case_vectors_keys_and_counters()
 	start g lkvm.shell=plain --cpus 2 --pmu --disk "$tmp/program,ro"
 	wait_for g '^lkvm-guest: ready'
 	ask g 'dd if=/dev/vda of=/tmp/vectors bs=4k 2>/dev/null && chmod +x /tmp/vectors'
-	input g '/tmp/vectors 40 & /tmp/vectors 40 & wait; echo vectors are done'
+	input g '/tmp/vectors 40 & other=$!; /tmp/vectors 40; wait $other; echo vectors are done'
 	n=0
 	while [ $n -lt 4 ]; do
 		n=$((n + 1))
