@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC2154,SC2016
+# shellcheck shell=sh disable=SC2154,SC2016,SC2059
 # SPDX-License-Identifier: MIT
 # what: lkvm on a terminal: raw while the guest runs, Ctrl-A's commands, and given back as it was however it ends
 
