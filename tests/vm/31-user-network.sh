@@ -1,0 +1,117 @@
+# shellcheck shell=sh disable=SC2154,SC2016
+# SPDX-License-Identifier: MIT
+# what: user-mode networking by passt: DHCP, TCP both ways; passt that is missing, ends, or comes back with a snapshot
+# needs: passt
+
+passt=$share/passt/usr/bin/passt
+
+# boot [OPTION FOR PASST...]: all that passt would take from the host's default route is given, for there is none. Its
+# gateway is the host's loopback interface.
+boot()
+{
+	modprobe -q dummy || true
+	ip link show lkd0 >/dev/null 2>&1 || ip link add lkd0 type dummy
+	ip link set lkd0 up
+	network="mode=user,passt=$passt,passt-options=--ipv4-only --interface lkd0 --address 10.8.0.2 --netmask 24 \
+--gateway 10.8.0.1 --tcp-ports 5000"
+	start g lkvm.shell=plain --network "$network"
+	wait_for g '^lkvm-guest: ready'
+}
+
+by_dhcp()
+{
+	ask g 'echo "ip addr add \$ip/\$mask dev \$interface; ip route add default via \$router" >/tmp/leased'
+	ask g '(echo "#!/bin/sh"; echo "[ \$1 != bound ] || . /tmp/leased") >/tmp/script; chmod +x /tmp/script'
+	ask g 'ip link set eth0 up'
+	ask g 'udhcpc -i eth0 -n -q -t 5 -s /tmp/script'
+	check "no lease" test "$status" = 0
+	ask g 'ip addr show eth0; ip route'
+	check "not the address that passt was to give" grep -q 'inet 10.8.0.2/24' "$logs/said"
+	check "no route" grep -q 'default via 10.8.0.1' "$logs/said"
+}
+
+both_ways()
+{
+	dd if=/dev/urandom of="$tmp/sent" bs=1M count=1 2>/dev/null
+	sum=$(sha1sum <"$tmp/sent")
+	input g 'nc -l -p 5000 >/tmp/r; sha1sum </tmp/r; echo "received"'
+	sleep 2
+	nc 127.0.0.1 5000 <"$tmp/sent" || fail "no connection to the guest"
+	wait_for g '^received'
+	grep -qF "$sum" "$logs/g.out" || fail "the guest received something else"
+
+	# its input stays open: at the end of that it would hang up
+	sleep 30 | nc -l -p 5001 >"$tmp/back" &
+	sleep 1
+	ask g 'nc 10.8.0.1 5001 </tmp/r'
+	check_status 0
+	wait $!
+	check "the host received something else" test "$(sha1sum <"$tmp/back")" = "$sum"
+}
+
+passt_runs() { pidof passt >/dev/null; }
+
+off()
+{
+	input g 'poweroff -f'
+	wait_exit g 0
+	! passt_runs || fail "passt was left behind"
+}
+
+case_both_ways()
+{
+	boot
+	by_dhcp
+	both_ways
+	run "$lkvm" stat g
+	check_out 'backend +passt'
+	off
+}
+
+case_restored()
+{
+	boot
+	by_dhcp
+	was=$(pidof passt)
+	move g "$tmp/s"
+	check "the same passt" test "$(pidof passt)" != "$was"
+	both_ways
+	off
+}
+
+busy() { awk '{ print $14 + $15 }' "/proc/$(pid g)/stat"; }
+
+# The guest sees its link go down, and everything else goes on.
+case_passt_ends()
+{
+	boot
+	by_dhcp
+	ask g 'cat /sys/class/net/eth0/carrier'
+	check "no link at first" grep -qx 1 "$logs/said"
+	kill -9 "$(pidof passt)"
+	tick
+	end=$((now + 30))
+	until ask g 'cat /sys/class/net/eth0/carrier' && grep -qx 0 "$logs/said"; do
+		tick
+		[ "$now" -lt "$end" ] || fail "the guest's link stays up"
+	done
+	ask g 'ping -c 1 -W 1 10.8.0.1 >/dev/null'
+	check "an answer from nowhere" test "$status" != 0
+	run "$lkvm" stat g
+	check_out 'link up +no'
+	check "it was told more than once" test "$(grep -c 'link is down' "$logs/g.err")" = 1
+	# no worker in a circle: what lkvm takes in two seconds in which the guest sleeps is little (ticks of 10 ms)
+	before=$(busy)
+	sleep 2
+	check "lkvm is busy" test $(($(busy) - before)) -lt 100
+	"$lkvm" stop g || fail "stop"
+	wait_exit g 0
+}
+
+case_no_passt()
+{
+	run env PATH=/nonexistent "$lkvm" run --kernel "$kernel" --network mode=user
+	check_status 1
+	check "not one sentence" test "$(wc -l <"$logs/run.err")" = 1
+	check_err '^lkvm: run: .*passt is not there: .*package passt.*mode=tap$'
+}
