@@ -72,6 +72,20 @@ move()
 	wait_listening "$m"
 }
 
+# leave FILE NAME: for tests of phase 2, on whichever host.
+leave()
+{
+	mkdir -p "$share/results/carry/$host"
+	cp "$1" "$share/results/carry/$host/$2"
+}
+
+# left HOST NAME TEST: where what this test left on that host is now, in $path.
+left()
+{
+	path=$share/carry/$1/$2
+	[ -e "$path" ] || fail "host $1 left no $2: $3 has to pass there, in the same run of tests/vm/run"
+}
+
 # wait_listening GUEST: until it answers other commands: its machine is open then. Its
 # socket is there before that, to keep the name.
 wait_listening()

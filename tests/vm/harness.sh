@@ -14,8 +14,10 @@
 #   # clock: counted       the emulated host's clock counts instructions, and jumps
 #                           over what would be waited for: an hour takes no time (real)
 #   # timeout: 600          seconds a case may take (300)
+#   # phase: 2              runs when phase 1 is over on all hosts, and finds what they left
+#                           (leave and left in functions.sh); not on one real machine
 # A case fails where it calls fail, or where a command's failure ends it (set -e).
-# There is no skip: a case that cannot run where it was asked to has failed.
+# A case cannot skip itself: one that cannot run where it was asked to has failed.
 # A test that runs inside the guest is a script tests/vm/guest/NAME, chosen by the
 # guest kernel's parameter lkvm.test=NAME; "lkvm-guest: NAME: exit N" follows it. To
 # ask a guest this and that, start it with lkvm.shell=plain (see 12-input.sh).
