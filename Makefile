@@ -92,6 +92,7 @@ build/host/obj/%.o: %.c Makefile
 #: check              all tests: unit tests, then VM tests
 #: check-unit         unit tests, natively, under ASan and UBSan
 #: check-vm           tests on real KVM, in the emulated arm64 host (natively on arm64)
+#: soak               the longer ones of them, which check leaves out
 #: fuzz               fuzzers over the snapshot's parser and other input, FUZZ_SECONDS (60) each; needs clang
 
 include tests/guest/guest.mk
@@ -156,6 +157,9 @@ vm-programs: $(GUEST_BINARIES) $(VM_HELPERS) $(IRQCHIP_PROGRAM)
 check-vm: build/arm64/lkvm vm-programs
 	tests/vm/run
 
+soak: build/arm64/lkvm vm-programs
+	tests/vm/run --soak
+
 include tests/fuzz/fuzz.mk
 
 ##
@@ -194,7 +198,7 @@ help:
 	@sed -n 's/^#: /  /p' Makefile
 
 FORCE:
-.PHONY: all check check-unit check-vm vm-programs lint bench install clean help FORCE
+.PHONY: all check check-unit check-vm soak vm-programs lint bench install clean help FORCE
 
 -include $(ARM64_OBJECTS:.o=.d) $(HOST_OBJECTS:.o=.d) $(UNIT_OBJECTS:.o=.d) \
 	$(UNIT_TESTS:build/unit/%=build/unit/obj/tests/unit/%.d)

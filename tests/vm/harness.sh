@@ -13,6 +13,8 @@
 #   # needs: passt tree:iproute2   products of scripts/arm64-debs, as $share/passt ...
 #   # clock: counted       the emulated host's clock counts instructions, and jumps
 #                           over what would be waited for: an hour takes no time (real)
+#   # needs: systemd       a guest with systemd and Debian's full kernel, in $share/systemd
+#   # soak: yes             only runs with tests/vm/run --soak (make soak)
 #   # timeout: 600          seconds a case may take (300)
 #   # phase: 2              runs when phase 1 is over on all hosts, and finds what they left
 #                           (leave and left in functions.sh); not on one real machine

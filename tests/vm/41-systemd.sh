@@ -1,0 +1,60 @@
+# shellcheck shell=sh disable=SC2154,SC2034
+# SPDX-License-Identifier: MIT
+# what: a distribution's systemd powers off and restarts in order when stop and reboot press the keys
+# needs: systemd
+# soak: yes
+# timeout: 600
+
+kernel=$share/systemd/Image
+initrd=$share/systemd/initrd
+
+up="Reached target.*Multi-User System"
+
+# boot DEVICE [OPTION...]: until it is up and logind watches that device. The last --mem counts.
+boot()
+{
+	device=$1
+	shift
+	start g 'systemd.journald.forward_to_console=1 systemd.log_color=no systemd.show_status=yes' "$@" --mem 768
+	listens 1 "$device"
+}
+
+# listens N DEVICE: it is up for the Nth time.
+listens()
+{
+	tick
+	end=$((now + 240))
+	until [ "$(grep -Ec "$up" "$logs/g.out")" -ge "$1" ] &&
+		[ "$(grep -Ec "Watching system buttons.*$2" "$logs/g.out")" -ge "$1" ]; do
+		[ ! -s "$tmp/g.status" ] || fail "g ended with $(cat "$tmp/g.status")"
+		tick
+		[ "$now" -lt "$end" ] || fail "boot $1: systemd is not up, or logind does not watch $2"
+		sleep 0.5
+	done
+}
+
+reboots_and_stops()
+{
+	run "$lkvm" reboot g
+	check_status 0
+	grep -q 'reboot: Restarting system' "$logs/g.out" || fail "it was not restarted in order"
+	listens 2 "$1"
+	run "$lkvm" stop g
+	check_status 0
+	wait_exit g 0
+	grep -q 'reboot: Power down' "$logs/g.out" || fail "it was not powered off in order"
+}
+
+# The keys on the board's GPIO alone.
+case_gpio_keys()
+{
+	boot gpio-keys --nodefaults
+	reboots_and_stops gpio-keys
+}
+
+# As by default: each key is pressed on both devices.
+case_both_devices()
+{
+	boot 'lkvm power buttons'
+	reboots_and_stops 'lkvm power buttons'
+}
