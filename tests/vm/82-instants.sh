@@ -1,10 +1,11 @@
 # shellcheck shell=sh disable=SC2154
 # SPDX-License-Identifier: MIT
 # what: saved and restored at random instants of a boot and of work, again and again
+# soak: more
 # timeout: 900
 
-# Instants of a case: all of them together are a hundred; `make soak` has ten times as many.
-instants=${LKVM_INSTANTS:-12}
+# Instants of a case: all of them together are a hundred, and a thousand in `make soak`.
+instants=$((13 * times))
 
 # pause_between N: up to N milliseconds, by a random number that is told.
 pause_between()

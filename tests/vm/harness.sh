@@ -14,7 +14,8 @@
 #   # clock: counted       the emulated host's clock counts instructions, and jumps
 #                           over what would be waited for: an hour takes no time (real)
 #   # needs: systemd       a guest with systemd and Debian's full kernel, in $share/systemd
-#   # soak: yes             only runs with tests/vm/run --soak (make soak)
+#   # soak: yes             only runs with tests/vm/run --soak (make soak); "more": then, too,
+#                           with $times times as many rounds and as much time
 #   # timeout: 600          seconds a case may take (300)
 #   # phase: 2              runs when phase 1 is over on all hosts, and finds what they left
 #                           (leave and left in functions.sh); not on one real machine
@@ -33,7 +34,8 @@ lkvm=$share/lkvm
 kernel=$share/guest/Image
 initrd=$share/guest/initrd
 here=$share/tests
-export share lkvm kernel initrd here
+times=${times:-1}
+export share lkvm kernel initrd here times
 
 # shellcheck source=tests/vm/functions.sh
 . "$here/functions.sh"
@@ -61,7 +63,7 @@ run_case()
 	export logs tmp XDG_RUNTIME_DIR
 	mkdir -p "$logs"
 	limit=$(sed -n 's/^# timeout: //p' "$here/$file.sh")
-	limit=${limit:-300}
+	limit=$((${limit:-300} * times))
 	# Looking costs more than waiting where instructions are time.
 	look=0.2
 	! grep -q '^# clock: counted' "$here/$file.sh" || look=60

@@ -1,10 +1,11 @@
 # shellcheck shell=sh disable=SC2154
 # SPDX-License-Identifier: MIT
 # what: a guest with virtio-net-pci is rebooted, reset, paused, moved and powered off, in random order
+# soak: more
 # timeout: 900
 
-# Cycles of a case; both together are the fifty of the standard run.
-cycles=${LKVM_CYCLES:-25}
+# Cycles of a case: both together are fifty, and five hundred in `make soak`.
+cycles=$((25 * times))
 
 begin()
 {
