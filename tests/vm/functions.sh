@@ -109,10 +109,9 @@ asked=0
 ask()
 {
 	asked=$((asked + 1))
-	from=$(wc -l <"$logs/$1.out")
-	input "$1" "$2; echo \"lkvm-asked $asked \$?\""
+	input "$1" "echo \"lkvm-asking $asked\"; $2; echo \"lkvm-asked $asked \$?\""
 	wait_for "$1" "^lkvm-asked $asked [0-9]+" "${3:-120}"
-	tail -n "+$((from + 1))" "$logs/$1.out" | tr -d '\r' >"$tmp/answer"
+	tr -d '\r' <"$logs/$1.out" | sed "1,/lkvm-asking $asked\$/d" >"$tmp/answer"
 	status=$(sed -n "s/^lkvm-asked $asked //p" "$tmp/answer")
 	sed '/^lkvm-asked /d' "$tmp/answer" >"$logs/said"
 }
