@@ -1,10 +1,11 @@
 # shellcheck shell=sh disable=SC2154,SC2016
 # SPDX-License-Identifier: MIT
 # what: SVE, pointer authentication and the PMU go on after a restore
-# hosts: all
 # cpu: max
 # timeout: 400
 
+# Not on host 6.1: there the emulator tells of a page walk that finds nothing in stage 2 as of one at level -1 (0x2b),
+# where the guest's tables start, and KVM 6.1 knows no such level: KVM_RUN ends with EFAULT after any restore.
 case_vectors_keys_and_counters()
 {
 	# into the guest as a disk, of whole blocks
