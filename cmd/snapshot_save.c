@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lkvm/command.h"
@@ -34,7 +35,8 @@ struct save {
 	const char *name, *path;
 	struct new_file file;
 	bool shows; /* progress, on a terminal */
-	uint64_t pause, ram, data, size; /* nanoseconds, bytes */
+	uint64_t pause, duration;   /* nanoseconds: of the guest's, of the whole save */
+	uint64_t ram, data, size;   /* bytes */
 };
 
 /* What is written so far is what the file has grown to: the VMM need not say. */
@@ -64,6 +66,14 @@ static bool take_figures(const char *text, struct save *save)
 	return true;
 }
 
+static uint64_t now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
 static int save_to_file(struct save *save, struct error *error)
 {
 	const struct control_extras extras = { .fd = save->file.fd, .tick = show_progress, .owner = save };
@@ -91,6 +101,7 @@ static int stop(const struct save *save, struct error *error)
 static int save_all(struct save *save, bool stops, struct error *error)
 {
 	int hold_fd = stops ? control_start(save->name, "hold", PATIENCE, error) : -1;
+	uint64_t start = now();
 	int result;
 
 	if (stops && hold_fd < 0)
@@ -105,6 +116,7 @@ static int save_all(struct save *save, bool stops, struct error *error)
 		else
 			new_file_discard(&save->file);
 	}
+	save->duration = now() - start;
 	if (result == 0 && stops)
 		result = stop(save, error);
 	if (hold_fd >= 0)
@@ -114,7 +126,7 @@ static int save_all(struct save *save, bool stops, struct error *error)
 
 static int print_figures(const struct save *save, bool stopped, bool json)
 {
-	uint64_t rate = save->pause ? save->size * 1000 / (save->pause / 1000 + 1) : 0; /* bytes a millisecond: KB/s */
+	uint64_t rate = save->size * 1000 / (save->duration / 1000 + 1); /* bytes a millisecond: KB/s */
 	struct report report;
 
 	if (!json) {
@@ -129,6 +141,7 @@ static int print_figures(const struct save *save, bool stopped, bool json)
 	report_string(&report, "file", save->path);
 	report_bool(&report, "stopped", stopped);
 	report_number(&report, "pause_ns", save->pause);
+	report_number(&report, "duration_ns", save->duration);
 	report_bytes(&report, "ram", save->ram);
 	report_bytes(&report, "data", save->data);
 	report_bytes(&report, "written", save->size);
