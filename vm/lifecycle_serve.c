@@ -165,6 +165,7 @@ static void end_save(struct lifecycle *lifecycle, const struct error *error)
 {
 	const struct snapshot_figures *figures = &lifecycle->saver.figures;
 	struct control_client *client = lifecycle->saves;
+	uint64_t pause = now() - lifecycle->paused_at; /* it may run before we do, once it may */
 	char body[128];
 
 	lifecycle->saving = false;
@@ -176,8 +177,8 @@ static void end_save(struct lifecycle *lifecycle, const struct error *error)
 		control_refuse(client, error);
 		return;
 	}
-	snprintf(body, sizeof(body), "%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", now() - lifecycle->paused_at,
-		 figures->ram, figures->data, figures->size);
+	snprintf(body, sizeof(body), "%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", pause, figures->ram,
+		 figures->data, figures->size);
 	control_answer(client, body);
 }
 
@@ -193,6 +194,7 @@ static void finish_save(void *owner)
 	struct lifecycle *lifecycle = owner;
 	struct error error;
 
+	machine_hold_interrupts(lifecycle->machine);
 	halt(lifecycle);
 	/* What the guest did before it was paused comes first: a power-off, a reset. Both are not in the saved state. */
 	lifecycle_take_event(lifecycle);

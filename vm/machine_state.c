@@ -124,6 +124,13 @@ static void make_absolute(const char **path, char resolved[PATH_MAX])
 		*path = resolved;
 }
 
+void machine_hold_interrupts(struct machine *machine)
+{
+	struct error none;
+
+	quiesce(machine, &none);
+}
+
 int machine_save(struct machine *machine, struct section_writer *writer, struct error *error)
 {
 	const struct migrate migrate = migration(machine);
@@ -132,13 +139,14 @@ int machine_save(struct machine *machine, struct section_writer *writer, struct 
 	struct machine_config config;
 	int result;
 
-	if (complete(machine, &config, error) < 0)
-		return -1;
-	make_absolute(&config.kernel, kernel);
-	make_absolute(&config.initrd, initrd);
-	machine_config_save(&config, writer);
-	/* The devices after KVM's part, which quiesces them: pending bits of masked vectors are known then. */
-	result = migrate_save(&migrate, writer, error);
+	result = complete(machine, &config, error);
+	if (result == 0) {
+		make_absolute(&config.kernel, kernel);
+		make_absolute(&config.initrd, initrd);
+		machine_config_save(&config, writer);
+		/* The devices after KVM's part, which quiesces them: pending bits of masked vectors are known then. */
+		result = migrate_save(&migrate, writer, error);
+	}
 	if (result == 0)
 		result = visit(machine, &saver.visitor, error);
 	if (result == 0 && writer->buffer.failed)

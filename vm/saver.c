@@ -41,8 +41,8 @@ static void ended(void *owner, int fd, uint32_t events)
 		return;
 	}
 	saver->figures = snapshot_written(&saver->writer);
-	saver_close(saver);
 	saver->done(saver->owner);
+	saver_close(saver); /* unmapping the file takes its time, in which the guest may run already */
 }
 
 int saver_open(struct saver *saver, struct machine *machine, int fd, struct loop *loop, struct error *error)

@@ -136,6 +136,12 @@ void machine_resume(struct machine *machine);
 int machine_reset(struct machine *machine, struct error *error);
 
 /*
+ * To be called ahead of machine_save(), while the guest runs: what the devices signal waits from now on until that call's
+ * end. Taking the irqfds off takes the kernel some milliseconds, which are not in the guest's pause then.
+ */
+void machine_hold_interrupts(struct machine *machine);
+
+/*
  * Saves the paused machine as sections: what it was made as, KVM's state, the devices'. When it returns, guest RAM holds
  * the interrupt tables that belong to it: RAM is to be saved before the machine goes on. After a failure the machine can
  * go on as if nothing had happened.

@@ -143,8 +143,9 @@ int pci_device_plug(struct pci_bus *pci, struct pci_device *device, int slot, st
 void pci_device_reset(struct pci_device *device);
 
 /*
- * For saving, with the machine paused. Quiesce: what the device signalled has reached the interrupt controller when it
- * returns (an irqfd may inject from a work queue of the kernel), and state.msix_pending is filled in. Resume undoes it.
+ * For saving, with the machine paused; and a first time before that, so that it has less to do then. Quiesce: what the
+ * device signalled has reached the interrupt controller when it returns (an irqfd may inject from a work queue of the
+ * kernel), what it signals later waits, and state.msix_pending is filled in. Resume undoes it.
  */
 void pci_device_quiesce(struct pci_device *device);
 void pci_device_resume(struct pci_device *device);
