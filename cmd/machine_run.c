@@ -45,7 +45,6 @@ static int open_all(struct run *run, const struct machine_start *start, struct e
 	if (control_open(&run->control, start->config->name, &run->loop, lifecycle_serve, &run->lifecycle,
 			 error) < 0)
 		return -1;
-	run->control.left = lifecycle_left;
 	if (terminal_open(&run->terminal, &run->loop, STDIN_FILENO, start->detach->output_fd, error) < 0)
 		goto close_control;
 	run->terminal.help = terminal_help;

@@ -147,6 +147,7 @@ int lifecycle_open(struct lifecycle *lifecycle, struct machine *machine, struct 
 	*lifecycle = (struct lifecycle){
 		.machine = machine, .control = control, .loop = machine->loop, .signal_fd = -1, .saver.done_fd = -1,
 	};
+	control->left = lifecycle_left;
 	if (watch(lifecycle, error) < 0) {
 		lifecycle_close(lifecycle);
 		return -1;

@@ -14,6 +14,9 @@ void lifecycle_end(struct lifecycle *lifecycle, enum lifecycle_end how);
 /* A paused machine stays paused: its user decides when it goes on. A failure is the end. */
 int lifecycle_reset(struct lifecycle *lifecycle, struct error *error);
 
+/* For control->left: a client whose request was deferred has gone away. */
+void lifecycle_left(void *lifecycle, struct control_client *client);
+
 /* Does what the guest asked for last, if anything: power-off, reset. */
 void lifecycle_take_event(struct lifecycle *lifecycle);
 

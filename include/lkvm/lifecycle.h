@@ -60,12 +60,8 @@ void lifecycle_close(struct lifecycle *lifecycle);
  */
 void lifecycle_tell(struct lifecycle *lifecycle);
 
-/*
- * Serves the control socket's requests: for control_open(), with the lifecycle as owner. lifecycle_left is for
- * control->left.
- */
+/* Serves the control socket's requests: for control_open(), with the lifecycle as owner. */
 void lifecycle_serve(void *lifecycle, struct control_client *client, unsigned count, char **words);
-void lifecycle_left(void *lifecycle, struct control_client *client);
 
 /* Ends it, as Ctrl-A x does: for struct terminal. */
 void lifecycle_leave(void *lifecycle);

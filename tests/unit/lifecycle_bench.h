@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/* A lifecycle with a fake machine, and children that ask something of it over the real socket. For one file a program. */
+#ifndef TESTS_UNIT_LIFECYCLE_BENCH_H
+#define TESTS_UNIT_LIFECYCLE_BENCH_H
+
+#include "unit/test.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fake/machine.h"
+#include "lkvm/lifecycle.h"
+#include "unit/run_loop.h"
+
+struct bench {
+	struct loop loop;
+	struct control control;
+	struct machine machine;
+	struct lifecycle lifecycle;
+};
+
+static struct bench *bench;
+static char scratch[40];
+
+static inline int set_up(void **state)
+{
+	struct machine_config config = { .cpus = 2, .memory = 256ull << 20 };
+	struct error error;
+
+	(void)state;
+	strcpy(scratch, "/tmp/lkvm-lifecycle-XXXXXX");
+	if (!mkdtemp(scratch))
+		return -1;
+	setenv("XDG_RUNTIME_DIR", scratch, 1);
+	fake_machine = (struct fake_machine){ 0 };
+	bench = calloc(1, sizeof(*bench));
+	loop_open(&bench->loop);
+	lifecycle_block_signals();
+	if (control_open(&bench->control, "vm", &bench->loop, lifecycle_serve, &bench->lifecycle, &error) ||
+	    machine_open(&bench->machine, &config, &bench->loop, NULL, &error) < 0 ||
+	    lifecycle_open(&bench->lifecycle, &bench->machine, &bench->control, &error) < 0)
+		return -1;
+	machine_resume(&bench->machine);
+	return 0;
+}
+
+static inline int tear_down(void **state)
+{
+	char command[64];
+
+	(void)state;
+	lifecycle_close(&bench->lifecycle);
+	lifecycle_close(&bench->lifecycle);
+	machine_close(&bench->machine);
+	control_close(&bench->control);
+	free(bench);
+	snprintf(command, sizeof(command), "rm -rf '%s'", scratch);
+	return system(command);
+}
+
+/* A child that asks, and tells by a pipe what the answer was. */
+struct asking {
+	pid_t child;
+	int fd;
+};
+
+static inline struct asking ask(const char *request)
+{
+	struct asking asking;
+	int fds[2];
+
+	assert_int_equal(pipe(fds), 0);
+	asking.child = fork();
+	if (!asking.child) {
+		struct control_reply reply;
+		struct error error;
+
+		if (control_call("vm", request, 20, &reply, &error) < 0)
+			dprintf(fds[1], "error %s", error.text);
+		else
+			dprintf(fds[1], "ok %s", reply.body);
+		_exit(0);
+	}
+	close(fds[1]);
+	asking.fd = fds[0];
+	return asking;
+}
+
+/* The answer, or "" if there is none yet. */
+static inline const char *answer(struct asking asking, bool wait)
+{
+	struct pollfd polled = { .fd = asking.fd, .events = POLLIN };
+	static char text[512];
+	ssize_t got;
+
+	if (poll(&polled, 1, wait ? 10000 : 0) == 0)
+		return "";
+	got = read(asking.fd, text, sizeof(text) - 1);
+	text[got < 0 ? 0 : got] = '\0';
+	close(asking.fd);
+	waitpid(asking.child, NULL, 0);
+	return text;
+}
+
+static inline void answered(void *owner, int fd, uint32_t events)
+{
+	(void)fd;
+	(void)events;
+	loop_stop(owner);
+}
+
+static inline const char *serve_one(const char *request)
+{
+	struct asking asking = ask(request);
+	struct error error;
+
+	assert_int_equal(loop_add(&bench->loop, asking.fd, POLLIN, answered, &bench->loop, &error), 0);
+	loop_run(&bench->loop);
+	loop_remove(&bench->loop, asking.fd);
+	return answer(asking, true);
+}
+
+#endif

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/* Saving a machine that others see, too: when it is paused, when it goes on, what becomes of a save that nobody wants. */
+#include "unit/lifecycle_bench.h"
+
+#include <fcntl.h>
+#include <signal.h>
+
+#include "lkvm/control.h"
+#include "lkvm/snapshot.h"
+
+static struct {
+	unsigned saves, holds;
+	bool held_running; /* machine_hold_interrupts() came while the guest ran */
+	bool saved_paused; /* machine_save() came when it did not */
+	bool fails;
+} fake_state;
+
+/* In place of vm/machine_state.c. */
+void machine_hold_interrupts(struct machine *machine)
+{
+	fake_state.holds++;
+	fake_state.held_running = machine->running;
+}
+
+int machine_save(struct machine *machine, struct section_writer *writer, struct error *error)
+{
+	fake_state.saves++;
+	fake_state.saved_paused = !machine->running;
+	if (fake_state.fails)
+		return error_set(error, EIO, "its-tables: no");
+	section_begin(writer, "machine", 1, SECTION_MANDATORY);
+	section_end(writer);
+	return 0;
+}
+
+static int set_up_saving(void **state)
+{
+	struct error error;
+
+	memset(&fake_state, 0, sizeof(fake_state));
+	if (set_up(state) < 0 || ram_open(&bench->machine.vm.ram, 0x80000000, 8 << 20, &error) < 0)
+		return -1;
+	memset(bench->machine.vm.ram.host + 0x5000, 0x77, 0x3000);
+	return 0;
+}
+
+static int tear_down_saving(void **state)
+{
+	struct ram ram = bench->machine.vm.ram;
+	int result = tear_down(state); /* ends the saver, which reads RAM */
+
+	ram_close(&ram);
+	return result;
+}
+
+static bool lose_patience(void *owner)
+{
+	(void)owner;
+	return false;
+}
+
+/* A child that wants it saved to a file in `scratch`; without patience, it goes away soon. */
+static struct asking ask_save(bool patient)
+{
+	struct asking asking;
+	int fds[2];
+
+	assert_int_equal(pipe(fds), 0);
+	asking.child = fork();
+	if (!asking.child) {
+		struct control_extras extras = { .tick = patient ? NULL : lose_patience };
+		struct control_reply reply;
+		struct error error;
+		char path[80];
+
+		snprintf(path, sizeof(path), "%s/file", scratch);
+		extras.fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+		if (control_call_with("vm", "save", 20, &extras, &reply, &error) < 0)
+			dprintf(fds[1], "error %s", error.text);
+		else
+			dprintf(fds[1], "ok %s", reply.body);
+		_exit(0);
+	}
+	close(fds[1]);
+	asking.fd = fds[0];
+	return asking;
+}
+
+static const char *serve(struct asking asking)
+{
+	struct error error;
+
+	assert_int_equal(loop_add(&bench->loop, asking.fd, POLLIN, answered, &bench->loop, &error), 0);
+	loop_run(&bench->loop);
+	loop_remove(&bench->loop, asking.fd);
+	return answer(asking, true);
+}
+
+static void the_file_is_whole(void)
+{
+	struct snapshot snapshot;
+	struct error error;
+	char path[80];
+
+	snprintf(path, sizeof(path), "%s/file", scratch);
+	assert_int_equal(snapshot_open(&snapshot, path, &error), 0);
+	assert_int_equal(snapshot_check_ram(&snapshot, NULL, &error), 0);
+	assert_non_null(sections_find(&snapshot.sections, "machine"));
+	snapshot_close(&snapshot);
+}
+
+static void it_is_paused_for_the_end_only(void **state)
+{
+	unsigned long long pause, ram, data, size;
+
+	(void)state;
+	assert_int_equal(sscanf(serve(ask_save(true)), "ok %llu %llu %llu %llu", &pause, &ram, &data, &size), 4);
+	assert_int_equal(ram, 8 << 20);
+	assert_int_equal(data, 0x3000);
+	the_file_is_whole();
+	assert_true(fake_state.held_running);
+	assert_true(fake_state.saved_paused);
+	assert_int_equal(fake_machine.pauses, 1);
+	assert_true(bench->machine.running);
+}
+
+static void one_that_is_paused_stays_so(void **state)
+{
+	(void)state;
+	serve_one("pause");
+	assert_int_equal(strncmp(serve(ask_save(true)), "ok", 2), 0);
+	the_file_is_whole();
+	assert_false(bench->machine.running);
+	serve_one("resume");
+	assert_true(bench->machine.running);
+}
+
+static void after_a_failure_it_goes_on(void **state)
+{
+	(void)state;
+	fake_state.fails = true;
+	assert_string_equal(serve(ask_save(true)), "error its-tables: no");
+	assert_true(bench->machine.running);
+	fake_state.fails = false;
+	assert_int_equal(strncmp(serve(ask_save(true)), "ok", 2), 0);
+	the_file_is_whole();
+}
+
+/* Before the pause: the guest notices nothing. In it: it goes on. */
+static void each_step_may_fail(void **state)
+{
+	static const char *const steps[] = { "save/head", "save/copy", "save/ram", "save/sections", "save/commit" };
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		bench->machine.config.fault = steps[i];
+		assert_non_null(strstr(serve(ask_save(true)), steps[i] + strlen("save/")));
+		assert_true(bench->machine.running);
+		assert_int_equal(fake_machine.pauses, i < 2 ? 0 : i - 1);
+	}
+	bench->machine.config.fault = NULL;
+	assert_int_equal(strncmp(serve(ask_save(true)), "ok", 2), 0);
+}
+
+static void whoever_loses_patience_gets_nothing(void **state)
+{
+	struct asking asking = ask_save(false);
+
+	(void)state;
+	run_loop_for(&bench->loop, 1000); /* the child leaves at its first tick, if it is not through by then */
+	answer(asking, true);
+	assert_false(bench->lifecycle.saving);
+	assert_true(bench->machine.running);
+	assert_int_equal(strncmp(serve(ask_save(true)), "ok", 2), 0);
+}
+
+static void held_it_does_not_go_on(void **state)
+{
+	pid_t child = fork();
+
+	(void)state;
+	if (!child) {
+		struct error error;
+
+		if (control_start("vm", "hold", 20, &error) < 0)
+			_exit(1);
+		pause();
+		_exit(0);
+	}
+	run_loop_for(&bench->loop, 200);
+	assert_true(bench->machine.running); /* until it is saved */
+	assert_int_equal(strncmp(serve(ask_save(true)), "ok", 2), 0);
+	assert_false(bench->machine.running);
+	assert_non_null(strstr(serve_one("resume"), "it is being saved"));
+	assert_int_equal(strncmp(serve(ask_save(true)), "ok", 2), 0); /* once more, while it is held */
+	assert_false(bench->machine.running);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	run_loop_for(&bench->loop, 200);
+	assert_true(bench->machine.running);
+}
+
+static void a_guest_that_ends_meanwhile_is_not_saved(void **state)
+{
+	struct asking asking = ask_save(true);
+
+	(void)state;
+	fake_machine_event(&bench->machine, VM_EVENT_POWER_OFF, NULL);
+	loop_run(&bench->loop);
+	assert_int_equal(bench->lifecycle.end, LIFECYCLE_POWER_OFF);
+	lifecycle_close(&bench->lifecycle);
+	control_withdraw(&bench->control);
+	lifecycle_tell(&bench->lifecycle);
+	control_close(&bench->control);
+	assert_int_equal(strncmp(answer(asking, true), "error", 5), 0);
+	assert_int_equal(fake_state.saves, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up_saving, tear_down_saving)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(it_is_paused_for_the_end_only),
+		TEST(one_that_is_paused_stays_so),
+		TEST(after_a_failure_it_goes_on),
+		TEST(each_step_may_fail),
+		TEST(whoever_loses_patience_gets_nothing),
+		TEST(held_it_does_not_go_on),
+		TEST(a_guest_that_ends_meanwhile_is_not_saved),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
