@@ -232,6 +232,9 @@ enum register_use register_use(uint64_t id)
 	return REGISTER_STATE;
 }
 
+/* What KVM resets a register to that the architecture leaves open (arch/arm64/kvm/sys_regs.h, reset_unknown()). */
+#define RESET_UNKNOWN 0x1de7ec7edbadc0deull
+
 /*
  * The policy where a snapshot has a register that this host's kernel does not know. All others must be known: a guest
  * may have used them.
@@ -242,6 +245,11 @@ static const struct {
 	const char *why;
 } droppable[] = {
 	{ KVM_REG_ARM_FW_FEAT_BMAP_REG(3), 0, "none of these hypercalls was offered" },
+	/* Kernels before 6.13 list these for every vCPU: where the processor lacks them, no guest can have changed them. */
+	{ ARM64_SYS_REG(3, 0, 2, 0, 3), 0, "TCR2_EL1 as after reset" },
+	{ ARM64_SYS_REG(3, 0, 10, 2, 2), RESET_UNKNOWN, "PIRE0_EL1 as after reset" },
+	{ ARM64_SYS_REG(3, 0, 10, 2, 3), RESET_UNKNOWN, "PIR_EL1 as after reset" },
+	{ ARM64_SYS_REG(3, 0, 10, 2, 4), RESET_UNKNOWN, "POR_EL1 as after reset" },
 };
 
 bool register_may_be_dropped(uint64_t id, uint64_t value)

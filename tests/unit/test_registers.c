@@ -127,6 +127,10 @@ static void little_may_be_dropped(void **state)
 	assert_false(register_may_be_dropped(KVM_REG_ARM_FW_FEAT_BMAP_REG(3), 2));
 	assert_false(register_may_be_dropped(KVM_REG_ARM_PSCI_VERSION, 0));
 	assert_false(register_may_be_dropped(KVM_REG_ARM_STD_BMAP, 0));
+	assert_true(register_may_be_dropped(SYSTEM(3, 0, 2, 0, 3), 0)); /* TCR2_EL1 */
+	assert_false(register_may_be_dropped(SYSTEM(3, 0, 2, 0, 3), 1));
+	assert_true(register_may_be_dropped(SYSTEM(3, 0, 10, 2, 3), 0x1de7ec7edbadc0de)); /* PIR_EL1 */
+	assert_false(register_may_be_dropped(SYSTEM(3, 0, 10, 2, 3), 0));
 	/* State is state, if it is zero, too: a guest may have set it to that. */
 	assert_false(register_may_be_dropped(SYSTEM(3, 0, 1, 0, 0), 0));
 	assert_false(register_may_be_dropped(CORE64(regs.pc), 0));
