@@ -1,7 +1,6 @@
 # shellcheck shell=sh disable=SC2154
 # SPDX-License-Identifier: MIT
 # what: an hour in which a guest stands still is no time at all to it
-# hosts: all
 # clock: counted
 # timeout: 15000
 
