@@ -26,9 +26,9 @@ alive()
 {
 	ip link set dev lk0 address 02:00:00:00:00:01
 	ip addr replace 10.9.0.1/24 dev lk0
-	ask g 'ping -q -c 2 -W 20 10.9.0.1 >/dev/null; echo "host $?"; grep -c "ITS.*virtio" /proc/interrupts'
+	ask g 'ping -q -c 1 -W 20 10.9.0.1 >/dev/null; echo "host $?"; grep -c "ITS.*virtio" /proc/interrupts'
 	check "cycle $n, $kind: the guest does not reach the host" grep -qx 'host 0' "$logs/said"
-	check "cycle $n, $kind: the host does not reach the guest" ping -q -c 2 -W 20 10.9.0.2 >/dev/null
+	check "cycle $n, $kind: the host does not reach the guest" ping -q -c 1 -W 20 10.9.0.2 >/dev/null
 }
 
 # Of the machine as it is right now: GIC and ITS, as they were at power-on.
@@ -48,6 +48,14 @@ cycle()
 	reboot_inside)
 		forget
 		input g 'reboot -f'
+		up "$1"
+		;;
+	reboot_asked)
+		forget
+		# the restart key, heard by whoever reads the power buttons
+		input g '(head -c 24 /dev/input/event0 >/dev/null; reboot -f) &'
+		sleep 1
+		"$lkvm" reboot g || fail "cycle $n: reboot"
 		up "$1"
 		;;
 	reset)
@@ -104,7 +112,7 @@ cycles_with()
 	while [ $n -lt "$cycles" ]; do
 		n=$((n + 1))
 		random=$(((random * 1103515245 + 12345) & 0x7fffffff))
-		kind=$(echo reboot_inside reset pause move move_after_reset power_off move pause |
+		kind=$(echo reboot_inside reboot_asked reset pause move move_after_reset power_off move |
 			cut -d ' ' -f $((random / 65536 % 8 + 1)))
 		echo "cycle $n: $kind"
 		cycle "$1"
