@@ -75,9 +75,8 @@ case_restored()
 	was=$(pidof passt)
 	move g "$tmp/s"
 	check "the same passt" test "$(pidof passt)" != "$was"
-	# a new passt learns the guest's address from what the guest sends
-	ask g 'ping -c 1 -W 20 10.8.0.1 >/dev/null'
-	check_status 0
+	# a new passt learns the guest's address from what the guest sends, whether that is answered or not
+	ask g 'ping -c 1 -W 1 10.8.0.1 >/dev/null'
 	both_ways
 	off
 }

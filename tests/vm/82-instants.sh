@@ -41,6 +41,13 @@ case_of_a_boot_1() { boot_with lkvm.test=hello 1; }
 case_of_a_boot_2() { boot_with lkvm.test=hello 2; }
 case_of_a_boot_4() { boot_with lkvm.test=hello 4; }
 
+# Each lkvm has a tap of its own, and the guest is to find the same neighbour behind it.
+connect()
+{
+	ip link set dev lk0 address 02:00:00:00:00:01
+	ip addr add 10.9.0.1/24 dev lk0
+}
+
 work_with()
 {
 	cpus=$1 parts=$2
@@ -48,9 +55,7 @@ work_with()
 	truncate -s 16M "$tmp/d"
 	start g "lkvm.test=work lkvm.work=$parts" --cpus "$cpus" --disk "$tmp/d" "$@"
 	wait_for g '^work: started'
-	if [ $# -gt 0 ]; then
-		ip addr add 10.9.0.1/24 dev lk0
-	fi
+	[ $# = 0 ] || connect
 	n=0
 	while [ $n -lt "$instants" ]; do
 		pause_between 999
@@ -58,7 +63,7 @@ work_with()
 		wait_exit g 0
 		restore g "$tmp/s"
 		wait_listening g
-		[ $# = 0 ] || ip addr add 10.9.0.1/24 dev lk0
+		[ $# = 0 ] || connect
 		n=$((n + 1))
 	done
 	input g stop

@@ -111,7 +111,8 @@ ask()
 	asked=$((asked + 1))
 	input "$1" "echo \"lkvm-asking $asked\"; $2; echo \"lkvm-asked $asked \$?\""
 	wait_for "$1" "^lkvm-asked $asked [0-9]+" "${3:-120}"
-	tr -d '\r' <"$logs/$1.out" | sed "1,/lkvm-asking $asked\$/d" >"$tmp/answer"
+	tr -d '\r' <"$logs/$1.out" |
+		awk -v mark="lkvm-asking $asked\$" 'found; $0 ~ mark { found = 1 }' >"$tmp/answer"
 	status=$(sed -n "s/^lkvm-asked $asked //p" "$tmp/answer")
 	sed '/^lkvm-asked /d' "$tmp/answer" >"$logs/said"
 }
