@@ -154,6 +154,7 @@ static void expect_acknowledged(struct rig *rig, unsigned vcpu, uint32_t expecte
 static void in_handlers(void)
 {
 	uint64_t active[VCPUS];
+	uint32_t handled;
 	struct rig rig;
 
 	open_programmed(&rig);
@@ -178,7 +179,10 @@ static void in_handlers(void)
 			if (!active[vcpu] || active[vcpu] == active[other])
 				fail("the active priorities do not differ: 0x%llx", (unsigned long long)active[vcpu]);
 	}
+	handled = rig_distributor(&rig, GICD_ISACTIVER + 4);
 	rig_move(&rig);
+	if (!handled || rig_distributor(&rig, GICD_ISACTIVER + 4) != handled)
+		fail("the SPIs being handled were 0x%x, and are 0x%x", handled, rig_distributor(&rig, GICD_ISACTIVER + 4));
 	for (unsigned vcpu = 0; vcpu < VCPUS; vcpu++) {
 		if (rig_cpu_interface(&rig, vcpu, ICC_AP1R0) != active[vcpu])
 			fail("vCPU %u has another vCPU's active priorities", vcpu);

@@ -64,6 +64,7 @@ void rig_set_its(struct rig *rig, uint32_t offset, uint64_t value);
 #define GICD_CTLR 0x0000
 #define GICD_ISENABLER 0x0100
 #define GICD_ISPENDR 0x0200
+#define GICD_ISACTIVER 0x0300
 #define GICD_IPRIORITYR 0x0400
 #define GICD_ICFGR 0x0c00
 #define GICD_IROUTER 0x6000
