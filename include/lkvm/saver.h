@@ -18,7 +18,7 @@
 struct saver {
 	/* On the loop: saver_copy() is through. Pause the machine and call saver_finish(). */
 	void (*copied)(void *owner);
-	/* On the loop, the saver being closed right behind it: it has ended, well or not: `result`, `error`, `figures` are filled in. */
+	/* On the loop: it has ended, well or not; `result`, `error`, `figures` are filled in. It is closed right after. */
 	void (*done)(void *owner);
 	void *owner;
 	int result;

@@ -112,15 +112,20 @@ static inline void answered(void *owner, int fd, uint32_t events)
 	loop_stop(owner);
 }
 
-static inline const char *serve_one(const char *request)
+/* Runs the loop until there is an answer. */
+static inline const char *serve(struct asking asking)
 {
-	struct asking asking = ask(request);
 	struct error error;
 
 	assert_int_equal(loop_add(&bench->loop, asking.fd, POLLIN, answered, &bench->loop, &error), 0);
 	loop_run(&bench->loop);
 	loop_remove(&bench->loop, asking.fd);
 	return answer(asking, true);
+}
+
+static inline const char *serve_one(const char *request)
+{
+	return serve(ask(request));
 }
 
 #endif

@@ -86,16 +86,6 @@ static struct asking ask_save(bool patient)
 	return asking;
 }
 
-static const char *serve(struct asking asking)
-{
-	struct error error;
-
-	assert_int_equal(loop_add(&bench->loop, asking.fd, POLLIN, answered, &bench->loop, &error), 0);
-	loop_run(&bench->loop);
-	loop_remove(&bench->loop, asking.fd);
-	return answer(asking, true);
-}
-
 static void the_file_is_whole(void)
 {
 	struct snapshot snapshot;
