@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lkvm/format.h"
+
 static void set_element(uint8_t *to, uint32_t size, uint64_t value)
 {
 	uint8_t byte = (uint8_t)value;
@@ -137,4 +139,16 @@ bool state_table_is_complete(const struct state_table *table)
 		end += (uint64_t)field->size * field->count;
 	}
 	return end == table->size;
+}
+
+int state_write(struct state_visitor *visitor, const char *name, const struct state_table *table, void *object,
+		struct error *error)
+{
+	struct section_writer *sections = ((struct state_writer *)visitor)->sections;
+
+	(void)error;
+	section_begin(sections, name, table->version, SECTION_MANDATORY);
+	state_save(table, object, &sections->buffer);
+	section_end(sections);
+	return 0;
 }

@@ -78,23 +78,6 @@ static struct migrate migration(struct machine *machine)
 
 /* Saving. */
 
-struct saver {
-	struct state_visitor visitor; /* first */
-	struct section_writer *writer;
-};
-
-static int save_object(struct state_visitor *visitor, const char *name, const struct state_table *table, void *object,
-		       struct error *error)
-{
-	struct section_writer *writer = ((struct saver *)visitor)->writer;
-
-	(void)error;
-	section_begin(writer, name, table->version, SECTION_MANDATORY);
-	state_save(table, object, &writer->buffer);
-	section_end(writer);
-	return 0;
-}
-
 /* What the host chose where the user left it open: a restore must choose the same. */
 static int complete(struct machine *machine, struct machine_config *config, struct error *error)
 {
@@ -134,7 +117,7 @@ void machine_hold_interrupts(struct machine *machine)
 int machine_save(struct machine *machine, struct section_writer *writer, struct error *error)
 {
 	const struct migrate migrate = migration(machine);
-	struct saver saver = { .visitor.visit = save_object, .writer = writer };
+	struct state_writer saver = { .visitor.visit = state_write, .sections = writer };
 	char kernel[PATH_MAX], initrd[PATH_MAX];
 	struct machine_config config;
 	int result;

@@ -81,6 +81,15 @@ struct state_visitor {
 		     struct error *error);
 };
 
+/* One that saves: `visit` is state_write, which makes a mandatory section of each object. */
+struct section_writer;
+struct state_writer {
+	struct state_visitor visitor; /* first */
+	struct section_writer *sections;
+};
+int state_write(struct state_visitor *writer, const char *name, const struct state_table *table, void *object,
+		struct error *error);
+
 /* True if the fields stand in order, do not overlap and cover the struct to its last byte. */
 bool state_table_is_complete(const struct state_table *table);
 

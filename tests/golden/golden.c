@@ -31,24 +31,7 @@ static void must(bool condition, const char *what)
 	exit(1);
 }
 
-struct saver {
-	struct state_visitor visitor; /* first */
-	struct section_writer *writer;
-};
-
-static int save_object(struct state_visitor *visitor, const char *name, const struct state_table *table, void *object,
-		       struct error *error)
-{
-	struct section_writer *writer = ((struct saver *)visitor)->writer;
-
-	(void)error;
-	section_begin(writer, name, table->version, SECTION_MANDATORY);
-	state_save(table, object, &writer->buffer);
-	section_end(writer);
-	return 0;
-}
-
-static void save_board(struct saver *saver)
+static void save_board(struct state_writer *saver)
 {
 	struct machine_clock clock = { .counter = 0x123456789a, .resets = 2 };
 	struct serial_state serial = { .interrupt_enable = 5, .fifo_control = 1, .receive_count = 3, .receive_fifo = "abc" };
@@ -56,14 +39,14 @@ static void save_board(struct saver *saver)
 	struct gpio_state gpio = { .input = 8, .event = 0x18, .interrupt_mask = 0x18, .interrupt_raw = 8 };
 	struct error error;
 
-	save_object(&saver->visitor, "clock", &machine_clock_table, &clock, &error);
-	save_object(&saver->visitor, "serial", &serial_state_table, &serial, &error);
-	save_object(&saver->visitor, "rtc", &rtc_state_table, &rtc, &error);
-	save_object(&saver->visitor, "gpio", &gpio_state_table, &gpio, &error);
+	state_write(&saver->visitor, "clock", &machine_clock_table, &clock, &error);
+	state_write(&saver->visitor, "serial", &serial_state_table, &serial, &error);
+	state_write(&saver->visitor, "rtc", &rtc_state_table, &rtc, &error);
+	state_write(&saver->visitor, "gpio", &gpio_state_table, &gpio, &error);
 }
 
 /* One that its driver uses, with a request in each queue. */
-static void save_device(struct saver *saver, struct fake_machine *machine, struct virtio_device *device)
+static void save_device(struct state_writer *saver, struct fake_machine *machine, struct virtio_device *device)
 {
 	struct fake_function function;
 	struct fake_queue queue;
@@ -98,7 +81,7 @@ static void fill(struct ram *ram)
 static void make(const char *path)
 {
 	struct section_writer writer = { 0 };
-	struct saver saver = { .visitor.visit = save_object, .writer = &writer };
+	struct state_writer saver = { .visitor.visit = state_write, .sections = &writer };
 	struct golden_machine machine;
 	struct fake_machine devices;
 	struct snapshot_writer file = {
