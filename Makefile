@@ -33,12 +33,13 @@ ALL_CFLAGS := -std=gnu11 $(CFLAGS) $(WARNINGS) -fstack-protector-strong -ffuncti
 LINK_FLAGS := -pthread -Wl,--gc-sections -Wl,-z,relro,-z,now -Wl,--as-needed
 
 # What a VM is made of; and the commands, some of which need no KVM.
-VM_SOURCES := $(sort $(wildcard util/*.c vm/*.c arm/*.c hw/*.c virtio/*.c snapshot/*.c))
+VM_SOURCES := $(sort $(wildcard util/*.c vm/*.c arm/*.c hw/*.c virtio/*.c snapshot/*.c inspect/*.c))
 SOURCES := main.c $(sort $(wildcard cmd/*.c)) $(VM_SOURCES)
 
 # On x86-64, the commands that need no KVM; cmd/host/ stands in for the others.
 HOST_SOURCES := main.c $(filter-out cmd/run.c cmd/detach.c cmd/machine_run.c cmd/snapshot_restore.c,$(sort $(wildcard cmd/*.c))) $(sort $(wildcard cmd/host/*.c)) \
-	$(sort $(wildcard util/*.c)) vm/control_client.c vm/control_name.c vm/probe.c vm/probes.c vm/machine_config.c $(sort $(wildcard snapshot/*.c))
+	$(sort $(wildcard util/*.c)) vm/control_client.c vm/control_name.c vm/probe.c vm/probes.c vm/machine_config.c arm/its_problem.c arm/its_table.c arm/registers.c \
+	$(sort $(wildcard snapshot/*.c inspect/*.c))
 
 all: build/arm64/lkvm
 ifneq ($(MACHINE),aarch64)
@@ -80,14 +81,25 @@ build/arm64/obj/%.o: %.c Makefile
 	$(call say,CC,$@)
 	$(Q)$(ARM64_CC) $(CPPFLAGS) $(ARM64_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
+# arm64's KVM headers over the native ones, and nothing else of asm/: the rest would change system call numbers.
+OVERLAY_HEADERS := kvm.h ptrace.h sve_context.h hwcap.h
+ifneq ($(MACHINE),aarch64)
+OVERLAY := build/overlay
+ARM64_ASM ?= /usr/aarch64-linux-gnu/include/asm
+$(OVERLAY)/.stamp: Makefile
+	@mkdir -p $(OVERLAY)/asm
+	$(Q)cp $(OVERLAY_HEADERS:%=$(ARM64_ASM)/%) $(OVERLAY)/asm/
+	@touch $@
+endif
+
 build/host/lkvm: $(HOST_OBJECTS)
 	$(call say,LINK,$@)
 	$(Q)$(HOST_CC) $(LINK_FLAGS) -o $@ $^ -lz
 
-build/host/obj/%.o: %.c Makefile
+build/host/obj/%.o: %.c Makefile $(if $(OVERLAY),$(OVERLAY)/.stamp)
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
-	$(Q)$(HOST_CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(HOST_CC) $(if $(OVERLAY),-I$(OVERLAY)) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 ##
 ## Testing
@@ -110,17 +122,6 @@ build/helpers/%: tests/vm/helpers/%.c Makefile
 	$(Q)$(ARM64_CC) -D_GNU_SOURCE -std=gnu11 -O2 $(WARNINGS) -static -o $@ $<
 
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-
-# arm64's KVM headers over the native ones, and nothing else of asm/: the rest would change system call numbers.
-OVERLAY_HEADERS := kvm.h ptrace.h sve_context.h hwcap.h
-ifneq ($(MACHINE),aarch64)
-OVERLAY := build/overlay
-ARM64_ASM ?= /usr/aarch64-linux-gnu/include/asm
-$(OVERLAY)/.stamp: Makefile
-	@mkdir -p $(OVERLAY)/asm
-	$(Q)cp $(OVERLAY_HEADERS:%=$(ARM64_ASM)/%) $(OVERLAY)/asm/
-	@touch $@
-endif
 
 UNIT_FLAGS := $(if $(OVERLAY),-I$(OVERLAY)) $(CPPFLAGS) -Itests -O1 $(filter-out -O2,$(ALL_CFLAGS)) $(SANITIZE)
 UNIT_SOURCES := $(filter-out vm/kvm.c,$(VM_SOURCES)) $(sort $(wildcard tests/fake/*.c)) \

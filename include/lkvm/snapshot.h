@@ -11,6 +11,7 @@
 
 #include "lkvm/err.h"
 #include "lkvm/format.h"
+#include "lkvm/guest_memory.h"
 #include "lkvm/ram.h"
 
 struct image;
@@ -80,6 +81,9 @@ struct snapshot {
 /* Reads and checks all but RAM. On failure nothing stays open. */
 int snapshot_open(struct snapshot *snapshot, const char *path, struct error *error);
 void snapshot_close(struct snapshot *snapshot);
+
+/* Its RAM, to be looked at as long as it is open. Nothing is checked. */
+struct guest_memory snapshot_memory(struct snapshot *snapshot);
 
 /* Reads RAM and compares its checksums. The sentence names the first address that is wrong. */
 int snapshot_check_ram(const struct snapshot *snapshot, const struct snapshot_progress *progress, struct error *error);

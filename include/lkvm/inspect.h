@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Looking into a snapshot: what its machine, devices and interrupt controller held, for a person or as JSON. Nothing is
+ * loaded that is not shown. What a file says may be damaged or hostile in any way that its checksums do not show: it is
+ * shown as it is, or named in a sentence.
+ */
+#ifndef LKVM_INSPECT_H
+#define LKVM_INSPECT_H
+
+#include "lkvm/err.h"
+#include "lkvm/its_table.h"
+#include "lkvm/machine.h"
+#include "lkvm/report.h"
+#include "lkvm/snapshot.h"
+
+/* A PCI device of the snapshot. They have the slots 0, 1, ... in the order of their sections. */
+struct inspect_device {
+	char name[SECTION_NAME_LENGTH + 1]; /* "virtio-blk0" */
+	unsigned slot;
+	const struct section *pci; /* "virtio-blk0/pci" */
+};
+
+struct inspection {
+	struct snapshot *snapshot;
+	struct guest_memory memory;
+	struct machine_config config;
+	unsigned device_count;
+	struct inspect_device devices[PCI_SLOTS];
+	uint64_t *pendbasers; /* by vCPU */
+	uint64_t propbaser;   /* KVM has one a VM: the last that a restore writes */
+};
+
+/* `snapshot` is open, and stays so. The configuration must be sound; else -1 with a sentence. */
+int inspection_open(struct inspection *inspection, struct snapshot *snapshot, struct error *error);
+void inspection_close(struct inspection *inspection);
+
+/* A field of one element in a section. The sentence names both. */
+int inspection_number(const struct inspection *inspection, const char *section, const char *field, uint64_t *value,
+		      struct error *error);
+
+/* An array with at least `count` elements. */
+int inspection_array(const struct inspection *inspection, const char *section, const char *field, uint32_t count,
+		     struct field *array, struct error *error);
+
+/* The device with this requester id (slot in 7:3), or NULL. */
+const struct inspect_device *inspection_device(const struct inspection *inspection, uint32_t requester);
+
+/* "00:03.0" */
+#define INSPECT_ADDRESS_LENGTH 16
+void inspect_pci_address(uint32_t requester, char text[INSPECT_ADDRESS_LENGTH]);
+
+/* Whether the machine has an ITS; its tables, to be walked. */
+bool inspection_has_its(const struct inspection *inspection);
+int inspection_its_tables(const struct inspection *inspection, struct its_tables *tables, struct error *error);
+
+/* Parts that views share: a row of a register with its fields, in an open list; its_problem bits as member "problem". */
+void inspect_register(struct report *report, const char *name, uint64_t value);
+void inspect_problems(struct report *report, uint32_t problems);
+
+/* The views. Each adds members to the object that is open. */
+int inspect_its(const struct inspection *inspection, struct report *report, struct error *error);
+
+#endif

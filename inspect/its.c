@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/* The ITS as the guest programmed it: registers, tables, commands that wait, and what is wrong where it stands. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lkvm/inspect.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static int add_registers(const struct inspection *inspection, struct report *report, struct error *error)
+{
+	static const char *const names[] = { "CTLR", "IIDR", "TYPER", "CBASER", "CWRITER", "CREADR", "BASER0", "BASER1" };
+
+	report_begin_list(report, "registers");
+	for (size_t i = 0; i < COUNT(names); i++) {
+		char name[16];
+		uint64_t value;
+
+		if (inspection_number(inspection, "its", names[i], &value, error) < 0)
+			return -1;
+		snprintf(name, sizeof(name), "GITS_%s", names[i]);
+		inspect_register(report, name, value);
+	}
+	report_end_list(report);
+	return 0;
+}
+
+/* A walk tells of collections, devices and events in turn, a report has a list of each: three walks. */
+
+struct view {
+	const struct inspection *inspection;
+	struct report *report;
+};
+
+static void add_device_name(const struct view *view, uint32_t id)
+{
+	const struct inspect_device *device = inspection_device(view->inspection, id);
+
+	report_string(view->report, "name", device ? device->name : NULL);
+}
+
+void inspect_problems(struct report *report, uint32_t problems)
+{
+	char text[256] = "";
+	size_t length = 0;
+
+	for (unsigned i = 0; i < ITS_PROBLEMS && length < sizeof(text); i++)
+		if (problems >> i & 1)
+			length += (size_t)snprintf(text + length, sizeof(text) - length, "%s%s", length ? "; " : "",
+						   its_problem_text((enum its_problem)i));
+	report_string(report, "problem", length ? text : NULL);
+}
+
+static void report_vcpu(struct report *report, uint32_t vcpu)
+{
+	if (vcpu == ITS_NO_VCPU)
+		report_string(report, "vcpu", NULL);
+	else
+		report_number(report, "vcpu", vcpu);
+}
+
+static void add_collection(void *owner, const struct its_collection *collection)
+{
+	struct report *report = ((struct view *)owner)->report;
+
+	report_begin(report, NULL);
+	report_number(report, "collection", collection->id);
+	report_vcpu(report, collection->vcpu);
+	report_hex(report, "entry", collection->address);
+	inspect_problems(report, collection->problems);
+	report_end(report);
+}
+
+static void add_device(void *owner, const struct its_device *device)
+{
+	struct view *view = owner;
+	struct report *report = view->report;
+	char address[INSPECT_ADDRESS_LENGTH];
+
+	report_begin(report, NULL);
+	report_hex(report, "device", device->id);
+	inspect_pci_address(device->id, address);
+	report_string(report, "pci", address);
+	add_device_name(view, device->id);
+	report_number(report, "events", 1ull << device->event_bits);
+	report_hex(report, "itt", device->itt);
+	report_bytes(report, "itt_size", device->itt_size);
+	report_hex(report, "entry", device->address);
+	inspect_problems(report, device->problems);
+	report_end(report);
+}
+
+static void add_event(void *owner, const struct its_event *event)
+{
+	struct view *view = owner;
+	struct report *report = view->report;
+
+	report_begin(report, NULL);
+	report_hex(report, "device", event->device);
+	add_device_name(view, event->device);
+	report_number(report, "event", event->id);
+	report_number(report, "lpi", event->lpi);
+	report_number(report, "collection", event->collection);
+	report_vcpu(report, event->vcpu);
+	report_bool(report, "enabled", event->enabled);
+	report_number(report, "priority", event->priority);
+	report_bool(report, "pending", event->pending);
+	report_hex(report, "entry", event->address);
+	inspect_problems(report, event->problems);
+	report_end(report);
+}
+
+static void add_stop(void *owner, enum its_stop stop, uint64_t address, uint32_t device)
+{
+	struct report *report = ((struct view *)owner)->report;
+
+	report_begin(report, NULL);
+	report_hex(report, "address", address);
+	if (stop == ITS_STOP_EVENTS)
+		report_hex(report, "device", device);
+	else
+		report_string(report, "device", NULL);
+	report_string(report, "problem", its_stop_text(stop));
+	report_end(report);
+}
+
+static int add_list(struct view *view, const char *name, const struct its_tables *tables, struct its_visitor visitor,
+		    struct its_walk *walk, struct error *error)
+{
+	int result;
+
+	visitor.owner = view;
+	report_begin_list(view->report, name);
+	result = its_tables_walk(tables, &visitor, walk, error);
+	report_end_list(view->report);
+	return result;
+}
+
+static void add_table(struct report *report, const char *name, uint64_t baser, bool may_be_indirect)
+{
+	struct its_baser table = its_baser_decode(baser, may_be_indirect);
+
+	report_begin(report, NULL);
+	report_string(report, "table", name);
+	report_bool(report, "valid", table.valid);
+	report_hex(report, "address", table.address);
+	report_bytes(report, "size", table.size);
+	report_number(report, "levels", table.indirect ? 2 : 1);
+	report_end(report);
+}
+
+static int add_tables(const struct inspection *inspection, struct report *report, struct its_walk *walk, struct error *error)
+{
+	struct view view = { .inspection = inspection, .report = report };
+	struct its_tables tables;
+
+	if (inspection_its_tables(inspection, &tables, error) < 0)
+		return -1;
+	report_begin_list(report, "tables");
+	add_table(report, "devices", tables.device_baser, true);
+	add_table(report, "collections", tables.collection_baser, false);
+	report_end_list(report);
+	if (add_list(&view, "collections", &tables, (struct its_visitor){ .collection = add_collection }, walk, error) < 0 ||
+	    add_list(&view, "devices", &tables, (struct its_visitor){ .device = add_device }, walk, error) < 0 ||
+	    add_list(&view, "events", &tables, (struct its_visitor){ .event = add_event }, walk, error) < 0 ||
+	    add_list(&view, "faults", &tables, (struct its_visitor){ .stop = add_stop }, walk, error) < 0)
+		return -1;
+	/* What KVM will say to KVM_DEV_ARM_ITS_RESTORE_TABLES. */
+	report_string(report, "restore_tables", walk->refusal ? strerrorname_np(walk->refusal) : "accepted");
+	return 0;
+}
+
+int inspect_its(const struct inspection *inspection, struct report *report, struct error *error)
+{
+	struct its_walk *walk;
+	int result = -1;
+
+	if (!inspection_has_its(inspection)) {
+		report_bool(report, "present", false);
+		return 0;
+	}
+	walk = malloc(sizeof(*walk));
+	if (!walk)
+		return error_system(error, ENOMEM, "the ITS's tables");
+	if (add_registers(inspection, report, error) == 0)
+		result = add_tables(inspection, report, walk, error);
+	free(walk);
+	return result;
+}

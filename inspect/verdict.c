@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "lkvm/verify.h"
+
+void verdict_fault(struct verdict *verdict, const char *place, const char *format, ...)
+{
+	va_list arguments;
+	char what[512];
+
+	va_start(arguments, format);
+	vsnprintf(what, sizeof(what), format, arguments);
+	va_end(arguments);
+	verdict->faults++;
+	verdict->tell(verdict->owner, place, what);
+}
