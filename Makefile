@@ -38,7 +38,7 @@ SOURCES := main.c $(sort $(wildcard cmd/*.c)) $(VM_SOURCES)
 
 # On x86-64, the commands that need no KVM; cmd/host/ stands in for the others.
 HOST_SOURCES := main.c $(filter-out cmd/run.c cmd/detach.c cmd/machine_run.c cmd/snapshot_restore.c,$(sort $(wildcard cmd/*.c))) $(sort $(wildcard cmd/host/*.c)) \
-	$(sort $(wildcard util/*.c)) vm/control_client.c vm/control_name.c vm/probe.c vm/probes.c vm/machine_config.c arm/its_problem.c arm/its_table.c arm/registers.c \
+	$(sort $(wildcard util/*.c)) vm/control_client.c vm/control_name.c vm/probe.c vm/probes.c vm/machine_config.c $(sort $(wildcard arm/its_*.c)) arm/registers.c virtio/queue.c \
 	$(sort $(wildcard snapshot/*.c inspect/*.c))
 
 all: build/arm64/lkvm
@@ -74,7 +74,7 @@ build/arm64/lkvm: $(ARM64_OBJECTS) build/arm64/link
 	$(Q)$(ARM64_CC) $(ARM64_STATIC) $(LINK_FLAGS) $(ARM64_LDFLAGS) -o $@ $(ARM64_OBJECTS) -lfdt -lz
 
 # What runs once is small rather than fast: a little less code can be 64 KiB less file, the largest page's size.
-build/arm64/obj/cmd/%.o build/arm64/obj/util/%.o: ALL_CFLAGS += -Os
+build/arm64/obj/cmd/%.o build/arm64/obj/inspect/%.o build/arm64/obj/util/%.o: ALL_CFLAGS += -Os
 
 build/arm64/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)

@@ -1,17 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "lkvm/command.h"
 #include "lkvm/inspect.h"
 
 struct inspect_options {
-	bool its;
+	bool its, devices, pci, memory;
+	bool dot;
 	bool json;
 };
 
 static const struct option_entry entries[] = {
 	{ .name = "its", .kind = OPTION_FLAG, .offset = offsetof(struct inspect_options, its),
 	  .help = "Show the ITS: registers, devices, events, collections, commands" },
+	{ .name = "devices", .kind = OPTION_FLAG, .offset = offsetof(struct inspect_options, devices),
+	  .help = "Show the devices' state: negotiation, queues, registers" },
+	{ .name = "pci", .kind = OPTION_FLAG, .offset = offsetof(struct inspect_options, pci),
+	  .help = "Show PCI functions, BARs, MSI-X vectors and where they lead" },
+	{ .name = "memory", .kind = OPTION_FLAG, .offset = offsetof(struct inspect_options, memory),
+	  .help = "Show what of RAM was touched, and where the interrupt tables are" },
+	{ .name = "dot", .kind = OPTION_FLAG, .offset = offsetof(struct inspect_options, dot),
+	  .help = "Print the ways of the interrupts as a graph for graphviz" },
 	{ .name = "json", .kind = OPTION_FLAG, .offset = offsetof(struct inspect_options, json),
 	  .help = "Print JSON: everything, or what is asked for" },
 };
@@ -26,6 +38,9 @@ static const struct view {
 	int (*add)(const struct inspection *inspection, struct report *report, struct error *error);
 } views[] = {
 	{ "its", offsetof(struct inspect_options, its), inspect_its },
+	{ "devices", offsetof(struct inspect_options, devices), inspect_devices },
+	{ "pci", offsetof(struct inspect_options, pci), inspect_pci },
+	{ "memory", offsetof(struct inspect_options, memory), inspect_memory },
 };
 
 static bool is_wanted(const struct inspect_options *options, const struct view *view)
@@ -33,13 +48,9 @@ static bool is_wanted(const struct inspect_options *options, const struct view *
 	return *(const bool *)((const char *)options + view->wanted);
 }
 
-static int add_views(const struct inspection *inspection, const struct inspect_options *options, struct report *report,
-		     struct error *error)
+static int add_wanted(const struct inspection *inspection, const struct inspect_options *options, bool all,
+		      struct report *report, struct error *error)
 {
-	bool all = true;
-
-	for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++)
-		all &= !is_wanted(options, &views[i]);
 	for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++) {
 		if (!all && !is_wanted(options, &views[i]))
 			continue;
@@ -51,24 +62,56 @@ static int add_views(const struct inspection *inspection, const struct inspect_o
 	return 0;
 }
 
+/* Without a wish: one screen for a person, everything for a program. */
+static int add_views(const struct inspection *inspection, const struct inspect_options *options, struct report *report,
+		     struct error *error)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++)
+		any |= is_wanted(options, &views[i]);
+	if (!any && inspect_summary(inspection, report, error) < 0)
+		return -1;
+	return add_wanted(inspection, options, !any && options->json, report, error);
+}
+
+static int print_graph(const struct inspection *inspection, struct error *error)
+{
+	char *text = inspect_dot(inspection, error);
+
+	if (!text)
+		return -1;
+	fputs(text, stdout);
+	free(text);
+	return EXIT_OK;
+}
+
+static int print_views(const struct command_call *call, const struct inspection *inspection, struct error *error)
+{
+	const struct inspect_options *options = call->values;
+	struct report report;
+
+	report_open(&report, options->json);
+	report.colored = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+	if (add_views(inspection, options, &report, error) == 0)
+		return command_print_report(call, &report);
+	report_close(&report);
+	return -1;
+}
+
 static int inspect(const struct command_call *call, struct snapshot *snapshot)
 {
 	const struct inspect_options *options = call->values;
 	struct inspection inspection;
-	struct report report;
 	struct error error;
-	int result;
+	int status = -1;
 
-	if (inspection_open(&inspection, snapshot, &error) < 0) {
-		error_context(&error, "%s", call->operands[0]);
-		return command_error(call, &error);
+	if (inspection_open(&inspection, snapshot, &error) == 0) {
+		status = options->dot ? print_graph(&inspection, &error) : print_views(call, &inspection, &error);
+		inspection_close(&inspection);
 	}
-	report_open(&report, options->json);
-	result = add_views(&inspection, options, &report, &error);
-	inspection_close(&inspection);
-	if (result == 0)
-		return command_print_report(call, &report);
-	report_close(&report);
+	if (status >= 0)
+		return status;
 	error_context(&error, "%s", call->operands[0]);
 	return command_error(call, &error);
 }

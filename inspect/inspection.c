@@ -110,3 +110,12 @@ int inspection_its_tables(const struct inspection *inspection, struct its_tables
 		return -1;
 	return inspection_number(inspection, "its", "BASER1", &tables->collection_baser, error);
 }
+
+struct its_walk *inspection_walk(struct error *error)
+{
+	struct its_walk *walk = malloc(sizeof(*walk));
+
+	if (!walk)
+		error_system(error, ENOMEM, "the ITS's tables");
+	return walk;
+}

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lkvm/inspect.h"
+#include "lkvm/its_command.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -53,7 +54,7 @@ void inspect_problems(struct report *report, uint32_t problems)
 	report_string(report, "problem", length ? text : NULL);
 }
 
-static void report_vcpu(struct report *report, uint32_t vcpu)
+void inspect_vcpu(struct report *report, uint32_t vcpu)
 {
 	if (vcpu == ITS_NO_VCPU)
 		report_string(report, "vcpu", NULL);
@@ -67,7 +68,7 @@ static void add_collection(void *owner, const struct its_collection *collection)
 
 	report_begin(report, NULL);
 	report_number(report, "collection", collection->id);
-	report_vcpu(report, collection->vcpu);
+	inspect_vcpu(report, collection->vcpu);
 	report_hex(report, "entry", collection->address);
 	inspect_problems(report, collection->problems);
 	report_end(report);
@@ -103,7 +104,7 @@ static void add_event(void *owner, const struct its_event *event)
 	report_number(report, "event", event->id);
 	report_number(report, "lpi", event->lpi);
 	report_number(report, "collection", event->collection);
-	report_vcpu(report, event->vcpu);
+	inspect_vcpu(report, event->vcpu);
 	report_bool(report, "enabled", event->enabled);
 	report_number(report, "priority", event->priority);
 	report_bool(report, "pending", event->pending);
@@ -172,6 +173,40 @@ static int add_tables(const struct inspection *inspection, struct report *report
 	return 0;
 }
 
+/* What the guest wrote and the ITS did not take yet. */
+static int add_commands(const struct inspection *inspection, struct report *report, struct error *error)
+{
+	struct guest_window window = { .memory = &inspection->memory };
+	uint64_t cbaser, creadr, cwriter;
+	struct its_queue queue;
+
+	if (inspection_number(inspection, "its", "CBASER", &cbaser, error) < 0 ||
+	    inspection_number(inspection, "its", "CREADR", &creadr, error) < 0 ||
+	    inspection_number(inspection, "its", "CWRITER", &cwriter, error) < 0)
+		return -1;
+	queue = its_queue_decode(cbaser, creadr, cwriter);
+	report_begin_list(report, "commands");
+	for (uint64_t at = queue.read; its_queue_is_sound(&queue) && at != queue.write;
+	     at = (at + ITS_COMMAND_SIZE) % queue.size) {
+		char text[ITS_COMMAND_TEXT] = "not in RAM";
+		uint64_t command[4] = { 0 };
+		int result = 0;
+
+		for (unsigned i = 0; i < COUNT(command) && result == 0; i++)
+			result = guest_window_read(&window, queue.address + at + 8 * i, 8, &command[i], error);
+		if (result == 0)
+			its_command_text(command, text);
+		else if (error->code != EFAULT)
+			return -1;
+		report_begin(report, NULL);
+		report_hex(report, "address", queue.address + at);
+		report_string(report, "command", text);
+		report_end(report);
+	}
+	report_end_list(report);
+	return 0;
+}
+
 int inspect_its(const struct inspection *inspection, struct report *report, struct error *error)
 {
 	struct its_walk *walk;
@@ -181,10 +216,10 @@ int inspect_its(const struct inspection *inspection, struct report *report, stru
 		report_bool(report, "present", false);
 		return 0;
 	}
-	walk = malloc(sizeof(*walk));
+	walk = inspection_walk(error);
 	if (!walk)
-		return error_system(error, ENOMEM, "the ITS's tables");
-	if (add_registers(inspection, report, error) == 0)
+		return -1;
+	if (add_registers(inspection, report, error) == 0 && add_commands(inspection, report, error) == 0)
 		result = add_tables(inspection, report, walk, error);
 	free(walk);
 	return result;

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 
+#include "image.h"
 #include "lkvm/io.h"
 #include "lkvm/snapshot.h"
 
@@ -28,4 +29,9 @@ struct guest_memory snapshot_memory(struct snapshot *snapshot)
 		.read = read_ram,
 		.owner = snapshot,
 	};
+}
+
+uint32_t snapshot_zero_checksum(void)
+{
+	return image_zero_checksum(FORMAT_RAM_CHUNK);
 }

@@ -157,9 +157,22 @@ static size_t measure_table(const struct report *report, size_t index, size_t in
 				widths[i] = width;
 		}
 	}
-	for (size_t i = 0; i < columns; i++)
+	/* The last column may be a sentence, which a terminal wraps. */
+	for (size_t i = 0; i + 1 < columns; i++)
 		total += widths[i] + GAP;
 	return total <= MAX_WIDTH ? columns : 0;
+}
+
+/* Colour, where the reader is a terminal: names of tables' columns and of blocks stand out, and so does what is wrong. */
+static void put_style(FILE *out, const struct report *report, const char *style)
+{
+	if (report->colored)
+		fprintf(out, "\033[%sm", style);
+}
+
+static bool is_alarming(const struct report_node *node)
+{
+	return node->kind == REPORT_STRING && node->name && !strcmp(node->name, "problem");
 }
 
 /* One line of a table: the names or the values of the object whose first member is at `index`. */
@@ -169,8 +182,14 @@ static void put_row(FILE *out, const struct report *report, size_t index, size_t
 	put_spaces(out, indent);
 	for (size_t i = 0; i < columns; i++) {
 		const struct report_node *node = &report->nodes[index + i];
-		size_t width = names ? put_name(out, node->name) : put_text(out, node->value);
+		bool styled = names || is_alarming(node);
+		size_t width;
 
+		if (styled)
+			put_style(out, report, names ? "1" : "31");
+		width = names ? put_name(out, node->name) : put_text(out, node->value);
+		if (styled)
+			put_style(out, report, "0");
 		if (i + 1 < columns)
 			put_spaces(out, widths[i] - width + GAP);
 	}
@@ -215,11 +234,16 @@ static void put_members(FILE *out, const struct report *report, size_t index, si
 			width = columns;
 	}
 	for (; is_inside(report, index); index = next(report, index), started = false) {
+		bool line = is_line(report, index);
 		size_t columns;
 
 		put_spaces(out, started ? 0 : indent);
+		if (!line)
+			put_style(out, report, "1");
 		columns = put_name(out, report->nodes[index].name);
-		if (is_line(report, index)) {
+		if (!line)
+			put_style(out, report, "0");
+		if (line) {
 			put_spaces(out, width - columns + GAP);
 			put_line(out, report, index);
 			continue;

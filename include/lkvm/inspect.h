@@ -53,11 +53,50 @@ void inspect_pci_address(uint32_t requester, char text[INSPECT_ADDRESS_LENGTH]);
 bool inspection_has_its(const struct inspection *inspection);
 int inspection_its_tables(const struct inspection *inspection, struct its_tables *tables, struct error *error);
 
-/* Parts that views share: a row of a register with its fields, in an open list; its_problem bits as member "problem". */
+/* Room for a walk over them, on the heap: to be freed. NULL with a sentence. */
+struct its_walk *inspection_walk(struct error *error);
+
+/* Every event, to be found by device and event. Those beyond what interrupts there are for are left out, and counted. */
+struct inspect_events {
+	struct its_event *items; /* by device, then event */
+	size_t count, capacity, left_out;
+};
+
+int inspect_events_open(struct inspect_events *events, const struct inspection *inspection, struct error *error);
+void inspect_events_close(struct inspect_events *events);
+const struct its_event *inspect_events_find(const struct inspect_events *events, uint32_t device, uint32_t event);
+
+/* A function's config space, PCI_CONFIG_SIZE bytes; a capability's offset in it, or 0. */
+int inspect_pci_config(const struct inspection *inspection, const struct inspect_device *device, const uint8_t **config,
+		       struct error *error);
+unsigned inspect_pci_capability(const uint8_t *config, uint8_t id);
+
+/* `size` bytes, 1 to 4, at an offset that is inside it. */
+uint32_t inspect_pci_read(const uint8_t *config, unsigned offset, unsigned size);
+
+/*
+ * Parts that views share: a row of a register with its fields, in an open list; its_problem bits as member "problem"; a
+ * vCPU, or ITS_NO_VCPU, as member "vcpu"; the fields of a section as members.
+ */
 void inspect_register(struct report *report, const char *name, uint64_t value);
 void inspect_problems(struct report *report, uint32_t problems);
+void inspect_vcpu(struct report *report, uint32_t vcpu);
+int inspect_fields(const struct fields *fields, struct report *report, struct error *error);
+
+/* The same for what the summary takes of them: a row of a virtio device; members. */
+int inspect_virtio(const struct inspection *inspection, const struct inspect_device *device, struct report *report,
+		   struct error *error);
+void inspect_identity(const struct format_header *header, struct report *report);
+void inspect_machine(const struct machine_config *config, struct report *report);
 
 /* The views. Each adds members to the object that is open. */
+int inspect_summary(const struct inspection *inspection, struct report *report, struct error *error);
 int inspect_its(const struct inspection *inspection, struct report *report, struct error *error);
+int inspect_devices(const struct inspection *inspection, struct report *report, struct error *error);
+int inspect_pci(const struct inspection *inspection, struct report *report, struct error *error);
+int inspect_memory(const struct inspection *inspection, struct report *report, struct error *error);
+
+/* The interrupts as a graph in graphviz's language, to be freed; NULL with a sentence. */
+char *inspect_dot(const struct inspection *inspection, struct error *error);
 
 #endif

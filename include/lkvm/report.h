@@ -16,6 +16,7 @@
 
 struct report {
 	bool json;
+	bool colored; /* text for a terminal; set it after report_open() */
 	bool failed;    /* out of memory: report_text gives NULL */
 	unsigned depth; /* objects and lists open now, besides the root */
 	bool lists[REPORT_MAX_DEPTH + 1]; /* whether each of them is a list */

@@ -85,6 +85,9 @@ void snapshot_close(struct snapshot *snapshot);
 /* Its RAM, to be looked at as long as it is open. Nothing is checked. */
 struct guest_memory snapshot_memory(struct snapshot *snapshot);
 
+/* What snapshot->checksums has for a chunk of zeroes. */
+uint32_t snapshot_zero_checksum(void);
+
 /* Reads RAM and compares its checksums. The sentence names the first address that is wrong. */
 int snapshot_check_ram(const struct snapshot *snapshot, const struct snapshot_progress *progress, struct error *error);
 

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "lkvm/inspect.h"
+
+#define MOST_EVENTS (2 * ITS_LPI_LIMIT) /* more than there are interrupts for */
+
+static void keep(void *owner, const struct its_event *event)
+{
+	struct inspect_events *events = owner;
+
+	if (events->count == events->capacity && events->count < MOST_EVENTS) {
+		size_t capacity = events->capacity ? events->capacity * 2 : 64;
+		struct its_event *items = reallocarray(events->items, capacity, sizeof(*items));
+
+		if (!items)
+			return;
+		events->items = items;
+		events->capacity = capacity;
+	}
+	if (events->count < events->capacity)
+		events->items[events->count++] = *event;
+	else
+		events->left_out++;
+}
+
+static int compare(const void *one, const void *two)
+{
+	const struct its_event *a = one, *b = two;
+
+	if (a->device != b->device)
+		return a->device < b->device ? -1 : 1;
+	return a->id < b->id ? -1 : a->id > b->id;
+}
+
+int inspect_events_open(struct inspect_events *events, const struct inspection *inspection, struct error *error)
+{
+	const struct its_visitor visitor = { .event = keep, .owner = events };
+	struct its_tables tables;
+	struct its_walk *walk;
+	int result;
+
+	*events = (struct inspect_events){ 0 };
+	if (!inspection_has_its(inspection))
+		return 0;
+	if (inspection_its_tables(inspection, &tables, error) < 0)
+		return -1;
+	walk = inspection_walk(error);
+	if (!walk)
+		return -1;
+	result = its_tables_walk(&tables, &visitor, walk, error);
+	free(walk);
+	if (result < 0)
+		inspect_events_close(events);
+	else if (events->count)
+		qsort(events->items, events->count, sizeof(*events->items), compare);
+	return result;
+}
+
+void inspect_events_close(struct inspect_events *events)
+{
+	free(events->items);
+	*events = (struct inspect_events){ 0 };
+}
+
+const struct its_event *inspect_events_find(const struct inspect_events *events, uint32_t device, uint32_t event)
+{
+	const struct its_event key = { .device = device, .id = event };
+
+	return events->count ? bsearch(&key, events->items, events->count, sizeof(key), compare) : NULL;
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/* One screen: which machine this is, what its vCPUs do, which devices it has, how its interrupts stand. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "lkvm/inspect.h"
+
+void inspect_identity(const struct format_header *header, struct report *report)
+{
+	const uint8_t *id = header->identity;
+	time_t seconds = (time_t)(header->created / 1000000000);
+	struct tm utc = { 0 };
+	char text[64];
+
+	snprintf(text, sizeof(text), "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", id[0], id[1],
+		 id[2], id[3], id[4], id[5], id[6], id[7], id[8], id[9], id[10], id[11], id[12], id[13], id[14], id[15]);
+	report_string(report, "identity", text);
+	gmtime_r(&seconds, &utc);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc);
+	report_string(report, "created", text);
+	report_number(report, "format_version", header->version);
+}
+
+void inspect_machine(const struct machine_config *config, struct report *report)
+{
+	report_string(report, "name", config->name);
+	report_number(report, "vcpus", config->cpus);
+	report_bytes(report, "memory", config->memory);
+	report_string(report, "irqchip", config->irqchip == IRQCHIP_GICV3_ITS ? "gicv3-its" : "gicv3");
+	if (config->kernel)
+		report_string(report, "kernel", config->kernel);
+	if (config->initrd)
+		report_string(report, "initrd", config->initrd);
+	if (config->parameters)
+		report_string(report, "parameters", config->parameters);
+	for (unsigned i = 0; i < config->disk_count; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "disk%u", i);
+		report_begin(report, name);
+		report_string(report, "path", config->disks[i].path);
+		report_bytes(report, "size", config->disks[i].size);
+		report_bool(report, "read_only", config->disks[i].read_only);
+		report_end(report);
+	}
+	for (unsigned i = 0; i < config->network_count; i++) {
+		const struct virtio_net_config *network = &config->networks[i];
+		char text[32];
+
+		snprintf(text, sizeof(text), "network%u", i);
+		report_begin(report, text);
+		report_string(report, "mode", network->mode == NET_USER ? "user" : "tap");
+		if (network->tap)
+			report_string(report, "interface", network->tap);
+		snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", network->mac[0], network->mac[1],
+			 network->mac[2], network->mac[3], network->mac[4], network->mac[5]);
+		report_string(report, "mac", text);
+		report_end(report);
+	}
+}
+
+/* Bits of the words of one array that are set. */
+static unsigned count_bits(const struct inspection *inspection, const char *section, const char *name)
+{
+	struct error none;
+	struct field field;
+	unsigned count = 0;
+
+	if (inspection_array(inspection, section, name, 0, &field, &none) < 0)
+		return 0;
+	for (uint32_t i = 0; i < field.count; i++)
+		count += (unsigned)__builtin_popcountll(field_element(&field, i));
+	return count;
+}
+
+static void add_interrupt_row(const struct inspection *inspection, const char *section, const char *what,
+			      struct report *report)
+{
+	report_begin(report, NULL);
+	report_string(report, "interrupts", what);
+	report_number(report, "enabled", count_bits(inspection, section, "ISENABLER"));
+	report_number(report, "pending", count_bits(inspection, section, "ISPENDR"));
+	report_number(report, "active", count_bits(inspection, section, "ISACTIVER"));
+	report_number(report, "line_high", count_bits(inspection, section, "LEVEL_INFO"));
+	report_end(report);
+}
+
+static int add_its(const struct inspection *inspection, struct report *report, struct error *error)
+{
+	const struct its_visitor visitor = { 0 };
+	struct its_tables tables;
+	struct its_walk *walk;
+	int result;
+
+	if (inspection_its_tables(inspection, &tables, error) < 0)
+		return -1;
+	walk = inspection_walk(error);
+	if (!walk)
+		return -1;
+	result = its_tables_walk(&tables, &visitor, walk, error);
+	if (result == 0) {
+		report_begin(report, "its");
+		report_number(report, "devices", walk->devices);
+		report_number(report, "events", walk->events);
+		report_number(report, "pending", walk->pending);
+		report_number(report, "collections", walk->collections);
+		report_string(report, "restore_tables", walk->refusal ? strerrorname_np(walk->refusal) : "accepted");
+		report_end(report);
+	}
+	free(walk);
+	return result;
+}
+
+static int add_interrupts(const struct inspection *inspection, struct report *report, struct error *error)
+{
+	report_begin_list(report, "gic");
+	add_interrupt_row(inspection, "gic/distributor", "SPIs", report);
+	for (unsigned i = 0; i < inspection->config.cpus && (report->json || i < 8); i++) {
+		char section[SECTION_NAME_LENGTH + 1], what[40];
+
+		snprintf(section, sizeof(section), "gic/redistributor%u", i);
+		snprintf(what, sizeof(what), "SGIs and PPIs of vCPU %u", i);
+		add_interrupt_row(inspection, section, what, report);
+	}
+	report_end_list(report);
+	return inspection_has_its(inspection) ? add_its(inspection, report, error) : 0;
+}
+
+static int add_devices(const struct inspection *inspection, struct report *report, struct error *error)
+{
+	report_begin_list(report, "devices");
+	for (unsigned i = 0; i < inspection->device_count; i++)
+		if (inspect_virtio(inspection, &inspection->devices[i], report, error) < 0)
+			return -1;
+	report_end_list(report);
+	return 0;
+}
+
+int inspect_summary(const struct inspection *inspection, struct report *report, struct error *error)
+{
+	const struct snapshot *snapshot = inspection->snapshot;
+
+	inspect_identity(&snapshot->header, report);
+	report_begin(report, "machine");
+	inspect_machine(&inspection->config, report);
+	report_end(report);
+	report_begin(report, "ram");
+	report_bytes(report, "size", snapshot->ram_size);
+	report_bytes(report, "in_file", snapshot->disk_size);
+	report_end(report);
+	if (add_devices(inspection, report, error) < 0)
+		return -1;
+	return add_interrupts(inspection, report, error);
+}
