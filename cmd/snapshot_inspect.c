@@ -2,10 +2,14 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "lkvm/command.h"
+#include "lkvm/control.h"
 #include "lkvm/inspect.h"
+
+#define PATIENCE 30 /* seconds for a VMM to answer */
 
 struct inspect_options {
 	bool its, devices, pci, memory;
@@ -131,4 +135,41 @@ int cmd_snapshot_inspect(const struct command_call *call)
 	status = inspect(call, &snapshot);
 	snapshot_close(&snapshot);
 	return status;
+}
+
+/* The machine writes what is to be seen of it into a file without a name. */
+static int ask(const char *name, int fd, struct error *error)
+{
+	const struct control_extras extras = { .fd = fd };
+	struct control_reply reply;
+
+	if (control_call_with(name, "inspect", PATIENCE, &extras, &reply, error) < 0)
+		return error_context(error, "%s", name);
+	free(reply.body);
+	return 0;
+}
+
+int cmd_inspect(const struct command_call *call)
+{
+	struct snapshot snapshot;
+	struct error error;
+	int status = -1, fd;
+	char path[32];
+
+	if (call->count != 1) {
+		error_set(&error, EINVAL, "which virtual machine?");
+		return command_usage_error(call, &error);
+	}
+	fd = memfd_create("lkvm-inspect", MFD_CLOEXEC);
+	if (fd < 0) {
+		error_system(&error, errno, "a file in memory");
+		return command_error(call, &error);
+	}
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (ask(call->operands[0], fd, &error) == 0 && snapshot_open(&snapshot, path, &error) == 0) {
+		status = inspect(call, &snapshot);
+		snapshot_close(&snapshot);
+	}
+	close(fd);
+	return status < 0 ? command_error(call, &error) : status;
 }

@@ -73,6 +73,13 @@ static int restore(const struct command_call *call, const struct run_options *op
 	return machine_run(call, &start);
 }
 
+static int refuse_partial(struct snapshot *snapshot, struct error *error)
+{
+	if (!sections_find(&snapshot->sections, SNAPSHOT_PARTIAL))
+		return 0;
+	return error_set(error, EINVAL, "it holds of RAM only what is needed to look into it, and cannot be restored");
+}
+
 int cmd_snapshot_restore(const struct command_call *call)
 {
 	const struct run_options *options = call->values;
@@ -89,7 +96,7 @@ int cmd_snapshot_restore(const struct command_call *call)
 	if (snapshot_open(&snapshot, call->operands[0], &error) < 0)
 		return command_error(call, &error);
 	config.snapshot = &snapshot;
-	if (configure(&config, options, &snapshot, &error) < 0 || snapshot_check_ram(&snapshot, NULL, &error) < 0) {
+	if (refuse_partial(&snapshot, &error) < 0 || configure(&config, options, &snapshot, &error) < 0 || snapshot_check_ram(&snapshot, NULL, &error) < 0) {
 		error_context(&error, "%s", call->operands[0]);
 		status = command_error(call, &error);
 	} else {

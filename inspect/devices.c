@@ -109,14 +109,14 @@ static int add_index(const struct inspection *inspection, const char *name, uint
 }
 
 /* "virtio-net0/queue1" */
-static bool is_queue(const struct section *section)
+bool inspect_is_queue(const struct section *section)
 {
 	const char *part = strrchr(section->name, '/');
 
 	return !strncmp(section->name, "virtio-", 7) && part && !strncmp(part, "/queue", 6);
 }
 
-static int load_queue(const struct section *section, struct virtqueue_state *queue, struct error *error)
+int inspect_load_queue(const struct section *section, struct virtqueue_state *queue, struct error *error)
 {
 	uint64_t maximum;
 
@@ -135,7 +135,7 @@ static int add_queue(const struct inspection *inspection, const struct section *
 	struct virtqueue_state queue;
 
 	(void)inspection;
-	if (load_queue(section, &queue, error) < 0)
+	if (inspect_load_queue(section, &queue, error) < 0)
 		return -1;
 	report_begin(report, NULL);
 	report_string(report, "queue", section->name);
@@ -158,7 +158,7 @@ static int add_progress(const struct inspection *inspection, const struct sectio
 {
 	struct virtqueue_state queue;
 
-	if (load_queue(section, &queue, error) < 0)
+	if (inspect_load_queue(section, &queue, error) < 0)
 		return -1;
 	report_begin(report, NULL);
 	report_string(report, "queue", section->name);
@@ -181,7 +181,7 @@ static int add_queues(const struct inspection *inspection, const char *name,
 
 	report_begin_list(report, name);
 	for (size_t i = 0; i < sections->count; i++)
-		if (is_queue(&sections->items[i]) && add(inspection, &sections->items[i], report, error) < 0)
+		if (inspect_is_queue(&sections->items[i]) && add(inspection, &sections->items[i], report, error) < 0)
 			return -1;
 	report_end_list(report);
 	return 0;

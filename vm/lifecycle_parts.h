@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What vm/lifecycle.c (fate) and vm/lifecycle_serve.c (requests) know of each other. */
+/* What vm/lifecycle.c (fate), vm/lifecycle_serve.c and vm/lifecycle_inspect.c (requests) know of each other. */
 #ifndef LKVM_LIFECYCLE_PARTS_H
 #define LKVM_LIFECYCLE_PARTS_H
 
@@ -19,5 +19,12 @@ void lifecycle_left(void *lifecycle, struct control_client *client);
 
 /* Does what the guest asked for last, if anything: power-off, reset. */
 void lifecycle_take_event(struct lifecycle *lifecycle);
+
+/* Pauses the machine for as long as something is done to it; then it goes on if it ran, and is not held. */
+void lifecycle_halt(struct lifecycle *lifecycle);
+void lifecycle_go_on(struct lifecycle *lifecycle);
+
+/* The request "inspect", with a file: what is to be seen of the machine becomes a snapshot in it, without the rest of RAM. */
+void lifecycle_serve_inspect(struct lifecycle *lifecycle, struct control_client *client, const char *word);
 
 #endif

@@ -142,7 +142,7 @@ static uint64_t now(void)
 	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
 }
 
-static void go_on(struct lifecycle *lifecycle)
+void lifecycle_go_on(struct lifecycle *lifecycle)
 {
 	if (!lifecycle->halted || lifecycle->saving || lifecycle->holds)
 		return;
@@ -151,7 +151,7 @@ static void go_on(struct lifecycle *lifecycle)
 		machine_resume(lifecycle->machine);
 }
 
-static void halt(struct lifecycle *lifecycle)
+void lifecycle_halt(struct lifecycle *lifecycle)
 {
 	lifecycle->paused_at = now();
 	if (!lifecycle->halted)
@@ -170,7 +170,7 @@ static void end_save(struct lifecycle *lifecycle, const struct error *error)
 
 	lifecycle->saving = false;
 	lifecycle->saves = NULL;
-	go_on(lifecycle);
+	lifecycle_go_on(lifecycle);
 	if (!client)
 		return;
 	if (error) {
@@ -195,7 +195,7 @@ static void finish_save(void *owner)
 	struct error error;
 
 	machine_hold_interrupts(lifecycle->machine);
-	halt(lifecycle);
+	lifecycle_halt(lifecycle);
 	/* What the guest did before it was paused comes first: a power-off, a reset. Both are not in the saved state. */
 	lifecycle_take_event(lifecycle);
 	if (lifecycle->end != LIFECYCLE_RUNNING) {
@@ -260,7 +260,7 @@ void lifecycle_left(void *owner, struct control_client *client)
 	}
 	if (client == lifecycle->holds) {
 		lifecycle->holds = NULL;
-		go_on(lifecycle);
+		lifecycle_go_on(lifecycle);
 	}
 }
 
@@ -270,6 +270,7 @@ static const struct verb {
 } verbs[] = {
 	{ "save", serve_save },
 	{ "hold", serve_hold },
+	{ "inspect", lifecycle_serve_inspect },
 	{ "pause", serve_pause },
 	{ "resume", serve_resume },
 	{ "stop", serve_stop },

@@ -94,6 +94,7 @@ int cmd_balloon(const struct command_call *call);
 int cmd_snapshot_save(const struct command_call *call);
 int cmd_snapshot_restore(const struct command_call *call);
 int cmd_snapshot_info(const struct command_call *call);
+int cmd_inspect(const struct command_call *call);
 int cmd_snapshot_inspect(const struct command_call *call);
 int cmd_doctor(const struct command_call *call);
 int cmd_help(const struct command_call *call);

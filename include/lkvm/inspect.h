@@ -74,6 +74,10 @@ unsigned inspect_pci_capability(const uint8_t *config, uint8_t id);
 /* `size` bytes, 1 to 4, at an offset that is inside it. */
 uint32_t inspect_pci_read(const uint8_t *config, unsigned offset, unsigned size);
 
+/* Whether a section is a virtqueue's, "virtio-net0/queue1"; what it holds. */
+bool inspect_is_queue(const struct section *section);
+int inspect_load_queue(const struct section *section, struct virtqueue_state *queue, struct error *error);
+
 /*
  * Parts that views share: a row of a register with its fields, in an open list; its_problem bits as member "problem"; a
  * vCPU, or ITS_NO_VCPU, as member "vcpu"; the fields of a section as members.
@@ -98,5 +102,11 @@ int inspect_memory(const struct inspection *inspection, struct report *report, s
 
 /* The interrupts as a graph in graphviz's language, to be freed; NULL with a sentence. */
 char *inspect_dot(const struct inspection *inspection, struct error *error);
+
+/*
+ * Of a halted machine, whose state `sections` hold: copies of RAM what is needed to look into it, the interrupt tables and
+ * the rings, to `copy`, which has the same addresses and is zero. All else stays untouched.
+ */
+int inspect_extract(const struct byte_buffer *sections, const struct ram *ram, struct ram *copy, struct error *error);
 
 #endif

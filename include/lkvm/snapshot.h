@@ -14,6 +14,9 @@
 #include "lkvm/guest_memory.h"
 #include "lkvm/ram.h"
 
+/* A section that says: RAM holds only what is needed to look into the machine. It cannot be restored. */
+#define SNAPSHOT_PARTIAL "partial"
+
 struct image;
 
 /*

@@ -5,12 +5,10 @@
 #include <glob.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include "golden/golden.h"
+#include "golden/unpack.h"
 #include "lkvm/net.h"
-
-#define PAGE 4096
 
 /* What knows a device's own state: devices of all kinds, opened for their tables. */
 struct kinds {
@@ -142,27 +140,6 @@ static void load_made(struct snapshot *snapshot)
 	fake_kvm_reset();
 }
 
-static void unpack(const char *packed, const char *path)
-{
-	static const uint8_t zeroes[PAGE];
-	uint8_t page[PAGE];
-	gzFile from = gzopen(packed, "rb");
-	FILE *to = fopen(path, "wb");
-	off_t end = 0;
-	int got;
-
-	assert_non_null(from);
-	assert_non_null(to);
-	while ((got = gzread(from, page, sizeof(page))) > 0) {
-		if (got < PAGE || memcmp(page, zeroes, PAGE) != 0) /* else: a hole, as the writer makes them */
-			assert_int_equal(pwrite(fileno(to), page, (size_t)got, end), got);
-		end += got;
-	}
-	assert_int_equal(gzclose(from), Z_OK);
-	assert_int_equal(ftruncate(fileno(to), end), 0);
-	fclose(to);
-}
-
 /* Its text is the one that is kept; else the first line that is not. */
 static void compare(const char *kept_path, const struct snapshot *snapshot)
 {
@@ -195,7 +172,7 @@ static void check(const char *packed, const char *path)
 	struct error error;
 	char text[256];
 
-	unpack(packed, path);
+	golden_unpack(packed, path);
 	if (snapshot_open(&snapshot, path, &error) < 0 || snapshot_check_ram(&snapshot, NULL, &error) < 0)
 		fail_msg("%s: %s", packed, error.text);
 	snprintf(text, sizeof(text), "%.*s.txt", (int)stem, packed);

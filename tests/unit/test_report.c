@@ -290,10 +290,58 @@ static void deep_nesting(void **state)
 	}
 }
 
+static void fill_problems(struct report *report)
+{
+	report_begin_list(report, "events");
+	for (int i = 0; i < 2; i++) {
+		report_begin(report, NULL);
+		report_number(report, "lpi", 8192 + (uint64_t)i);
+		report_string(report, "problem", i ? "an earlier event has the same LPI, so that its interrupts come as "
+						     "the other one's, at another priority, and perhaps on another vCPU" : NULL);
+		report_end(report);
+	}
+	report_end_list(report);
+}
+
+static void a_sentence_in_the_last_column(void **state)
+{
+	(void)state;
+	check(fill_problems, false,
+	      "events\n"
+	      "  lpi   problem\n"
+	      "  8192  -\n"
+	      "  8193  an earlier event has the same LPI, so that its interrupts come as the other one's, at another priority, "
+	      "and perhaps on another vCPU\n");
+}
+
+static void colours_on_a_terminal(void **state)
+{
+	struct report report;
+
+	(void)state;
+	report_open(&report, false);
+	report.colored = true;
+	report_begin_list(&report, "events");
+	report_begin(&report, NULL);
+	report_number(&report, "lpi", 8192);
+	report_string(&report, "problem", "bad\033[0m");
+	report_end(&report);
+	report_end_list(&report);
+	report_number(&report, "count", 1);
+	/* What comes from a guest has no colour of its own. */
+	assert_string_equal(report_text(&report), "\033[1mevents\033[0m\n"
+						  "  \033[1mlpi\033[0m   \033[1mproblem\033[0m\n"
+						  "  8192  \033[31mbad?[0m\033[0m\n"
+						  "count  1\n");
+	report_close(&report);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing),
+		cmocka_unit_test(a_sentence_in_the_last_column),
+		cmocka_unit_test(colours_on_a_terminal),
 		cmocka_unit_test(values),
 		cmocka_unit_test(sizes),
 		cmocka_unit_test(nested),

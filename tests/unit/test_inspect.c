@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+/* The views of a snapshot: of a real guest's, and of ones whose sections were tampered with. */
+#include "unit/test.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "golden/unpack.h"
+#include "lkvm/inspect.h"
+
+typedef int (*view)(const struct inspection *inspection, struct report *report, struct error *error);
+
+struct rig {
+	char path[32];
+	struct snapshot snapshot;
+	struct inspection inspection;
+};
+
+static int set_up(void **state)
+{
+	struct rig *rig = calloc(1, sizeof(*rig));
+	struct error error;
+	int fd;
+
+	assert_non_null(rig);
+	snprintf(rig->path, sizeof(rig->path), "/tmp/lkvm-inspect-XXXXXX");
+	fd = mkstemp(rig->path);
+	assert_true(fd >= 0);
+	close(fd);
+	golden_unpack(GOLDEN_REAL, rig->path);
+	assert_int_equal(snapshot_open(&rig->snapshot, rig->path, &error), 0);
+	assert_int_equal(inspection_open(&rig->inspection, &rig->snapshot, &error), 0);
+	*state = rig;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct rig *rig = *state;
+
+	inspection_close(&rig->inspection);
+	snapshot_close(&rig->snapshot);
+	unlink(rig->path);
+	free(rig);
+	return 0;
+}
+
+/* The text of a view must have all of these, in this order. */
+static void expect(const struct rig *rig, view show, const char *const *lines)
+{
+	struct report report;
+	struct error error;
+	const char *at;
+
+	report_open(&report, false);
+	assert_int_equal(show(&rig->inspection, &report, &error), 0);
+	at = report_text(&report);
+	for (; *lines; lines++) {
+		at = strstr(at, *lines);
+		if (!at)
+			fail_msg("\"%s\" is not in:\n%s", *lines, report_text(&report));
+	}
+	report_close(&report);
+}
+
+static void the_its(void **state)
+{
+	static const char *const lines[] = {
+		"GITS_CBASER", "0xb8000000802d0400", "commands", "none", "devices      yes    0x802f0000  64 KiB  1\n",
+		"0           0     0x802e0000  -\n", "0x8     00:01.0  virtio-net0      32      0x802aa100  256 B     0x802f0040  -\n",
+		"0x0     virtio-blk0      5      8261  0           0     yes      160       yes      0x802aa028  -\n",
+		"0x20    virtio-input0    31     8415  0           0     yes      160       no       0x802aa4f8  -\n",
+		"faults          none\n", "restore tables  accepted\n", NULL,
+	};
+
+	expect(*state, inspect_its, lines);
+}
+
+static void devices(void **state)
+{
+	static const char *const lines[] = {
+		"virtio-blk0      00:00.0  0x130006644  0x130006644  acknowledge driver features-ok driver-ok needs-reset\n",
+		"virtio-net0/queue1      64    yes      1       0x800a0d20   0x800a1120  0x800a11a8\n",
+		"virtio-blk0/queue0      0               1          0          0\n", "modem status       0xb0\n",
+		"capacity  0x2000\n", NULL,
+	};
+
+	expect(*state, inspect_devices, lines);
+}
+
+static void pci(void **state)
+{
+	static const char *const lines[] = {
+		"00:01.0  virtio-net0      1af4:1041  020000  yes     yes         no             on\n",
+		"virtio-entropy0  4    0x8000008000  64    yes\n",
+		"virtio-blk0      0       0x3ffe0040  0x0   yes     yes      8256  0\n",
+		"virtio-blk0      1       0x3ffe0040  0x1   no      no       8257  0\n", NULL,
+	};
+
+	expect(*state, inspect_pci, lines);
+}
+
+static void memory(void **state)
+{
+	static const char *const lines[] = {
+		"base         0x80000000\n", "ITS devices             0x802f0000  64 KiB\n",
+		"ITT of device 0x20      0x802aa400  256 B\n", "LPIs pending on vCPU 0  0x802b0000  8 KiB\n",
+		"0x80080000  192 KiB\n", "data         896 KiB\n", "zero         63.1 MiB\n", NULL,
+	};
+
+	expect(*state, inspect_memory, lines);
+}
+
+static void summary(void **state)
+{
+	static const char *const lines[] = {
+		"identity        646f577b-1f90-4404-97c8-adbd511e9782\n", "name     golden\n", "vcpus    2\n",
+		"virtio-input0    00:04.0", "SPIs                     40       40       24      0\n", "events          160\n",
+		"pending         1\n", NULL,
+	};
+
+	expect(*state, inspect_summary, lines);
+}
+
+static void the_graph(void **state)
+{
+	const struct rig *rig = *state;
+	struct error error;
+	char *text = inspect_dot(&rig->inspection, &error);
+
+	assert_non_null(text);
+	assert_non_null(strstr(text, "digraph interrupts {\n"));
+	assert_non_null(strstr(text, "device8 [shape=record, label=\"virtio-net0\\n00:01.0|<e0> event 0|"));
+	assert_non_null(strstr(text, "lpi8261 [label=\"LPI 8261\\npriority 160, pending\", style=filled, fillcolor=orange];\n"));
+	assert_non_null(strstr(text, "device8:e3 -> lpi8291;\n\tlpi8291 -> collection0;\n"));
+	assert_non_null(strstr(text, "collection0 -> vcpu0;\n"));
+	assert_string_equal(text + strlen(text) - 2, "}\n");
+	free(text);
+}
+
+static const struct section *section(const struct rig *rig, const char *name)
+{
+	const struct section *found = sections_find((struct sections *)(uintptr_t)&rig->snapshot.sections, name);
+
+	assert_non_null(found);
+	return found;
+}
+
+/* Where a field's value stands: the sections' memory is the test's own. */
+static uint8_t *value(const struct rig *rig, const char *name, const char *field_name)
+{
+	struct field field;
+
+	assert_true(field_find(&section(rig, name)->fields, field_name, &field));
+	return (uint8_t *)(uintptr_t)field.values;
+}
+
+static const view views[] = { inspect_summary, inspect_its, inspect_devices, inspect_pci, inspect_memory };
+
+/* Shows everything, in both forms; whatever it is, it ends, and text stays text. */
+static void show_all(const struct rig *rig)
+{
+	for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++) {
+		for (int json = 0; json < 2; json++) {
+			struct report report;
+			struct error error;
+
+			report_open(&report, json);
+			if (views[i](&rig->inspection, &report, &error) == 0)
+				assert_non_null(report_text(&report));
+			else
+				assert_true(strlen(error.text) > 0);
+			report_close(&report);
+		}
+	}
+}
+
+/* A capability that points to itself, tables anywhere, queues nowhere. */
+static void hostile_values(void **state)
+{
+	static const struct {
+		const char *section, *field;
+		unsigned offset, size;
+	} places[] = {
+		{ "virtio-blk0/pci", "config", 0x34, 1 },   { "virtio-blk0/pci", "config", 0x41, 1 },
+		{ "virtio-blk0/pci", "config", 0x10, 16 },  { "virtio-blk0/pci", "msix_data", 0, 4 },
+		{ "virtio-net0/queue0", "driver", 0, 8 },   { "virtio-net0/queue0", "descriptors", 0, 8 },
+		{ "virtio-net0/queue0", "size", 0, 2 },     { "its", "BASER0", 0, 8 },
+		{ "its", "BASER1", 0, 8 },                  { "its", "CBASER", 0, 8 },
+		{ "its", "CWRITER", 0, 8 },                 { "its", "CREADR", 0, 8 },
+		{ "gic/redistributor0", "PENDBASER", 0, 8 }, { "gic/redistributor0", "CTLR", 0, 8 },
+	};
+	struct rig *rig = *state;
+	struct error error;
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		uint8_t *at = value(rig, places[i].section, places[i].field) + places[i].offset, kept[16];
+
+		memcpy(kept, at, places[i].size);
+		for (unsigned pattern = 0; pattern < 5; pattern++) {
+			static const uint8_t bytes[] = { 0x00, 0xff, 0x40, 0x80, 0x7f };
+
+			memset(at, bytes[pattern], places[i].size);
+			inspection_close(&rig->inspection);
+			assert_int_equal(inspection_open(&rig->inspection, &rig->snapshot, &error), 0);
+			show_all(rig);
+		}
+		memcpy(at, kept, places[i].size);
+	}
+}
+
+static void a_missing_section_is_named(void **state)
+{
+	struct rig *rig = *state;
+	struct section *its = (struct section *)(uintptr_t)section(rig, "its");
+	struct report report;
+	struct error error;
+
+	its->name[0] = 'x';
+	report_open(&report, false);
+	assert_int_equal(inspect_its(&rig->inspection, &report, &error), -1);
+	assert_string_equal(error.text, "it has no section its");
+	report_close(&report);
+}
+
+/* What inspect_extract() takes along is all that the views need. */
+static void an_extract_shows_the_same(void **state)
+{
+	struct rig *rig = *state;
+	struct section_writer sections = { 0 };
+	struct ram ram, copy;
+	struct error error;
+	unsigned pages = 0;
+
+	for (size_t i = 0; i < rig->snapshot.sections.count; i++) {
+		const struct section *from = &rig->snapshot.sections.items[i];
+
+		section_begin(&sections, from->name, from->version, from->flags);
+		byte_buffer_add(&sections.buffer, from->fields.bytes, from->fields.size);
+		section_end(&sections);
+	}
+	assert_int_equal(ram_open_file(&ram, rig->snapshot.ram_base, rig->snapshot.ram_size, rig->snapshot.fd,
+				       rig->snapshot.ram_offset, &error), 0);
+	assert_int_equal(ram_open(&copy, ram.base, ram.size, &error), 0);
+	assert_int_equal(inspect_extract(&sections.buffer, &ram, &copy, &error), 0);
+	for (uint64_t at = 0; at < ram.size; at += 4096)
+		pages += memcmp(copy.host + at, ram.host + at, 4096) == 0 && copy.host[at] != 0;
+	assert_true(pages > 0 && pages < 64);
+	/* The ITS's tables, a pending table, a ring. */
+	assert_memory_equal(ram_at(&copy, 0x802aa000, 0x500), ram_at(&ram, 0x802aa000, 0x500), 0x500);
+	assert_memory_equal(ram_at(&copy, 0x802f0000, 0x200), ram_at(&ram, 0x802f0000, 0x200), 0x200);
+	assert_memory_equal(ram_at(&copy, 0x802b0000, 0x2000), ram_at(&ram, 0x802b0000, 0x2000), 0x2000);
+	assert_memory_equal(ram_at(&copy, 0x800a0400, 0x100), ram_at(&ram, 0x800a0400, 0x100), 0x100);
+	ram_close(&copy);
+	ram_close(&ram);
+	byte_buffer_free(&sections.buffer);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(the_its, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(devices, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(pci, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(memory, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(summary, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_graph, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(hostile_values, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_missing_section_is_named, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(an_extract_shows_the_same, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
