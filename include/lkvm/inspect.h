@@ -10,6 +10,7 @@
 #include "lkvm/err.h"
 #include "lkvm/its_table.h"
 #include "lkvm/machine.h"
+#include "lkvm/registers.h"
 #include "lkvm/report.h"
 #include "lkvm/snapshot.h"
 
@@ -77,6 +78,9 @@ uint32_t inspect_pci_read(const uint8_t *config, unsigned offset, unsigned size)
 /* Whether a section is a virtqueue's, "virtio-net0/queue1"; what it holds. */
 bool inspect_is_queue(const struct section *section);
 int inspect_load_queue(const struct section *section, struct virtqueue_state *queue, struct error *error);
+
+/* The full name of the register that a field of a section is, "GICD_CTLR"; false where it is none. */
+bool inspect_register_name(const char *section, const char *field, char name[REGISTER_NAME_LENGTH]);
 
 /*
  * Parts that views share: a row of a register with its fields, in an open list; its_problem bits as member "problem"; a

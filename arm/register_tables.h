@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* How the tables of fields are written down. */
+#ifndef ARM_REGISTER_TABLES_H
+#define ARM_REGISTER_TABLES_H
+
+#include "lkvm/register_fields.h"
+
+struct register_table {
+	const char *name; /* '#' stands for a digit */
+	const struct register_field *fields;
+};
+
+/* Up to one without a name. */
+extern const struct register_table gic_register_tables[];
+extern const struct register_table cpu_register_tables[];
+
+#define VALUES(...) ((const struct register_value[]){ __VA_ARGS__, { 0, NULL } })
+#define FIELD(high, low, name) { name, high, low, false, NULL }
+#define FLAG(bit, name) FIELD(bit, bit, name)
+#define SWITCH(bit, name) { name, bit, bit, false, VALUES({ 0, "0" }) } /* worth telling when it is off, too */
+#define NAMED(high, low, name, values) { name, high, low, false, values }
+#define IN_PLACE(high, low, name) { name, high, low, true, NULL }
+#define END { NULL, 0, 0, false, NULL }
+
+#endif
