@@ -122,11 +122,12 @@ static void put_line(FILE *out, const struct report *report, size_t index)
 	fputc('\n', out);
 }
 
-/* The same names in the same order, `header` and `index` being the first members. */
+/* Values only, with the same names in the same order; `header` and `index` are the first members. */
 static bool has_same_names(const struct report *report, size_t header, size_t index)
 {
-	while (is_inside(report, header) && is_inside(report, index))
-		if (strcmp(report->nodes[header++].name, report->nodes[index++].name) != 0)
+	for (; is_inside(report, header) && is_inside(report, index); header++, index++)
+		if (!is_value(&report->nodes[header]) || !is_value(&report->nodes[index]) ||
+		    strcmp(report->nodes[header].name, report->nodes[index].name) != 0)
 			return false;
 	return is_inside(report, header) == is_inside(report, index);
 }
@@ -148,7 +149,7 @@ static size_t measure_table(const struct report *report, size_t index, size_t in
 			const struct report_node *cell = &report->nodes[index + 1 + i];
 			size_t width;
 
-			if (!is_value(cell) || i == MAX_COLUMNS)
+			if (i == MAX_COLUMNS)
 				return 0;
 			if (i == columns)
 				widths[columns++] = put_name(NULL, cell->name);

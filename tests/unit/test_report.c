@@ -201,6 +201,35 @@ static void other_names_make_no_table(void **state)
 	      "    packets  3\n");
 }
 
+static void fill_lists_in_objects(struct report *report)
+{
+	report_begin_list(report, "vcpus");
+	for (uint64_t i = 0; i < 2; i++) {
+		report_begin(report, NULL);
+		report_number(report, "vcpu", i);
+		report_begin_list(report, "devices");
+		add_device(report, "blk", i);
+		report_end_list(report);
+		report_end(report);
+	}
+	report_end_list(report);
+}
+
+static void lists_in_objects_make_no_table(void **state)
+{
+	(void)state;
+	check(fill_lists_in_objects, false,
+	      "vcpus\n"
+	      "  - vcpu  0\n"
+	      "    devices\n"
+	      "      name  kicks  requests\n"
+	      "      blk   7      0\n"
+	      "  - vcpu  1\n"
+	      "    devices\n"
+	      "      name  kicks  requests\n"
+	      "      blk   7      1\n");
+}
+
 static void fill_wide(struct report *report)
 {
 	char name[121];
@@ -348,6 +377,7 @@ int main(void)
 		cmocka_unit_test(equal_objects_make_a_table),
 		cmocka_unit_test(unequal_elements_stand_by_themselves),
 		cmocka_unit_test(other_names_make_no_table),
+		cmocka_unit_test(lists_in_objects_make_no_table),
 		cmocka_unit_test(what_is_too_wide_is_no_table),
 		cmocka_unit_test(hostile_strings_do_no_harm),
 		cmocka_unit_test(characters),
