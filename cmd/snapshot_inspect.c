@@ -12,7 +12,7 @@
 #define PATIENCE 30 /* seconds for a VMM to answer */
 
 struct inspect_options {
-	bool its, devices, pci, memory;
+	bool its, gic, devices, pci, memory;
 	bool dot;
 	bool json;
 };
@@ -20,6 +20,8 @@ struct inspect_options {
 static const struct option_entry entries[] = {
 	{ .name = "its", .kind = OPTION_FLAG, .offset = offsetof(struct inspect_options, its),
 	  .help = "Show the ITS: registers, devices, events, collections, commands" },
+	{ .name = "gic", .kind = OPTION_FLAG, .offset = offsetof(struct inspect_options, gic),
+	  .help = "Show the GIC: registers, and the state of each SPI, PPI and SGI" },
 	{ .name = "devices", .kind = OPTION_FLAG, .offset = offsetof(struct inspect_options, devices),
 	  .help = "Show the devices' state: negotiation, queues, registers" },
 	{ .name = "pci", .kind = OPTION_FLAG, .offset = offsetof(struct inspect_options, pci),
@@ -42,6 +44,7 @@ static const struct view {
 	int (*add)(const struct inspection *inspection, struct report *report, struct error *error);
 } views[] = {
 	{ "its", offsetof(struct inspect_options, its), inspect_its },
+	{ "gic", offsetof(struct inspect_options, gic), inspect_gic },
 	{ "devices", offsetof(struct inspect_options, devices), inspect_devices },
 	{ "pci", offsetof(struct inspect_options, pci), inspect_pci },
 	{ "memory", offsetof(struct inspect_options, memory), inspect_memory },

@@ -100,6 +100,7 @@ void inspect_machine(const struct machine_config *config, struct report *report)
 /* The views. Each adds members to the object that is open. */
 int inspect_summary(const struct inspection *inspection, struct report *report, struct error *error);
 int inspect_its(const struct inspection *inspection, struct report *report, struct error *error);
+int inspect_gic(const struct inspection *inspection, struct report *report, struct error *error);
 int inspect_devices(const struct inspection *inspection, struct report *report, struct error *error);
 int inspect_pci(const struct inspection *inspection, struct report *report, struct error *error);
 int inspect_memory(const struct inspection *inspection, struct report *report, struct error *error);
