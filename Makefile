@@ -171,12 +171,24 @@ include tests/fuzz/fuzz.mk
 ## Quality
 ##
 #: lint               layering, gcc -fanalyzer, cppcheck, clang-tidy, shellcheck, manual page
-#: bench              figures beside Debian's arm64 QEMU, in the same emulated host
+#: bench              figures beside Debian's arm64 QEMU, in the same emulated host; of inspect, here
 lint:
 	scripts/lint
 
 bench: build/arm64/lkvm
 	scripts/bench
+	scripts/bench-inspect
+
+# Makes large snapshots of small ones; tells what commands cost. Both run here.
+build/bench/cost: build/host/obj/tests/bench/cost.o
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(HOST_CC) -o $@ $^
+
+build/bench/enlarge: build/host/obj/tests/bench/enlarge.o build/host/obj/vm/ram.o $(patsubst %.c,build/host/obj/%.o,$(wildcard snapshot/*.c util/*.c))
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(HOST_CC) $(LINK_FLAGS) -o $@ $^ -lz
 
 ##
 ## Installing

@@ -149,7 +149,8 @@ int inspect_summary(const struct inspection *inspection, struct report *report, 
 	report_end(report);
 	report_begin(report, "ram");
 	report_bytes(report, "size", snapshot->ram_size);
-	report_bytes(report, "in_file", snapshot->disk_size);
+	if (!sections_find(&inspection->snapshot->sections, SNAPSHOT_PARTIAL))
+		report_bytes(report, "in_file", snapshot->disk_size);
 	report_end(report);
 	if (add_devices(inspection, report, error) < 0)
 		return -1;
