@@ -77,9 +77,15 @@ static int add_views(const struct inspection *inspection, const struct inspect_o
 
 	for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++)
 		any |= is_wanted(options, &views[i]);
-	if (!any && inspect_summary(inspection, report, error) < 0)
-		return -1;
-	return add_wanted(inspection, options, !any && options->json, report, error);
+	if (!any && !options->json)
+		return inspect_summary(inspection, report, error);
+	if (!any) {
+		report_begin(report, "summary");
+		if (inspect_summary(inspection, report, error) < 0)
+			return -1;
+		report_end(report);
+	}
+	return add_wanted(inspection, options, !any, report, error);
 }
 
 static int print_graph(const struct inspection *inspection, struct error *error)
