@@ -38,7 +38,7 @@ static void print_options(const struct command *commands)
 	printf("\tesac\n}\n\n");
 }
 
-/* A case for each option that takes a value: words, or "@" and what it is. */
+/* A case for each option that takes a value, as it stands before it: words, or "@" and what it is. */
 static void print_values(const struct command *commands)
 {
 	printf("_lkvm_values()\n{\n\tcase $1:$2 in\n");
@@ -50,8 +50,10 @@ static void print_values(const struct command *commands)
 
 			if (!entry->argument || !entry->help)
 				continue;
-			printf("\t'%s:--%s'", commands->name, entry->name);
-			if (entry->letter)
+			printf("\t'%s:--%s='", commands->name, entry->name);
+			if (!entry->optional)
+				printf("|'%s:--%s'", commands->name, entry->name);
+			if (entry->letter && !entry->optional)
 				printf("|'%s:-%c'", commands->name, entry->letter);
 			printf(") echo '");
 			if (entry->choices)
@@ -138,8 +140,9 @@ static const char function[] =
 	"\tfi\n"
 	"\tif [[ $current == = ]]; then\n"
 	"\t\tcurrent=\n"
+	"\t\tbefore+='='\n"
 	"\telif [[ $before == = && $COMP_CWORD -gt 2 ]]; then\n"
-	"\t\tbefore=${COMP_WORDS[COMP_CWORD-2]}\n"
+	"\t\tbefore=${COMP_WORDS[COMP_CWORD-2]}=\n"
 	"\tfi\n"
 	"\tif ((COMP_CWORD == 1)); then\n"
 	"\t\twords=@command\n"

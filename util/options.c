@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdbool.h>
 #include <string.h>
 
 #include "lkvm/parse.h"
@@ -129,7 +128,7 @@ enum options_result options_parse(const struct option_table *table, void *target
 			return error_set(error, EINVAL, "unknown option %.*s", word.shown, word.text);
 		if (!word.entry->argument && word.value)
 			return error_set(error, EINVAL, "%.*s takes no value", word.shown, word.text);
-		if (word.entry->argument && !word.value) {
+		if (word.entry->argument && !word.value && !word.entry->optional) {
 			if (i + 1 == *count)
 				return error_set(error, EINVAL, "%.*s needs a value: %s", word.shown,
 						 word.text, word.entry->argument);
@@ -158,7 +157,7 @@ void options_help(const struct option_table *table, FILE *file)
 			width += fprintf(file, "      ");
 		width += fprintf(file, "--%s", entry->name);
 		if (entry->argument)
-			width += fprintf(file, " %s", entry->argument);
+			width += fprintf(file, entry->optional ? "[=%s]" : " %s", entry->argument);
 		if (width + 2 > HELP_COLUMN) {
 			fputc('\n', file);
 			width = 0;

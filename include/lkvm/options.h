@@ -6,6 +6,7 @@
 #ifndef LKVM_OPTIONS_H
 #define LKVM_OPTIONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -29,10 +30,11 @@ struct option_entry {
 	char letter;          /* 0: only the long form */
 	enum option_kind kind;
 	const char *argument; /* what --help calls the value; NULL: the option takes none */
+	bool optional;        /* with OPTION_TAKEN: the value may be left out, and is never the next word */
 	const char *choices;  /* "serial|virtio"; with OPTION_TAKEN and OPTION_IGNORED only for completion */
 	size_t offset;        /* of the field in the target */
 	uint64_t minimum, maximum;
-	/* Stores `value` (NULL if the option takes none; may be cut up) in `field`; an error needs not name
+	/* Stores `value` (NULL if there is none; may be cut up) in `field`; an error needs not name
 	 * the option. */
 	int (*take)(void *field, char *value, struct error *error);
 	const char *help; /* NULL: shown neither by --help nor by the completion */

@@ -16,10 +16,13 @@ struct target {
 	uint64_t size;
 	unsigned choice;
 	char taken[32];
+	char maybe[32];
 };
 
 static int take(void *field, char *value, struct error *error)
 {
+	if (!value)
+		value = strcpy(field, "nothing") + 7;
 	if (!strcmp(value, "bad"))
 		return error_set(error, 0, "it is bad");
 	strcat(field, value);
@@ -41,6 +44,8 @@ static const struct option_entry entries[] = {
 	  .offset = offsetof(struct target, choice), .help = "A choice" },
 	{ .name = "take", .letter = 't', .kind = OPTION_TAKEN, .argument = "X", .take = take,
 	  .offset = offsetof(struct target, taken), .help = "An option whose name and argument do not fit" },
+	{ .name = "maybe", .letter = 'y', .kind = OPTION_TAKEN, .argument = "N", .optional = true, .take = take,
+	  .offset = offsetof(struct target, maybe), .help = "An option with or without" },
 	{ .name = "old", .kind = OPTION_IGNORED },
 	{ .name = "older", .kind = OPTION_IGNORED, .argument = "X" },
 };
@@ -110,6 +115,26 @@ static void test_every_kind(void **state)
 	assert_int_equal(target.size, 2ull << 30);
 	assert_int_equal(target.choice, 1);
 	assert_string_equal(target.taken, "one,two");
+}
+
+static void test_a_value_may_be_left_out(void **state)
+{
+	struct target target;
+	struct error error;
+	char *words[16];
+	int count;
+
+	(void)state;
+	assert_string_equal(parse_good("--maybe=3").maybe, "3");
+	assert_string_equal(parse_good("--maybe=").maybe, "");
+	assert_string_equal(parse_good("--maybe").maybe, "nothing");
+	assert_string_equal(parse_good("-y -f").maybe, "nothing");
+	assert_string_equal(parse_good("-y3").maybe, "3");
+	/* What follows is a word of its own. */
+	assert_int_equal(parse("--maybe 3", &target, words, &count, &error), OPTIONS_GOOD);
+	assert_string_equal(target.maybe, "nothing");
+	assert_int_equal(count, 1);
+	assert_refused("--maybe=bad", "--maybe: it is bad");
 }
 
 static void test_values_may_look_like_options(void **state)
@@ -190,6 +215,7 @@ static void test_help_lists_what_is_not_hidden(void **state)
 	assert_non_null(strstr(text, "      --string-two FILE         A long help\n"
 			       "                                in two lines\n"));
 	assert_non_null(strstr(text, "  -t, --take X                  An option"));
+	assert_non_null(strstr(text, "  -y, --maybe[=N]               An option with"));
 	assert_null(strstr(text, "old"));
 	free(text);
 }
@@ -199,6 +225,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_way_to_write_a_value),
 		cmocka_unit_test(test_every_kind),
+		cmocka_unit_test(test_a_value_may_be_left_out),
 		cmocka_unit_test(test_values_may_look_like_options),
 		cmocka_unit_test(test_the_later_one_counts),
 		cmocka_unit_test(test_operands_are_gathered),
