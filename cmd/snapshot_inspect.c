@@ -8,33 +8,55 @@
 #include "lkvm/command.h"
 #include "lkvm/control.h"
 #include "lkvm/inspect.h"
+#include "lkvm/parse.h"
 
 #define PATIENCE 30 /* seconds for a VMM to answer */
 
+/* --cpu[=N] */
+struct cpu_option {
+	bool wanted;
+	uint64_t vcpu;
+};
+
 struct inspect_options {
 	bool its, gic, devices, pci, memory;
+	struct cpu_option cpu;
+	const char *symbols;
 	bool dot;
 	bool json;
 };
+
+static int take_cpu(void *field, char *value, struct error *error)
+{
+	struct cpu_option *option = field;
+
+	option->wanted = true;
+	option->vcpu = INSPECT_ALL_VCPUS;
+	return value ? parse_number(value, 0, MACHINE_MAX_VCPUS - 1, &option->vcpu, error) : 0;
+}
 
 static const struct option_entry entries[] = {
 	{ .name = "its", .kind = OPTION_FLAG, .offset = offsetof(struct inspect_options, its),
 	  .help = "Show the ITS: registers, devices, events, collections, commands" },
 	{ .name = "gic", .kind = OPTION_FLAG, .offset = offsetof(struct inspect_options, gic),
 	  .help = "Show the GIC: registers, and the state of each SPI, PPI and SGI" },
+	{ .name = "cpu", .kind = OPTION_TAKEN, .take = take_cpu, .argument = "N", .optional = true,
+	  .offset = offsetof(struct inspect_options, cpu), .help = "Show the vCPUs, or all registers of vCPU N" },
 	{ .name = "devices", .kind = OPTION_FLAG, .offset = offsetof(struct inspect_options, devices),
 	  .help = "Show the devices' state: negotiation, queues, registers" },
 	{ .name = "pci", .kind = OPTION_FLAG, .offset = offsetof(struct inspect_options, pci),
 	  .help = "Show PCI functions, BARs, MSI-X vectors and where they lead" },
 	{ .name = "memory", .kind = OPTION_FLAG, .offset = offsetof(struct inspect_options, memory),
 	  .help = "Show what of RAM was touched, and where the interrupt tables are" },
+	{ .name = "symbols", .kind = OPTION_FILE, .argument = "FILE", .offset = offsetof(struct inspect_options, symbols),
+	  .help = "System.map or vmlinux of the guest's kernel:\nname the code that addresses lie in" },
 	{ .name = "dot", .kind = OPTION_FLAG, .offset = offsetof(struct inspect_options, dot),
 	  .help = "Print the ways of the interrupts as a graph for graphviz" },
 	{ .name = "json", .kind = OPTION_FLAG, .offset = offsetof(struct inspect_options, json),
 	  .help = "Print JSON: everything, or what is asked for" },
 };
 
-static const struct inspect_options defaults = { .json = false };
+static const struct inspect_options defaults = { .cpu.vcpu = INSPECT_ALL_VCPUS };
 const struct option_table snapshot_inspect_options_table = OPTION_TABLE(entries, defaults);
 
 /* The views, in the order of their appearance. */
@@ -45,6 +67,7 @@ static const struct view {
 } views[] = {
 	{ "its", offsetof(struct inspect_options, its), inspect_its },
 	{ "gic", offsetof(struct inspect_options, gic), inspect_gic },
+	{ "cpu", offsetof(struct inspect_options, cpu.wanted), inspect_cpu },
 	{ "devices", offsetof(struct inspect_options, devices), inspect_devices },
 	{ "pci", offsetof(struct inspect_options, pci), inspect_pci },
 	{ "memory", offsetof(struct inspect_options, memory), inspect_memory },
@@ -115,14 +138,21 @@ static int print_views(const struct command_call *call, const struct inspection 
 static int inspect(const struct command_call *call, struct snapshot *snapshot)
 {
 	const struct inspect_options *options = call->values;
+	struct symbols symbols = { 0 };
 	struct inspection inspection;
 	struct error error;
 	int status = -1;
 
+	if (options->symbols && symbols_open(&symbols, options->symbols, &error) < 0)
+		return command_error(call, &error);
 	if (inspection_open(&inspection, snapshot, &error) == 0) {
+		inspection.vcpu = options->cpu.vcpu;
+		if (options->symbols)
+			inspection_use_symbols(&inspection, &symbols);
 		status = options->dot ? print_graph(&inspection, &error) : print_views(call, &inspection, &error);
 		inspection_close(&inspection);
 	}
+	symbols_close(&symbols);
 	if (status >= 0)
 		return status;
 	error_context(&error, "%s", call->operands[0]);

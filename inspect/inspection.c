@@ -45,7 +45,8 @@ static int read_lpi_tables(struct inspection *inspection, struct error *error)
 
 int inspection_open(struct inspection *inspection, struct snapshot *snapshot, struct error *error)
 {
-	*inspection = (struct inspection){ .snapshot = snapshot, .memory = snapshot_memory(snapshot) };
+	*inspection = (struct inspection){ .snapshot = snapshot, .memory = snapshot_memory(snapshot),
+					  .vcpu = INSPECT_ALL_VCPUS };
 	find_devices(inspection);
 	if (machine_config_load(&inspection->config, &snapshot->sections, error) == 0 &&
 	    read_lpi_tables(inspection, error) == 0)

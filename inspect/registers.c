@@ -47,7 +47,7 @@ bool inspect_register_name(const char *section, const char *field, char name[REG
 }
 
 /* A person reads one text. A program gets all fields, those that are zero too; addresses as it gets them elsewhere. */
-static void add_fields(struct report *report, const char *name, uint64_t value)
+void inspect_register_fields(struct report *report, const char *name, uint64_t value)
 {
 	const struct register_field *field = register_fields(name);
 	char text[REGISTER_FIELDS_LENGTH];
@@ -74,6 +74,6 @@ void inspect_register(struct report *report, const char *name, uint64_t value)
 	report_begin(report, NULL);
 	report_string(report, "register", name);
 	report_hex(report, "value", value);
-	add_fields(report, name, value);
+	inspect_register_fields(report, name, value);
 	report_end(report);
 }

@@ -152,7 +152,7 @@ int inspect_summary(const struct inspection *inspection, struct report *report, 
 	if (!sections_find(&inspection->snapshot->sections, SNAPSHOT_PARTIAL))
 		report_bytes(report, "in_file", snapshot->disk_size);
 	report_end(report);
-	if (add_devices(inspection, report, error) < 0)
+	if (inspect_vcpus(inspection, report, error) < 0 || add_devices(inspection, report, error) < 0)
 		return -1;
 	return add_interrupts(inspection, report, error);
 }

@@ -13,6 +13,7 @@
 #include "lkvm/registers.h"
 #include "lkvm/report.h"
 #include "lkvm/snapshot.h"
+#include "lkvm/symbols.h"
 
 /* A PCI device of the snapshot. They have the slots 0, 1, ... in the order of their sections. */
 struct inspect_device {
@@ -20,6 +21,8 @@ struct inspect_device {
 	unsigned slot;
 	const struct section *pci; /* "virtio-blk0/pci" */
 };
+
+#define INSPECT_ALL_VCPUS UINT64_MAX
 
 struct inspection {
 	struct snapshot *snapshot;
@@ -29,6 +32,9 @@ struct inspection {
 	struct inspect_device devices[PCI_SLOTS];
 	uint64_t *pendbasers; /* by vCPU */
 	uint64_t propbaser;   /* KVM has one a VM: the last that a restore writes */
+	const struct symbols *symbols; /* NULL: none are given */
+	bool symbols_fit;     /* they are of the guest's kernel, as far as one can tell */
+	uint64_t vcpu;        /* whose registers are wanted */
 };
 
 /* `snapshot` is open, and stays so. The configuration must be sound; else -1 with a sentence. */
@@ -38,6 +44,19 @@ void inspection_close(struct inspection *inspection);
 /* A field of one element in a section. The sentence names both. */
 int inspection_number(const struct inspection *inspection, const char *section, const char *field, uint64_t *value,
 		      struct error *error);
+
+/* A vCPU's register of 64 bits or less, by KVM's id. */
+int inspection_register(const struct inspection *inspection, unsigned vcpu, uint64_t id, uint64_t *value,
+			struct error *error);
+
+/*
+ * Lets addresses be named by `symbols`, which stay the caller's. Their slide follows from a vCPU's VBAR_EL1; where none
+ * holds the file's `vectors`, they do not fit and nothing is named. A file without `vectors` is taken as it is.
+ */
+void inspection_use_symbols(struct inspection *inspection, struct symbols *symbols);
+
+/* "schedule+0x1c", or NULL. */
+const char *inspect_symbol(const struct inspection *inspection, uint64_t address, char text[SYMBOL_TEXT_LENGTH]);
 
 /* An array with at least `count` elements. */
 int inspection_array(const struct inspection *inspection, const char *section, const char *field, uint32_t count,
@@ -87,20 +106,27 @@ bool inspect_register_name(const char *section, const char *field, char name[REG
  * vCPU, or ITS_NO_VCPU, as member "vcpu"; the fields of a section as members.
  */
 void inspect_register(struct report *report, const char *name, uint64_t value);
+void inspect_register_fields(struct report *report, const char *name, uint64_t value); /* the member "fields" alone */
 void inspect_problems(struct report *report, uint32_t problems);
 void inspect_vcpu(struct report *report, uint32_t vcpu);
 int inspect_fields(const struct fields *fields, struct report *report, struct error *error);
 
-/* The same for what the summary takes of them: a row of a virtio device; members. */
+/* What the summary takes of other views: the vCPUs without their registers; a row of a virtio device; members. */
+int inspect_vcpus(const struct inspection *inspection, struct report *report, struct error *error);
 int inspect_virtio(const struct inspection *inspection, const struct inspect_device *device, struct report *report,
 		   struct error *error);
 void inspect_identity(const struct format_header *header, struct report *report);
 void inspect_machine(const struct machine_config *config, struct report *report);
 
+/* All registers of the section of a vCPU: a list for each group. */
+int inspect_vcpu_registers(const struct inspection *inspection, struct report *report, const char *section,
+			   struct error *error);
+
 /* The views. Each adds members to the object that is open. */
 int inspect_summary(const struct inspection *inspection, struct report *report, struct error *error);
 int inspect_its(const struct inspection *inspection, struct report *report, struct error *error);
 int inspect_gic(const struct inspection *inspection, struct report *report, struct error *error);
+int inspect_cpu(const struct inspection *inspection, struct report *report, struct error *error);
 int inspect_devices(const struct inspection *inspection, struct report *report, struct error *error);
 int inspect_pci(const struct inspection *inspection, struct report *report, struct error *error);
 int inspect_memory(const struct inspection *inspection, struct report *report, struct error *error);

@@ -556,6 +556,9 @@ static void test_completion(void **state)
 		{ "lkvm completion ", "bash " },
 		{ "lkvm help ver", "version " },
 		{ "lkvm run --name ", "" },
+		{ "lkvm snapshot inspect --cp", "--cpu " },
+		{ "lkvm snapshot inspect --cpu --j", "--json " },
+		{ "lkvm snapshot inspect --cpu = ", "" },
 	};
 	FILE *file = fopen("complete", "we");
 
