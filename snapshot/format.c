@@ -179,10 +179,13 @@ static const struct section *find(const struct sections *sections, const char *n
 	return NULL;
 }
 
-/* One section from [bytes, bytes + size), which is not empty; its whole size goes to `*taken`. */
+/*
+ * One section from [bytes, bytes + size), which is not empty. Its whole size goes to `*taken`: after a failure, too, if it is
+ * known.
+ */
 static int parse_one(struct sections *sections, const uint8_t *bytes, size_t size, size_t *taken, struct error *error)
 {
-	struct section *section;
+	struct section section;
 	struct section_bytes raw;
 	void *larger;
 
@@ -194,6 +197,7 @@ static int parse_one(struct sections *sections, const uint8_t *bytes, size_t siz
 		return error_set(error, EBADMSG, "the header of section %zu is damaged", sections->count);
 	if (raw.size > size - sizeof(raw) || raw.size % 8)
 		return error_set(error, EBADMSG, "section %s is cut short", raw.name);
+	*taken = sizeof(raw) + raw.size;
 	if (raw.body_checksum != checksum(0, bytes + sizeof(raw), raw.size))
 		return error_set(error, EBADMSG, "section %s is damaged: its checksum is wrong", raw.name);
 	if (sections->count == FORMAT_MAX_SECTIONS)
@@ -201,30 +205,34 @@ static int parse_one(struct sections *sections, const uint8_t *bytes, size_t siz
 	if (find(sections, raw.name))
 		return error_set(error, EBADMSG, "section %s is there twice", raw.name);
 
-	larger = reallocarray(sections->items, sections->count + 1, sizeof(*section));
-	if (!larger)
-		return error_system(error, ENOMEM, "sections");
-	sections->items = larger;
-	section = &sections->items[sections->count++];
-	*section = (struct section){
+	section = (struct section){
 		.version = raw.version,
 		.flags = raw.flags,
 		.fields = { bytes + sizeof(raw), raw.size },
 	};
-	memcpy(section->name, raw.name, sizeof(section->name));
-	if (fields_check(&section->fields, error) < 0)
-		return error_context(error, "section %s", section->name);
-	*taken = sizeof(raw) + raw.size;
+	memcpy(section.name, raw.name, sizeof(section.name));
+	if (fields_check(&section.fields, error) < 0)
+		return error_context(error, "section %s", section.name);
+	larger = reallocarray(sections->items, sections->count + 1, sizeof(section));
+	if (!larger)
+		return error_system(error, ENOMEM, "sections");
+	sections->items = larger;
+	sections->items[sections->count++] = section;
 	return 0;
 }
 
 int sections_parse(struct sections *sections, const uint8_t *bytes, size_t size, struct error *error)
 {
-	size_t taken = 0;
-
-	for (; size; bytes += taken, size -= taken)
-		if (parse_one(sections, bytes, size, &taken, error) < 0)
+	for (size_t taken; size; bytes += taken, size -= taken) {
+		taken = 0;
+		if (parse_one(sections, bytes, size, &taken, error) == 0)
+			continue;
+		if (error_collect(sections->faults, error) < 0)
 			return -1;
+		sections->damaged++;
+		if (!taken)
+			break; /* where the next one begins is not known */
+	}
 	return 0;
 }
 

@@ -6,11 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "image.h"
 #include "lkvm/io.h"
 #include "lkvm/snapshot.h"
-
-#define READ_SIZE (1u << 20)
 
 static int get(const struct snapshot *snapshot, void *to, size_t size, uint64_t offset, struct error *error)
 {
@@ -86,7 +83,8 @@ static int read_sections(struct snapshot *snapshot, struct format_commit *found,
 	    sections_parse(&snapshot->sections, snapshot->tail, tail_size, error) < 0)
 		return -1;
 	/* Each section is as it was written: but are they all of one snapshot? */
-	if (checksum(checksum(0, snapshot->head, commit.head_end), snapshot->tail, tail_size) != commit.checksum)
+	if (checksum(checksum(0, snapshot->head, commit.head_end), snapshot->tail, tail_size) != commit.checksum &&
+	    !snapshot->sections.damaged)
 		return error_set(error, EBADMSG, "its sections do not belong together: the commit record's checksum is wrong");
 	*found = commit;
 	return 0;
@@ -118,16 +116,32 @@ static int find_ram(struct snapshot *snapshot, const struct format_commit *commi
 	return 0;
 }
 
-int snapshot_open(struct snapshot *snapshot, const char *path, struct error *error)
+/* Where a part of a damaged section is missed, that is no news. */
+static int read_contents(struct snapshot *snapshot, struct error *error)
 {
+	const struct error_collector *faults = snapshot->sections.faults;
 	struct format_commit commit = { 0 };
 
-	*snapshot = (struct snapshot){ .fd = -1 };
-	if (open_file(snapshot, path, error) == 0 && read_sections(snapshot, &commit, error) == 0 &&
-	    find_ram(snapshot, &commit, error) == 0)
+	if (read_sections(snapshot, &commit, error) == 0 &&
+	    (find_ram(snapshot, &commit, error) == 0 || snapshot->sections.damaged))
+		return 0;
+	snapshot->sections.damaged++;
+	return error_collect(faults, error);
+}
+
+int snapshot_examine(struct snapshot *snapshot, const char *path, const struct error_collector *faults,
+		     struct error *error)
+{
+	*snapshot = (struct snapshot){ .fd = -1, .sections.faults = faults };
+	if (open_file(snapshot, path, error) == 0 && read_contents(snapshot, error) == 0)
 		return 0;
 	snapshot_close(snapshot);
 	return error_context(error, "%s", path);
+}
+
+int snapshot_open(struct snapshot *snapshot, const char *path, struct error *error)
+{
+	return snapshot_examine(snapshot, path, NULL, error);
 }
 
 void snapshot_close(struct snapshot *snapshot)
@@ -138,72 +152,4 @@ void snapshot_close(struct snapshot *snapshot)
 	free(snapshot->head);
 	free(snapshot->tail);
 	*snapshot = (struct snapshot){ .fd = -1 };
-}
-
-/* Compares `size` bytes of RAM from `address` on, which stand in `bytes`. */
-static int check(const struct snapshot *snapshot, uint64_t address, const uint8_t *bytes, size_t size,
-		 struct error *error)
-{
-	for (size_t at = 0; at < size; at += FORMAT_RAM_CHUNK) {
-		uint64_t chunk = (address + at) / FORMAT_RAM_CHUNK;
-		unsigned long long where = snapshot->ram_base + address + at;
-
-		if (checksum(0, bytes + at, FORMAT_RAM_CHUNK) != field_element(&snapshot->checksums, (uint32_t)chunk))
-			return error_set(error, EBADMSG, "RAM is damaged: the checksum of the %u bytes at 0x%llx is wrong",
-					 FORMAT_RAM_CHUNK, where);
-	}
-	return 0;
-}
-
-/* The end of the hole at `at`, rounded down to a whole chunk; `at` where there is none. */
-static uint64_t skip_hole(const struct snapshot *snapshot, uint64_t at)
-{
-	off_t start = (off_t)(snapshot->ram_offset + at);
-	off_t data = lseek(snapshot->fd, start, SEEK_DATA);
-	uint64_t end = snapshot->ram_size;
-
-	if (data < 0 && errno != ENXIO)
-		return at;
-	if (data >= 0 && (uint64_t)(data - start) < end - at)
-		end = at + (uint64_t)(data - start);
-	return end & ~(uint64_t)(FORMAT_RAM_CHUNK - 1);
-}
-
-static int check_hole(const struct snapshot *snapshot, uint64_t from, uint64_t to, uint32_t zero, struct error *error)
-{
-	for (uint64_t at = from; at < to; at += FORMAT_RAM_CHUNK) {
-		unsigned long long where = snapshot->ram_base + at;
-
-		if (field_element(&snapshot->checksums, (uint32_t)(at / FORMAT_RAM_CHUNK)) != zero)
-			return error_set(error, EBADMSG, "RAM is damaged: at 0x%llx there is a hole in the file where data was",
-					 where);
-	}
-	return 0;
-}
-
-int snapshot_check_ram(const struct snapshot *snapshot, const struct snapshot_progress *progress, struct error *error)
-{
-	const uint32_t zero = image_zero_checksum(FORMAT_RAM_CHUNK);
-	uint64_t total = snapshot->ram_size;
-	uint8_t *bytes = malloc(READ_SIZE);
-	int result = 0;
-
-	if (!bytes)
-		return error_system(error, ENOMEM, "memory");
-	for (uint64_t at = 0; result == 0 && at < total;) {
-		uint64_t data = skip_hole(snapshot, at);
-		size_t size = total - data < READ_SIZE ? (size_t)(total - data) : READ_SIZE;
-
-		if (progress && !progress->step(progress->owner, at, total))
-			result = error_set(error, ECANCELED, "it was called off");
-		if (result == 0)
-			result = check_hole(snapshot, at, data, zero, error);
-		if (result == 0 && size)
-			result = get(snapshot, bytes, size, snapshot->ram_offset + data, error);
-		if (result == 0 && size)
-			result = check(snapshot, data, bytes, size, error);
-		at = data + size;
-	}
-	free(bytes);
-	return result;
 }

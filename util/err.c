@@ -67,3 +67,11 @@ int error_context(struct error *error, const char *format, ...)
 	text_make_printable(error->text);
 	return -1;
 }
+
+int error_collect(const struct error_collector *collector, const struct error *error)
+{
+	if (!collector)
+		return -1;
+	collector->tell(collector->owner, error);
+	return 0;
+}

@@ -26,4 +26,13 @@ int error_system(struct error *error, int code, const char *format, ...)
 int error_context(struct error *error, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* Whoever wants to hear of every error instead of the first. */
+struct error_collector {
+	void (*tell)(void *owner, const struct error *error);
+	void *owner;
+};
+
+/* 0 once it is told, so that one goes on; -1 where nobody collects (`collector` is NULL). */
+int error_collect(const struct error_collector *collector, const struct error *error);
+
 #endif

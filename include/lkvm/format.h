@@ -75,6 +75,8 @@ struct section {
 struct sections {
 	struct section *items;
 	size_t count;
+	const struct error_collector *faults; /* NULL: the first one ends the reading */
+	size_t damaged;                       /* so many faults were told, and what they are about left out */
 };
 
 /*

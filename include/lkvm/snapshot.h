@@ -85,13 +85,35 @@ struct snapshot {
 int snapshot_open(struct snapshot *snapshot, const char *path, struct error *error);
 void snapshot_close(struct snapshot *snapshot);
 
+/*
+ * The same for whom the first fault is not enough: each one is told, and where it stands left out. It is open even if
+ * nothing of it could be used: sections.damaged says whether all could, and ram_size is 0 if it is not known where RAM is.
+ * -1 only where there is no file that can be read.
+ */
+int snapshot_examine(struct snapshot *snapshot, const char *path, const struct error_collector *faults,
+		     struct error *error);
+
 /* Its RAM, to be looked at as long as it is open. Nothing is checked. */
 struct guest_memory snapshot_memory(struct snapshot *snapshot);
 
 /* What snapshot->checksums has for a chunk of zeroes. */
 uint32_t snapshot_zero_checksum(void);
 
-/* Reads RAM and compares its checksums. The sentence names the first address that is wrong. */
+/* Where RAM is not what its checksums say. */
+struct snapshot_damage {
+	uint64_t address, size; /* guest physical, bytes: whole chunks */
+	bool hole;              /* there is no data in the file where some was */
+};
+
+/*
+ * Reads RAM on all processors and compares its checksums. Tells each damaged range once all is read, by ascending
+ * address. `progress` is told by the calling thread. -1 where RAM cannot be read.
+ */
+int snapshot_find_damage(const struct snapshot *snapshot, const struct snapshot_progress *progress,
+			 void (*tell)(void *owner, const struct snapshot_damage *damage), void *owner,
+			 struct error *error);
+
+/* The same for whom the first is enough: the sentence names it. */
 int snapshot_check_ram(const struct snapshot *snapshot, const struct snapshot_progress *progress, struct error *error);
 
 #endif
