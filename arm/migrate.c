@@ -136,7 +136,7 @@ static const struct step save_steps[] = {
 
 static int restore_vcpus(const struct context *context, struct error *error)
 {
-	return vcpus_restore(context->vm, context->sections, error);
+	return vcpus_restore(context->vm, context->sections, context->migrate->refused, error);
 }
 
 static int restore_control(const struct context *context, struct error *error)
@@ -205,8 +205,11 @@ static int run_steps(const char *sequence, const struct step *steps, size_t coun
 	for (size_t i = 0; i < count; i++) {
 		if (fault_at(context->migrate->fault, sequence, steps[i].name, error) < 0)
 			return -1;
-		if (steps[i].run(context, error) < 0)
-			return error_context(error, "%s", steps[i].name);
+		if (steps[i].run(context, error) == 0)
+			continue;
+		error_context(error, "%s", steps[i].name);
+		if (error_collect(context->migrate->refused, error) < 0)
+			return -1;
 	}
 	return 0;
 }

@@ -16,24 +16,33 @@
 	 offsetof(struct kvm_regs, member) / sizeof(uint32_t))
 
 int cpu_features_choose(const struct vm *vm, const struct cpu_features *wanted, struct cpu_features *chosen,
-			struct error *error)
+			const struct error_collector *refused, struct error *error)
 {
+	const bool has_pmu = kvm_extension(vm->fd, KVM_CAP_ARM_PMU_V3);
+
 	*chosen = (struct cpu_features){
 		.sve = wanted->sve && kvm_extension(vm->fd, KVM_CAP_ARM_SVE),
 		/* Address and generic authentication go together or not at all. */
 		.pauth = wanted->pauth && kvm_extension(vm->fd, KVM_CAP_ARM_PTRAUTH_ADDRESS) &&
 			 kvm_extension(vm->fd, KVM_CAP_ARM_PTRAUTH_GENERIC),
-		.pmu = wanted->pmu,
+		.pmu = wanted->pmu && has_pmu,
 		.exact = wanted->exact,
 	};
 	memcpy(chosen->sve_lengths, wanted->sve_lengths, sizeof(chosen->sve_lengths));
-	if (wanted->exact && wanted->sve && !chosen->sve)
-		return error_set(error, ENOTSUP, "the guest was started with SVE, which this host does not have");
-	if (wanted->exact && wanted->pauth && !chosen->pauth)
-		return error_set(error, ENOTSUP, "the guest was started with pointer authentication, which this host does not "
-				 "have");
-	if (wanted->pmu && !kvm_extension(vm->fd, KVM_CAP_ARM_PMU_V3))
-		return error_set(error, ENOTSUP, "this host has no PMU for guests (KVM_CAP_ARM_PMU_V3): leave out --pmu");
+	if (wanted->exact && wanted->sve && !chosen->sve) {
+		error_set(error, ENOTSUP, "the guest was started with SVE, which this host does not have");
+		if (error_collect(refused, error) < 0)
+			return -1;
+	}
+	if (wanted->exact && wanted->pauth && !chosen->pauth) {
+		error_set(error, ENOTSUP, "the guest was started with pointer authentication, which this host does not have");
+		if (error_collect(refused, error) < 0)
+			return -1;
+	}
+	if (wanted->pmu && !has_pmu) {
+		error_set(error, ENOTSUP, "this host has no PMU for guests (KVM_CAP_ARM_PMU_V3): leave out --pmu");
+		return error_collect(refused, error);
+	}
 	return 0;
 }
 

@@ -224,49 +224,69 @@ static bool is_known(const char *name)
 	return false;
 }
 
+/* Something that this host, or this lkvm, does not take. */
+static int refuse(const struct vcpu *vcpu, const struct error_collector *refused, struct error *error)
+{
+	error_context(error, "vCPU %u", vcpu->index);
+	return error_collect(refused, error);
+}
+
 /* What says which features there are, or everything else. */
 static int restore_registers(const struct vcpu *vcpu, const struct kvm_reg_list *list, const struct fields *fields,
-			     bool features, struct error *error)
+			     bool features, const struct error_collector *refused, struct error *error)
 {
 	struct field field;
 	size_t offset = 0;
 	uint64_t id;
 
 	while (field_next(fields, &offset, &field, error) > 0) {
-		if (!register_of(&field, &id)) {
-			if (!is_known(field.name))
-				return error_set(error, ENOTSUP, "this lkvm does not know its field %s", field.name);
-			continue;
+		int result = 0;
+
+		if (register_of(&field, &id)) {
+			if ((register_use(id) == REGISTER_FEATURE) == features)
+				result = restore_register(vcpu, list, id, &field, error);
+		} else if (features && !is_known(field.name)) {
+			result = error_set(error, ENOTSUP, "this lkvm does not know its field %s", field.name);
 		}
-		if ((register_use(id) == REGISTER_FEATURE) == features &&
-		    restore_register(vcpu, list, id, &field, error) < 0)
+		if (result < 0 && refuse(vcpu, refused, error) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-static int restore_one(const struct vcpu *vcpu, const struct section *section, struct error *error)
+static int compare_affinity(const struct vcpu *vcpu, const struct fields *fields, struct error *error)
 {
-	struct kvm_reg_list *list;
 	uint64_t mpidr;
-	int result;
 
-	if (field_get_number(&section->fields, "mpidr", &mpidr, error) < 0)
+	if (field_get_number(fields, "mpidr", &mpidr, error) < 0)
 		return -1;
 	if (mpidr != vcpu->mpidr)
 		return error_set(error, EINVAL, "its affinity is 0x%" PRIx64 " in the snapshot, but 0x%" PRIx64 " here",
 				 mpidr, vcpu->mpidr);
-	list = list_registers(vcpu, error);
-	if (!list)
-		return -1;
-	result = restore_registers(vcpu, list, &section->fields, true, error);
-	if (result == 0)
-		result = restore_registers(vcpu, list, &section->fields, false, error);
-	free(list);
-	return result < 0 ? -1 : restore_events(vcpu, &section->fields, error);
+	return 0;
 }
 
-int vcpus_restore(struct vm *vm, struct sections *sections, struct error *error)
+static int restore_one(const struct vcpu *vcpu, const struct fields *fields, const struct error_collector *refused,
+		       struct error *error)
+{
+	struct kvm_reg_list *list;
+	int result;
+
+	if (compare_affinity(vcpu, fields, error) < 0 && refuse(vcpu, refused, error) < 0)
+		return -1;
+	list = list_registers(vcpu, error);
+	if (!list)
+		return refuse(vcpu, refused, error);
+	result = restore_registers(vcpu, list, fields, true, refused, error);
+	if (result == 0)
+		result = restore_registers(vcpu, list, fields, false, refused, error);
+	free(list);
+	if (result == 0 && restore_events(vcpu, fields, error) < 0)
+		result = refuse(vcpu, refused, error);
+	return result;
+}
+
+int vcpus_restore(struct vm *vm, struct sections *sections, const struct error_collector *refused, struct error *error)
 {
 	for (unsigned i = 0; i < vm->vcpu_count; i++) {
 		char name[SECTION_NAME_LENGTH + 1];
@@ -274,10 +294,8 @@ int vcpus_restore(struct vm *vm, struct sections *sections, struct error *error)
 
 		snprintf(name, sizeof(name), "vcpu%u", i);
 		section = sections_need(sections, name, 1, error);
-		if (!section)
+		if (!section || restore_one(&vm->vcpus[i], &section->fields, refused, error) < 0)
 			return -1;
-		if (restore_one(&vm->vcpus[i], section, error) < 0)
-			return error_context(error, "vCPU %u", i);
 	}
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include "lkvm/its.h"
 #include "lkvm/machine.h"
 #include "lkvm/migrate.h"
+#include "machine_check.h"
 #include "machine_virtio.h"
 
 #define PMU_PPI 7 /* INTID 23, as other VMMs and the SBSA have it */
@@ -92,13 +93,13 @@ static int processors_open(struct machine *machine, struct error *error)
 		.redistributors = MACHINE_GICR,
 		.interrupts = MACHINE_INTERRUPTS,
 	};
-	if (cpu_features_choose(vm, &wanted, &machine->cpu_features, error) < 0 ||
+	if (cpu_features_choose(vm, &wanted, &machine->cpu_features, machine->refused, error) < 0 ||
 	    gic_open(vm, &machine->gic_layout, error) < 0)
 		return -1;
 	if (config->irqchip == IRQCHIP_GICV3_ITS) {
-		if (its_open(vm, MACHINE_ITS, error) < 0)
+		if (its_open(vm, MACHINE_ITS, error) < 0 && error_collect(machine->refused, error) < 0)
 			return -1;
-		vm->interrupts.has_msi = true;
+		vm->interrupts.has_msi = vm->its_fd >= 0;
 	}
 	if (vcpus_initialise(vm, &machine->cpu_features, true, error) < 0 || gic_initialise(vm, error) < 0)
 		return -1;
@@ -260,18 +261,31 @@ static const struct part catalogue[] = {
 };
 
 #define PARTS (sizeof(catalogue) / sizeof(catalogue[0]))
+#define PARTS_BEFORE_DEVICES 3 /* up to "processors" */
 
-int machine_open(struct machine *machine, const struct machine_config *config, struct loop *loop,
-		 struct terminal *terminal, struct error *error)
+static int open_parts(struct machine *machine, size_t count, struct error *error)
 {
-	*machine = (struct machine){ .config = *config, .loop = loop, .terminal = terminal };
-	for (; machine->opened < PARTS; machine->opened++) {
+	for (; machine->opened < count; machine->opened++) {
 		if (catalogue[machine->opened].open(machine, error) == 0)
 			continue;
 		machine_close(machine);
 		return -1;
 	}
 	return 0;
+}
+
+int machine_open(struct machine *machine, const struct machine_config *config, struct loop *loop,
+		 struct terminal *terminal, struct error *error)
+{
+	*machine = (struct machine){ .config = *config, .loop = loop, .terminal = terminal };
+	return open_parts(machine, PARTS, error);
+}
+
+int machine_open_processors(struct machine *machine, const struct machine_config *config,
+			    const struct error_collector *refused, struct error *error)
+{
+	*machine = (struct machine){ .config = *config, .refused = refused };
+	return open_parts(machine, PARTS_BEFORE_DEVICES, error);
 }
 
 void machine_close(struct machine *machine)

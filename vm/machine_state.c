@@ -8,6 +8,7 @@
 
 #include "lkvm/machine.h"
 #include "lkvm/migrate.h"
+#include "machine_check.h"
 
 /* The time of a machine stands still while it is paused. */
 static const struct state_field clock_fields[] = {
@@ -158,15 +159,23 @@ static int load_object(struct state_visitor *visitor, const char *name, const st
 	return 0;
 }
 
+int machine_check_counter(const struct machine_config *config, struct error *error)
+{
+	uint64_t here = vcpus_counter_frequency();
+
+	if (here == config->counter_frequency)
+		return 0;
+	return error_set(error, EINVAL, "its counter runs at %llu Hz, this host's at %llu Hz: the guest's clocks would "
+			 "go wrong", (unsigned long long)config->counter_frequency, (unsigned long long)here);
+}
+
 int machine_load(struct machine *machine, struct sections *sections, struct error *error)
 {
 	const struct migrate migrate = migration(machine);
 	struct loader loader = { .visitor.visit = load_object, .sections = sections };
 
-	if (vcpus_counter_frequency() != machine->config.counter_frequency)
-		return error_set(error, EINVAL, "its counter runs at %llu Hz, this host's at %llu Hz: the guest's clocks would "
-				 "go wrong", (unsigned long long)machine->config.counter_frequency,
-				 (unsigned long long)vcpus_counter_frequency());
+	if (machine_check_counter(&machine->config, error) < 0)
+		return -1;
 	if (visit(machine, &loader.visitor, error) < 0 || migrate_restore(&migrate, sections, error) < 0)
 		return -1;
 	return sections_check_used(sections, error);

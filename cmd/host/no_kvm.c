@@ -3,14 +3,20 @@
 #include <errno.h>
 
 #include "lkvm/command.h"
+#include "lkvm/machine.h"
 #include "lkvm/probe.h"
+
+static int set_reason(struct error *error)
+{
+	return error_set(error, ENOSYS, "this lkvm was built for a machine other than arm64, and runs no guests; "
+		  "build/arm64/lkvm does, on an arm64 machine or in the one that scripts/demo emulates");
+}
 
 static int needs_kvm(const struct command_call *call)
 {
 	struct error error;
 
-	error_set(&error, ENOSYS, "this lkvm was built for a machine other than arm64, and runs no guests; "
-		  "build/arm64/lkvm does, on an arm64 machine or in the one that scripts/demo emulates");
+	set_reason(&error);
 	return command_error(call, &error);
 }
 
@@ -22,6 +28,13 @@ int cmd_run(const struct command_call *call)
 int cmd_snapshot_restore(const struct command_call *call)
 {
 	return needs_kvm(call);
+}
+
+int machine_check_host(struct snapshot *snapshot, const struct error_collector *refused, struct error *error)
+{
+	(void)snapshot;
+	(void)refused;
+	return set_reason(error);
 }
 
 void probe_kvm(struct probes *probes)

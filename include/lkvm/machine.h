@@ -118,6 +118,7 @@ struct machine {
 	unsigned virtio_count;
 	struct virtio_device *virtio[MACHINE_MAX_VIRTIO];
 	struct virtio_device *balloon, *input; /* of these, or NULL */
+	const struct error_collector *refused; /* NULL but in machine_check_host() */
 	unsigned opened; /* entries of the catalogue that are open */
 	bool running;
 	struct machine_clock clock;
@@ -153,6 +154,13 @@ int machine_save(struct machine *machine, struct section_writer *writer, struct 
  * stays paused. After a failure it can only be closed.
  */
 int machine_load(struct machine *machine, struct sections *sections, struct error *error);
+
+/*
+ * Whether this host would take the snapshot, up to its devices: makes the machine without them, loads all that KVM keeps and
+ * lets go of it again. Tells each thing that a restore would refuse, the first of which is the restore's own sentence or its
+ * end. -1 where there is no KVM to ask. RAM need not be whole: it is mapped as it is.
+ */
+int machine_check_host(struct snapshot *snapshot, const struct error_collector *refused, struct error *error);
 
 /*
  * The configuration as sections, and back. Loading makes texts, which machine_config_free() frees; log, snapshot and

@@ -17,6 +17,7 @@ struct migrate {
 	const struct cpu_features *features; /* as the vCPUs were made with */
 	unsigned interrupts; /* of the GIC: gic_layout.interrupts */
 	const char *fault;   /* for fault_at(), or NULL */
+	const struct error_collector *refused; /* of a restore: NULL, or goes on and hears of all that this host does not take */
 
 	/*
 	 * What the devices have to do with it. quiesce: nothing writes guest memory or raises an interrupt when it

@@ -22,9 +22,12 @@ struct cpu_features {
 	uint64_t sve_lengths[8]; /* of SVE, as in KVM_REG_ARM64_SVE_VLS */
 };
 
-/* Keeps of `wanted` what the host has; but `pmu` is asked for by the user, so that its absence fails; as do all if exact. */
+/*
+ * Keeps of `wanted` what the host has; but `pmu` is asked for by the user, so that its absence fails; as do all if exact.
+ * `refused` is NULL, or hears of each, and `chosen` goes without.
+ */
 int cpu_features_choose(const struct vm *vm, const struct cpu_features *wanted, struct cpu_features *chosen,
-			struct error *error);
+			const struct error_collector *refused, struct error *error);
 
 /*
  * KVM_ARM_VCPU_INIT on every vCPU in order of id (vCPU 0 on, the others off), which is also how registers return to their
@@ -44,8 +47,9 @@ int vcpus_save(struct vm *vm, struct section_writer *writer, struct error *error
 /*
  * Writes it back into fresh vCPUs that were initialised with the same features. A register that this host's kernel does
  * not know, or does not let have the saved value, is an error that names it; see lkvm/registers.h for the exceptions.
+ * `refused` is NULL, or hears of each of these, while the others are written.
  */
-int vcpus_restore(struct vm *vm, struct sections *sections, struct error *error);
+int vcpus_restore(struct vm *vm, struct sections *sections, const struct error_collector *refused, struct error *error);
 
 /* The vector lengths of SVE that vCPU 0 has, into features->sve_lengths; nothing without SVE. */
 int vcpus_get_vector_lengths(struct vm *vm, struct cpu_features *features, struct error *error);

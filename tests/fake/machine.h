@@ -19,6 +19,7 @@ struct fake_machine {
 	bool deaf;          /* listens to no key */
 	bool reset_fails;
 	bool open_fails;
+	const char *refuses; /* what machine_check_host() tells */
 	unsigned pauses, resumes, resets, closes;
 	unsigned presses[2];
 	bool pressed_paused; /* a key was pressed while it was paused */
@@ -103,6 +104,16 @@ int machine_press(struct machine *machine, enum machine_key key, struct error *e
 	if (strstr(kernel, "obedient"))
 		fake_machine_event(machine, key == MACHINE_KEY_POWER ? VM_EVENT_POWER_OFF : VM_EVENT_RESET,
 				   NULL);
+	return 0;
+}
+
+int machine_check_host(struct snapshot *snapshot, const struct error_collector *refused, struct error *error)
+{
+	(void)snapshot;
+	if (fake_machine.open_fails)
+		return error_set(error, ENODEV, "no KVM");
+	if (fake_machine.refuses && error_set(error, EINVAL, "%s", fake_machine.refuses) < 0)
+		error_collect(refused, error);
 	return 0;
 }
 
