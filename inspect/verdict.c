@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "lkvm/text.h"
 #include "lkvm/verify.h"
 
 void verdict_fault(struct verdict *verdict, const char *place, const char *format, ...)
@@ -12,6 +13,7 @@ void verdict_fault(struct verdict *verdict, const char *place, const char *forma
 	va_start(arguments, format);
 	vsnprintf(what, sizeof(what), format, arguments);
 	va_end(arguments);
+	text_make_printable(what);
 	verdict->faults++;
 	verdict->tell(verdict->owner, place, what);
 }

@@ -20,4 +20,14 @@ struct verdict {
 void verdict_fault(struct verdict *verdict, const char *place, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/*
+ * Whether the sections are there that the machine's configuration promises, none more that a reader must know, and RAM is
+ * the machine's. What looks into them comes after it: it would say the same again in other words.
+ */
+int verify_sections(struct snapshot *snapshot, struct verdict *verdict, struct error *error);
+
+/* RAM against its checksums: reads all of it, on all processors. `progress` may be NULL. */
+int verify_ram(const struct snapshot *snapshot, const struct snapshot_progress *progress, struct verdict *verdict,
+	       struct error *error);
+
 #endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/* The sections that a machine has, as follows from its configuration. vm/machine_virtio.c makes the devices so. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "lkvm/verify.h"
+
+#define SECTION_VERSION 1u /* of each of them */
+
+struct expectation {
+	struct sections *sections;
+	struct verdict *verdict;
+};
+
+static void expect(const struct expectation *expectation, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void expect(const struct expectation *expectation, const char *format, ...)
+{
+	char name[SECTION_NAME_LENGTH + 1];
+	va_list arguments;
+	struct error error;
+
+	va_start(arguments, format);
+	vsnprintf(name, sizeof(name), format, arguments);
+	va_end(arguments);
+	if (!sections_need(expectation->sections, name, SECTION_VERSION, &error))
+		verdict_fault(expectation->verdict, "sections", "%s", error.text);
+}
+
+static void expect_processors(const struct expectation *expectation, const struct machine_config *config)
+{
+	expect(expectation, "gic/distributor");
+	for (unsigned i = 0; i < config->cpus; i++) {
+		expect(expectation, "gic/redistributor%u", i);
+		expect(expectation, "gic/cpu-interface%u", i);
+		expect(expectation, "vcpu%u", i);
+	}
+	if (config->irqchip == IRQCHIP_GICV3_ITS)
+		expect(expectation, "its");
+}
+
+/* Not all kinds have state of their own. */
+static void expect_virtio(const struct expectation *expectation, const char *kind, unsigned index, unsigned queues, bool own)
+{
+	expect(expectation, "virtio-%s%u/pci", kind, index);
+	expect(expectation, "virtio-%s%u", kind, index);
+	for (unsigned i = 0; i < queues; i++)
+		expect(expectation, "virtio-%s%u/queue%u", kind, index, i);
+	if (own)
+		expect(expectation, "virtio-%s%u/device", kind, index);
+}
+
+static void expect_devices(const struct expectation *expectation, const struct machine_config *config)
+{
+	expect(expectation, "clock");
+	expect(expectation, "serial");
+	expect(expectation, "rtc");
+	expect(expectation, "gpio");
+	for (unsigned i = 0; i < config->disk_count; i++)
+		expect_virtio(expectation, "blk", i, config->disks[i].queues ? config->disks[i].queues : 1, true);
+	for (unsigned i = 0; i < config->network_count; i++) {
+		unsigned pairs = config->networks[i].queues;
+
+		/* With more than one there is a control queue, which says how many are used. */
+		expect_virtio(expectation, "net", i, pairs > 1 ? 2 * pairs + 1 : 2, true);
+	}
+	if (config->console == CONSOLE_VIRTIO)
+		expect_virtio(expectation, "console", 0, 2, true);
+	if (config->entropy)
+		expect_virtio(expectation, "entropy", 0, 1, false);
+	if (config->balloon)
+		expect_virtio(expectation, "balloon", 0, 4, true);
+	if (config->power_buttons)
+		expect_virtio(expectation, "input", 0, 2, true);
+}
+
+static void find_unknown(const struct expectation *expectation)
+{
+	for (size_t i = 0; i < expectation->sections->count; i++) {
+		const struct section *section = &expectation->sections->items[i];
+
+		if (!section->used && (section->flags & SECTION_MANDATORY))
+			verdict_fault(expectation->verdict, "sections",
+				      "section %s means nothing to this lkvm, and must not be left out", section->name);
+	}
+}
+
+static void compare_ram(const struct snapshot *snapshot, const struct machine_config *config, struct verdict *verdict)
+{
+	if (snapshot->ram_size != config->memory)
+		verdict_fault(verdict, "RAM", "there are %" PRIu64 " bytes of it, but its machine has %" PRIu64,
+			      snapshot->ram_size, config->memory);
+	if (snapshot->ram_base != MACHINE_RAM)
+		verdict_fault(verdict, "RAM", "it is at 0x%" PRIx64 ", but every machine's at 0x%llx", snapshot->ram_base,
+			      MACHINE_RAM);
+}
+
+int verify_sections(struct snapshot *snapshot, struct verdict *verdict, struct error *error)
+{
+	const struct expectation expectation = { .sections = &snapshot->sections, .verdict = verdict };
+	struct machine_config config = { 0 };
+	int result = machine_config_load(&config, &snapshot->sections, error);
+
+	if (result == 0) {
+		expect_processors(&expectation, &config);
+		expect_devices(&expectation, &config);
+		find_unknown(&expectation);
+		compare_ram(snapshot, &config, verdict);
+	} else if (error->code != ENOMEM) {
+		verdict_fault(verdict, "machine", "%s", error->text);
+		result = 0;
+	}
+	machine_config_free(&config);
+	return result;
+}

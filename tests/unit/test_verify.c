@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: MIT */
+/* lkvm snapshot verify, as its users see it: a real guest's snapshot, whole, damaged, and made otherwise. */
+#include "unit/test.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <zlib.h>
+
+#include "fake/machine.h"
+#include "lkvm/verify.h"
+
+int lkvm_main(int argc, char **argv);
+#define main lkvm_main
+#include "../../main.c"
+#undef main
+
+#define CHUNK FORMAT_RAM_CHUNK
+
+static char path[] = "/tmp/lkvm-verify-XXXXXX";
+
+static struct {
+	int status;
+	char out[65536];
+	char err[4096];
+} result;
+
+static void read_all(int fd, char *text, size_t size)
+{
+	ssize_t got = pread_full(fd, text, size - 1, 0);
+
+	text[got < 0 ? 0 : got] = '\0';
+	close(fd);
+}
+
+/* What it says of the file, with an option or none. */
+static int verify(const char *option)
+{
+	int out = memfd_create("out", MFD_CLOEXEC), err = memfd_create("err", MFD_CLOEXEC), status;
+	pid_t child;
+
+	fflush(NULL);
+	child = fork();
+	if (!child) {
+		char lkvm[] = "lkvm", snapshot[] = "snapshot", verb[] = "verify", word[16];
+		char *words[] = { lkvm, snapshot, verb, path, word, NULL };
+
+		snprintf(word, sizeof(word), "%s", option ? option : "");
+		dup2(out, STDOUT_FILENO);
+		dup2(err, STDERR_FILENO);
+		exit(lkvm_main(option ? 5 : 4, words)); /* not _exit: the leak checker looks now */
+	}
+	waitpid(child, &status, 0);
+	result.status = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+	read_all(out, result.out, sizeof(result.out));
+	read_all(err, result.err, sizeof(result.err));
+	return result.status;
+}
+
+/* "PATH: text", on a line of its own. */
+static void assert_says(const char *text)
+{
+	char line[512];
+
+	snprintf(line, sizeof(line), "%s: %s\n", path, text);
+	if (!strstr(result.out, line))
+		fail_msg("no \"%s\" in: %s%s", line, result.out, result.err);
+}
+
+static void assert_ends(const char *text)
+{
+	size_t length = strlen(result.out), end = strlen(text);
+
+	if (length < end || strcmp(result.out + length - end, text) != 0)
+		fail_msg("no \"%s\" at the end of: %s%s", text, result.out, result.err);
+}
+
+static int set_up(void **state)
+{
+	char command[128];
+
+	(void)state;
+	strcpy(path + strlen(path) - 6, "XXXXXX");
+	close(mkstemp(path));
+	memset(&fake_machine, 0, sizeof(fake_machine));
+	snprintf(command, sizeof(command), "gzip -dc tests/golden/real-1.lkvm.gz | cp --sparse=always /dev/stdin %s", path);
+	return system(command);
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	return unlink(path);
+}
+
+static void damage(uint64_t offset)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	uint8_t byte;
+
+	assert_int_equal(pread(fd, &byte, 1, (off_t)offset), 1);
+	byte ^= 0x10;
+	assert_int_equal(pwrite(fd, &byte, 1, (off_t)offset), 1);
+	close(fd);
+}
+
+/* RAM is at 64 KiB in the file. */
+static void damage_chunk(uint64_t chunk)
+{
+	damage((chunk + 1) * CHUNK + chunk * 5 % CHUNK);
+}
+
+static void a_good_one(void **state)
+{
+	(void)state;
+	assert_int_equal(verify(NULL), 0);
+	assert_string_equal(result.err, "");
+	assert_says("good (64 MiB of RAM, 41 sections)");
+	assert_int_equal(verify("--json"), 0);
+	assert_non_null(strstr(result.out, "{\"faults\": [], \"file\": \"/tmp/lkvm-verify-"));
+	assert_non_null(strstr(result.out, "\"good\": true, \"fault_count\": 0, \"sections\": 41, \"ram\": 67108864, "
+					   "\"ram_checked\": true, \"contents_checked\": true, \"host_checked\": false}"));
+}
+
+/* The file's last words are sound: it is the checksums that find it. Neighbours are one range. */
+static void damaged_ram_is_told_by_ranges(void **state)
+{
+	(void)state;
+	damage_chunk(0);
+	damage_chunk(500);
+	damage_chunk(501);
+	damage_chunk(502);
+	damage_chunk(1023);
+	assert_int_equal(verify(NULL), 1);
+	assert_says("RAM 0x80000000: 64 KiB from here on are damaged: their checksum is wrong");
+	assert_says("RAM 0x81f40000: 192 KiB from here on are damaged: each of their checksums is wrong");
+	assert_says("RAM 0x83ff0000: 64 KiB from here on are damaged: their checksum is wrong");
+	assert_ends("\n3 faults\n");
+	assert_int_equal(verify("--json"), 1);
+	assert_non_null(strstr(result.out, "{\"place\": \"RAM 0x81f40000\", \"what\": \"192 KiB from here on"));
+	assert_non_null(strstr(result.out, "\"good\": false, \"fault_count\": 3"));
+}
+
+static void much_damage_is_counted(void **state)
+{
+	(void)state;
+	for (uint64_t chunk = 0; chunk < 1024; chunk += 2)
+		damage_chunk(chunk);
+	assert_int_equal(verify(NULL), 1);
+	assert_says("RAM 0x807e0000: 64 KiB from here on are damaged: their checksum is wrong");
+	assert_null(strstr(result.out, "RAM 0x80800000"));
+	assert_says("RAM: 28672 KiB in 448 other places are damaged, too");
+	assert_ends("\n65 faults\n");
+}
+
+static void a_hole_is_no_data(void **state)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	off_t data = lseek(fd, 65536, SEEK_DATA) & ~(off_t)(CHUNK - 1);
+	char text[128];
+
+	(void)state;
+	assert_int_equal(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, data, CHUNK), 0);
+	close(fd);
+	assert_int_equal(verify(NULL), 1);
+	snprintf(text, sizeof(text), "RAM 0x%llx: 64 KiB from here on are a hole in the file, where data was",
+		 (unsigned long long)data - CHUNK + 0x80000000);
+	assert_says(text);
+	assert_ends("\n1 fault\n");
+}
+
+/* Where the body of a section begins in the file. */
+static uint64_t offset_of(const char *name)
+{
+	const struct section *section;
+	struct snapshot snapshot;
+	struct error error;
+	uint64_t offset;
+
+	assert_int_equal(snapshot_open(&snapshot, path, &error), 0);
+	section = sections_find(&snapshot.sections, name);
+	assert_non_null(section);
+	offset = (uint64_t)(section->fields.bytes - snapshot.head); /* this file has them before RAM */
+	snapshot_close(&snapshot);
+	return offset;
+}
+
+static void each_damaged_section_is_told(void **state)
+{
+	uint64_t vcpu = offset_of("vcpu1"), rtc = offset_of("rtc");
+
+	(void)state;
+	damage(vcpu + 100);
+	damage(rtc + 9);
+	damage_chunk(7);
+	assert_int_equal(verify("--host"), 1);
+	assert_says("file: section vcpu1 is damaged: its checksum is wrong");
+	assert_says("file: section rtc is damaged: its checksum is wrong");
+	assert_says("RAM 0x80070000: 64 KiB from here on are damaged: their checksum is wrong");
+	assert_says("file: what its sections say was not looked at");
+	assert_ends("\n3 faults\n");
+}
+
+/* Then it is not known where the next one begins, nor where RAM's checksums are. */
+static void a_damaged_header_of_a_section(void **state)
+{
+	uint64_t its = offset_of("its");
+
+	(void)state;
+	damage(its - 64 + 16);
+	assert_int_equal(verify(NULL), 1);
+	assert_says("file: the header of section 8 is damaged");
+	assert_says("file: what its sections say was not looked at, nor its RAM");
+	assert_ends("\n1 fault\n");
+}
+
+static void what_is_no_snapshot(void **state)
+{
+	struct stat status;
+
+	(void)state;
+	assert_int_equal(stat(path, &status), 0);
+	damage((uint64_t)status.st_size - 30);
+	assert_int_equal(verify(NULL), 1);
+	assert_says("file: the commit record is damaged: its checksum is wrong");
+	assert_ends("\n1 fault\n");
+	assert_int_equal(truncate(path, status.st_size - 4096), 0);
+	assert_int_equal(verify(NULL), 1);
+	assert_says("file: it has no commit record at its end: cut short, or never finished");
+	assert_int_equal(truncate(path, 0), 0);
+	assert_int_equal(verify("--json"), 1);
+	assert_non_null(strstr(result.out, "\"what\": \"this is no lkvm snapshot\""));
+	unlink(path);
+	assert_int_equal(verify(NULL), 1);
+	assert_string_equal(result.out, "");
+	assert_non_null(strstr(result.err, "cannot open it: No such file"));
+	assert_int_equal(verify("--nonsense"), 2);
+	close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+}
+
+static void add_raw(struct section_writer *writer, const struct section *section)
+{
+	section_begin(writer, section->name, section->version, section->flags);
+	byte_buffer_add(&writer->buffer, section->fields.bytes, section->fields.size);
+	section_end(writer);
+}
+
+/* The file again, without a section, with others, and of a machine of another size. */
+static void write_again(const char *without, const char *more, uint64_t memory)
+{
+	struct machine_config config = { 0 };
+	struct section_writer writer = { 0 };
+	struct snapshot_writer file = { .fd = -1 };
+	struct snapshot snapshot;
+	struct error error;
+	struct ram ram;
+
+	assert_int_equal(snapshot_open(&snapshot, path, &error), 0);
+	assert_int_equal(ram_open_file(&ram, snapshot.ram_base, snapshot.ram_size, snapshot.fd, snapshot.ram_offset, &error), 0);
+	assert_int_equal(machine_config_load(&config, &snapshot.sections, &error), 0);
+	config.memory = memory ? memory : config.memory;
+	machine_config_save(&config, &writer);
+	for (size_t i = 0; i < snapshot.sections.count; i++) {
+		const struct section *section = &snapshot.sections.items[i];
+
+		if (strcmp(section->name, without) != 0 && strcmp(section->name, "machine") != 0 && strcmp(section->name, "a-note") != 0 &&
+		    strncmp(section->name, "disk", 4) != 0 && strncmp(section->name, "network", 7) != 0 &&
+		    strncmp(section->name, "ram", 3) != 0)
+			add_raw(&writer, section);
+	}
+	if (more) {
+		section_begin(&writer, more, 1, SECTION_MANDATORY);
+		section_end(&writer);
+	}
+	section_begin(&writer, "a-note", 1, 0);
+	section_end(&writer);
+	unlink(path);
+	file.fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	file.ram = &ram;
+	assert_int_equal(snapshot_write(&file, &writer.buffer, &error), 0);
+	snapshot_end(&file);
+	close(file.fd);
+	byte_buffer_free(&writer.buffer);
+	machine_config_free(&config);
+	ram_close(&ram);
+	snapshot_close(&snapshot);
+}
+
+static void sections_are_those_of_the_machine(void **state)
+{
+	(void)state;
+	write_again("", NULL, 0);
+	assert_int_equal(verify(NULL), 0);
+	assert_says("good (64 MiB of RAM, 42 sections)"); /* nobody needs to know a note */
+	write_again("gic/redistributor1", "novelty", 32 << 20);
+	assert_int_equal(verify(NULL), 1);
+	assert_says("sections: it has no section gic/redistributor1");
+	assert_says("sections: section novelty means nothing to this lkvm, and must not be left out");
+	assert_says("RAM: there are 67108864 bytes of it, but its machine has 33554432");
+	assert_ends("\n3 faults\n");
+}
+
+static void the_host_is_asked(void **state)
+{
+	(void)state;
+	assert_int_equal(verify("--host"), 0);
+	assert_says("good (64 MiB of RAM, 41 sections, and this host takes it)");
+	fake_machine.refuses = "vCPU 0: CTR_EL0 is another";
+	assert_int_equal(verify("--host"), 1);
+	assert_says("host: vCPU 0: CTR_EL0 is another");
+	assert_ends("\n1 fault\n");
+	assert_int_equal(verify(NULL), 0);
+	fake_machine.open_fails = true;
+	assert_int_equal(verify("--host"), 1);
+	assert_string_equal(result.out, "");
+	assert_non_null(strstr(result.err, ": no KVM\n"));
+}
+
+/* Cut between opening and reading: a sentence, no signal. */
+static void a_file_that_shrinks(void **state)
+{
+	struct verdict verdict = { .faults = 0 };
+	struct snapshot snapshot;
+	struct error error;
+
+	(void)state;
+	assert_int_equal(snapshot_open(&snapshot, path, &error), 0);
+	assert_int_equal(truncate(path, 40 << 20), 0);
+	assert_int_equal(verify_ram(&snapshot, NULL, &verdict, &error), -1);
+	assert_non_null(strstr(error.text, "cut short"));
+	snapshot_close(&snapshot);
+}
+
+static bool lose_patience(void *owner, uint64_t done, uint64_t total)
+{
+	assert_true(done <= total);
+	return ++*(unsigned *)owner < 3;
+}
+
+static void it_can_be_called_off(void **state)
+{
+	unsigned steps = 0;
+	const struct snapshot_progress progress = { .step = lose_patience, .owner = &steps };
+	struct snapshot snapshot;
+	struct error error;
+
+	(void)state;
+	assert_int_equal(snapshot_open(&snapshot, path, &error), 0);
+	assert_int_equal(snapshot_check_ram(&snapshot, &progress, &error), -1);
+	assert_non_null(strstr(error.text, "called off"));
+	assert_int_equal(steps, 3);
+	snapshot_close(&snapshot);
+}
+
+static void checksums_are_zlibs(void **state)
+{
+	uint8_t bytes[700];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(i * i * 31 + i / 3);
+	for (size_t at = 0; at < 17; at++)
+		for (size_t size = 0; at + size <= sizeof(bytes); size++) {
+			uint32_t begin = size % 3 ? (uint32_t)(size * 0x9e3779b9) : 0;
+
+			assert_int_equal(checksum(begin, bytes + at, size), crc32_z(begin, bytes + at, size));
+		}
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_good_one),
+		TEST(damaged_ram_is_told_by_ranges),
+		TEST(much_damage_is_counted),
+		TEST(a_hole_is_no_data),
+		TEST(each_damaged_section_is_told),
+		TEST(a_damaged_header_of_a_section),
+		TEST(what_is_no_snapshot),
+		TEST(sections_are_those_of_the_machine),
+		TEST(the_host_is_asked),
+		TEST(a_file_that_shrinks),
+		TEST(it_can_be_called_off),
+		cmocka_unit_test(checksums_are_zlibs),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
