@@ -29,6 +29,10 @@ const struct option_table snapshot_verify_options_table = OPTION_TABLE(entries, 
 static const struct check {
 	int (*run)(const struct inspection *inspection, struct verdict *verdict, struct error *error);
 } checks[] = {
+	{ verify_its },
+	{ verify_lpis },
+	{ verify_queues },
+	{ verify_msix },
 	{ NULL },
 };
 

@@ -72,10 +72,27 @@ void virtqueue_reset(struct virtqueue *queue, uint16_t maximum)
 	queue->state.size = maximum;
 }
 
+struct virtqueue_rings virtqueue_rings(const struct virtqueue_state *state)
+{
+	uint64_t size = state->size;
+
+	return (struct virtqueue_rings){ .descriptors = 16 * size, .driver = 6 + 2 * size, .device = 6 + 8 * size };
+}
+
+const char *virtqueue_fault(const struct virtqueue_state *state)
+{
+	if (state->size == 0 || state->size > state->maximum || (state->size & (state->size - 1)) != 0)
+		return "queue size is not a power of two within the maximum";
+	if (state->descriptors % 16 || state->driver % 2 || state->device % 4)
+		return "a ring is misaligned";
+	return NULL;
+}
+
 int virtqueue_start(struct virtqueue *queue, const struct ram *ram, bool event_index, bool indirect)
 {
 	const struct virtqueue_state *state = &queue->state;
-	uint64_t size = state->size;
+	const struct virtqueue_rings bytes = virtqueue_rings(state);
+	const char *fault = virtqueue_fault(state);
 
 	queue->ram = ram;
 	queue->event_index = event_index;
@@ -83,16 +100,12 @@ int virtqueue_start(struct virtqueue *queue, const struct ram *ram, bool event_i
 	queue->broken = false;
 	queue->reason = NULL;
 	queue->descriptor_ring = NULL;
+	if (fault)
+		return broken(queue, fault);
 
-	if (size == 0 || size > state->maximum || (size & (size - 1)) != 0)
-		return broken(queue, "queue size is not a power of two within the maximum");
-	if (state->descriptors % 16 || state->driver % 2 || state->device % 4)
-		return broken(queue, "a ring is misaligned");
-
-	/* Sizes include the event fields, whether they are used or not (2.7, table of alignments). */
-	queue->available_ring = ram_at(ram, state->driver, 6 + 2 * size);
-	queue->used_ring = ram_at(ram, state->device, 6 + 8 * size);
-	queue->descriptor_ring = ram_at(ram, state->descriptors, 16 * size);
+	queue->available_ring = ram_at(ram, state->driver, bytes.driver);
+	queue->used_ring = ram_at(ram, state->device, bytes.device);
+	queue->descriptor_ring = ram_at(ram, state->descriptors, bytes.descriptors);
 	if (!queue->available_ring || !queue->used_ring || !queue->descriptor_ring) {
 		queue->descriptor_ring = NULL;
 		return broken(queue, "a ring lies outside RAM");

@@ -30,4 +30,19 @@ int verify_sections(struct snapshot *snapshot, struct verdict *verdict, struct e
 int verify_ram(const struct snapshot *snapshot, const struct snapshot_progress *progress, struct verdict *verdict,
 	       struct error *error);
 
+/*
+ * The ITS: registers that a restore would have refused or changed; its tables, as RESTORE_TABLES will read them, and
+ * whether they and the command queue are in RAM and apart from each other. Good where the machine has none.
+ */
+int verify_its(const struct inspection *inspection, struct verdict *verdict, struct error *error);
+
+/* LPIs: the redistributors' tables, and whether each pending LPI is one that an event sends there. */
+int verify_lpis(const struct inspection *inspection, struct verdict *verdict, struct error *error);
+
+/* Virtqueues: what a restore would have refused, and whether their indices and the rings in RAM belong together. */
+int verify_queues(const struct inspection *inspection, struct verdict *verdict, struct error *error);
+
+/* MSI-X: whether each vector that may send does so to an event that the ITS knows. */
+int verify_msix(const struct inspection *inspection, struct verdict *verdict, struct error *error);
+
 #endif

@@ -61,6 +61,15 @@ struct virtqueue_chain {
 	struct iovec iov[VIRTQUEUE_MAX_SEGMENTS];
 };
 
+/* Bytes of each ring, with the event fields, whether they are used or not (2.7, table of alignments). */
+struct virtqueue_rings {
+	uint64_t descriptors, driver, device;
+};
+struct virtqueue_rings virtqueue_rings(const struct virtqueue_state *state);
+
+/* What is wrong with the size or the rings' alignment, a static string, or NULL. */
+const char *virtqueue_fault(const struct virtqueue_state *state);
+
 /* Back to reset: everything zero but `maximum`, `size` = maximum, no vector. */
 void virtqueue_reset(struct virtqueue *queue, uint16_t maximum);
 

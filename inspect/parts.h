@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* What several checks look for in a snapshot. */
+#ifndef LKVM_INSPECT_PARTS_H
+#define LKVM_INSPECT_PARTS_H
+
+#include "lkvm/verify.h"
+
+/* A field of one element; false, and a fault, where there is none. */
+bool verify_number(const struct inspection *inspection, struct verdict *verdict, const char *section, const char *field,
+		   uint64_t *value);
+
+/* Whether GICR_CTLR of this vCPU turns LPIs on; false where there is none. */
+bool inspect_lpis_are_on(const struct inspection *inspection, unsigned vcpu);
+
+/* What a device's configuration space says of messages. */
+struct inspect_msix {
+	bool present;     /* it has the capability */
+	bool enabled;     /* the guest uses it */
+	bool held;        /* but nothing is sent now: all vectors are masked, or the device may not write memory */
+	unsigned vectors; /* 1..2048, or 0 where it is not present */
+};
+
+/* False, and a fault, where there is no configuration space. */
+bool verify_find_msix(const struct inspect_device *device, struct verdict *verdict, struct inspect_msix *msix);
+
+#endif

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* Where the ITS's tables are: in RAM as a whole, so that the guest can go on using what it does not use yet. */
+#include <errno.h>
+
+#include "lkvm/its_table.h"
+#include "parts.h"
+#include "verify_its.h"
+
+#define VALID (1ull << 63)
+
+struct places {
+	const struct inspection *inspection;
+	const struct its_stops *stops;
+	struct ranges *ranges;
+	struct verdict *verdict;
+};
+
+static void add_table(const struct places *places, const char *name, uint64_t address, uint64_t size, bool told)
+{
+	ranges_add(places->ranges, address, size, "%s", name);
+	if (!told && !guest_memory_has(&places->inspection->memory, address, size))
+		verdict_fault(places->verdict, "its", "%s at 0x%llx (%llu bytes) is not all in RAM: what is written there "
+			      "would be lost", name, (unsigned long long)address, (unsigned long long)size);
+}
+
+static int add_second_levels(const struct places *places, const struct its_baser *table, struct error *error)
+{
+	for (unsigned i = 0; i < ITS_SECOND_LEVELS; i++) {
+		uint8_t bytes[8];
+		uint64_t entry = 0;
+
+		if (guest_memory_read(&places->inspection->memory, table->address + i * sizeof(bytes), bytes, sizeof(bytes),
+				      error) < 0)
+			return error->code == EFAULT ? 0 : -1;
+		for (unsigned byte = 0; byte < sizeof(bytes); byte++)
+			entry |= (uint64_t)bytes[byte] << 8 * byte;
+		if (entry & VALID)
+			add_table(places, "a second level of the device table", entry & 0xfffffffff0000, ITS_TABLE_PAGE,
+				  places->stops->second[i]);
+	}
+	return 0;
+}
+
+/*
+ * The LPIs' tables of vCPUs that use them. At 0, as at power-on, there is none. Two pending tables at one address are
+ * verify_lpis()' matter.
+ */
+static void add_lpi_tables(const struct places *places)
+{
+	const struct inspection *inspection = places->inspection;
+	uint64_t properties = its_properties_address(inspection->propbaser);
+	uint32_t limit = its_lpi_limit(inspection->propbaser);
+	bool any = false;
+
+	if (limit <= ITS_FIRST_LPI)
+		return;
+	for (unsigned i = 0; i < inspection->config.cpus; i++) {
+		uint64_t address = its_pending_address(inspection->pendbasers[i]);
+		bool again = false;
+
+		if (!inspect_lpis_are_on(inspection, i))
+			continue;
+		any = true;
+		for (unsigned before = 0; before < i; before++)
+			again |= its_pending_address(inspection->pendbasers[before]) == address &&
+				 inspect_lpis_are_on(inspection, before);
+		if (address && !again)
+			ranges_add(places->ranges, address, limit / 8, "the pending table of vCPU %u", i);
+	}
+	if (any && properties)
+		ranges_add(places->ranges, properties, limit - ITS_FIRST_LPI,
+			   "the LPIs' configuration table");
+}
+
+int verify_its_places(const struct inspection *inspection, const struct its_registers *registers,
+		      const struct its_stops *stops, struct ranges *ranges, struct verdict *verdict, struct error *error)
+{
+	const struct places places = { .inspection = inspection, .stops = stops, .ranges = ranges, .verdict = verdict };
+	struct its_baser devices = its_baser_decode(registers->tables[0], true);
+	struct its_baser collections = its_baser_decode(registers->tables[1], false);
+
+	if (registers->queue & VALID)
+		add_table(&places, "the command queue", its_queue_address(registers->queue),
+			  its_queue_size(registers->queue), false);
+	if (collections.valid)
+		add_table(&places, "the collection table", collections.address, collections.size, stops->collections);
+	add_lpi_tables(&places);
+	if (!devices.valid)
+		return 0;
+	add_table(&places, "the device table", devices.address, devices.size, stops->devices);
+	return devices.indirect ? add_second_levels(&places, &devices, error) : 0;
+}
