@@ -19,8 +19,8 @@ static void add_table(const struct places *places, const char *name, uint64_t ad
 {
 	ranges_add(places->ranges, address, size, "%s", name);
 	if (!told && !guest_memory_has(&places->inspection->memory, address, size))
-		verdict_fault(places->verdict, "its", "%s at 0x%llx (%llu bytes) is not all in RAM: what is written there "
-			      "would be lost", name, (unsigned long long)address, (unsigned long long)size);
+		verdict_fault(places->verdict, "its", "%s at 0x%llx (%llu bytes) is not all in RAM: what is written "
+			      "there would be lost", name, (unsigned long long)address, (unsigned long long)size);
 }
 
 static int add_second_levels(const struct places *places, const struct its_baser *table, struct error *error)
@@ -29,8 +29,8 @@ static int add_second_levels(const struct places *places, const struct its_baser
 		uint8_t bytes[8];
 		uint64_t entry = 0;
 
-		if (guest_memory_read(&places->inspection->memory, table->address + i * sizeof(bytes), bytes, sizeof(bytes),
-				      error) < 0)
+		if (guest_memory_read(&places->inspection->memory, table->address + i * sizeof(bytes), bytes,
+				      sizeof(bytes), error) < 0)
 			return error->code == EFAULT ? 0 : -1;
 		for (unsigned byte = 0; byte < sizeof(bytes); byte++)
 			entry |= (uint64_t)bytes[byte] << 8 * byte;

@@ -53,18 +53,18 @@ static void verify_queue(const struct its_registers *registers, struct verdict *
 	uint64_t size = its_queue_size(registers->queue);
 
 	if (registers->queue & 0xf000)
-		verdict_fault(verdict, "its", "GITS_CBASER 0x%llx: its queue is not at a multiple of 64 KiB; KVM would take "
-			      "0x%llx for its address", (unsigned long long)registers->queue,
+		verdict_fault(verdict, "its", "GITS_CBASER 0x%llx: its queue is not at a multiple of 64 KiB; KVM "
+			      "would take 0x%llx for its address", (unsigned long long)registers->queue,
 			      (unsigned long long)its_queue_address(registers->queue));
 	if ((registers->read & OFFSET_BITS) >= size)
-		verdict_fault(verdict, "its", "GITS_CREADR 0x%llx is beyond the queue of %llu bytes; KVM refuses it (EINVAL)",
-			      (unsigned long long)registers->read, (unsigned long long)size);
+		verdict_fault(verdict, "its", "GITS_CREADR 0x%llx is beyond the queue of %llu bytes; KVM refuses it "
+			      "(EINVAL)", (unsigned long long)registers->read, (unsigned long long)size);
 	else if (registers->read & ~OFFSET_BITS)
 		verdict_fault(verdict, "its", "GITS_CREADR 0x%llx is no place of a command; KVM would make 0x%llx of it",
 			      (unsigned long long)registers->read, (unsigned long long)(registers->read & OFFSET_BITS));
 	if ((registers->write & OFFSET_BITS) >= size)
-		verdict_fault(verdict, "its", "GITS_CWRITER 0x%llx is beyond the queue of %llu bytes; KVM ignores it, and the "
-			      "guest's commands would be lost", (unsigned long long)registers->write,
+		verdict_fault(verdict, "its", "GITS_CWRITER 0x%llx is beyond the queue of %llu bytes; KVM ignores "
+			      "it, and the guest's commands would be lost", (unsigned long long)registers->write,
 			      (unsigned long long)size);
 	else if (registers->write & ~OFFSET_BITS)
 		verdict_fault(verdict, "its", "GITS_CWRITER 0x%llx is no place of a command; KVM would make 0x%llx of it",
@@ -76,8 +76,9 @@ static void verify_table(unsigned number, uint64_t value, uint64_t fixed, uint64
 	uint64_t taken = (value & ~BASER_FIXED & ~clear) | fixed;
 
 	if (value & VALID && value != taken)
-		verdict_fault(verdict, "its", "GITS_BASER%u 0x%llx: KVM would make 0x%llx of it, and read its table otherwise "
-			      "than it was written", number, (unsigned long long)value, (unsigned long long)taken);
+		verdict_fault(verdict, "its", "GITS_BASER%u 0x%llx: KVM would make 0x%llx of it, and read its table "
+			      "otherwise than it was written", number, (unsigned long long)value,
+			      (unsigned long long)taken);
 }
 
 static void verify_control(const struct its_registers *registers, struct verdict *verdict)
@@ -90,15 +91,16 @@ static void verify_control(const struct its_registers *registers, struct verdict
 		verdict_fault(verdict, "its", "GITS_CTLR 0x%llx has bits that KVM would drop",
 			      (unsigned long long)registers->control);
 	if (registers->control & CTLR_ENABLE && missing)
-		verdict_fault(verdict, "its", "GITS_CTLR 0x%llx turns the ITS on, but %s is not valid; KVM would leave it off, "
-			      "and all messages would be lost", (unsigned long long)registers->control, missing);
+		verdict_fault(verdict, "its", "GITS_CTLR 0x%llx turns the ITS on, but %s is not valid; KVM would "
+			      "leave it off, and all messages would be lost",
+			      (unsigned long long)registers->control, missing);
 }
 
 void verify_its_registers(const struct its_registers *registers, struct verdict *verdict)
 {
 	if (IIDR_REVISION(registers->identity))
-		verdict_fault(verdict, "its", "GITS_IIDR 0x%llx: its tables are of revision %llu; KVM knows 0 and refuses it "
-			      "(EINVAL)", (unsigned long long)registers->identity,
+		verdict_fault(verdict, "its", "GITS_IIDR 0x%llx: its tables are of revision %llu; KVM knows 0 and "
+			      "refuses it (EINVAL)", (unsigned long long)registers->identity,
 			      (unsigned long long)IIDR_REVISION(registers->identity));
 	verify_queue(registers, verdict);
 	verify_table(0, registers->tables[0], BASER_DEVICES, 0, verdict);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * LPIs: where the redistributors keep them, and the pending ones. SAVE_PENDING_TABLES writes the bits of mapped LPIs only,
- * and a restore takes those only: what else is pending in a table goes nowhere.
+ * LPIs: where the redistributors keep them, and the pending ones. SAVE_PENDING_TABLES writes the bits of mapped LPIs
+ * only, and a restore takes those only: what else is pending in a table goes nowhere.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -30,19 +30,19 @@ static void verify_properties(const struct inspection *inspection, const struct 
 		name_place(place, i);
 		on |= inspect_lpis_are_on(inspection, i);
 		if (verify_number(inspection, verdict, place, "PROPBASER", &value) && value != inspection->propbaser)
-			verdict_fault(verdict, place, "GICR_PROPBASER 0x%llx is not the last redistributor's 0x%llx, which is "
-				      "the one that KVM would keep", (unsigned long long)value,
+			verdict_fault(verdict, place, "GICR_PROPBASER 0x%llx is not the last redistributor's 0x%llx, "
+				      "which is the one that KVM would keep", (unsigned long long)value,
 				      (unsigned long long)inspection->propbaser);
 	}
 	if (!on || limit <= ITS_FIRST_LPI)
 		return;
 	name_place(place, inspection->config.cpus - 1);
 	if (!address && walk->events)
-		verdict_fault(verdict, place, "GICR_PROPBASER 0x%llx has no table, but %u events are mapped; RESTORE_TABLES "
-			      "refuses them (EFAULT)", (unsigned long long)inspection->propbaser, walk->events);
+		verdict_fault(verdict, place, "GICR_PROPBASER 0x%llx has no table, but %u events are mapped; "
+			      "RESTORE_TABLES refuses them (EFAULT)", (unsigned long long)inspection->propbaser, walk->events);
 	else if (address && !guest_memory_has(&inspection->memory, address, limit - ITS_FIRST_LPI))
-		verdict_fault(verdict, place, "the LPIs' configuration table at 0x%llx (%u bytes) is not all in RAM: LPIs "
-			      "there could not be configured", (unsigned long long)address, limit - ITS_FIRST_LPI);
+		verdict_fault(verdict, place, "the LPIs' configuration table at 0x%llx (%u bytes) is not all in RAM: "
+			      "LPIs there could not be configured", (unsigned long long)address, limit - ITS_FIRST_LPI);
 }
 
 static void verify_pending_lpi(const struct its_walk *walk, unsigned vcpu, uint32_t lpi, uint64_t address,
@@ -59,8 +59,8 @@ static void verify_pending_lpi(const struct its_walk *walk, unsigned vcpu, uint3
 	else if (owner->used)
 		snprintf(now, sizeof(now), "event %u of device 0x%x has it, on vCPU %u", owner->event, owner->device,
 			 owner->vcpu);
-	verdict_fault(verdict, place, "LPI %u is pending at 0x%llx, but %s: the interrupt would be lost, unless the bit is one "
-		      "that an earlier save left behind before the guest moved the LPI or gave it up", lpi,
+	verdict_fault(verdict, place, "LPI %u is pending at 0x%llx, but %s: the interrupt would be lost, unless the "
+		      "bit is one that an earlier save left behind before the guest moved the LPI or gave it up", lpi,
 		      (unsigned long long)(address + lpi / 8), now);
 }
 
@@ -80,12 +80,12 @@ static int verify_pending_table(const struct inspection *inspection, const struc
 		if (!address)
 			return 0;
 		name_place(place, vcpu);
-		verdict_fault(verdict, place, "the pending table at 0x%llx (%u bytes) is not all in RAM: pending interrupts "
-			      "could not be saved or restored", (unsigned long long)address, limit / 8);
+		verdict_fault(verdict, place, "the pending table at 0x%llx (%u bytes) is not all in RAM: pending "
+			      "interrupts could not be saved or restored", (unsigned long long)address, limit / 8);
 		return 0;
 	}
-	if (guest_memory_read(&inspection->memory, address + PENDING_START, bits + PENDING_START, limit / 8 - PENDING_START,
-			      error) < 0)
+	if (guest_memory_read(&inspection->memory, address + PENDING_START, bits + PENDING_START,
+			      limit / 8 - PENDING_START, error) < 0)
 		return -1;
 	for (uint32_t lpi = ITS_FIRST_LPI; lpi < limit; lpi++)
 		if (bits[lpi / 8] >> lpi % 8 & 1)
@@ -102,11 +102,12 @@ static void verify_own_table(const struct inspection *inspection, unsigned vcpu,
 	if (!address || !guest_memory_has(&inspection->memory, address, 1))
 		return;
 	for (unsigned before = 0; before < vcpu; before++) {
-		if (its_pending_address(inspection->pendbasers[before]) != address || !inspect_lpis_are_on(inspection, before))
+		if (its_pending_address(inspection->pendbasers[before]) != address ||
+		    !inspect_lpis_are_on(inspection, before))
 			continue;
 		name_place(place, vcpu);
-		verdict_fault(verdict, place, "its pending table at 0x%llx is vCPU %u's, too: pending interrupts would be mixed "
-			      "up", (unsigned long long)address, before);
+		verdict_fault(verdict, place, "its pending table at 0x%llx is vCPU %u's, too: pending interrupts "
+			      "would be mixed up", (unsigned long long)address, before);
 		return;
 	}
 }

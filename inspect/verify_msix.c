@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * MSI-X: a vector that the guest left open sends a message as soon as its device has news, and the ITS drops one of which it
- * knows no event. A guest that masks what it does not use, as it must, has none such.
+ * MSI-X: a vector that the guest left open sends a message as soon as its device has news, and the ITS drops one of which
+ * it knows no event. A guest that masks what it does not use, as it must, has none such.
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
@@ -72,8 +72,8 @@ static void open_vectors(const struct inspect_device *device, const struct table
 		if (vectors[i].waits)
 			continue;
 		name_vector(place, device, i);
-		verdict_fault(verdict, place, "it is not masked and sends to 0x%llx, where no ITS is (its doorbell is 0x%llx); "
-			      "its interrupts would be dropped", (unsigned long long)address, DOORBELL);
+		verdict_fault(verdict, place, "it is not masked and sends to 0x%llx, where no ITS is (its doorbell "
+			      "is 0x%llx); its interrupts would be dropped", (unsigned long long)address, DOORBELL);
 	}
 }
 
@@ -86,10 +86,11 @@ static void verify_device(const struct inspection *inspection, const struct insp
 	if (!verify_find_msix(device, verdict, &msix) || !msix.present)
 		return;
 	if (!inspection_has_its(inspection))
-		verdict_fault(verdict, device->pci->name, "it has MSI-X, but the machine has no ITS; a restore refuses it");
+		verdict_fault(verdict, device->pci->name, "it has MSI-X, but the machine has no ITS; a restore refuses "
+			      "it");
 	else if (msix.vectors > PCI_MAX_VECTORS)
-		verdict_fault(verdict, device->pci->name, "it has %u MSI-X vectors, above the %u of any device; a restore refuses "
-			      "it", msix.vectors, PCI_MAX_VECTORS);
+		verdict_fault(verdict, device->pci->name, "it has %u MSI-X vectors, above the %u of any device; a "
+			      "restore refuses it", msix.vectors, PCI_MAX_VECTORS);
 	else if (!find_table(device->pci, &table))
 		verdict_fault(verdict, device->pci->name, "its MSI-X table is missing or of another size");
 	else if (msix.enabled && !msix.held)
@@ -126,8 +127,8 @@ static void tell_dropped(const struct inspection *inspection, const struct messa
 			if (!vector->waits)
 				continue;
 			name_vector(place, &inspection->devices[slot], i);
-			verdict_fault(verdict, place, "it is not masked and sends event %u of device 0x%x, which the ITS does not "
-				      "map; its interrupts would be dropped", vector->data, slot << 3);
+			verdict_fault(verdict, place, "it is not masked and sends event %u of device 0x%x, which the "
+				      "ITS does not map; its interrupts would be dropped", vector->data, slot << 3);
 		}
 }
 

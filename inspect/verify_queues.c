@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Virtqueues: negotiation and rings as virtio/restore.c will want them, and the indices as virtio/queue.c keeps them. In a
- * device that the guest has to reset first, they may be anything: that may be why.
+ * Virtqueues: negotiation and rings as virtio/restore.c will want them, and the indices as virtio/queue.c keeps them. In
+ * a device that the guest has to reset first, they may be anything: that may be why.
  */
 #include <linux/virtio_pci.h>
 #include <stdio.h>
@@ -40,8 +40,8 @@ static bool verify_negotiation(struct device *device)
 	    !verify_number(inspection, device->verdict, name, "config_vector", &vector))
 		return false;
 	if (status & VIRTIO_STATUS_FEATURES_OK && (accepted & ~offered || !(accepted & VIRTIO_FEATURE_VERSION_1)))
-		verdict_fault(device->verdict, name, "the driver accepted features 0x%llx of 0x%llx; a restore refuses it",
-			      (unsigned long long)accepted, (unsigned long long)offered);
+		verdict_fault(device->verdict, name, "the driver accepted features 0x%llx of 0x%llx; a restore refuses "
+			      "it", (unsigned long long)accepted, (unsigned long long)offered);
 	verify_vector(device, name, "the configuration", vector);
 	device->broken = status & VIRTIO_STATUS_NEEDS_RESET;
 	device->running = (status & both) == both && !device->broken;
@@ -79,26 +79,28 @@ static int verify_indices(const struct device *device, const char *place, const 
 	uint16_t available, used;
 	unsigned waiting, taken;
 
-	if (read_index(device, queue->driver, &available, error) < 0 || read_index(device, queue->device, &used, error) < 0)
+	if (read_index(device, queue->driver, &available, error) < 0 ||
+	    read_index(device, queue->device, &used, error) < 0)
 		return -1;
 	waiting = (uint16_t)(available - queue->next_available);
 	taken = (uint16_t)(queue->next_available - queue->next_used);
 	if (waiting > queue->size)
-		verdict_fault(device->verdict, place, "the available index at 0x%llx is %u, %u ahead of the device's %u, in a queue "
-			      "of %u; the device would ask for a reset", (unsigned long long)queue->driver + 2, available,
-			      waiting, queue->next_available, queue->size);
+		verdict_fault(device->verdict, place, "the available index at 0x%llx is %u, %u ahead of the device's "
+			      "%u, in a queue of %u; the device would ask for a reset",
+			      (unsigned long long)queue->driver + 2, available, waiting, queue->next_available,
+			      queue->size);
 	if (used != queue->next_used)
-		verdict_fault(device->verdict, place, "the used index at 0x%llx is %u, but the device's %u; the driver would lose "
-			      "requests or see old ones again", (unsigned long long)queue->device + 2, used,
-			      queue->next_used);
+		verdict_fault(device->verdict, place, "the used index at 0x%llx is %u, but the device's %u; the "
+			      "driver would lose requests or see old ones again",
+			      (unsigned long long)queue->device + 2, used, queue->next_used);
 	if (taken > queue->size)
-		verdict_fault(device->verdict, place, "the device took requests up to %u and returned those up to %u, in a queue "
-			      "of %u", queue->next_available, queue->next_used, queue->size);
+		verdict_fault(device->verdict, place, "the device took requests up to %u and returned those up to "
+			      "%u, in a queue of %u", queue->next_available, queue->next_used, queue->size);
 	return 0;
 }
 
 static int verify_rings(const struct device *device, const char *place, const struct virtqueue_state *queue,
-			  struct error *error)
+			struct error *error)
 {
 	const struct virtqueue_rings bytes = virtqueue_rings(queue);
 	const char *fault = virtqueue_fault(queue);

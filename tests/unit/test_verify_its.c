@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT */
+#include "test.h"
+
+#include "inspection_rig.h"
+
+static void test_good(void **state)
+{
+	struct inspection_rig *rig = rig_new();
+
+	(void)state;
+	rig_expect_good(rig, verify_its);
+
+	/* No ITS, nothing to say of it. */
+	rig = rig_new();
+	rig->no_its = true;
+	rig->leave = "its";
+	rig_expect_good(rig, verify_its);
+
+	/* Before the guest's driver did anything. */
+	rig = rig_new();
+	rig->control = 0x80000000;
+	rig->cbaser = rig->creadr = rig->cwriter = 0;
+	rig->baser[0] = 0x1907000000000600;
+	rig->baser[1] = 0x1c07000000000600;
+	rig_expect_good(rig, verify_its);
+}
+
+static void test_registers(void **state)
+{
+	static const struct {
+		size_t offset;
+		uint64_t value;
+		const char *part;
+	} cases[] = {
+		{ offsetof(struct inspection_rig, creadr), 0x10000, "GITS_CREADR 0x10000 is beyond the queue of 65536 bytes" },
+		{ offsetof(struct inspection_rig, creadr), 0x641, "GITS_CREADR 0x641 is no place" },
+		{ offsetof(struct inspection_rig, cwriter), 0x10000, "GITS_CWRITER 0x10000 is beyond the queue" },
+		{ offsetof(struct inspection_rig, cwriter), 0x100640, "GITS_CWRITER 0x100640 is no place" },
+		{ offsetof(struct inspection_rig, identity), 0x4b00143b, "of revision 1; KVM knows 0 and refuses it (EINVAL)" },
+		{ offsetof(struct inspection_rig, control), 0x80000003, "bits that KVM would drop" },
+		{ offsetof(struct inspection_rig, baser[2]), 1, "no such table" },
+		{ offsetof(struct inspection_rig, baser[7]), 1, "no such table" },
+		/* pages of 4 KiB; another size of entries; a collection table in two levels; the types swapped */
+		{ offsetof(struct inspection_rig, baser[0]), 0xb907000000000400 | RIG_DEVICES, "KVM would make" },
+		{ offsetof(struct inspection_rig, baser[0]), 0xb90f000000000600 | RIG_DEVICES, "KVM would make" },
+		{ offsetof(struct inspection_rig, baser[1]), 0xfc07000000000600 | RIG_COLLECTIONS, "KVM would make" },
+		{ offsetof(struct inspection_rig, baser[1]), 0xb907000000000600 | RIG_COLLECTIONS, "KVM would make" },
+		{ offsetof(struct inspection_rig, cbaser), RIG_VALID | 0x400 | RIG_QUEUE | 0x100f, "multiple of 64 KiB" },
+		{ offsetof(struct inspection_rig, cbaser), 0x400 | RIG_QUEUE | 0xf, "GITS_CBASER is not valid" },
+		{ offsetof(struct inspection_rig, baser[0]), 0x3907000000000600 | RIG_DEVICES, "GITS_BASER0 is not valid" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct inspection_rig *rig = rig_new();
+
+		memcpy((char *)rig + cases[i].offset, &cases[i].value, sizeof(cases[i].value));
+		rig_expect(rig, verify_its, "its", cases[i].part);
+	}
+}
+
+static void test_queue_of_nothing(void **state)
+{
+	struct inspection_rig *rig = rig_new();
+
+	(void)state;
+	/* A CBASER of 0 is not restored, and KVM's own 0 has one page. */
+	rig->cbaser = 0;
+	rig->control = 0;
+	rig->creadr = 0x1000;
+	rig_expect(rig, verify_its, "its", "beyond the queue of 4096 bytes; KVM refuses it (EINVAL)");
+}
+
+static void test_missing(void **state)
+{
+	struct inspection_rig *rig = rig_new();
+
+	(void)state;
+	rig->leave = "CREADR";
+	rig_expect(rig, verify_its, "its", "CREADR");
+	rig = rig_new();
+	rig->leave = "BASER5";
+	rig_expect(rig, verify_its, "its", "BASER5");
+}
+
+static void test_entries(void **state)
+{
+	static const struct {
+		uint64_t address, value;
+		const char *place, *part;
+	} cases[] = {
+		{ RIG_ITT(1) + 8, 0x0001000020090007, "its/device 0x8",
+		  "event 1 at 0x80060108, LPI 8201: its collection does not exist; RESTORE_TABLES refuses it (EINVAL)" },
+		{ RIG_ITT(0) + 8, 0x000100001fff0000, "its/device 0x0", "no LPI; RESTORE_TABLES refuses it (EINVAL)" },
+		{ RIG_ITT(0) + 16, 0x0040000020020000, "its/device 0x0", "behind the table's end; RESTORE_TABLES refuses" },
+		{ RIG_ITT(1) + 8, 0x0001000020080001, "its/device 0x8", "an earlier event has the same LPI; it would go" },
+		/* bits for 2^17 events: KVM's answer, and none of its events is looked at */
+		{ RIG_DEVICES + 64, 0x8000001000c00210, "its/device 0x8", "the entry at 0x80010040: it has more than 16 bits" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct inspection_rig *rig = rig_new();
+
+		rig_put(rig, cases[i].address, cases[i].value);
+		rig_expect(rig, verify_its, cases[i].place, cases[i].part);
+	}
+}
+
+static void test_collections(void **state)
+{
+	struct inspection_rig *rig = rig_new();
+
+	(void)state;
+	/* Its three events have no collection then. */
+	rig_put(rig, RIG_COLLECTIONS + 8, rig_collection(1, 2));
+	assert_int_equal(rig_verify(rig, verify_its), 4);
+	assert_string_equal(rig->place, "its/collection 1");
+	assert_non_null(strstr(rig->what, "0x80020008: its vCPU does not exist; RESTORE_TABLES refuses it (EINVAL)"));
+	free(rig);
+
+	rig = rig_new();
+	rig_put(rig, RIG_COLLECTIONS + 8, rig_collection(1, UINT32_MAX));
+	assert_int_equal(rig_verify(rig, verify_its), 3);
+	assert_string_equal(rig->place, "its/device 0x8");
+	assert_non_null(strstr(rig->what, "its collection is on no vCPU; the interrupt would be lost"));
+	free(rig);
+
+	rig = rig_new();
+	rig_put(rig, RIG_COLLECTIONS + 16, rig_collection(1, 1));
+	rig_expect(rig, verify_its, "its/collection 1", "an earlier entry is of the same collection; RESTORE_TABLES refuses "
+		   "it (EEXIST)");
+}
+
+static void test_outside_ram(void **state)
+{
+	struct inspection_rig *rig = rig_new();
+
+	(void)state;
+	/* What the walk reaches is told once. */
+	rig->baser[0] = 0xb907000000000600 | RIG_END;
+	rig_expect(rig, verify_its, "its", "at 0x80100000 the device table is not in RAM; RESTORE_TABLES refuses it (EFAULT)");
+	rig = rig_new();
+	rig_put(rig, RIG_DEVICES + 64, rig_device(RIG_END, 5, 0));
+	rig_expect(rig, verify_its, "its/device 0x8", "at 0x80100000 an interrupt translation table is not in RAM");
+
+	/* What it does not is told, too: the second half of a table. */
+	rig = rig_new();
+	rig->baser[0] = 0xb907000000000601 | (RIG_END - 0x10000);
+	memcpy(rig->ram + RIG_RAM_SIZE - 0x10000, rig->ram + (RIG_DEVICES - RIG_RAM), 0x10000);
+	rig_expect(rig, verify_its, "its", "the device table at 0x800f0000 (131072 bytes) is not all in RAM");
+	rig = rig_new();
+	rig->baser[1] = 0xbc07000000000601 | (RIG_END - 0x10000);
+	memcpy(rig->ram + RIG_RAM_SIZE - 0x10000, rig->ram + (RIG_COLLECTIONS - RIG_RAM), 0x10000);
+	rig_expect(rig, verify_its, "its", "the collection table at 0x800f0000 (131072 bytes) is not all in RAM");
+	rig = rig_new();
+	rig->cbaser = RIG_VALID | RIG_END | 0xf;
+	rig_expect(rig, verify_its, "its", "the command queue at 0x80100000 (65536 bytes) is not all in RAM");
+
+	/* Bits 51:48 of the address. */
+	rig = rig_new();
+	rig->baser[0] |= 0x1000;
+	rig_expect(rig, verify_its, "its", "at 0x1000080010000 the device table is not in RAM");
+}
+
+static void use_two_levels(struct inspection_rig *rig)
+{
+	memcpy(rig->ram + (RIG_SECOND - RIG_RAM), rig->ram + (RIG_DEVICES - RIG_RAM), 0x10000);
+	memset(rig->ram + (RIG_DEVICES - RIG_RAM), 0, 0x10000);
+	rig_put(rig, RIG_DEVICES, RIG_VALID | RIG_SECOND);
+	rig->baser[0] |= 1ull << 62;
+}
+
+static void test_two_levels(void **state)
+{
+	struct inspection_rig *rig = rig_new();
+
+	(void)state;
+	use_two_levels(rig);
+	rig_expect_good(rig, verify_its);
+
+	/* Behind the last device nobody looks; the guest will. */
+	rig = rig_new();
+	use_two_levels(rig);
+	rig_put(rig, RIG_DEVICES + 8, RIG_VALID | RIG_END);
+	rig_expect(rig, verify_its, "its", "a second level of the device table at 0x80100000 (65536 bytes) is not all");
+	rig = rig_new();
+	use_two_levels(rig);
+	rig_put(rig, RIG_DEVICES + 56, RIG_VALID | RIG_QUEUE);
+	rig_expect(rig, verify_its, "its", "overlaps");
+
+	/* Before it, RESTORE_TABLES looks, too. */
+	rig = rig_new();
+	use_two_levels(rig);
+	rig_put(rig, RIG_DEVICES, RIG_VALID | RIG_END);
+	rig_expect(rig, verify_its, "its", "at 0x80100000 a second level of the device table is not in RAM; RESTORE_TABLES");
+}
+
+static void test_overlaps(void **state)
+{
+	struct inspection_rig *rig = rig_new();
+
+	(void)state;
+	/* The last event of one table would be the first of the other. */
+	rig_put(rig, RIG_DEVICES, rig_device(RIG_ITT(0), 6, 8));
+	rig_expect(rig, verify_its, "its", "the events' table of device 0x8 at 0x80060100 (256 bytes) overlaps the events' "
+		   "table of device 0x0 at 0x80060000 (512 bytes)");
+	rig = rig_new();
+	rig->cbaser += 0x10000;
+	rig_expect(rig, verify_its, "its", "overlaps");
+	rig = rig_new();
+	rig->redistributors[1].pending = RIG_QUEUE | 0x780;
+	rig_expect(rig, verify_its, "its", "the pending table of vCPU 1");
+	rig = rig_new();
+	rig->redistributors[0].properties = rig->redistributors[1].properties = RIG_SECOND | 0x78f;
+	use_two_levels(rig);
+	rig_expect(rig, verify_its, "its", "the LPIs' configuration table");
+
+	/* Two in one wide range, not side by side: each is told. */
+	rig = rig_new();
+	rig->cbaser = RIG_VALID | 0x400 | RIG_ITT(0) | 0xf;
+	assert_int_equal(rig_verify(rig, verify_its), 2);
+	free(rig);
+
+	/* A vCPU that has no LPIs has no table; and one for two is another check's. */
+	rig = rig_new();
+	rig->redistributors[0].pending = RIG_PENDING(1) | 0x780;
+	rig_expect_good(rig, verify_its);
+}
+
+static void test_lpi_limit(void **state)
+{
+	struct inspection_rig *rig = rig_new();
+
+	(void)state;
+	rig_put(rig, RIG_ITT(0) + 16, rig_event(0x4000, 0, 0));
+	rig->redistributors[0].properties = rig->redistributors[1].properties = RIG_PROPERTIES | 0x78d;
+	rig_expect(rig, verify_its, "its/device 0x0", "above what GICR_PROPBASER allows; its configuration would be whatever");
+}
+
+/* Whatever a table holds, it ends, and nothing is touched that is not there. */
+static void test_garbage(void **state)
+{
+	uint64_t seed = 1;
+
+	(void)state;
+	for (unsigned round = 0; round < 60; round++) {
+		struct inspection_rig *rig = rig_new();
+		uint64_t keep = round % 3 == 0 ? ~0ull : round % 3 == 1 ? 0x8000ffff8000ffff : 0x80000000800fffff;
+
+		for (size_t i = 0; i < RIG_RAM_SIZE / 8; i++) {
+			seed = seed * 6364136223846793005ull + 1442695040888963407ull;
+			rig_put(rig, RIG_RAM + 8 * i, (seed ^ seed >> 29) & keep);
+		}
+		if (round & 1)
+			rig->baser[0] |= 1ull << 62;
+		assert_true(rig_verify(rig, verify_its) > 0);
+		rig_verify(rig, verify_lpis);
+		rig_verify(rig, verify_queues);
+		rig_verify(rig, verify_msix);
+		free(rig);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_registers),
+		cmocka_unit_test(test_queue_of_nothing),
+		cmocka_unit_test(test_missing),
+		cmocka_unit_test(test_entries),
+		cmocka_unit_test(test_collections),
+		cmocka_unit_test(test_outside_ram),
+		cmocka_unit_test(test_two_levels),
+		cmocka_unit_test(test_overlaps),
+		cmocka_unit_test(test_lpi_limit),
+		cmocka_unit_test(test_garbage),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+#include "test.h"
+
+#include "inspection_rig.h"
+
+static void test_good(void **state)
+{
+	struct inspection_rig *rig = rig_new();
+
+	(void)state;
+	rig_expect_good(rig, verify_lpis);
+	rig = rig_new();
+	rig->no_its = true;
+	rig->redistributors[0].properties = rig->redistributors[0].pending = 0;
+	rig_expect_good(rig, verify_lpis);
+}
+
+static void test_pending(void **state)
+{
+	struct inspection_rig *rig = rig_new();
+
+	(void)state;
+	rig_set_pending(rig, 0, 9000);
+	rig_expect(rig, verify_lpis, "gic/redistributor0", "LPI 9000 is pending at 0x80040465, but no event has it: the "
+		   "interrupt would be lost, unless the bit is one that an earlier save left behind");
+	rig = rig_new();
+	rig_set_pending(rig, 0, RIG_LPI(1, 0));
+	rig_expect(rig, verify_lpis, "gic/redistributor0", "event 0 of device 0x8 has it, on vCPU 1");
+	rig = rig_new();
+	rig_put(rig, RIG_COLLECTIONS + 8, rig_collection(1, UINT32_MAX));
+	rig_expect(rig, verify_lpis, "gic/redistributor1", "event 2 of device 0x8 has it, on no vCPU");
+
+	/* The first LPI of all and the last; interrupts below are none. */
+	rig = rig_new();
+	rig_set_pending(rig, 1, 8191);
+	rig_set_pending(rig, 1, 65535);
+	rig_set_pending(rig, 1, RIG_LPI(0, 0));
+	assert_int_equal(rig_verify(rig, verify_lpis), 2);
+	free(rig);
+
+	/* As far as GICR_PROPBASER says: 14 bits. */
+	rig = rig_new();
+	rig->redistributors[0].properties = rig->redistributors[1].properties = RIG_PROPERTIES | 0x78d;
+	rig_set_pending(rig, 1, 16384);
+	rig_expect_good(rig, verify_lpis);
+	rig = rig_new();
+	rig->redistributors[0].properties = rig->redistributors[1].properties = RIG_PROPERTIES | 0x78d;
+	rig_set_pending(rig, 1, 16383);
+	rig_expect(rig, verify_lpis, "gic/redistributor1", "LPI 16383");
+
+	/* Nobody looks at a table while LPIs are off. */
+	rig = rig_new();
+	rig->redistributors[0].control = 6;
+	rig_set_pending(rig, 0, 9000);
+	rig_expect_good(rig, verify_lpis);
+}
+
+static void test_own_tables(void **state)
+{
+	struct inspection_rig *rig = rig_new();
+
+	(void)state;
+	rig->ram[RIG_PENDING(1) - RIG_RAM + RIG_LPI(1, 2) / 8] = 0;
+	rig->redistributors[1].pending = RIG_PENDING(0) | 0x780;
+	rig_expect(rig, verify_lpis, "gic/redistributor1", "its pending table at 0x80040000 is vCPU 0's, too");
+	rig = rig_new();
+	rig->ram[RIG_PENDING(1) - RIG_RAM + RIG_LPI(1, 2) / 8] = 0;
+	rig->redistributors[1].pending = RIG_PENDING(0) | 0x780;
+	rig->redistributors[0].control = 0;
+	rig_expect_good(rig, verify_lpis);
+}
+
+static void test_outside_ram(void **state)
+{
+	struct inspection_rig *rig = rig_new();
+
+	(void)state;
+	rig->redistributors[1].pending = RIG_END | 0x780;
+	rig_expect(rig, verify_lpis, "gic/redistributor1", "the pending table at 0x80100000 (8192 bytes) is not all in RAM");
+	rig = rig_new();
+	rig->redistributors[0].properties = rig->redistributors[1].properties = (RIG_END - 0x1000) | 0x78f;
+	rig_expect(rig, verify_lpis, "gic/redistributor1", "configuration table at 0x800ff000 (57344 bytes) is not all in RAM");
+
+	/* On, but with no table and no events: some guests do, and nothing is lost. */
+	rig = rig_new();
+	rig->redistributors[1].pending = 0x580;
+	rig_put(rig, RIG_DEVICES, rig_device(RIG_ITT(0), 5, 0));
+	rig_expect_good(rig, verify_lpis);
+}
+
+static void test_properties(void **state)
+{
+	struct inspection_rig *rig = rig_new();
+
+	(void)state;
+	rig->redistributors[0].properties ^= 0x10000;
+	rig_expect(rig, verify_lpis, "gic/redistributor0", "is not the last redistributor's 0x8003078f");
+	rig = rig_new();
+	rig->redistributors[0].properties = rig->redistributors[1].properties = 0x78f;
+	rig_expect(rig, verify_lpis, "gic/redistributor1", "has no table, but 6 events are mapped");
+
+	rig = rig_new();
+	rig->redistributors[0].properties = rig->redistributors[1].properties = 0x78f;
+	rig->baser[0] = 0;
+	rig->ram[RIG_PENDING(1) - RIG_RAM + RIG_LPI(1, 2) / 8] = 0;
+	rig_expect_good(rig, verify_lpis);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_pending),
+		cmocka_unit_test(test_own_tables),
+		cmocka_unit_test(test_outside_ram),
+		cmocka_unit_test(test_properties),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+#include "test.h"
+
+#include "inspection_rig.h"
+
+static void test_good(void **state)
+{
+	struct inspection_rig *rig = rig_new();
+
+	(void)state;
+	rig_expect_good(rig, verify_msix);
+
+	/* Two vectors may have one event. */
+	rig = rig_new();
+	rig->pci[1].msix_data[2] = 1;
+	rig_expect_good(rig, verify_msix);
+}
+
+static void break_vector(struct inspection_rig *rig)
+{
+	rig->pci[1].msix_address[2] = 0x1000;
+	rig->pci[1].msix_data[1] = 7;
+}
+
+static void test_dropped(void **state)
+{
+	struct inspection_rig *rig = rig_new();
+
+	(void)state;
+	rig->pci[1].msix_address[2] = RIG_DOORBELL + 4;
+	rig_expect(rig, verify_msix, "virtio-blk1/msix 2", "sends to 0x3ffe0044, where no ITS is (its doorbell is 0x3ffe0040)");
+	rig = rig_new();
+	rig->pci[1].msix_data[1] = 3;
+	rig_expect(rig, verify_msix, "virtio-blk1/msix 1", "sends event 3 of device 0x8, which the ITS does not map; its "
+		   "interrupts would be dropped");
+	rig = rig_new();
+	rig->pci[0].msix_data[0] = 0x10000;
+	rig_expect(rig, verify_msix, "virtio-blk0/msix 0", "event 65536 of device 0x0");
+
+	/* The device is gone, and with it all that its vectors send. */
+	rig = rig_new();
+	rig_put(rig, RIG_DEVICES, rig_device(RIG_ITT(0), 5, 0));
+	assert_int_equal(rig_verify(rig, verify_msix), RIG_VECTORS);
+	assert_string_equal(rig->place, "virtio-blk1/msix 0");
+	free(rig);
+
+	rig = rig_new();
+	break_vector(rig);
+	assert_int_equal(rig_verify(rig, verify_msix), 2);
+	free(rig);
+}
+
+/* What does not send is not wrong. */
+static void test_silent(void **state)
+{
+	struct inspection_rig *rig = rig_new();
+
+	(void)state;
+	break_vector(rig);
+	rig->pci[1].msix_control[1] = rig->pci[1].msix_control[2] = PCI_MSIX_ENTRY_CTRL_MASKBIT;
+	rig_expect_good(rig, verify_msix);
+	rig = rig_new();
+	break_vector(rig);
+	rig->pci[1].config[RIG_MSIX + PCI_MSIX_FLAGS + 1] |= PCI_MSIX_FLAGS_MASKALL >> 8;
+	rig_expect_good(rig, verify_msix);
+	rig = rig_new();
+	break_vector(rig);
+	rig->pci[1].config[RIG_MSIX + PCI_MSIX_FLAGS + 1] = 0;
+	rig_expect_good(rig, verify_msix);
+	rig = rig_new();
+	break_vector(rig);
+	rig->pci[1].config[PCI_COMMAND] = PCI_COMMAND_MEMORY;
+	rig_expect_good(rig, verify_msix);
+
+	/* Behind the last vector. */
+	rig = rig_new();
+	rig->pci[1].msix_control[RIG_VECTORS] = 0;
+	rig_expect_good(rig, verify_msix);
+}
+
+static void test_capability(void **state)
+{
+	struct inspection_rig *rig = rig_new();
+
+	(void)state;
+	/* Behind another one. */
+	rig->pci[1].config[PCI_CAPABILITY_LIST] = 0x70;
+	rig->pci[1].config[0x70] = PCI_CAP_ID_VNDR;
+	rig->pci[1].config[0x71] = RIG_MSIX;
+	rig->pci[1].msix_data[1] = 3;
+	rig_expect(rig, verify_msix, "virtio-blk1/msix 1", "event 3");
+
+	/* In a circle, and at the very end. */
+	rig = rig_new();
+	rig->pci[1].config[RIG_MSIX] = PCI_CAP_ID_VNDR;
+	rig->pci[1].config[RIG_MSIX + 1] = RIG_MSIX;
+	rig_expect_good(rig, verify_msix);
+	rig = rig_new();
+	rig->pci[1].config[PCI_CAPABILITY_LIST] = 0xff;
+	rig->pci[1].config[0xfc] = PCI_CAP_ID_MSIX;
+	rig->pci[1].config[0xfe] = 0xff;
+	rig->pci[1].config[0xff] = 0xff;
+	rig_expect(rig, verify_msix, "virtio-blk1/pci", "it has 2048 MSI-X vectors, above the 64");
+
+	rig = rig_new();
+	rig->no_its = true;
+	rig->pci[0].config[PCI_STATUS] = 0;
+	rig_expect(rig, verify_msix, "virtio-blk1/pci", "the machine has no ITS; a restore refuses it");
+}
+
+/* Where the ITS's own registers are missing, that is told elsewhere, and once. */
+static void test_missing(void **state)
+{
+	struct inspection_rig *rig = rig_new();
+
+	(void)state;
+	rig->leave = "BASER1";
+	rig_expect_good(rig, verify_msix);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_dropped),
+		cmocka_unit_test(test_silent),
+		cmocka_unit_test(test_capability),
+		cmocka_unit_test(test_missing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
