@@ -37,12 +37,14 @@ void ranges_add(struct ranges *ranges, uint64_t start, uint64_t size, const char
 	va_end(arguments);
 }
 
-
+/* By start, the longer one first. */
 static int compare(const void *a, const void *b)
 {
 	const struct range *one = a, *other = b;
 
-	return one->start < other->start ? -1 : one->start > other->start;
+	if (one->start != other->start)
+		return one->start < other->start ? -1 : 1;
+	return one->end > other->end ? -1 : one->end < other->end;
 }
 
 int ranges_verify_apart(struct ranges *ranges, struct verdict *verdict, const char *place, struct error *error)
