@@ -16,13 +16,15 @@ int guest_memory_read(const struct guest_memory *memory, uint64_t address, void 
 	return memory->read(memory->owner, address, to, size, error);
 }
 
-/* Fetches the page around `address`, as much of it as is RAM. */
-static int fetch(struct guest_window *window, uint64_t address, struct error *error)
+/* Fetches the page around `address`, as much of it as is RAM; from `address` on, where the piece leaves the page. */
+static int fetch(struct guest_window *window, uint64_t address, unsigned size, struct error *error)
 {
 	const struct guest_memory *memory = window->memory;
 	uint64_t start = address & ~(uint64_t)(GUEST_WINDOW_SIZE - 1);
 	uint64_t end = memory->base + memory->size;
 
+	if (address - start + size > GUEST_WINDOW_SIZE)
+		start = address;
 	if (start < memory->base)
 		start = memory->base;
 	window->start = start;
@@ -37,7 +39,7 @@ int guest_window_read(struct guest_window *window, uint64_t address, unsigned si
 {
 	if (!guest_memory_has(window->memory, address, size))
 		return error_set(error, EFAULT, "0x%llx is not in RAM", (unsigned long long)address);
-	if ((address < window->start || address - window->start + size > window->size) && fetch(window, address, error) < 0)
+	if ((address < window->start || address - window->start + size > window->size) && fetch(window, address, size, error) < 0)
 		return -1;
 	*value = 0;
 	for (unsigned i = 0; i < size; i++)

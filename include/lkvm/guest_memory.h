@@ -38,7 +38,7 @@ struct guest_window {
 	uint8_t bytes[GUEST_WINDOW_SIZE];
 };
 
-/* `size` bytes at a multiple of `size`: 1, 2, 4 or 8, little-endian. Errors as above. */
+/* `size` bytes, 1 to 8, little-endian, at any address: guests choose it. Errors as above. */
 int guest_window_read(struct guest_window *window, uint64_t address, unsigned size, uint64_t *value, struct error *error);
 
 #endif
