@@ -14,5 +14,6 @@ struct irqchip_case {
 extern const struct irqchip_case table_cases[];
 extern const struct irqchip_case pending_cases[];
 extern const struct irqchip_case reset_cases[];
+extern const struct irqchip_case foretell_cases[];
 
 #endif

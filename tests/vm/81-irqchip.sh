@@ -32,6 +32,11 @@ case_lines_after_the_restore() { irqchip lines_after_the_restore; }
 case_moved_ten_times() { irqchip moved_ten_times; }
 case_everything_is_as_at_power_on() { irqchip everything_is_as_at_power_on; }
 case_everything_without_an_its() { irqchip everything_without_an_its; }
+case_foretell_flat() { irqchip foretell_flat; }
+case_foretell_indirect() { irqchip foretell_indirect; }
+case_foretell_full_table() { irqchip foretell_full_table; }
+case_foretell_mutated_flat() { irqchip foretell_mutated_flat; }
+case_foretell_mutated_indirect() { irqchip foretell_mutated_indirect; }
 
 case_all_are_listed_here()
 {
