@@ -35,6 +35,8 @@ static const struct command commands[] = {
 	{ .name = "snapshot verify", .run = cmd_snapshot_verify, .options = &snapshot_verify_options_table,
 	  .operands = "FILE", .operand = OPERAND_FILE, .most = 1,
 	  .summary = "Tell whether such a file is whole and right" },
+	{ .name = "snapshot diff", .run = cmd_snapshot_diff, .options = &snapshot_diff_options_table,
+	  .operands = "BEFORE AFTER", .operand = OPERAND_FILE, .most = 2, .summary = "Tell what changed between two such files" },
 	{ .name = "doctor", .alias = "check", .run = cmd_doctor, .options = &doctor_options_table,
 	  .summary = "Tell what this host has and lacks for lkvm" },
 	{ .name = "completion", .run = cmd_completion, .operands = "bash", .operand = OPERAND_SHELL,
