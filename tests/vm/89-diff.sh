@@ -1,0 +1,65 @@
+# shellcheck shell=sh disable=SC2154,SC2016
+# SPDX-License-Identifier: MIT
+# what: a machine that is saved, restored paused and saved again is the same; one that ran in between is not
+# hosts: all
+# timeout: 400
+
+# differs STATUS FILE FILE: what lkvm snapshot diff says, its output in $logs/run.out.
+differs()
+{
+	run "$lkvm" snapshot diff "$2" "$3"
+	[ "$status" = "$1" ] || fail "diff of $2 and $3 is $status: $(head -n 8 "$logs/run.out" "$logs/run.err")"
+}
+
+# Its timers expire while it stands still, interrupts are under way, and only then it is saved.
+save_twice()
+{
+	input g 'while :; do dd if=/dev/vda of=/dev/null bs=4k count=64 iflag=direct 2>/dev/null; done &'
+	sleep 2
+	"$lkvm" pause g || fail "pause"
+	sleep 2
+	save g "$tmp/a" --stop
+	wait_exit g 0
+	restore g "$tmp/a" --paused
+	wait_listening g
+	save g "$tmp/b"
+	differs 0 "$tmp/a" "$tmp/b"
+	check "something is printed" test ! -s "$logs/run.out"
+	run "$lkvm" snapshot diff --json "$tmp/a" "$tmp/b"
+	check_status 0
+	check_out '^\{"identical": true\}$'
+}
+
+case_only_what_ran_differs()
+{
+	truncate -s 16M "$tmp/d"
+	start g lkvm.shell=plain --mem 96 --cpus 2 --disk "$tmp/d" --rng --balloon --network mode=tap,tapif=lk0
+	wait_for g '^lkvm-guest: ready'
+	save_twice
+	"$lkvm" resume g
+	ask g 'echo alive'
+	save g "$tmp/c"
+	differs 1 "$tmp/b" "$tmp/c"
+	check_out '^vcpus$'
+	check_out '  pc  +0x'
+	check_out 'clock +counter'
+	check_out '^ram pages +[1-9]'
+	check "the machine changed" test "$(grep -cE '^(machine|sections|ram place)$' "$logs/run.out")" = 0
+	run "$lkvm" snapshot diff --json --all "$tmp/b" "$tmp/c"
+	check_status 1
+	check_out '^\{"identical": false, .*"machine": \[\], "vcpus": \[\{'
+}
+
+case_without_its()
+{
+	truncate -s 16M "$tmp/d"
+	start g lkvm.shell=plain --mem 96 --irqchip gicv3 --disk "$tmp/d"
+	wait_for g '^lkvm-guest: ready'
+	save_twice
+	head -c 100000 "$tmp/a" >"$tmp/cut"
+	differs 2 "$tmp/a" "$tmp/cut"
+	check_err 'lkvm: snapshot diff: .*/cut: '
+	differs 2 "$tmp/a" "$tmp/nowhere"
+	run "$lkvm" snapshot diff "$tmp/a"
+	check_status 2
+}
