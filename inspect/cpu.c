@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <linux/kvm.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "lkvm/inspect.h"
 #include "lkvm/register_fields.h"
@@ -53,7 +52,7 @@ static void add_mode(struct report *report, uint64_t pstate)
 static int add_pending(const struct inspection *inspection, struct report *report, const char *section, struct error *error)
 {
 	uint64_t serror, has_esr, esr, abort;
-	char text[64] = "";
+	char text[80], syndrome[40] = "";
 
 	if (inspection_number(inspection, section, "serror_pending", &serror, error) < 0 ||
 	    inspection_number(inspection, section, "serror_has_esr", &has_esr, error) < 0 ||
@@ -61,11 +60,9 @@ static int add_pending(const struct inspection *inspection, struct report *repor
 	    inspection_number(inspection, section, "external_abort_pending", &abort, error) < 0)
 		return -1;
 	if (serror && has_esr)
-		snprintf(text, sizeof(text), "SError (ESR 0x%" PRIx64 ")", esr);
-	else if (serror)
-		snprintf(text, sizeof(text), "SError");
-	if (abort)
-		strcat(text, serror ? ", external abort" : "external abort");
+		snprintf(syndrome, sizeof(syndrome), " (ESR 0x%" PRIx64 ")", esr);
+	snprintf(text, sizeof(text), "%s%s%s%s", serror ? "SError" : "", syndrome, serror && abort ? ", " : "",
+		 abort ? "external abort" : "");
 	report_string(report, "pending", *text ? text : NULL);
 	return 0;
 }

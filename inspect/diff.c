@@ -145,7 +145,7 @@ static uint64_t meaning_of_register(const char *field)
 static int compare_vcpu(struct diff *diff, const struct section *before, const struct section *after, struct error *error)
 {
 	static const struct diff_style style = {
-		.has_vectors = true, .name = name_register, .meaning = meaning_of_register,
+		.has_vectors = true, .has_registers = true, .name = name_register, .meaning = meaning_of_register,
 	};
 
 	return diff_fields(diff, &style, before, after, error);
@@ -160,7 +160,9 @@ static void name_controller_register(struct report *report, const struct section
 static int compare_interrupt_controller(struct diff *diff, const struct section *before, const struct section *after,
 					struct error *error)
 {
-	static const struct diff_style style = { .name = name_controller_register, .elsewhere = diff_is_by_interrupt };
+	static const struct diff_style style = {
+		.has_registers = true, .name = name_controller_register, .elsewhere = diff_is_by_interrupt,
+	};
 
 	return diff_fields(diff, &style, before, after, error);
 }

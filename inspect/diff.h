@@ -48,6 +48,7 @@ void diff_pairs_free(struct diff_pairs *pairs);
 struct diff_style {
 	bool is_configuration; /* decimal numbers; a text may be one byte */
 	bool has_vectors;      /* two elements of 8 bytes are one number */
+	bool has_registers;    /* rows say which bits changed, where the register's are known */
 	/* Adds to a row what says which field it is of. */
 	void (*name)(struct report *report, const struct section *section, const char *field);
 	/* The bits of a number that mean something; may be NULL: all. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "diff.h"
+#include "lkvm/register_fields.h"
 #include "lkvm/text.h"
 
 #define SHOWN_ELEMENTS 4u
@@ -122,12 +123,39 @@ struct comparison {
 	const struct section *section;
 };
 
-static void add_row(const struct comparison *comparison, const char *name, const char *before, const char *after)
+/* `bits`: which of a register's changed, or NULL. */
+static void add_row_with(const struct comparison *comparison, const char *name, const char *before, const char *after,
+			 const char *bits)
 {
+	struct report *report = comparison->diff->report;
+
 	if (!diff_row(comparison->diff))
 		return;
-	comparison->style->name(comparison->diff->report, comparison->section, name);
-	diff_end_row(comparison->diff, before, after);
+	comparison->style->name(report, comparison->section, name);
+	report_string(report, "before", before);
+	report_string(report, "after", after);
+	if (comparison->style->has_registers)
+		report_string(report, "fields", bits);
+	report_end(report);
+}
+
+static void add_row(const struct comparison *comparison, const char *name, const char *before, const char *after)
+{
+	add_row_with(comparison, name, before, after, NULL);
+}
+
+/* One number each: by the fields of the register, if it is one that is known. */
+static void add_number(const struct comparison *comparison, const struct field *before, const struct field *after)
+{
+	char name[REGISTER_NAME_LENGTH], bits[REGISTER_FIELDS_LENGTH], was[DIFF_VALUE_LENGTH], is[DIFF_VALUE_LENGTH];
+	bool known = comparison->style->has_registers && inspect_register_name(comparison->section->name, before->name, name) &&
+		     register_fields(name);
+
+	if (known)
+		register_fields_difference(name, field_element(before, 0), field_element(after, 0), bits);
+	diff_format(before, 0, 1, comparison->style->is_configuration, was);
+	diff_format(after, 0, 1, comparison->style->is_configuration, is);
+	add_row_with(comparison, before->name, was, is, known ? bits : NULL);
 }
 
 /* A field that only one has. */
@@ -198,6 +226,10 @@ static void compare_field(const struct comparison *comparison, const struct fiel
 		format_vector(before, was);
 		format_vector(after, is);
 		add_row(comparison, before->name, was, is);
+		return;
+	}
+	if (before->size == after->size && before->count == 1 && after->count == 1) {
+		add_number(comparison, before, after);
 		return;
 	}
 	if (before->size != after->size || before->count != after->count) {

@@ -13,7 +13,7 @@
 #include "lkvm/io.h"
 #include "symbol_file.h"
 
-#define MAX_DISTANCE 0x100000u /* bytes: no function is longer */
+#define MAX_DISTANCE 0x10000u /* bytes: no function is longer */
 
 char *symbol_file_read(const struct symbol_file *file, uint64_t offset, uint64_t size, struct error *error)
 {

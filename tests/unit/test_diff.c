@@ -307,9 +307,9 @@ static void vcpus(void **state)
 	(void)state;
 	write_snapshot("a");
 	made.x0 = 0x123456789abcdef;
-	assert_row(1, "vcpus", "  0     x0        0x0     0x123456789abcdef\n");
+	assert_row(1, "vcpus", "  0     x0        0x0     0x123456789abcdef  -\n");
 	made.v1[1] = 0x77;
-	assert_row(2, "vcpus", "0x00000000000000770000000000000000\n");
+	assert_row(2, "vcpus", "0x00000000000000770000000000000000  -\n");
 	made.x0 = made.v1[1] = 0;
 	made.timer = 4; /* ISTATUS: no difference */
 	assert_nothing();
@@ -350,8 +350,8 @@ static void the_interrupt_controllers_registers(void **state)
 	write_snapshot("a");
 	made.distributor.control = 0x52;
 	made.its_control = 1;
-	assert_row(2, "interrupt controller", "  gic/distributor  CTLR      0x0     0x52\n");
-	assert_says(out, "  its              CTLR      0x0     0x1\n");
+	assert_row(2, "interrupt controller", "  gic/distributor  CTLR      0x0     0x52   EnableGrp1 0 -> 1, ARE 0 -> 1, DS 0 -> 1\n");
+	assert_says(out, "  its              CTLR      0x0     0x1    Enabled 0 -> 1\n");
 }
 
 static void events(void **state)
@@ -562,7 +562,7 @@ static void arrays_that_do_not_fit(void **state)
 	/* One of each kind. */
 	hostile_count = 8;
 	hostile_size = 4;
-	assert_row(2, "interrupt controller", "  gic/redistributor7  IPRIORITYR     40 x 2 bytes  8 x 4 bytes\n");
+	assert_row(2, "interrupt controller", "  gic/redistributor7  IPRIORITYR     40 x 2 bytes  8 x 4 bytes  -\n");
 }
 
 static void its_tables_that_never_end(void **state)

@@ -73,8 +73,8 @@ static void a_map(void **state)
 	assert_name(&symbols, 0xffff800080010004, "handle+0x4"); /* not the linker's mark */
 	assert_name(&symbols, 0xffff800080010100, "schedule");
 	assert_name(&symbols, 0xffff800080010904, "vectors+0x104");
-	assert_name(&symbols, 0xffff8000801107ff, "vectors+0xfffff");
-	assert_name(&symbols, 0xffff800080110800, NULL); /* too far */
+	assert_name(&symbols, 0xffff8000800207ff, "vectors+0xffff");
+	assert_name(&symbols, 0xffff800080020800, NULL); /* too far */
 	assert_true(symbols_find(&symbols, "vectors", &address));
 	assert_true(address == 0xffff800080010800);
 	assert_false(symbols_find(&symbols, "not_code", &address));
