@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include <linux/pci_regs.h>
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "lkvm/its_table.h"
 #include "parts.h"
 
 #define GICR_CTLR_ENABLE_LPIS 1u
@@ -17,7 +19,7 @@ bool verify_number(const struct inspection *inspection, struct verdict *verdict,
 	return false;
 }
 
-bool inspect_lpis_are_on(const struct inspection *inspection, unsigned vcpu)
+static bool lpis_are_on(const struct inspection *inspection, unsigned vcpu)
 {
 	char section[SECTION_NAME_LENGTH + 1];
 	struct error error;
@@ -25,6 +27,16 @@ bool inspect_lpis_are_on(const struct inspection *inspection, unsigned vcpu)
 
 	snprintf(section, sizeof(section), "gic/redistributor%u", vcpu);
 	return inspection_number(inspection, section, "CTLR", &control, &error) == 0 && control & GICR_CTLR_ENABLE_LPIS;
+}
+
+uint64_t *inspect_pending_tables(const struct inspection *inspection)
+{
+	uint64_t *tables = calloc(inspection->config.cpus, sizeof(*tables));
+
+	for (unsigned i = 0; tables && i < inspection->config.cpus; i++)
+		if (lpis_are_on(inspection, i))
+			tables[i] = its_pending_address(inspection->pendbasers[i]);
+	return tables;
 }
 
 static unsigned get16(const struct field *config, unsigned offset)

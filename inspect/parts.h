@@ -9,8 +9,11 @@
 bool verify_number(const struct inspection *inspection, struct verdict *verdict, const char *section, const char *field,
 		   uint64_t *value);
 
-/* Whether GICR_CTLR of this vCPU turns LPIs on; false where there is none. */
-bool inspect_lpis_are_on(const struct inspection *inspection, unsigned vcpu);
+/*
+ * Where each vCPU's pending table is: 0 where it has none, or has LPIs off, so that nobody looks at it. To be freed; NULL
+ * if memory ran out.
+ */
+uint64_t *inspect_pending_tables(const struct inspection *inspection);
 
 /* What a device's configuration space says of messages. */
 struct inspect_msix {

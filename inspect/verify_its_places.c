@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Where the ITS's tables are: in RAM as a whole, so that the guest can go on using what it does not use yet. */
 #include <errno.h>
+#include <stdlib.h>
 
 #include "lkvm/its_table.h"
 #include "parts.h"
@@ -41,35 +42,33 @@ static int add_second_levels(const struct places *places, const struct its_baser
 	return 0;
 }
 
-/*
- * The LPIs' tables of vCPUs that use them. At 0, as at power-on, there is none. Two pending tables at one address are
- * verify_lpis()' matter.
- */
-static void add_lpi_tables(const struct places *places)
+/* The LPIs' tables of vCPUs that use them. Two pending tables at one address are verify_lpis()' matter. */
+static int add_lpi_tables(const struct places *places, struct error *error)
 {
 	const struct inspection *inspection = places->inspection;
 	uint64_t properties = its_properties_address(inspection->propbaser);
 	uint32_t limit = its_lpi_limit(inspection->propbaser);
+	uint64_t *tables;
 	bool any = false;
 
 	if (limit <= ITS_FIRST_LPI)
-		return;
+		return 0;
+	tables = inspect_pending_tables(inspection);
+	if (!tables)
+		return error_system(error, ENOMEM, "the pending tables");
 	for (unsigned i = 0; i < inspection->config.cpus; i++) {
-		uint64_t address = its_pending_address(inspection->pendbasers[i]);
-		bool again = false;
+		unsigned first = 0;
 
-		if (!inspect_lpis_are_on(inspection, i))
-			continue;
-		any = true;
-		for (unsigned before = 0; before < i; before++)
-			again |= its_pending_address(inspection->pendbasers[before]) == address &&
-				 inspect_lpis_are_on(inspection, before);
-		if (address && !again)
-			ranges_add(places->ranges, address, limit / 8, "the pending table of vCPU %u", i);
+		while (tables[first] != tables[i])
+			first++;
+		if (tables[i] && first == i)
+			ranges_add(places->ranges, tables[i], limit / 8, "the pending table of vCPU %u", i);
+		any |= tables[i] != 0;
 	}
 	if (any && properties)
-		ranges_add(places->ranges, properties, limit - ITS_FIRST_LPI,
-			   "the LPIs' configuration table");
+		ranges_add(places->ranges, properties, limit - ITS_FIRST_LPI, "the LPIs' configuration table");
+	free(tables);
+	return 0;
 }
 
 int verify_its_places(const struct inspection *inspection, const struct its_registers *registers,
@@ -84,7 +83,8 @@ int verify_its_places(const struct inspection *inspection, const struct its_regi
 			  its_queue_size(registers->queue), false);
 	if (collections.valid)
 		add_table(&places, "the collection table", collections.address, collections.size, stops->collections);
-	add_lpi_tables(&places);
+	if (add_lpi_tables(&places, error) < 0)
+		return -1;
 	if (!devices.valid)
 		return 0;
 	add_table(&places, "the device table", devices.address, devices.size, stops->devices);

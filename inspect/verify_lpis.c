@@ -18,37 +18,48 @@ static void name_place(char place[PLACE_LENGTH], unsigned vcpu)
 	snprintf(place, PLACE_LENGTH, "gic/redistributor%u", vcpu);
 }
 
+struct check {
+	const struct inspection *inspection;
+	struct verdict *verdict;
+	struct its_walk *walk;
+	uint64_t *tables; /* by vCPU, 0: it has none */
+};
+
 /* KVM has one GICR_PROPBASER, which all redistributors show. */
-static void verify_properties(const struct inspection *inspection, const struct its_walk *walk, struct verdict *verdict)
+static void verify_properties(const struct check *check)
 {
+	const struct inspection *inspection = check->inspection;
 	uint32_t limit = its_lpi_limit(inspection->propbaser);
 	uint64_t address = its_properties_address(inspection->propbaser), value;
 	char place[PLACE_LENGTH];
-	bool on = false;
+	bool used = false;
 
 	for (unsigned i = 0; i < inspection->config.cpus; i++) {
 		name_place(place, i);
-		on |= inspect_lpis_are_on(inspection, i);
-		if (verify_number(inspection, verdict, place, "PROPBASER", &value) && value != inspection->propbaser)
-			verdict_fault(verdict, place, "GICR_PROPBASER 0x%llx is not the last redistributor's 0x%llx, "
-				      "which is the one that KVM would keep", (unsigned long long)value,
+		used |= check->tables[i] != 0;
+		if (verify_number(inspection, check->verdict, place, "PROPBASER", &value) &&
+		    value != inspection->propbaser)
+			verdict_fault(check->verdict, place, "GICR_PROPBASER 0x%llx is not the last redistributor's "
+				      "0x%llx, which is the one that KVM would keep", (unsigned long long)value,
 				      (unsigned long long)inspection->propbaser);
 	}
-	if (!on || limit <= ITS_FIRST_LPI)
+	if (!used || limit <= ITS_FIRST_LPI)
 		return;
 	name_place(place, inspection->config.cpus - 1);
-	if (!address && walk->events)
-		verdict_fault(verdict, place, "GICR_PROPBASER 0x%llx has no table, but %u events are mapped; "
-			      "RESTORE_TABLES refuses them (EFAULT)", (unsigned long long)inspection->propbaser, walk->events);
+	if (!address && check->walk->events)
+		verdict_fault(check->verdict, place, "GICR_PROPBASER 0x%llx has no table, but %u events are mapped; "
+			      "RESTORE_TABLES refuses them (EFAULT)", (unsigned long long)inspection->propbaser,
+			      check->walk->events);
 	else if (address && !guest_memory_has(&inspection->memory, address, limit - ITS_FIRST_LPI))
-		verdict_fault(verdict, place, "the LPIs' configuration table at 0x%llx (%u bytes) is not all in RAM: "
-			      "LPIs there could not be configured", (unsigned long long)address, limit - ITS_FIRST_LPI);
+		verdict_fault(check->verdict, place, "the LPIs' configuration table at 0x%llx (%u bytes) is not all in "
+			      "RAM: LPIs there could not be configured", (unsigned long long)address,
+			      limit - ITS_FIRST_LPI);
 }
 
-static void verify_pending_lpi(const struct its_walk *walk, unsigned vcpu, uint32_t lpi, uint64_t address,
-			       struct verdict *verdict)
+static void verify_pending_lpi(const struct check *check, unsigned vcpu, uint32_t lpi)
 {
-	const struct its_owner *owner = &walk->lpis[lpi];
+	const struct its_owner *owner = &check->walk->lpis[lpi];
+	uint64_t address = check->tables[vcpu] + lpi / 8;
 	char place[PLACE_LENGTH], now[64] = "no event has it";
 
 	if (owner->used && owner->vcpu == vcpu)
@@ -59,94 +70,94 @@ static void verify_pending_lpi(const struct its_walk *walk, unsigned vcpu, uint3
 	else if (owner->used)
 		snprintf(now, sizeof(now), "event %u of device 0x%x has it, on vCPU %u", owner->event, owner->device,
 			 owner->vcpu);
-	verdict_fault(verdict, place, "LPI %u is pending at 0x%llx, but %s: the interrupt would be lost, unless the "
-		      "bit is one that an earlier save left behind before the guest moved the LPI or gave it up", lpi,
-		      (unsigned long long)(address + lpi / 8), now);
+	verdict_fault(check->verdict, place, "LPI %u is pending at 0x%llx, but %s: the interrupt would be lost, unless "
+		      "the bit is one that an earlier save left behind before the guest moved the LPI or gave it up", lpi,
+		      (unsigned long long)address, now);
 }
 
-/* The pending table of a vCPU with LPIs on. -1: RAM cannot be read. */
-static int verify_pending_table(const struct inspection *inspection, const struct its_walk *walk, unsigned vcpu,
-				struct verdict *verdict, struct error *error)
+/* -1: RAM cannot be read. */
+static int verify_pending_table(const struct check *check, unsigned vcpu, struct error *error)
 {
-	uint64_t address = its_pending_address(inspection->pendbasers[vcpu]);
-	uint32_t limit = its_lpi_limit(inspection->propbaser);
+	const struct guest_memory *memory = &check->inspection->memory;
+	uint32_t limit = its_lpi_limit(check->inspection->propbaser);
+	uint64_t address = check->tables[vcpu];
 	uint8_t bits[ITS_LPI_LIMIT / 8];
 	char place[PLACE_LENGTH];
 
 	if (limit <= ITS_FIRST_LPI)
 		return 0;
-	/* A vCPU may have LPIs on and no table while no event goes there; verify_its() tells of one that does. */
-	if (!guest_memory_has(&inspection->memory, address, limit / 8)) {
-		if (!address)
-			return 0;
+	if (!guest_memory_has(memory, address, limit / 8)) {
 		name_place(place, vcpu);
-		verdict_fault(verdict, place, "the pending table at 0x%llx (%u bytes) is not all in RAM: pending "
+		verdict_fault(check->verdict, place, "the pending table at 0x%llx (%u bytes) is not all in RAM: pending "
 			      "interrupts could not be saved or restored", (unsigned long long)address, limit / 8);
 		return 0;
 	}
-	if (guest_memory_read(&inspection->memory, address + PENDING_START, bits + PENDING_START,
-			      limit / 8 - PENDING_START, error) < 0)
+	if (guest_memory_read(memory, address + PENDING_START, bits + PENDING_START, limit / 8 - PENDING_START, error) < 0)
 		return -1;
 	for (uint32_t lpi = ITS_FIRST_LPI; lpi < limit; lpi++)
 		if (bits[lpi / 8] >> lpi % 8 & 1)
-			verify_pending_lpi(walk, vcpu, lpi, address, verdict);
+			verify_pending_lpi(check, vcpu, lpi);
 	return 0;
 }
 
 /* Each vCPU has a table of its own: in one for two, each would take the other's interrupts. */
-static void verify_own_table(const struct inspection *inspection, unsigned vcpu, struct verdict *verdict)
+static void verify_own_table(const struct check *check, unsigned vcpu)
 {
-	uint64_t address = its_pending_address(inspection->pendbasers[vcpu]);
+	uint64_t address = check->tables[vcpu];
 	char place[PLACE_LENGTH];
+	unsigned first = 0;
 
-	if (!address || !guest_memory_has(&inspection->memory, address, 1))
+	while (check->tables[first] != address)
+		first++;
+	if (first == vcpu || !guest_memory_has(&check->inspection->memory, address, 1))
 		return;
-	for (unsigned before = 0; before < vcpu; before++) {
-		if (its_pending_address(inspection->pendbasers[before]) != address ||
-		    !inspect_lpis_are_on(inspection, before))
-			continue;
-		name_place(place, vcpu);
-		verdict_fault(verdict, place, "its pending table at 0x%llx is vCPU %u's, too: pending interrupts "
-			      "would be mixed up", (unsigned long long)address, before);
-		return;
-	}
+	name_place(place, vcpu);
+	verdict_fault(check->verdict, place, "its pending table at 0x%llx is vCPU %u's, too: pending interrupts would be "
+		      "mixed up", (unsigned long long)address, first);
 }
 
-static int verify_vcpus(const struct inspection *inspection, const struct its_walk *walk, struct verdict *verdict,
-			struct error *error)
+static int verify_vcpus(const struct check *check, struct error *error)
 {
-	for (unsigned i = 0; i < inspection->config.cpus; i++) {
+	for (unsigned i = 0; i < check->inspection->config.cpus; i++) {
 		char place[PLACE_LENGTH];
 		uint64_t control;
 
 		name_place(place, i);
-		if (!verify_number(inspection, verdict, place, "CTLR", &control) || !inspect_lpis_are_on(inspection, i))
+		/* A vCPU may have LPIs on and no table while no event goes there; verify_its() tells of one that does. */
+		if (!verify_number(check->inspection, check->verdict, place, "CTLR", &control) || !check->tables[i])
 			continue;
-		verify_own_table(inspection, i, verdict);
-		if (verify_pending_table(inspection, walk, i, verdict, error) < 0)
+		verify_own_table(check, i);
+		if (verify_pending_table(check, i, error) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-int verify_lpis(const struct inspection *inspection, struct verdict *verdict, struct error *error)
+static int look(struct check *check, const struct its_tables *tables, struct error *error)
 {
 	static const struct its_visitor nobody;
+
+	check->walk = malloc(sizeof(*check->walk));
+	check->tables = inspect_pending_tables(check->inspection);
+	if (!check->walk || !check->tables)
+		return error_system(error, ENOMEM, "the ITS's tables");
+	if (its_tables_walk(tables, &nobody, check->walk, error) < 0)
+		return -1;
+	verify_properties(check);
+	return verify_vcpus(check, error);
+}
+
+int verify_lpis(const struct inspection *inspection, struct verdict *verdict, struct error *error)
+{
+	struct check check = { .inspection = inspection, .verdict = verdict };
 	struct its_tables tables;
-	struct its_walk *walk;
 	int result;
 
 	/* A register that is missing is verify_its()' fault to tell. */
 	if (!inspection_has_its(inspection) || inspection_its_tables(inspection, &tables, error) < 0)
 		return 0;
-	walk = malloc(sizeof(*walk));
-	if (!walk)
-		return error_system(error, ENOMEM, "the ITS's tables");
-	result = its_tables_walk(&tables, &nobody, walk, error);
-	if (result == 0) {
-		verify_properties(inspection, walk, verdict);
-		result = verify_vcpus(inspection, walk, verdict, error);
-	}
-	free(walk);
+	result = look(&check, &tables, error);
+	free(check.walk);
+	free(check.tables);
 	return result;
 }
