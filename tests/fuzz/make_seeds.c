@@ -204,6 +204,33 @@ static void make_board(void)
 	byte_buffer_free(&writer.buffer);
 }
 
+/* One device, two of whose events are mapped, the second one to what is pending. Entries: its_table.h. */
+static void make_tables(const char *name, bool indirect)
+{
+	enum { DEVICES = 0x80010000, COLLECTIONS = 0x80020000, SECOND = 0x80030000, ITT = 0x80040000, PENDING = 0x80060000 };
+	const uint64_t valid = 1ull << 63, device = valid | (uint64_t)ITT >> 8 << 5 | 4;
+	const struct {
+		uint64_t device_baser, collection_baser, propbaser, pendbasers[4];
+		uint32_t ram_size, vcpu_count;
+		uint64_t broken;
+	} start = {
+		.device_baser = valid | (indirect ? 1ull << 62 : 0) | DEVICES, .collection_baser = valid | COLLECTIONS,
+		.propbaser = 0x80050000 | 15, .pendbasers = { PENDING, PENDING + 0x10000, PENDING, PENDING },
+		.ram_size = 0x100000, .vcpu_count = 2,
+	};
+	const struct {
+		uint64_t address, words[15];
+	} pieces[] = {
+		{ indirect ? SECOND : DEVICES, { 0, device } },
+		{ COLLECTIONS, { valid, valid | 1 << 16 | 1 } },
+		{ ITT, { 3ull << 48 | 8192ull << 16, 0, 0, 8200ull << 16 | 1 } },
+		{ PENDING + 0x10000 + 1024, { 1 << 8 } },
+		{ DEVICES, { valid | SECOND } },
+	};
+
+	store("tables", name, &start, sizeof(start), pieces, sizeof(pieces) - (indirect ? 0 : sizeof(pieces[0])));
+}
+
 int main(int count, char **words)
 {
 	if (count != 2) {
@@ -216,6 +243,8 @@ int main(int count, char **words)
 	make_snapshot("ram-only", false);
 	make_snapshot("machine", true);
 	make_boot();
+	make_tables("flat", false);
+	make_tables("indirect", true);
 	make_board();
 	make_device(1, "input", false, virtio_input_open);
 	make_device(2, "balloon", false, virtio_balloon_open);
