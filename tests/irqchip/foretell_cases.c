@@ -235,7 +235,8 @@ static void try_row(struct foretell *foretell, const struct row *row, bool indir
 	if (foretell->walk.refusal != row->refusal || foretell->visited.problems != row->problems ||
 	    foretell->visited.stops != row->stops)
 		fail("%s, %s: the walk foretells error %d, problems 0x%x, stops 0x%x", row->name,
-		     indirect ? "indirect" : "flat", foretell->walk.refusal, foretell->visited.problems, foretell->visited.stops);
+		     indirect ? "indirect" : "flat", foretell->walk.refusal, foretell->visited.problems,
+		     foretell->visited.stops);
 	foretell_compare(foretell);
 }
 
