@@ -54,7 +54,7 @@ static int pair_sections(struct diff_pairs *pairs, const struct sections *before
 			 struct error *error)
 {
 	const char **left = calloc(before->count + 1, sizeof(*left)), **right = calloc(after->count + 1, sizeof(*right));
-	int result;
+	int result = -1;
 
 	for (size_t i = 0; left && i < before->count; i++)
 		left[i] = before->items[i].name;
@@ -63,7 +63,7 @@ static int pair_sections(struct diff_pairs *pairs, const struct sections *before
 	if (left && right)
 		result = diff_pair(pairs, left, (uint32_t)before->count, right, (uint32_t)after->count, error);
 	else
-		result = error_system(error, ENOMEM, "sections");
+		error_system(error, ENOMEM, "sections");
 	free(left);
 	free(right);
 	return result;

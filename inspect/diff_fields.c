@@ -36,8 +36,10 @@ static int read_list(struct field_list *list, const struct section *section, str
 	list->over = list->count > DIFF_MAX_FIELDS;
 	list->items = calloc(list->count + 1, sizeof(*list->items));
 	list->names = calloc(list->count + 1, sizeof(*list->names));
-	if (!list->items || !list->names)
-		return error_system(error, ENOMEM, "the fields of %s", section->name);
+	if (!list->items || !list->names) {
+		error_system(error, ENOMEM, "the fields of %s", section->name);
+		return -1;
+	}
 	offset = 0;
 	for (uint32_t i = 0; i < list->count; i++) {
 		field_next(&section->fields, &offset, &list->items[i], error);
@@ -77,7 +79,7 @@ static void format_text(const struct field *field, char text[DIFF_VALUE_LENGTH])
 	size_t length = whole ? field->count : DIFF_VALUE_LENGTH - 4;
 
 	memcpy(text, field->values, length);
-	strcpy(text + length, whole ? "" : "...");
+	snprintf(text + length, DIFF_VALUE_LENGTH - length, "%s", whole ? "" : "...");
 }
 
 static size_t format_element(char *text, size_t room, const struct field *field, uint32_t index, bool decimal)
@@ -98,9 +100,10 @@ void diff_format(const struct field *field, uint32_t from, uint32_t to, bool dec
 
 	for (uint32_t i = from; i < to && i - from < most; i++)
 		length += format_element(text + length, DIFF_VALUE_LENGTH - length, field, i, decimal);
-	strcpy(text + length, to - from > most ? "..." : "");
-	if (length && to - from <= most)
-		text[length - 1] = '\0';
+	if (to - from > most)
+		snprintf(text + length, DIFF_VALUE_LENGTH - length, "...");
+	else
+		text[length ? length - 1 : 0] = '\0';
 }
 
 static bool is_vector(const struct field *field)
@@ -247,12 +250,14 @@ static void compare_lists(const struct comparison *comparison, const struct sect
 	const struct comparison added = { comparison->diff, style, after };
 
 	for (uint32_t i = 0; i < left->count; i++) {
-		const struct field *before = &left->items[i];
-		const struct field *other = pairs->before[i] == DIFF_NOTHING ? NULL : &right->items[pairs->before[i]];
+		const struct field *before = &left->items[i], *other;
 
-		if (!other)
+		if (pairs->before[i] >= right->count) { /* DIFF_NOTHING */
 			add_single(comparison, before, true);
-		else if (!style->elsewhere || !style->elsewhere(comparison->section, before, other))
+			continue;
+		}
+		other = &right->items[pairs->before[i]];
+		if (!style->elsewhere || !style->elsewhere(comparison->section, before, other))
 			compare_field(comparison, before, other);
 	}
 	for (uint32_t i = 0; i < right->count; i++)
@@ -266,17 +271,16 @@ int diff_fields(struct diff *diff, const struct diff_style *style, const struct 
 	const struct comparison comparison = { diff, style, before };
 	struct field_list left = { 0 }, right = { 0 };
 	struct diff_pairs pairs;
-	int result = -1;
+	int result = read_list(&left, before, error) < 0 || read_list(&right, after, error) < 0 ? -1 : 0;
 
-	if (read_list(&left, before, error) < 0 || read_list(&right, after, error) < 0) {
-		result = -1;
-	} else if (left.over || right.over) {
+	if (result == 0 && (left.over || right.over)) {
 		add_row(&comparison, "fields", "too many to compare", "too many to compare");
-		result = 0;
-	} else if (diff_pair(&pairs, left.names, left.count, right.names, right.count, error) == 0) {
-		compare_lists(&comparison, after, &left, &right, &pairs);
-		diff_pairs_free(&pairs);
-		result = 0;
+	} else if (result == 0) {
+		result = diff_pair(&pairs, left.names, left.count, right.names, right.count, error);
+		if (result == 0) {
+			compare_lists(&comparison, after, &left, &right, &pairs);
+			diff_pairs_free(&pairs);
+		}
 	}
 	free_list(&left);
 	free_list(&right);

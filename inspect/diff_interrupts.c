@@ -65,12 +65,15 @@ static bool fits(const struct property *property, const struct origin *origin, c
 bool diff_is_by_interrupt(const struct section *section, const struct field *before, const struct field *after)
 {
 	struct origin origin;
+	struct field first;
 
 	if (!find_origin(section->name, &origin))
 		return false;
+	/* One that is there twice is told apart once. */
 	for (size_t i = 0; i < COUNT(properties); i++)
 		if (!strcmp(properties[i].field, before->name))
-			return fits(&properties[i], &origin, before, after);
+			return field_find(&section->fields, before->name, &first) && first.values == before->values &&
+			       fits(&properties[i], &origin, before, after);
 	return false;
 }
 

@@ -245,28 +245,36 @@ static void compare_entry(struct diff *diff, const struct table_view *view, cons
 	}
 }
 
+/* Which of two tables has the next key: negative: the first; 0: both. */
+static int compare_next(const struct entries *before, uint32_t i, const struct entries *after, uint32_t j)
+{
+	if (i == before->count)
+		return 1;
+	if (j == after->count)
+		return -1;
+	return (before->items[i].key > after->items[j].key) - (before->items[i].key < after->items[j].key);
+}
+
 static void compare_tables(struct diff *diff, const struct table_view *view, const struct entries *before,
 			   const struct entries *after)
 {
+	char text[DIFF_VALUE_LENGTH];
+
 	diff_list_begin(diff, view->name, DIFF_TEXT_ROWS);
 	for (uint32_t i = 0, j = 0; i < before->count || j < after->count;) {
-		const struct entry *left = i < before->count ? &before->items[i] : NULL;
-		const struct entry *right = j < after->count ? &after->items[j] : NULL;
-		char text[DIFF_VALUE_LENGTH];
+		int order = compare_next(before, i, after, j);
 
-		if (left && right && left->key == right->key) {
-			compare_entry(diff, view, left, right);
-			i++;
-			j++;
-		} else if (left && (!right || left->key < right->key)) {
-			describe(view, left, text);
-			add_row(diff, view, left->key, false, "mapping", text, NULL);
-			i++;
+		if (order == 0) {
+			compare_entry(diff, view, &before->items[i], &after->items[j]);
+		} else if (order < 0) {
+			describe(view, &before->items[i], text);
+			add_row(diff, view, before->items[i].key, false, "mapping", text, NULL);
 		} else {
-			describe(view, right, text);
-			add_row(diff, view, right->key, true, "mapping", NULL, text);
-			j++;
+			describe(view, &after->items[j], text);
+			add_row(diff, view, after->items[j].key, true, "mapping", NULL, text);
 		}
+		i += order <= 0;
+		j += order >= 0;
 	}
 	diff_list_end(diff);
 	/* What they hold is in RAM, whose comparison misses nothing. */

@@ -565,6 +565,26 @@ static void arrays_that_do_not_fit(void **state)
 	assert_row(2, "interrupt controller", "  gic/redistributor7  IPRIORITYR     40 x 2 bytes  8 x 4 bytes  -\n");
 }
 
+static void add_array_twice(struct section_writer *sections)
+{
+	const uint32_t word = 0, other = hostile_bits;
+
+	section_begin(sections, "gic/redistributor7", 1, 0);
+	field_add(&sections->buffer, "ISENABLER", 4, 1, &word);
+	field_add(&sections->buffer, "ISENABLER", 4, 1, &other);
+	section_end(sections);
+}
+
+static void an_array_that_is_there_twice(void **state)
+{
+	(void)state;
+	made.more = add_array_twice;
+	hostile_bits = 0;
+	write_snapshot("a");
+	hostile_bits = 1;
+	assert_row(1, "interrupt controller", "  gic/redistributor7  ISENABLER  0x0     0x1\n");
+}
+
 static void its_tables_that_never_end(void **state)
 {
 	(void)state;
@@ -718,6 +738,7 @@ int main(void)
 		TEST(fields_of_any_shape),
 		TEST(what_is_too_much),
 		TEST(arrays_that_do_not_fit),
+		TEST(an_array_that_is_there_twice),
 		TEST(its_tables_that_never_end),
 		TEST(more_mappings_than_are_compared),
 		TEST(ram_by_range),

@@ -41,7 +41,7 @@ case_only_what_ran_differs()
 	save g "$tmp/c"
 	differs 1 "$tmp/b" "$tmp/c"
 	check_out '^vcpus$'
-	check_out '  pc  +0x'
+	check_out '  CNTV_CVAL_EL0 +0x'
 	check_out 'clock +counter'
 	check_out '^ram pages +[1-9]'
 	check "the machine changed" test "$(grep -cE '^(machine|sections|ram place)$' "$logs/run.out")" = 0
