@@ -332,6 +332,9 @@ static int walk_devices(struct walker *walker, const struct its_baser *table, st
 		uint32_t id = first_id + (uint32_t)(at / ENTRY);
 		int result = read_entry(walker, window, start + at, &entry, why, id);
 
+		/* KVM gives up, but there may be more to find in the next block. */
+		if (result == END && why == ITS_STOP_SECOND && !walker->walk->over)
+			return 1;
 		if (result > 0)
 			result = walk_device(walker, table, id, start + at, entry);
 		if (result <= 0)

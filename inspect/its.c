@@ -152,6 +152,13 @@ static void add_table(struct report *report, const char *name, uint64_t baser, b
 	report_end(report);
 }
 
+void inspect_restore_tables(struct report *report, const struct its_walk *walk)
+{
+	const char *answer = walk->refusal ? strerrorname_np(walk->refusal) : walk->over ? NULL : "accepted";
+
+	report_string(report, "restore_tables", answer);
+}
+
 static int add_tables(const struct inspection *inspection, struct report *report, struct its_walk *walk, struct error *error)
 {
 	struct view view = { .inspection = inspection, .report = report };
@@ -168,8 +175,7 @@ static int add_tables(const struct inspection *inspection, struct report *report
 	    add_list(&view, "events", &tables, (struct its_visitor){ .event = add_event }, walk, error) < 0 ||
 	    add_list(&view, "faults", &tables, (struct its_visitor){ .stop = add_stop }, walk, error) < 0)
 		return -1;
-	/* What KVM will say to KVM_DEV_ARM_ITS_RESTORE_TABLES. */
-	report_string(report, "restore_tables", walk->refusal ? strerrorname_np(walk->refusal) : "accepted");
+	inspect_restore_tables(report, walk);
 	return 0;
 }
 

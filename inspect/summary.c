@@ -107,7 +107,7 @@ static int add_its(const struct inspection *inspection, struct report *report, s
 		report_number(report, "events", walk->events);
 		report_number(report, "pending", walk->pending);
 		report_number(report, "collections", walk->collections);
-		report_string(report, "restore_tables", walk->refusal ? strerrorname_np(walk->refusal) : "accepted");
+		inspect_restore_tables(report, walk);
 		report_end(report);
 	}
 	free(walk);

@@ -111,6 +111,9 @@ void inspect_problems(struct report *report, uint32_t problems);
 void inspect_vcpu(struct report *report, uint32_t vcpu);
 int inspect_fields(const struct fields *fields, struct report *report, struct error *error);
 
+/* What KVM_DEV_ARM_ITS_RESTORE_TABLES will say, as a member; none where the walk did not see all. */
+void inspect_restore_tables(struct report *report, const struct its_walk *walk);
+
 /* What the summary takes of other views: the vCPUs without their registers; a row of a virtio device; members. */
 int inspect_vcpus(const struct inspection *inspection, struct report *report, struct error *error);
 int inspect_virtio(const struct inspection *inspection, const struct inspect_device *device, struct report *report,

@@ -126,8 +126,16 @@ static void tables_that_leave_ram_are_told(void **state)
 	expect_stop(rig, ITS_STOP_DEVICES, 1ull << 48, 0, 0);
 	rig->tables.device_baser = VALID | INDIRECT | (END - 0x10000) | 255;
 	expect_stop(rig, ITS_STOP_DEVICES, END, 0, 0);
+	rig->tables.device_baser = VALID | INDIRECT | (END - 0x10000);
 	put(rig, END - 8, VALID | 0x10000);
 	expect_stop(rig, ITS_STOP_SECOND, 0x10000, 0, 0);
+	/* KVM ends here, too; the walk looks for more that is wrong. */
+	put(rig, END - 16, VALID | 0x20000);
+	assert_int_equal(walk(rig), 0);
+	assert_int_equal(rig->stop_count, 2);
+	assert_int_equal(rig->stops[0].address, 0x20000);
+	assert_int_equal(rig->stops[1].address, 0x10000);
+	put(rig, END - 16, 0);
 	put(rig, END - 8, VALID | 1ull << 51 | SECOND(0));
 	expect_stop(rig, ITS_STOP_SECOND, 1ull << 51 | SECOND(0), 0, 0);
 	put(rig, END - 8, 0);
