@@ -23,7 +23,8 @@ both_ways()
 	grep -qF "$sum" "$logs/g.out" || fail "the guest received something else"
 
 	# its input stays open: at the end of that it would hang up
-	sleep 30 | nc -l -p 5001 >"$tmp/back" &
+	mkfifo "$tmp/open"
+	nc -l -p 5001 <>"$tmp/open" >"$tmp/back" &
 	sleep 1
 	ask g 'nc 10.9.0.1 5001 </tmp/r'
 	check_status 0
