@@ -68,14 +68,13 @@ case_keys_reach_the_guest()
 	boot
 	is_raw
 	was=$(vmm)
-	input g 'echo "it"" waits"; sleep 1000; echo "sleep ended with"" $?"'
+	input g 'sh -c "echo it waits; exec sleep 1000"; echo "sleep ended with"" $?"'
 	wait_for g '^it waits'
-	sleep 1
 	keys '\003'
 	says 'echo "then"" $?"' 'then 130'
 	# these would be the terminal's own: suspend, quit, end of file, stop output, and the intr set above
-	input g 'stty raw -echo; dd bs=1 count=5 2>/dev/null | od -An -tx1; stty sane'
-	sleep 2
+	input g 'stty raw -echo; echo "it is"" raw"; dd bs=1 count=5 2>/dev/null | od -An -tx1; stty sane'
+	wait_for g '^it is raw'
 	keys '\032\034\004\023\007'
 	wait_for g '^ 1a 1c 04 13 07'
 	check "not the same lkvm" test "$(vmm)" = "$was"
@@ -87,8 +86,8 @@ case_keys_reach_the_guest()
 case_commands()
 {
 	boot
-	input g 'stty raw -echo; dd bs=1 count=3 2>/dev/null | od -An -tx1; stty sane'
-	sleep 2
+	input g 'stty raw -echo; echo "it is"" raw"; dd bs=1 count=3 2>/dev/null | od -An -tx1; stty sane'
+	wait_for g '^it is raw'
 	keys '\001a'  # Ctrl-A a and twice Ctrl-A: one of it for the guest
 	keys '\001\001'
 	keys '\001h'
@@ -107,9 +106,8 @@ case_virtio_console()
 	console=hvc0
 	boot --console virtio
 	is_raw
-	input g 'echo "it"" waits"; sleep 1000'
+	input g 'sh -c "echo it waits; exec sleep 1000"'
 	wait_for g '^it waits'
-	sleep 1
 	keys '\003'
 	says 'echo "then"" $?"' 'then 130'
 	input g 'poweroff -f'

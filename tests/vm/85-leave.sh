@@ -11,6 +11,8 @@ case_a_saved_guest()
 	ask g "echo \"kept from $host\" >/tmp/memory; dd if=/dev/urandom of=/tmp/data bs=64k count=16 2>/dev/null"
 	ask g 'dd if=/tmp/data of=/dev/vda bs=64k oflag=direct 2>/dev/null; md5sum </tmp/data'
 	cp "$logs/said" "$tmp/sum"
+	# what its kernel says from here on is about what comes now
+	ask g 'dmesg -c >/dev/null'
 	save g "$tmp/s" --stop
 	wait_exit g 0
 	leave "$tmp/s" snapshot
