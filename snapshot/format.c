@@ -180,8 +180,8 @@ static const struct section *find(const struct sections *sections, const char *n
 }
 
 /*
- * One section from [bytes, bytes + size), which is not empty. Its whole size goes to `*taken`: after a failure, too, if it is
- * known.
+ * One section from [bytes, bytes + size), which is not empty. Its whole size goes to `*taken`, after a failure, too, where
+ * it is known.
  */
 static int parse_one(struct sections *sections, const uint8_t *bytes, size_t size, size_t *taken, struct error *error)
 {

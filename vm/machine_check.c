@@ -6,7 +6,6 @@
 #include "machine_check.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,31 +19,30 @@
 struct listener {
 	const struct error_collector *refused;
 	unsigned count;
-	char told[MAX_REMEMBERED][sizeof(((struct error *)0)->text)];
+	struct error told[MAX_REMEMBERED];
 };
 
-static const char *without_vcpu(const char *text)
+/* The sentence behind "vCPU 3: ". */
+static const char *without_vcpu(const struct error *error)
 {
-	unsigned vcpu;
-	int length = 0;
+	const char *colon = !strncmp(error->text, "vCPU ", 5) ? strstr(error->text, ": ") : NULL;
 
-	return sscanf(text, "vCPU %u: %n", &vcpu, &length) == 1 ? text + length : text;
+	return colon ? colon + 2 : error->text;
 }
 
 static void listen(void *owner, const struct error *error)
 {
 	struct listener *listener = owner;
-	const char *text = without_vcpu(error->text);
 
 	for (unsigned i = 0; i < listener->count; i++)
-		if (!strcmp(listener->told[i], text))
+		if (!strcmp(without_vcpu(&listener->told[i]), without_vcpu(error)))
 			return;
 	if (listener->count < MAX_REMEMBERED)
-		strcpy(listener->told[listener->count++], text);
+		listener->told[listener->count++] = *error;
 	listener->refused->tell(listener->refused->owner, error);
 }
 
-/* The config's parts: each refusal is told, what cannot go on without it ends it. */
+/* Up to what nothing can go on without. */
 static void try_all(const struct machine_config *config, struct sections *sections, const struct error_collector *refused)
 {
 	struct machine *machine = malloc(sizeof(*machine));
@@ -76,23 +74,17 @@ static void try_all(const struct machine_config *config, struct sections *sectio
 
 int machine_check_host(struct snapshot *snapshot, const struct error_collector *refused, struct error *error)
 {
-	struct listener *listener = calloc(1, sizeof(*listener));
+	struct listener listener = { .refused = refused };
+	const struct error_collector collector = { .tell = listen, .owner = &listener };
 	struct machine_config config = { .snapshot = snapshot };
-	int kvm_fd = kvm_open(error), result = -1;
+	int kvm_fd = kvm_open(error), result;
 
-	if (kvm_fd >= 0) {
-		close(kvm_fd);
-		result = machine_config_load(&config, &snapshot->sections, error);
-	}
-	if (result == 0 && !listener)
-		result = error_system(error, ENOMEM, "memory");
-	if (result == 0) {
-		const struct error_collector collector = { .tell = listen, .owner = listener };
-
-		listener->refused = refused;
+	if (kvm_fd < 0)
+		return -1;
+	close(kvm_fd);
+	result = machine_config_load(&config, &snapshot->sections, error);
+	if (result == 0)
 		try_all(&config, &snapshot->sections, &collector);
-	}
 	machine_config_free(&config);
-	free(listener);
 	return result;
 }

@@ -157,8 +157,8 @@ int machine_load(struct machine *machine, struct sections *sections, struct erro
 
 /*
  * Whether this host would take the snapshot, up to its devices: makes the machine without them, loads all that KVM keeps and
- * lets go of it again. Tells each thing that a restore would refuse, the first of which is the restore's own sentence or its
- * end. -1 where there is no KVM to ask. RAM need not be whole: it is mapped as it is.
+ * lets go of it again. Tells each thing that a restore would refuse; what all vCPUs have in common, of the first. -1 where
+ * there is no KVM to ask. RAM need not be whole: it is mapped as it is.
  */
 int machine_check_host(struct snapshot *snapshot, const struct error_collector *refused, struct error *error);
 

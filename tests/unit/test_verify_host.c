@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Whether a host takes a snapshot, asked of the fake KVM; and that the sections which are expected are those of the devices. */
+/* Whether a host takes a snapshot, asked of the fake KVM; and that the expected sections are those of the devices. */
 #include "unit/test.h"
 
 #include <errno.h>
