@@ -15,6 +15,9 @@ take()
 
 goes_on()
 {
+	run "$lkvm" snapshot verify --host "$tmp/snapshot"
+	check_status 0
+	check_out 'good \(128 MiB of RAM, .* and this host takes it\)'
 	rm -f "$tmp/g.in"
 	mkfifo "$tmp/g.in"
 	restore g "$tmp/snapshot" --disk "$tmp/disk"
@@ -42,6 +45,17 @@ refused()
 	check_err '^lkvm: snapshot restore: .*ID_AA64[A-Z0-9]+_EL1'
 	check "something runs" test -z "$("$lkvm" list --quiet)"
 	check "the snapshot changed" test "$(md5sum <"$tmp/snapshot")" = "$sum"
+	# What restore says first, verify says, too, and more; without the host all is well.
+	register=$(grep -Eo 'ID_AA64[A-Z0-9]+_EL1' "$logs/run.err" | head -n 1)
+	run "$lkvm" snapshot verify --host "$tmp/snapshot"
+	cat "$logs/run.out"
+	check_status 1
+	check_out "host: vCPU 0: $register is 0x"
+	check_out '^[0-9]+ faults?$'
+	check "a vCPU repeats it" test "$(grep -c "$register" "$logs/run.out")" = 1
+	check_out 'host: vCPU 0: CNTP_CTL_EL0 .* is in the snapshot, but this host.s kernel does not know it'
+	run "$lkvm" snapshot verify "$tmp/snapshot"
+	check_status 0
 }
 
 case_saved_on_another()
