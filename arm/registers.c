@@ -199,6 +199,11 @@ void register_name(uint64_t id, char name[REGISTER_NAME_LENGTH])
 		name_core(id, name);
 		return;
 	}
+	/* One for each cache, whose number is what CSSELR_EL1 would have. */
+	if (KIND(id) == KVM_REG_ARM_DEMUX) {
+		snprintf(name, REGISTER_NAME_LENGTH, "CCSIDR_EL1[%u]", (unsigned)(id & KVM_REG_ARM_DEMUX_VAL_MASK));
+		return;
+	}
 	for (size_t i = 0; i < sizeof(firmware_names) / sizeof(firmware_names[0]); i++) {
 		if (firmware_names[i].id == id) {
 			snprintf(name, REGISTER_NAME_LENGTH, "%s", firmware_names[i].name);

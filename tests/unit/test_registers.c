@@ -52,6 +52,7 @@ static void registers_have_their_names(void **state)
 
 	expect_name(KVM_REG_ARM_PSCI_VERSION, "PSCI_VERSION");
 	expect_name(KVM_REG_ARM_STD_BMAP, "SMCCC_STANDARD_BITMAP");
+	expect_name(KVM_REG_ARM64 | KVM_REG_SIZE_U32 | KVM_REG_ARM_DEMUX | 3, "CCSIDR_EL1[3]");
 	expect_name(KVM_REG_ARM64_SVE_VLS, "SVE_VECTOR_LENGTHS");
 	expect_name(0x6030000000170123, "0x6030000000170123");
 	expect_name(0, "0x0");
