@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "lkvm/machine.h"
+#include "lkvm/verify.h"
 #include "mutate.h"
 
 struct plan {
@@ -120,6 +120,33 @@ static void read_all(struct snapshot *snapshot)
 	sections_check_used(&snapshot->sections, &error);
 }
 
+static void tell(void *owner, const char *place, const char *what)
+{
+	(void)owner;
+	fuzz_must(place[0] && what[0]);
+}
+
+static void tell_fault(void *owner, const struct error *error)
+{
+	verdict_fault(owner, "file", "%s", error->text);
+}
+
+/* Whoever wants all faults finds one where the first one is enough, and RAM only where it may be read. */
+static void verify(const char *path, bool opens)
+{
+	struct verdict verdict = { .tell = tell };
+	const struct error_collector faults = { .tell = tell_fault, .owner = &verdict };
+	struct snapshot snapshot;
+	struct error error;
+
+	fuzz_must(snapshot_examine(&snapshot, path, &faults, &error) == 0);
+	fuzz_must((verdict.faults == 0) == opens);
+	fuzz_must(snapshot.ram_offset + snapshot.ram_size <= snapshot.file_size);
+	if (opens && verify_sections(&snapshot, &verdict, &error) == 0)
+		verify_ram(&snapshot, NULL, &verdict, &error);
+	snapshot_close(&snapshot);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct snapshot snapshot;
@@ -147,8 +174,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (snapshot_open(&snapshot, path, &error) == 0) {
 		read_all(&snapshot);
 		snapshot_close(&snapshot);
+		verify(path, true);
 	} else {
 		fuzz_must(error.text[0] != '\0' && snapshot.fd == -1);
+		verify(path, false);
 	}
 	close(fd);
 	return 0;
