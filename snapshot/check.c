@@ -126,7 +126,14 @@ static void run_all(struct check *check, const struct snapshot_progress *progres
 	uint64_t pieces = (check->snapshot->ram_size + PIECE - 1) / PIECE;
 	pthread_t threads[MAX_THREADS];
 	unsigned count = 0;
+	struct error error;
 
+	/* The others may be done before this thread finds a piece: who calls it off at once is heard. */
+	if (progress && !progress->step(progress->owner, 0, check->snapshot->ram_size)) {
+		error_set(&error, ECANCELED, "it was called off");
+		fail(check, &error);
+		return;
+	}
 	while (count + 1 < MAX_THREADS && (long)count + 1 < wanted && count + 1 < pieces &&
 	       thread_create(&threads[count], run, check) == 0)
 		count++;

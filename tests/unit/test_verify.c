@@ -336,7 +336,7 @@ static void a_file_that_shrinks(void **state)
 static bool lose_patience(void *owner, uint64_t done, uint64_t total)
 {
 	assert_true(done <= total);
-	return ++*(unsigned *)owner < 3;
+	return ++*(unsigned *)owner > 1;
 }
 
 static void it_can_be_called_off(void **state)
@@ -350,7 +350,7 @@ static void it_can_be_called_off(void **state)
 	assert_int_equal(snapshot_open(&snapshot, path, &error), 0);
 	assert_int_equal(snapshot_check_ram(&snapshot, &progress, &error), -1);
 	assert_non_null(strstr(error.text, "called off"));
-	assert_int_equal(steps, 3);
+	assert_int_equal(steps, 1);
 	snapshot_close(&snapshot);
 }
 
