@@ -147,19 +147,11 @@ static int compare_entries(const void *left, const void *right)
 static int collect(const struct inspection *inspection, struct mappings *mappings, struct error *error)
 {
 	const struct its_visitor visitor = { take_collection, take_device, take_event, take_stop, mappings };
-	struct its_tables tables;
-	struct its_walk *walk;
 	int result;
 
 	if (!inspection_has_its(inspection))
 		return 0;
-	if (inspection_its_tables(inspection, &tables, error) < 0)
-		return -1;
-	walk = malloc(sizeof(*walk));
-	if (!walk)
-		return error_system(error, ENOMEM, "the ITS's tables");
-	result = its_tables_walk(&tables, &visitor, walk, error);
-	free(walk);
+	result = inspection_walk(inspection, &visitor, NULL, error);
 	for (unsigned i = 0; i < TABLES; i++) {
 		struct entries *entries = &mappings->tables[i];
 

@@ -68,20 +68,18 @@ static void put_event(void *owner, const struct its_event *event)
 		event->collection);
 }
 
-static int put_graph(struct graph *graph, struct its_walk *walk, struct error *error)
+static int put_graph(struct graph *graph, struct error *error)
 {
 	const struct its_visitor nodes = { .collection = put_collection, .device = put_device, .event = put_port, .owner = graph };
 	const struct its_visitor edges = { .event = put_event, .owner = graph };
-	struct its_tables tables;
 
 	fputs("digraph interrupts {\n\trankdir=LR;\n\tnode [fontname=\"sans-serif\", fontsize=10];\n", graph->out);
 	if (inspection_has_its(graph->inspection)) {
-		if (inspection_its_tables(graph->inspection, &tables, error) < 0 ||
-		    its_tables_walk(&tables, &nodes, walk, error) < 0)
+		if (inspection_walk(graph->inspection, &nodes, NULL, error) < 0)
 			return -1;
 		if (graph->open)
 			fputs("\"];\n", graph->out);
-		if (its_tables_walk(&tables, &edges, walk, error) < 0)
+		if (inspection_walk(graph->inspection, &edges, NULL, error) < 0)
 			return -1;
 	}
 	fputs("}\n", graph->out);
@@ -91,21 +89,16 @@ static int put_graph(struct graph *graph, struct its_walk *walk, struct error *e
 char *inspect_dot(const struct inspection *inspection, struct error *error)
 {
 	struct graph graph = { .inspection = inspection };
-	struct its_walk *walk = inspection_walk(error);
 	char *text = NULL;
 	size_t size;
 	int result;
 
-	if (!walk)
-		return NULL;
 	graph.out = open_memstream(&text, &size);
 	if (!graph.out) {
-		free(walk);
 		error_system(error, ENOMEM, "the graph");
 		return NULL;
 	}
-	result = put_graph(&graph, walk, error);
-	free(walk);
+	result = put_graph(&graph, error);
 	if (fclose(graph.out) != 0 && result == 0)
 		result = error_system(error, ENOMEM, "the graph");
 	if (result == 0)

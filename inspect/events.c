@@ -37,20 +37,12 @@ static int compare(const void *one, const void *two)
 int inspect_events_open(struct inspect_events *events, const struct inspection *inspection, struct error *error)
 {
 	const struct its_visitor visitor = { .event = keep, .owner = events };
-	struct its_tables tables;
-	struct its_walk *walk;
 	int result;
 
 	*events = (struct inspect_events){ 0 };
 	if (!inspection_has_its(inspection))
 		return 0;
-	if (inspection_its_tables(inspection, &tables, error) < 0)
-		return -1;
-	walk = inspection_walk(error);
-	if (!walk)
-		return -1;
-	result = its_tables_walk(&tables, &visitor, walk, error);
-	free(walk);
+	result = inspection_walk(inspection, &visitor, NULL, error);
 	if (result < 0)
 		inspect_events_close(events);
 	else if (events->count)

@@ -44,9 +44,7 @@ static int keep_its(const struct inspection *inspection, struct error *error)
 	const struct its_visitor nobody = { 0 };
 	struct its_tables tables;
 	struct its_queue queue;
-	struct its_walk *walk;
 	uint64_t cbaser;
-	int result;
 
 	if (inspection_its_tables(inspection, &tables, error) < 0 ||
 	    inspection_number(inspection, "its", "CBASER", &cbaser, error) < 0)
@@ -56,12 +54,7 @@ static int keep_its(const struct inspection *inspection, struct error *error)
 		keep(&inspection->memory, queue.address, queue.size);
 	for (unsigned i = 0; i < tables.vcpu_count; i++)
 		keep(&inspection->memory, its_pending_address(tables.pendbasers[i]), its_lpi_limit(tables.propbaser) / 8);
-	walk = inspection_walk(error);
-	if (!walk)
-		return -1;
-	result = its_tables_walk(&tables, &nobody, walk, error);
-	free(walk);
-	return result;
+	return inspection_walk(inspection, &nobody, NULL, error);
 }
 
 static int keep_queue(const struct inspection *inspection, const struct section *section, struct error *error)

@@ -112,11 +112,22 @@ int inspection_its_tables(const struct inspection *inspection, struct its_tables
 	return inspection_number(inspection, "its", "BASER1", &tables->collection_baser, error);
 }
 
-struct its_walk *inspection_walk(struct error *error)
+int inspection_walk(const struct inspection *inspection, const struct its_visitor *visitor, struct its_walk **walk,
+		    struct error *error)
 {
-	struct its_walk *walk = malloc(sizeof(*walk));
+	struct its_tables tables;
+	struct its_walk *found;
+	int result;
 
-	if (!walk)
-		error_system(error, ENOMEM, "the ITS's tables");
-	return walk;
+	if (inspection_its_tables(inspection, &tables, error) < 0)
+		return -1;
+	found = malloc(sizeof(*found));
+	if (!found)
+		return error_system(error, ENOMEM, "the ITS's tables");
+	result = its_tables_walk(&tables, visitor, found, error);
+	if (walk && result == 0)
+		*walk = found;
+	else
+		free(found);
+	return result;
 }

@@ -127,14 +127,13 @@ static void add_stop(void *owner, enum its_stop stop, uint64_t address, uint32_t
 	report_end(report);
 }
 
-static int add_list(struct view *view, const char *name, const struct its_tables *tables, struct its_visitor visitor,
-		    struct its_walk *walk, struct error *error)
+static int add_list(struct view *view, const char *name, struct its_visitor visitor, struct error *error)
 {
 	int result;
 
 	visitor.owner = view;
 	report_begin_list(view->report, name);
-	result = its_tables_walk(tables, &visitor, walk, error);
+	result = inspection_walk(view->inspection, &visitor, NULL, error);
 	report_end_list(view->report);
 	return result;
 }
@@ -159,9 +158,8 @@ void inspect_restore_tables(struct report *report, const struct its_walk *walk)
 	report_string(report, "restore_tables", answer);
 }
 
-static int add_tables(const struct inspection *inspection, struct report *report, struct its_walk *walk, struct error *error)
+static int add_tables(const struct inspection *inspection, struct report *report, struct error *error)
 {
-	struct view view = { .inspection = inspection, .report = report };
 	struct its_tables tables;
 
 	if (inspection_its_tables(inspection, &tables, error) < 0)
@@ -170,12 +168,25 @@ static int add_tables(const struct inspection *inspection, struct report *report
 	add_table(report, "devices", tables.device_baser, true);
 	add_table(report, "collections", tables.collection_baser, false);
 	report_end_list(report);
-	if (add_list(&view, "collections", &tables, (struct its_visitor){ .collection = add_collection }, walk, error) < 0 ||
-	    add_list(&view, "devices", &tables, (struct its_visitor){ .device = add_device }, walk, error) < 0 ||
-	    add_list(&view, "events", &tables, (struct its_visitor){ .event = add_event }, walk, error) < 0 ||
-	    add_list(&view, "faults", &tables, (struct its_visitor){ .stop = add_stop }, walk, error) < 0)
+	return 0;
+}
+
+static int add_entries(const struct inspection *inspection, struct report *report, struct error *error)
+{
+	struct view view = { .inspection = inspection, .report = report };
+	struct its_visitor stops = { .stop = add_stop, .owner = &view };
+	struct its_walk *walk;
+
+	if (add_list(&view, "collections", (struct its_visitor){ .collection = add_collection }, error) < 0 ||
+	    add_list(&view, "devices", (struct its_visitor){ .device = add_device }, error) < 0 ||
+	    add_list(&view, "events", (struct its_visitor){ .event = add_event }, error) < 0)
 		return -1;
+	report_begin_list(report, "faults");
+	if (inspection_walk(inspection, &stops, &walk, error) < 0)
+		return -1;
+	report_end_list(report);
 	inspect_restore_tables(report, walk);
+	free(walk);
 	return 0;
 }
 
@@ -215,18 +226,12 @@ static int add_commands(const struct inspection *inspection, struct report *repo
 
 int inspect_its(const struct inspection *inspection, struct report *report, struct error *error)
 {
-	struct its_walk *walk;
-	int result = -1;
-
 	if (!inspection_has_its(inspection)) {
 		report_bool(report, "present", false);
 		return 0;
 	}
-	walk = inspection_walk(error);
-	if (!walk)
+	if (add_registers(inspection, report, error) < 0 || add_commands(inspection, report, error) < 0 ||
+	    add_tables(inspection, report, error) < 0)
 		return -1;
-	if (add_registers(inspection, report, error) == 0 && add_commands(inspection, report, error) == 0)
-		result = add_tables(inspection, report, walk, error);
-	free(walk);
-	return result;
+	return add_entries(inspection, report, error);
 }

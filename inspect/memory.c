@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* RAM: how much of it was touched, what is zero, where the interrupt tables are. Its contents are not read. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "lkvm/inspect.h"
@@ -72,11 +71,9 @@ static void add_device(void *owner, const struct its_device *device)
 static int add_its_tables(const struct inspection *inspection, struct report *report, struct error *error)
 {
 	const struct its_visitor visitor = { .device = add_device, .owner = report };
-	struct its_walk *walk = NULL;
 	struct its_tables tables;
 	struct its_baser table;
 	uint64_t cbaser;
-	int result;
 
 	if (inspection_its_tables(inspection, &tables, error) < 0 ||
 	    inspection_number(inspection, "its", "CBASER", &cbaser, error) < 0)
@@ -89,12 +86,7 @@ static int add_its_tables(const struct inspection *inspection, struct report *re
 		add_table(report, "ITS collections", table.address, table.size);
 	if (its_queue_decode(cbaser, 0, 0).valid)
 		add_table(report, "ITS commands", its_queue_decode(cbaser, 0, 0).address, its_queue_decode(cbaser, 0, 0).size);
-	walk = inspection_walk(error);
-	if (!walk)
-		return -1;
-	result = its_tables_walk(&tables, &visitor, walk, error);
-	free(walk);
-	return result;
+	return inspection_walk(inspection, &visitor, NULL, error);
 }
 
 static int add_lpi_tables(const struct inspection *inspection, struct report *report, struct error *error)

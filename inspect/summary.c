@@ -91,27 +91,19 @@ static void add_interrupt_row(const struct inspection *inspection, const char *s
 static int add_its(const struct inspection *inspection, struct report *report, struct error *error)
 {
 	const struct its_visitor visitor = { 0 };
-	struct its_tables tables;
 	struct its_walk *walk;
-	int result;
 
-	if (inspection_its_tables(inspection, &tables, error) < 0)
+	if (inspection_walk(inspection, &visitor, &walk, error) < 0)
 		return -1;
-	walk = inspection_walk(error);
-	if (!walk)
-		return -1;
-	result = its_tables_walk(&tables, &visitor, walk, error);
-	if (result == 0) {
-		report_begin(report, "its");
-		report_number(report, "devices", walk->devices);
-		report_number(report, "events", walk->events);
-		report_number(report, "pending", walk->pending);
-		report_number(report, "collections", walk->collections);
-		inspect_restore_tables(report, walk);
-		report_end(report);
-	}
+	report_begin(report, "its");
+	report_number(report, "devices", walk->devices);
+	report_number(report, "events", walk->events);
+	report_number(report, "pending", walk->pending);
+	report_number(report, "collections", walk->collections);
+	inspect_restore_tables(report, walk);
+	report_end(report);
 	free(walk);
-	return result;
+	return 0;
 }
 
 static int add_interrupts(const struct inspection *inspection, struct report *report, struct error *error)

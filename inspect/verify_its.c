@@ -105,18 +105,8 @@ static int verify_tables(const struct inspection *inspection, const struct its_r
 		.stop = see_stop,
 		.owner = check,
 	};
-	struct its_tables tables;
-	struct its_walk *walk;
-	int result;
 
-	if (inspection_its_tables(inspection, &tables, error) < 0)
-		return -1;
-	walk = malloc(sizeof(*walk));
-	if (!walk)
-		return error_system(error, ENOMEM, "the ITS's tables");
-	result = its_tables_walk(&tables, &visitor, walk, error);
-	free(walk);
-	if (result < 0 ||
+	if (inspection_walk(inspection, &visitor, NULL, error) < 0 ||
 	    verify_its_places(inspection, registers, &check->stops, &check->ranges, check->verdict, error) < 0)
 		return -1;
 	return ranges_verify_apart(&check->ranges, check->verdict, "its", error);

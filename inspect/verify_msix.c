@@ -15,26 +15,6 @@
 #define DOORBELL (MACHINE_ITS + ITS_DOORBELL_OFFSET)
 #define PLACE_LENGTH (SECTION_NAME_LENGTH + 16)
 
-/* The vectors that may send, by slot, and whether the ITS has the event. */
-struct messages {
-	struct open_vector {
-		bool waits; /* for its event to be found */
-		uint32_t data;
-	} vectors[PCI_SLOTS][PCI_MAX_VECTORS];
-};
-
-static void see_event(void *owner, const struct its_event *event)
-{
-	struct messages *messages = owner;
-	uint32_t slot = event->device >> 3;
-
-	if (event->device & 7 || slot >= PCI_SLOTS)
-		return;
-	for (unsigned i = 0; i < PCI_MAX_VECTORS; i++)
-		if (messages->vectors[slot][i].data == event->id)
-			messages->vectors[slot][i].waits = false;
-}
-
 /* The MSI-X table, which a restore takes in this shape only. */
 struct table {
 	struct field address, data, control;
@@ -57,28 +37,29 @@ static void name_vector(char place[PLACE_LENGTH], const struct inspect_device *d
 	snprintf(place, PLACE_LENGTH, "%s/msix %u", device->name, vector);
 }
 
-/* Notes the open vectors of a device; tells those that send elsewhere. */
-static void open_vectors(const struct inspect_device *device, const struct table *table, unsigned count,
-			 struct open_vector vectors[PCI_MAX_VECTORS], struct verdict *verdict)
+/* Vectors that send elsewhere, or an event that the ITS does not map. */
+static void verify_vectors(const struct inspect_device *device, const struct table *table, unsigned count,
+			   const struct inspect_events *events, struct verdict *verdict)
 {
 	for (unsigned i = 0; i < count; i++) {
 		uint64_t address = field_element(&table->address, i);
+		uint32_t event = (uint32_t)field_element(&table->data, i);
 		char place[PLACE_LENGTH];
 
 		if (field_element(&table->control, i) & PCI_MSIX_ENTRY_CTRL_MASKBIT)
 			continue;
-		vectors[i].data = (uint32_t)field_element(&table->data, i);
-		vectors[i].waits = address == DOORBELL;
-		if (vectors[i].waits)
-			continue;
 		name_vector(place, device, i);
-		verdict_fault(verdict, place, "it is not masked and sends to 0x%llx, where no ITS is (its doorbell "
-			      "is 0x%llx); its interrupts would be dropped", (unsigned long long)address, DOORBELL);
+		if (address != DOORBELL)
+			verdict_fault(verdict, place, "it is not masked and sends to 0x%llx, where no ITS is (its doorbell "
+				      "is 0x%llx); its interrupts would be dropped", (unsigned long long)address, DOORBELL);
+		else if (!events->left_out && !inspect_events_find(events, device->slot << 3, event))
+			verdict_fault(verdict, place, "it is not masked and sends event %u of device 0x%x, which the "
+				      "ITS does not map; its interrupts would be dropped", event, device->slot << 3);
 	}
 }
 
 static void verify_device(const struct inspection *inspection, const struct inspect_device *device,
-			  struct open_vector vectors[PCI_MAX_VECTORS], struct verdict *verdict)
+			  const struct inspect_events *events, struct verdict *verdict)
 {
 	struct inspect_msix msix;
 	struct table table;
@@ -94,52 +75,19 @@ static void verify_device(const struct inspection *inspection, const struct insp
 	else if (!find_table(device->pci, &table))
 		verdict_fault(verdict, device->pci->name, "its MSI-X table is missing or of another size");
 	else if (msix.enabled && !msix.held)
-		open_vectors(device, &table, msix.vectors, vectors, verdict);
-}
-
-static int find_events(const struct inspection *inspection, struct messages *messages, struct error *error)
-{
-	const struct its_visitor visitor = { .event = see_event, .owner = messages };
-	struct its_tables tables;
-	struct its_walk *walk;
-	int result;
-
-	/* Without its registers nothing is known; that is verify_its()' fault to tell. */
-	if (!inspection_has_its(inspection) || inspection_its_tables(inspection, &tables, error) < 0) {
-		*messages = (struct messages){ 0 };
-		return 0;
-	}
-	walk = malloc(sizeof(*walk));
-	if (!walk)
-		return error_system(error, ENOMEM, "the ITS's tables");
-	result = its_tables_walk(&tables, &visitor, walk, error);
-	free(walk);
-	return result;
-}
-
-static void tell_dropped(const struct inspection *inspection, const struct messages *messages, struct verdict *verdict)
-{
-	for (unsigned slot = 0; slot < inspection->device_count; slot++)
-		for (unsigned i = 0; i < PCI_MAX_VECTORS; i++) {
-			const struct open_vector *vector = &messages->vectors[slot][i];
-			char place[PLACE_LENGTH];
-
-			if (!vector->waits)
-				continue;
-			name_vector(place, &inspection->devices[slot], i);
-			verdict_fault(verdict, place, "it is not masked and sends event %u of device 0x%x, which the "
-				      "ITS does not map; its interrupts would be dropped", vector->data, slot << 3);
-		}
+		verify_vectors(device, &table, msix.vectors, events, verdict);
 }
 
 int verify_msix(const struct inspection *inspection, struct verdict *verdict, struct error *error)
 {
-	struct messages messages = { 0 };
+	struct inspect_events events;
 
+	if (inspect_events_open(&events, inspection, error) < 0) {
+		/* Without its registers nothing is known; that is verify_its()' fault to tell. */
+		return error->code == ENOENT || error->code == EBADMSG ? 0 : -1;
+	}
 	for (unsigned slot = 0; slot < inspection->device_count; slot++)
-		verify_device(inspection, &inspection->devices[slot], messages.vectors[slot], verdict);
-	if (find_events(inspection, &messages, error) < 0)
-		return -1;
-	tell_dropped(inspection, &messages, verdict);
+		verify_device(inspection, &inspection->devices[slot], &events, verdict);
+	inspect_events_close(&events);
 	return 0;
 }

@@ -73,8 +73,9 @@ void inspect_pci_address(uint32_t requester, char text[INSPECT_ADDRESS_LENGTH]);
 bool inspection_has_its(const struct inspection *inspection);
 int inspection_its_tables(const struct inspection *inspection, struct its_tables *tables, struct error *error);
 
-/* Room for a walk over them, on the heap: to be freed. NULL with a sentence. */
-struct its_walk *inspection_walk(struct error *error);
+/* Walks them. What that finds out goes to `*walk`, to be freed; `walk` may be NULL. */
+int inspection_walk(const struct inspection *inspection, const struct its_visitor *visitor, struct its_walk **walk,
+		    struct error *error);
 
 /* Every event, to be found by device and event. Those beyond what interrupts there are for are left out, and counted. */
 struct inspect_events {
