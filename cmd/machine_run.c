@@ -38,6 +38,18 @@ struct run {
 	struct lifecycle lifecycle;
 };
 
+/* Damaged RAM may be why the state is not taken: then that is what to tell. */
+static int load(struct machine *machine, const struct machine_start *start, struct error *error)
+{
+	struct error damage;
+
+	if (machine_load(machine, start->sections, error) == 0)
+		return 0;
+	if (start->check && snapshot_check_ram(start->check, NULL, &damage) < 0)
+		*error = damage;
+	return -1;
+}
+
 /* The name is taken first: whoever loses it must not have touched a disk or an interface. */
 static int open_all(struct run *run, const struct machine_start *start, struct error *error)
 {
@@ -52,12 +64,16 @@ static int open_all(struct run *run, const struct machine_start *start, struct e
 	run->terminal.leave_owner = &run->lifecycle;
 	if (machine_open(&run->machine, start->config, &run->loop, &run->terminal, error) < 0)
 		goto close_terminal;
-	if (start->sections && machine_load(&run->machine, start->sections, error) < 0)
+	if (start->sections && load(&run->machine, start, error) < 0)
 		goto close_machine;
 	if (lifecycle_open(&run->lifecycle, &run->machine, &run->control, error) < 0)
 		goto close_machine;
+	if (start->check && lifecycle_check(&run->lifecycle, start->check, error) < 0)
+		goto close_lifecycle;
 	return 0;
 
+close_lifecycle:
+	lifecycle_close(&run->lifecycle);
 close_machine:
 	machine_close(&run->machine);
 close_terminal:

@@ -13,6 +13,7 @@
 struct machine_start {
 	const struct machine_config *config;
 	struct sections *sections; /* NULL, or the state to go on from */
+	const struct snapshot *check; /* NULL, or whose RAM is to be checked while the machine runs */
 	bool paused;               /* leave it so */
 	struct detach *detach;
 };

@@ -146,6 +146,7 @@ int lifecycle_open(struct lifecycle *lifecycle, struct machine *machine, struct 
 {
 	*lifecycle = (struct lifecycle){
 		.machine = machine, .control = control, .loop = machine->loop, .signal_fd = -1, .saver.done_fd = -1,
+		.checker.done_fd = -1,
 	};
 	control->left = lifecycle_left;
 	if (watch(lifecycle, error) < 0) {
@@ -155,10 +156,30 @@ int lifecycle_open(struct lifecycle *lifecycle, struct machine *machine, struct 
 	return 0;
 }
 
+static void checked(void *owner)
+{
+	struct lifecycle *lifecycle = owner;
+
+	if (lifecycle->checker.result < 0) {
+		error_context(&lifecycle->checker.error, "the snapshot that it was restored from");
+		end_with_error(lifecycle, LIFECYCLE_FAILURE, &lifecycle->checker.error);
+	} else if (lifecycle->finish_waits) {
+		lifecycle_finish_save(lifecycle);
+	}
+}
+
+int lifecycle_check(struct lifecycle *lifecycle, const struct snapshot *snapshot, struct error *error)
+{
+	lifecycle->checker.done = checked;
+	lifecycle->checker.owner = lifecycle;
+	return checker_open(&lifecycle->checker, snapshot, lifecycle->loop, error);
+}
+
 void lifecycle_close(struct lifecycle *lifecycle)
 {
 	if (lifecycle->signal_fd < 0)
 		return;
+	checker_close(&lifecycle->checker);
 	saver_close(&lifecycle->saver);
 	lifecycle->saving = false;
 	loop_remove(lifecycle->loop, lifecycle->machine->vm.event_fd);

@@ -20,6 +20,9 @@ void lifecycle_left(void *lifecycle, struct control_client *client);
 /* Does what the guest asked for last, if anything: power-off, reset. */
 void lifecycle_take_event(struct lifecycle *lifecycle);
 
+/* Writes the end of a save: what is left of RAM, the state. */
+void lifecycle_finish_save(void *lifecycle);
+
 /* Pauses the machine for as long as something is done to it; then it goes on if it ran, and is not held. */
 void lifecycle_halt(struct lifecycle *lifecycle);
 void lifecycle_go_on(struct lifecycle *lifecycle);

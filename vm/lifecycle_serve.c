@@ -189,11 +189,15 @@ static void save_done(void *owner)
 	end_save(lifecycle, lifecycle->saver.result < 0 ? &lifecycle->saver.error : NULL);
 }
 
-static void finish_save(void *owner)
+void lifecycle_finish_save(void *owner)
 {
 	struct lifecycle *lifecycle = owner;
 	struct error error;
 
+	/* Damage would be saved as if it were right. */
+	lifecycle->finish_waits = checker_is_open(&lifecycle->checker);
+	if (lifecycle->finish_waits)
+		return;
 	machine_hold_interrupts(lifecycle->machine);
 	lifecycle_halt(lifecycle);
 	/* What the guest did before it was paused comes first: a power-off, a reset. Both are not in the saved state. */
@@ -220,7 +224,7 @@ static void serve_save(struct lifecycle *lifecycle, struct control_client *clien
 		control_refuse(client, &error);
 		return;
 	}
-	*saver = (struct saver){ .copied = finish_save, .done = save_done, .owner = lifecycle };
+	*saver = (struct saver){ .copied = lifecycle_finish_save, .done = save_done, .owner = lifecycle };
 	if (saver_open(saver, lifecycle->machine, fd, lifecycle->loop, &error) < 0 ||
 	    (lifecycle->machine->running && saver_copy(saver, &error) < 0)) {
 		control_refuse(client, &error);
@@ -230,7 +234,7 @@ static void serve_save(struct lifecycle *lifecycle, struct control_client *clien
 	lifecycle->saves = client;
 	control_defer(client, HAPPENED_SAVE, MAX_WAIT_SECONDS, &none);
 	if (!lifecycle->machine->running)
-		finish_save(lifecycle);
+		lifecycle_finish_save(lifecycle);
 }
 
 /* As long as the client stays, a machine that was paused for a save does not go on: for what it does behind that. */

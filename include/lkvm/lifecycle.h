@@ -7,6 +7,7 @@
 #ifndef LKVM_LIFECYCLE_H
 #define LKVM_LIFECYCLE_H
 
+#include "lkvm/checker.h"
 #include "lkvm/control.h"
 #include "lkvm/err.h"
 #include "lkvm/loop.h"
@@ -32,8 +33,10 @@ struct lifecycle {
 	enum lifecycle_end end;
 	int signal;         /* for LIFECYCLE_SIGNAL */
 
+	struct checker checker; /* of the RAM that the machine was restored from */
 	struct saver saver; /* while saving */
 	bool saving;
+	bool finish_waits;  /* the save's end, for the checker's */
 	bool halted;        /* it was paused for that, and may still be held */
 	bool goes_on;       /* it was running before that */
 	uint64_t paused_at; /* nanoseconds of CLOCK_MONOTONIC */
@@ -50,6 +53,12 @@ void lifecycle_block_signals(void);
 /* Watches an open machine on its loop. The machine still has to be resumed. */
 int lifecycle_open(struct lifecycle *lifecycle, struct machine *machine, struct control *control,
 		   struct error *error);
+
+/*
+ * Checks the RAM of the snapshot that the machine comes from while it runs. Where it is damaged, that is the machine's end,
+ * and until it is known nothing is saved.
+ */
+int lifecycle_check(struct lifecycle *lifecycle, const struct snapshot *snapshot, struct error *error);
 
 /* Stops watching: before the machine is closed. Safe after a failed open, and twice. */
 void lifecycle_close(struct lifecycle *lifecycle);

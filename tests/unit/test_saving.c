@@ -206,6 +206,99 @@ static void a_guest_that_ends_meanwhile_is_not_saved(void **state)
 	assert_int_equal(fake_state.saves, 0);
 }
 
+/* Restored from what was saved before, whose RAM is checked while it runs. `flaw`: a byte of it is wrong. */
+static void start_check(struct snapshot *snapshot, bool flaw)
+{
+	char saved[80], path[80];
+	struct error error;
+
+	assert_int_equal(strncmp(serve(ask_save(true)), "ok", 2), 0);
+	snprintf(saved, sizeof(saved), "%s/file", scratch);
+	snprintf(path, sizeof(path), "%s/restored", scratch);
+	assert_int_equal(rename(saved, path), 0);
+	assert_int_equal(snapshot_open(snapshot, path, &error), 0);
+	if (flaw) {
+		int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+		assert_int_equal(pwrite(fd, "x", 1, (off_t)snapshot->ram_offset + 0x6000), 1);
+		close(fd);
+	}
+	assert_int_equal(lifecycle_check(&bench->lifecycle, snapshot, &error), 0);
+}
+
+static void a_check_that_finds_nothing_changes_nothing(void **state)
+{
+	struct snapshot snapshot;
+
+	(void)state;
+	start_check(&snapshot, false);
+	run_loop_for(&bench->loop, 300);
+	assert_int_equal(bench->lifecycle.checker.result, 0);
+	assert_true(bench->machine.running);
+	assert_int_equal(bench->lifecycle.end, LIFECYCLE_RUNNING);
+	snapshot_close(&snapshot);
+}
+
+static void damage_that_a_check_finds_is_the_end(void **state)
+{
+	struct snapshot snapshot;
+
+	(void)state;
+	start_check(&snapshot, true);
+	loop_run(&bench->loop);
+	assert_int_equal(bench->lifecycle.end, LIFECYCLE_FAILURE);
+	assert_string_equal(bench->lifecycle.error.text,
+			    "the snapshot that it was restored from: RAM is damaged: the checksum of the 65536 bytes at 0x80000000 "
+			    "is wrong");
+	snapshot_close(&snapshot);
+}
+
+/* Whatever comes first: until the check is through, there is no end of the save. */
+static void a_save_waits_for_a_check(void **state)
+{
+	struct snapshot snapshot;
+
+	(void)state;
+	start_check(&snapshot, false);
+	assert_int_equal(strncmp(serve(ask_save(true)), "ok", 2), 0);
+	assert_false(checker_is_open(&bench->lifecycle.checker));
+	the_file_is_whole();
+	assert_true(bench->machine.running);
+	snapshot_close(&snapshot);
+}
+
+static void damage_is_not_saved(void **state)
+{
+	struct snapshot snapshot;
+	struct asking asking;
+
+	(void)state;
+	start_check(&snapshot, true);
+	fake_state.saves = 0;
+	asking = ask_save(true);
+	loop_run(&bench->loop);
+	assert_int_equal(bench->lifecycle.end, LIFECYCLE_FAILURE);
+	run_loop_for(&bench->loop, 200); /* the request may come behind it */
+	lifecycle_close(&bench->lifecycle);
+	control_withdraw(&bench->control);
+	lifecycle_tell(&bench->lifecycle);
+	control_close(&bench->control);
+	assert_int_equal(strncmp(answer(asking, true), "error", 5), 0);
+	assert_int_equal(fake_state.saves, 0);
+	snapshot_close(&snapshot);
+}
+
+static void a_check_may_be_left_unfinished(void **state)
+{
+	struct snapshot snapshot;
+
+	(void)state;
+	start_check(&snapshot, true);
+	lifecycle_close(&bench->lifecycle);
+	assert_int_equal(bench->lifecycle.end, LIFECYCLE_RUNNING);
+	snapshot_close(&snapshot);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up_saving, tear_down_saving)
 
 int main(void)
@@ -218,6 +311,11 @@ int main(void)
 		TEST(whoever_loses_patience_gets_nothing),
 		TEST(held_it_does_not_go_on),
 		TEST(a_guest_that_ends_meanwhile_is_not_saved),
+		TEST(a_check_that_finds_nothing_changes_nothing),
+		TEST(damage_that_a_check_finds_is_the_end),
+		TEST(a_save_waits_for_a_check),
+		TEST(damage_is_not_saved),
+		TEST(a_check_may_be_left_unfinished),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

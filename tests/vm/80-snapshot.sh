@@ -111,3 +111,47 @@ case_restored_paused_and_reset()
 	ask g 'echo alive'
 	check "no life after a reset" grep -qx alive "$logs/said"
 }
+
+# One byte of RAM in the file, where the guest has none of its own: found while it runs, or before, or never.
+case_damaged_ram()
+{
+	boot
+	save g "$tmp/s" --stop
+	wait_exit g 0
+	printf x | dd of="$tmp/s" bs=1 seek=$((65536 + 250 * 1024 * 1024)) conv=notrunc 2>/dev/null
+	restore g "$tmp/s"
+	wait_exit g 4
+	check "it does not say why" grep -q 'RAM is damaged: ' "$logs/g.err"
+	run "$lkvm" snapshot restore "$tmp/s" --name g --eager
+	check_status 1
+	check_err 'RAM is damaged: '
+	restore g "$tmp/s" --no-verify
+	wait_listening g
+	ask g 'echo runs all the same'
+	check "it does not run" grep -qx 'runs all the same' "$logs/said"
+	# Saved, it is right by its own checksums.
+	move g "$tmp/s2"
+	ask g 'echo goes on'
+	check "it does not go on" grep -qx 'goes on' "$logs/said"
+}
+
+# Asked to save while RAM is still being checked, it waits for that; and refuses where that fails.
+case_saved_while_it_is_checked()
+{
+	boot
+	save g "$tmp/s" --stop
+	wait_exit g 0
+	restore g "$tmp/s"
+	wait_listening g
+	save g "$tmp/s2"
+	run "$lkvm" snapshot verify "$tmp/s2"
+	check_status 0
+	"$lkvm" stop --force g
+	wait_exit g 0
+	printf x | dd of="$tmp/s" bs=1 seek=$((65536 + 250 * 1024 * 1024)) conv=notrunc 2>/dev/null
+	restore g "$tmp/s" --paused
+	run "$lkvm" snapshot save g "$tmp/s3"
+	[ "$status" != 0 ] || fail "damage was saved"
+	wait_exit g 4
+	check "a file is left" test ! -e "$tmp/s3"
+}

@@ -42,7 +42,7 @@ case_live_and_saved_are_the_same()
 		run "$lkvm" snapshot inspect "$tmp/s" $view
 		check_status 0
 		for file in "$tmp/live" "$logs/run.out"; do
-			grep -Ev '^(identity|created) |^  in file ' "$file" >"$file.same"
+			sed '/^identity /d; /^created /d; /^ram$/,/^vcpus$/d' "$file" >"$file.same"
 		done
 		[ -s "$tmp/live.same" ] || fail "$view shows nothing"
 		cmp "$tmp/live.same" "$logs/run.out.same" || fail "$view of the running machine is another than of its snapshot"
