@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include <linux/pci_regs.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -39,44 +38,17 @@ uint64_t *inspect_pending_tables(const struct inspection *inspection)
 	return tables;
 }
 
-static unsigned get16(const struct field *config, unsigned offset)
+bool verify_find_msix(const struct inspection *inspection, const struct inspect_device *device, struct verdict *verdict,
+		      struct inspect_msix *msix)
 {
-	return (unsigned)(field_element(config, offset) | field_element(config, offset + 1) << 8);
-}
-
-/* Offset of the MSI-X capability, or 0. No list of a sound device is longer than the room for capabilities. */
-static unsigned find_capability(const struct field *config)
-{
-	unsigned left = (PCI_CFG_SPACE_SIZE - PCI_STD_HEADER_SIZEOF) / PCI_CAP_SIZEOF;
-	unsigned offset = (unsigned)field_element(config, PCI_CAPABILITY_LIST) & ~3u;
-
-	if (!(get16(config, PCI_STATUS) & PCI_STATUS_CAP_LIST))
-		return 0;
-	while (offset >= PCI_STD_HEADER_SIZEOF && left--) {
-		if (field_element(config, offset + PCI_CAP_LIST_ID) == PCI_CAP_ID_MSIX)
-			return offset;
-		offset = (unsigned)field_element(config, offset + PCI_CAP_LIST_NEXT) & ~3u;
-	}
-	return 0;
-}
-
-bool verify_find_msix(const struct inspect_device *device, struct verdict *verdict, struct inspect_msix *msix)
-{
-	struct field config;
-	unsigned offset, control;
+	const uint8_t *config;
+	struct error error;
 
 	*msix = (struct inspect_msix){ .present = false };
-	if (!field_find(&device->pci->fields, "config", &config) || config.size != 1 || config.count != PCI_CONFIG_SIZE) {
+	if (inspect_pci_config(inspection, device, &config, &error) < 0) {
 		verdict_fault(verdict, device->pci->name, "its configuration space is missing or of another size");
 		return false;
 	}
-	offset = find_capability(&config);
-	if (!offset)
-		return true;
-	control = get16(&config, offset + PCI_MSIX_FLAGS);
-	msix->present = true;
-	msix->enabled = control & PCI_MSIX_FLAGS_ENABLE;
-	msix->held = control & PCI_MSIX_FLAGS_MASKALL || !(get16(&config, PCI_COMMAND) & PCI_COMMAND_MASTER);
-	msix->vectors = (control & PCI_MSIX_FLAGS_QSIZE) + 1;
+	inspect_find_msix(config, msix);
 	return true;
 }

@@ -15,15 +15,8 @@ bool verify_number(const struct inspection *inspection, struct verdict *verdict,
  */
 uint64_t *inspect_pending_tables(const struct inspection *inspection);
 
-/* What a device's configuration space says of messages. */
-struct inspect_msix {
-	bool present;     /* it has the capability */
-	bool enabled;     /* the guest uses it */
-	bool held;        /* but nothing is sent now: all vectors are masked, or the device may not write memory */
-	unsigned vectors; /* 1..2048, or 0 where it is not present */
-};
-
 /* False, and a fault, where there is no configuration space. */
-bool verify_find_msix(const struct inspect_device *device, struct verdict *verdict, struct inspect_msix *msix);
+bool verify_find_msix(const struct inspection *inspection, const struct inspect_device *device, struct verdict *verdict,
+		      struct inspect_msix *msix);
 
 #endif

@@ -32,24 +32,41 @@ int inspect_pci_config(const struct inspection *inspection, const struct inspect
 	return 0;
 }
 
-unsigned inspect_pci_capability(const uint8_t *config, uint8_t id)
+/* Offset of the MSI-X capability, or 0. No list of a sound device is longer than the room for capabilities. */
+static unsigned find_msix_capability(const uint8_t *config)
 {
 	unsigned offset = config[PCI_CAPABILITY_LIST] & ~3u;
 
+	if (!(inspect_pci_read(config, PCI_STATUS, 2) & PCI_STATUS_CAP_LIST))
+		return 0;
 	for (unsigned i = 0; i < MOST_CAPABILITIES && offset >= PCI_STD_HEADER_SIZEOF; i++) {
-		if (config[offset + PCI_CAP_LIST_ID] == id)
+		if (config[offset + PCI_CAP_LIST_ID] == PCI_CAP_ID_MSIX)
 			return offset;
 		offset = config[offset + PCI_CAP_LIST_NEXT] & ~3u;
 	}
 	return 0;
 }
 
+void inspect_find_msix(const uint8_t *config, struct inspect_msix *msix)
+{
+	unsigned offset = find_msix_capability(config);
+	uint32_t control = offset ? inspect_pci_read(config, offset + PCI_MSIX_FLAGS, 2) : 0;
+
+	*msix = (struct inspect_msix){
+		.present = offset,
+		.enabled = control & PCI_MSIX_FLAGS_ENABLE,
+		.held = control & PCI_MSIX_FLAGS_MASKALL || !(inspect_pci_read(config, PCI_COMMAND, 2) & PCI_COMMAND_MASTER),
+		.vectors = offset ? (control & PCI_MSIX_FLAGS_QSIZE) + 1 : 0,
+	};
+}
+
 static void add_function(const struct inspect_device *device, const uint8_t *config, struct report *report)
 {
 	uint32_t command = inspect_pci_read(config, PCI_COMMAND, 2);
-	unsigned msix = inspect_pci_capability(config, PCI_CAP_ID_MSIX);
+	struct inspect_msix msix;
 	char text[64];
 
+	inspect_find_msix(config, &msix);
 	report_begin(report, NULL);
 	inspect_pci_address(device->slot << 3, text);
 	report_string(report, "pci", text);
@@ -62,15 +79,7 @@ static void add_function(const struct inspect_device *device, const uint8_t *con
 	report_bool(report, "memory", command & PCI_COMMAND_MEMORY);
 	report_bool(report, "bus_master", command & PCI_COMMAND_MASTER);
 	report_bool(report, "intx_disabled", command & PCI_COMMAND_INTX_DISABLE);
-	if (msix) {
-		uint32_t control = inspect_pci_read(config, msix + PCI_MSIX_FLAGS, 2);
-
-		report_string(report, "msix", !(control & PCI_MSIX_FLAGS_ENABLE)  ? "off" :
-					      control & PCI_MSIX_FLAGS_MASKALL ? "masked" :
-										    "on");
-	} else {
-		report_string(report, "msix", NULL);
-	}
+	report_string(report, "msix", !msix.present ? NULL : !msix.enabled ? "off" : msix.held ? "held" : "on");
 	report_end(report);
 }
 
@@ -95,19 +104,12 @@ static void add_bars(const struct inspect_device *device, const uint8_t *config,
 	}
 }
 
-static unsigned vector_count(const uint8_t *config)
-{
-	unsigned msix = inspect_pci_capability(config, PCI_CAP_ID_MSIX);
-	unsigned count = msix ? (inspect_pci_read(config, msix + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_QSIZE) + 1 : 0;
-
-	return count < PCI_MAX_VECTORS ? count : PCI_MAX_VECTORS;
-}
-
 /* The vectors that the guest programmed: those that are unmasked or hold an address. */
 static int add_vectors(const struct inspection *inspection, const struct inspect_device *device, const uint8_t *config,
 		       const struct inspect_events *events, struct report *report, struct error *error)
 {
 	struct field address, data, control;
+	struct inspect_msix msix;
 	uint64_t pending;
 
 	if (inspection_array(inspection, device->pci->name, "msix_address", PCI_MAX_VECTORS, &address, error) < 0 ||
@@ -115,7 +117,8 @@ static int add_vectors(const struct inspection *inspection, const struct inspect
 	    inspection_array(inspection, device->pci->name, "msix_control", PCI_MAX_VECTORS, &control, error) < 0 ||
 	    inspection_number(inspection, device->pci->name, "msix_pending", &pending, error) < 0)
 		return -1;
-	for (unsigned i = 0; i < vector_count(config); i++) {
+	inspect_find_msix(config, &msix);
+	for (unsigned i = 0; i < msix.vectors && i < PCI_MAX_VECTORS; i++) {
 		bool masked = field_element(&control, i) & 1;
 		uint32_t id = (uint32_t)field_element(&data, i);
 		const struct its_event *event = inspect_events_find(events, device->slot << 3, id);

@@ -64,7 +64,7 @@ static void verify_device(const struct inspection *inspection, const struct insp
 	struct inspect_msix msix;
 	struct table table;
 
-	if (!verify_find_msix(device, verdict, &msix) || !msix.present)
+	if (!verify_find_msix(inspection, device, verdict, &msix) || !msix.present)
 		return;
 	if (!inspection_has_its(inspection))
 		verdict_fault(verdict, device->pci->name, "it has MSI-X, but the machine has no ITS; a restore refuses "

@@ -143,7 +143,7 @@ static int verify_device(const struct inspection *inspection, const struct inspe
 {
 	struct device device = { .inspection = inspection, .device = found, .verdict = verdict };
 
-	if (!verify_find_msix(found, verdict, &device.msix) || !verify_negotiation(&device))
+	if (!verify_find_msix(inspection, found, verdict, &device.msix) || !verify_negotiation(&device))
 		return 0;
 	for (unsigned i = 0; i < VIRTIO_MAX_QUEUES; i++) {
 		char name[SECTION_NAME_LENGTH + 16];

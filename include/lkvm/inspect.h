@@ -87,10 +87,19 @@ int inspect_events_open(struct inspect_events *events, const struct inspection *
 void inspect_events_close(struct inspect_events *events);
 const struct its_event *inspect_events_find(const struct inspect_events *events, uint32_t device, uint32_t event);
 
-/* A function's config space, PCI_CONFIG_SIZE bytes; a capability's offset in it, or 0. */
+/* A function's config space, PCI_CONFIG_SIZE bytes. */
 int inspect_pci_config(const struct inspection *inspection, const struct inspect_device *device, const uint8_t **config,
 		       struct error *error);
-unsigned inspect_pci_capability(const uint8_t *config, uint8_t id);
+
+/* What it says of messages. */
+struct inspect_msix {
+	bool present;     /* it has the capability */
+	bool enabled;     /* the guest uses it */
+	bool held;        /* but nothing is sent now: all vectors are masked, or the device may not write memory */
+	unsigned vectors; /* 1..2048, or 0 where it is not present */
+};
+
+void inspect_find_msix(const uint8_t *config, struct inspect_msix *msix);
 
 /* `size` bytes, 1 to 4, at an offset that is inside it. */
 uint32_t inspect_pci_read(const uint8_t *config, unsigned offset, unsigned size);
