@@ -27,22 +27,22 @@ bool its_queue_is_sound(const struct its_queue *queue)
 enum argument { DEVICE = 1, EVENT = 2, LPI = 4, COLLECTION = 8, TARGET = 16, TABLE = 32, VALID = 64, TARGET2 = 128 };
 
 static const struct {
-	uint8_t code;
 	const char *name;
 	unsigned arguments;
+	uint8_t code;
 } commands[] = {
-	{ 0x01, "MOVI", DEVICE | EVENT | COLLECTION },
-	{ 0x03, "INT", DEVICE | EVENT },
-	{ 0x04, "CLEAR", DEVICE | EVENT },
-	{ 0x05, "SYNC", TARGET },
-	{ 0x08, "MAPD", DEVICE | TABLE | VALID },
-	{ 0x09, "MAPC", COLLECTION | TARGET | VALID },
-	{ 0x0a, "MAPTI", DEVICE | EVENT | LPI | COLLECTION },
-	{ 0x0b, "MAPI", DEVICE | EVENT | COLLECTION },
-	{ 0x0c, "INV", DEVICE | EVENT },
-	{ 0x0d, "INVALL", COLLECTION },
-	{ 0x0e, "MOVALL", TARGET | TARGET2 },
-	{ 0x0f, "DISCARD", DEVICE | EVENT },
+	{ "MOVI", DEVICE | EVENT | COLLECTION, 0x01 },
+	{ "INT", DEVICE | EVENT, 0x03 },
+	{ "CLEAR", DEVICE | EVENT, 0x04 },
+	{ "SYNC", TARGET, 0x05 },
+	{ "MAPD", DEVICE | TABLE | VALID, 0x08 },
+	{ "MAPC", COLLECTION | TARGET | VALID, 0x09 },
+	{ "MAPTI", DEVICE | EVENT | LPI | COLLECTION, 0x0a },
+	{ "MAPI", DEVICE | EVENT | COLLECTION, 0x0b },
+	{ "INV", DEVICE | EVENT, 0x0c },
+	{ "INVALL", COLLECTION, 0x0d },
+	{ "MOVALL", TARGET | TARGET2, 0x0e },
+	{ "DISCARD", DEVICE | EVENT, 0x0f },
 };
 
 /* Appends to `text`, as much as there is room for. */

@@ -73,7 +73,7 @@ static void add_status(struct report *report, uint64_t status)
 int inspect_virtio(const struct inspection *inspection, const struct inspect_device *device, struct report *report,
 		   struct error *error)
 {
-	uint64_t offered, accepted, status;
+	uint64_t offered = 0, accepted = 0, status = 0;
 	char address[INSPECT_ADDRESS_LENGTH];
 
 	if (inspection_number(inspection, device->name, "offered", &offered, error) < 0 ||
@@ -118,7 +118,7 @@ bool inspect_is_queue(const struct section *section)
 
 int inspect_load_queue(const struct section *section, struct virtqueue_state *queue, struct error *error)
 {
-	uint64_t maximum;
+	uint64_t maximum = 0;
 
 	/* It must be what the device has, and there is no device. */
 	if (field_get_number(&section->fields, "maximum", &maximum, error) < 0)
@@ -132,7 +132,7 @@ int inspect_load_queue(const struct section *section, struct virtqueue_state *qu
 static int add_queue(const struct inspection *inspection, const struct section *section, struct report *report,
 		     struct error *error)
 {
-	struct virtqueue_state queue;
+	struct virtqueue_state queue = { 0 };
 
 	(void)inspection;
 	if (inspect_load_queue(section, &queue, error) < 0)
@@ -156,7 +156,7 @@ static int add_queue(const struct inspection *inspection, const struct section *
 static int add_progress(const struct inspection *inspection, const struct section *section, struct report *report,
 			struct error *error)
 {
-	struct virtqueue_state queue;
+	struct virtqueue_state queue = { 0 };
 
 	if (inspect_load_queue(section, &queue, error) < 0)
 		return -1;

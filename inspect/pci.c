@@ -19,17 +19,17 @@ uint32_t inspect_pci_read(const uint8_t *config, unsigned offset, unsigned size)
 	return value;
 }
 
-int inspect_pci_config(const struct inspection *inspection, const struct inspect_device *device, const uint8_t **config,
-		       struct error *error)
+const uint8_t *inspect_pci_config(const struct inspection *inspection, const struct inspect_device *device,
+				  struct error *error)
 {
 	struct field field;
 
 	if (inspection_array(inspection, device->pci->name, "config", PCI_CONFIG_SIZE, &field, error) < 0)
-		return -1;
-	if (field.size != 1)
-		return error_set(error, EBADMSG, "section %s: config is not of bytes", device->pci->name);
-	*config = field.values;
-	return 0;
+		return NULL;
+	if (field.size == 1)
+		return field.values;
+	error_set(error, EBADMSG, "section %s: config is not of bytes", device->pci->name);
+	return NULL;
 }
 
 /* Offset of the MSI-X capability, or 0. No list of a sound device is longer than the room for capabilities. */
@@ -149,7 +149,8 @@ static int add_lists(const struct inspection *inspection, const struct inspect_e
 
 	report_begin_list(report, "functions");
 	for (unsigned i = 0; i < inspection->device_count; i++) {
-		if (inspect_pci_config(inspection, &inspection->devices[i], &configs[i], error) < 0)
+		configs[i] = inspect_pci_config(inspection, &inspection->devices[i], error);
+		if (!configs[i])
 			return -1;
 		add_function(&inspection->devices[i], configs[i], report);
 	}

@@ -87,9 +87,9 @@ int inspect_events_open(struct inspect_events *events, const struct inspection *
 void inspect_events_close(struct inspect_events *events);
 const struct its_event *inspect_events_find(const struct inspect_events *events, uint32_t device, uint32_t event);
 
-/* A function's config space, PCI_CONFIG_SIZE bytes. */
-int inspect_pci_config(const struct inspection *inspection, const struct inspect_device *device, const uint8_t **config,
-		       struct error *error);
+/* A function's config space, PCI_CONFIG_SIZE bytes; NULL with a sentence. */
+const uint8_t *inspect_pci_config(const struct inspection *inspection, const struct inspect_device *device,
+				  struct error *error);
 
 /* What it says of messages. */
 struct inspect_msix {

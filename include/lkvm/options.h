@@ -28,9 +28,9 @@ enum option_kind {
 struct option_entry {
 	const char *name;     /* without dashes */
 	char letter;          /* 0: only the long form */
+	bool optional;        /* with OPTION_TAKEN: the value may be left out, and is never the next word */
 	enum option_kind kind;
 	const char *argument; /* what --help calls the value; NULL: the option takes none */
-	bool optional;        /* with OPTION_TAKEN: the value may be left out, and is never the next word */
 	const char *choices;  /* "serial|virtio"; with OPTION_TAKEN and OPTION_IGNORED only for completion */
 	size_t offset;        /* of the field in the target */
 	uint64_t minimum, maximum;
