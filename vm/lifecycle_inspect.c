@@ -4,6 +4,7 @@
  * date and copied. It goes on, and both become a snapshot in the file that the client gave: one without the rest of RAM.
  */
 #include <errno.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "lifecycle_parts.h"
@@ -16,6 +17,7 @@ static int collect(struct machine *machine, struct section_writer *sections, str
 
 	if (machine_save(machine, sections, error) < 0 || ram_open(copy, ram->base, ram->size, error) < 0)
 		return -1;
+	madvise(copy->host, copy->size, MADV_NOHUGEPAGE); /* a few pages here and there, each of which would be 2 MiB */
 	if (inspect_extract(&sections->buffer, ram, copy, error) == 0)
 		return 0;
 	ram_close(copy);
