@@ -155,3 +155,19 @@ case_saved_while_it_is_checked()
 	wait_exit g 4
 	check "a file is left" test ! -e "$tmp/s3"
 }
+
+# All that a machine can have, with several queues: what is saved is right, and goes on.
+case_everything_with_queues()
+{
+	truncate -s 16M "$tmp/d"
+	truncate -s 16M "$tmp/e"
+	start g 'console=hvc0 lkvm.shell=plain' --cpus 4 --console virtio --disk "$tmp/d,queues=3" --disk "$tmp/e,ro" \
+		--network mode=tap,queues=2 --network mode=tap --rng --balloon
+	wait_for g '^lkvm-guest: ready'
+	ask g 'dd if=/dev/vda of=/dev/null bs=4k count=64 iflag=direct 2>/dev/null; echo "read $?"'
+	check "the disk does not work" grep -qx 'read 0' "$logs/said"
+	move g "$tmp/s"
+	ask g 'dd if=/dev/vda of=/dev/null bs=4k count=64 iflag=direct 2>/dev/null; echo "read $?"'
+	check "the disk is lost" grep -qx 'read 0' "$logs/said"
+	save g "$tmp/s"
+}

@@ -45,13 +45,14 @@ launch()
 	) &
 }
 
-# save GUEST FILE [OPTION...]: lkvm snapshot save, which must succeed.
+# save GUEST FILE [OPTION...]: lkvm snapshot save, which must succeed; and what it wrote must be right.
 save()
 {
 	s=$1 f=$2
 	shift 2
 	run "$lkvm" snapshot save "$@" "$s" "$f"
 	[ "$status" = 0 ] || fail "save: $(cat "$logs/run.err")"
+	"$lkvm" snapshot verify "$f" >"$logs/verify.out" 2>&1 || fail "verify: $(head -n 3 "$logs/verify.out")"
 }
 
 # restore GUEST FILE [OPTION...]: goes on from it, on the same console and in the same log.
