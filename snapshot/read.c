@@ -41,7 +41,7 @@ static int open_file(struct snapshot *snapshot, const char *path, struct error *
 {
 	struct stat status;
 
-	snapshot->fd = open(path, O_RDONLY | O_CLOEXEC);
+	snapshot->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (snapshot->fd < 0 || fstat(snapshot->fd, &status) < 0)
 		return error_system(error, errno, "cannot open it");
 	if (!S_ISREG(status.st_mode))

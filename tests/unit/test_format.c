@@ -191,6 +191,26 @@ static void an_unfinished_file_is_refused(void **state)
 	}
 }
 
+/* Nor is a pipe waited for. */
+static void what_is_no_file_is_refused(void **state)
+{
+	static const char *const others[] = { path, "/dev/null", "/tmp" };
+	struct snapshot snapshot;
+	struct error error;
+
+	(void)state;
+	unlink(path);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		alarm(10);
+		assert_int_equal(snapshot_open(&snapshot, others[i], &error), -1);
+		alarm(0);
+		assert_non_null(strstr(error.text, "it is no regular file"));
+		assert_int_equal(snapshot.fd, -1);
+	}
+	unlink(path);
+}
+
 /* Whether a file is taken, RAM included. */
 static bool is_taken(struct error *error)
 {
@@ -322,6 +342,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(ram_can_be_mapped_and_saved_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(ram_that_changes_is_saved_as_it_was_last, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_unfinished_file_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_no_file_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(damage_is_found, setup, teardown),
 		cmocka_unit_test_setup_teardown(ram_over_sections_is_refused, setup, teardown),
 	};
