@@ -51,7 +51,7 @@ static const struct option_entry entries[] = {
 	{ .name = "symbols", .kind = OPTION_FILE, .argument = "FILE", .offset = offsetof(struct inspect_options, symbols),
 	  .help = "System.map or vmlinux of the guest's kernel:\nname the code that addresses lie in" },
 	{ .name = "dot", .kind = OPTION_FLAG, .offset = offsetof(struct inspect_options, dot),
-	  .help = "Print the ways of the interrupts as a graph for graphviz" },
+	  .help = "Print the ways of the interrupts as a graph for graphviz,\nand nothing else" },
 	{ .name = "json", .kind = OPTION_FLAG, .offset = offsetof(struct inspect_options, json),
 	  .help = "Print JSON: everything, or what is asked for" },
 };
@@ -92,14 +92,20 @@ static int add_wanted(const struct inspection *inspection, const struct inspect_
 	return 0;
 }
 
+static bool is_any_wanted(const struct inspect_options *options)
+{
+	for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++)
+		if (is_wanted(options, &views[i]))
+			return true;
+	return false;
+}
+
 /* Without a wish: one screen for a person, everything for a program. */
 static int add_views(const struct inspection *inspection, const struct inspect_options *options, struct report *report,
 		     struct error *error)
 {
-	bool any = false;
+	bool any = is_any_wanted(options);
 
-	for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++)
-		any |= is_wanted(options, &views[i]);
 	if (!any && !options->json)
 		return inspect_summary(inspection, report, error);
 	if (!any) {
@@ -159,16 +165,26 @@ static int inspect(const struct command_call *call, struct snapshot *snapshot)
 	return command_error(call, &error);
 }
 
+/* What is said at once must go together. `what`: what the operand names. */
+static int check_words(const struct command_call *call, const char *what, struct error *error)
+{
+	const struct inspect_options *options = call->values;
+
+	if (call->count != 1)
+		return error_set(error, EINVAL, "which %s?", what);
+	if (options->dot && (options->json || is_any_wanted(options)))
+		return error_set(error, EINVAL, "--dot prints a graph alone: it goes with no view, nor with --json");
+	return 0;
+}
+
 int cmd_snapshot_inspect(const struct command_call *call)
 {
 	struct snapshot snapshot;
 	struct error error;
 	int status;
 
-	if (call->count != 1) {
-		error_set(&error, EINVAL, "which file?");
+	if (check_words(call, "file", &error) < 0)
 		return command_usage_error(call, &error);
-	}
 	if (snapshot_open(&snapshot, call->operands[0], &error) < 0)
 		return command_error(call, &error);
 	status = inspect(call, &snapshot);
@@ -195,10 +211,8 @@ int cmd_inspect(const struct command_call *call)
 	int status = -1, fd;
 	char path[32];
 
-	if (call->count != 1) {
-		error_set(&error, EINVAL, "which virtual machine?");
+	if (check_words(call, "virtual machine", &error) < 0)
 		return command_usage_error(call, &error);
-	}
 	fd = memfd_create("lkvm-inspect", MFD_CLOEXEC);
 	if (fd < 0) {
 		error_system(&error, errno, "a file in memory");

@@ -200,6 +200,15 @@ static void test_usage(void **state)
 	assert_int_equal(lkvm("balloon vm 12x"), 2);
 	assert_int_equal(lkvm("stop vm --timeout 0"), 2);
 	assert_int_equal(lkvm("completion fish"), 2);
+	assert_int_equal(lkvm("snapshot inspect"), 2);
+	assert_says(result.err, "which file?");
+	assert_int_equal(lkvm("inspect"), 2);
+	assert_says(result.err, "which virtual machine?");
+	assert_int_equal(lkvm("snapshot inspect --dot --json file"), 2);
+	assert_says(result.err, "--dot prints a graph alone");
+	assert_int_equal(lkvm("snapshot inspect --cpu --dot file"), 2);
+	assert_int_equal(lkvm("inspect --dot --memory vm"), 2);
+	assert_int_equal(lkvm("snapshot inspect --dot --symbols=x no-file"), 1);
 }
 
 /* What `lkvm help` ends with when it has this standard output, or none. */
