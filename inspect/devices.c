@@ -7,6 +7,7 @@
 #include "lkvm/inspect.h"
 
 #define MOST_ELEMENTS 64u /* of an array, in text */
+#define MOST_FIELDS 1024u /* of a section: lkvm writes a few dozen */
 
 static bool is_text(const struct field *field)
 {
@@ -32,13 +33,19 @@ static void add_array(struct report *report, const struct field *field)
 
 int inspect_fields(const struct fields *fields, struct report *report, struct error *error)
 {
-	struct field field;
+	struct field field, first;
+	unsigned count = 0;
 	size_t offset = 0;
 	int result;
 
 	while ((result = field_next(fields, &offset, &field, error)) > 0) {
 		char text[256];
 
+		if (++count > MOST_FIELDS)
+			return error_set(error, EBADMSG, "it has more than %u fields", MOST_FIELDS);
+		/* Names are keys. */
+		if (field_find(fields, field.name, &first) && first.values != field.values)
+			return error_set(error, EBADMSG, "%s is there twice", field.name);
 		if (field.count == 1) {
 			report_hex(report, field.name, field_element(&field, 0));
 		} else if (is_text(&field)) {
@@ -216,7 +223,7 @@ int inspect_devices(const struct inspection *inspection, struct report *report, 
 			continue;
 		report_begin(report, sections->items[i].name);
 		if (inspect_fields(&sections->items[i].fields, report, error) < 0)
-			return -1;
+			return error_context(error, "section %s", sections->items[i].name);
 		report_end(report);
 	}
 	return 0;

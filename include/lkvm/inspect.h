@@ -113,7 +113,7 @@ bool inspect_register_name(const char *section, const char *field, char name[REG
 
 /*
  * Parts that views share: a row of a register with its fields, in an open list; its_problem bits as member "problem"; a
- * vCPU, or ITS_NO_VCPU, as member "vcpu"; the fields of a section as members.
+ * vCPU, or ITS_NO_VCPU, as member "vcpu"; the fields of a section as members, of which none may stand twice.
  */
 void inspect_register(struct report *report, const char *name, uint64_t value);
 void inspect_register_fields(struct report *report, const char *name, uint64_t value); /* the member "fields" alone */

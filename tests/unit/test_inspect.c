@@ -224,6 +224,52 @@ static void a_missing_section_is_named(void **state)
 	report_close(&report);
 }
 
+/* Names are keys in JSON. */
+static void fields_that_are_there_twice_are_refused(void **state)
+{
+	struct byte_buffer buffer = { 0 };
+	struct fields fields;
+	struct report report;
+	struct error error;
+
+	(void)state;
+	field_add_number(&buffer, "one", 1);
+	field_add(&buffer, "two", 1, 0, NULL);
+	fields = (struct fields){ buffer.bytes, buffer.size };
+	report_open(&report, true);
+	assert_int_equal(inspect_fields(&fields, &report, &error), 0);
+	assert_string_equal(report_text(&report), "{\"one\": \"0x1\", \"two\": []}\n");
+	field_add_number(&buffer, "two", 1);
+	fields = (struct fields){ buffer.bytes, buffer.size };
+	assert_int_equal(inspect_fields(&fields, &report, &error), -1);
+	assert_string_equal(error.text, "two is there twice");
+	report_close(&report);
+	byte_buffer_free(&buffer);
+}
+
+/* Each is compared with those before it. */
+static void fields_without_end_are_refused(void **state)
+{
+	struct byte_buffer buffer = { 0 };
+	struct fields fields;
+	struct report report;
+	struct error error;
+
+	(void)state;
+	for (unsigned i = 0; i < 1025; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "field%u", i);
+		field_add_number(&buffer, name, i);
+	}
+	fields = (struct fields){ buffer.bytes, buffer.size };
+	report_open(&report, false);
+	assert_int_equal(inspect_fields(&fields, &report, &error), -1);
+	assert_string_equal(error.text, "it has more than 1024 fields");
+	report_close(&report);
+	byte_buffer_free(&buffer);
+}
+
 /* What inspect_extract() takes along is all that the views need. */
 static void an_extract_shows_the_same(void **state)
 {
@@ -268,6 +314,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_graph, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(hostile_values, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_missing_section_is_named, set_up, tear_down),
+		cmocka_unit_test(fields_that_are_there_twice_are_refused),
+		cmocka_unit_test(fields_without_end_are_refused),
 		cmocka_unit_test_setup_teardown(an_extract_shows_the_same, set_up, tear_down),
 	};
 
