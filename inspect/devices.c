@@ -6,8 +6,9 @@
 
 #include "lkvm/inspect.h"
 
-#define MOST_ELEMENTS 64u /* of an array, in text */
-#define MOST_FIELDS 1024u /* of a section: lkvm writes a few dozen */
+#define MOST_ELEMENTS 64u   /* of an array, in text */
+#define MOST_FIELDS 1024u   /* of a section: lkvm writes a few dozen */
+#define MOST_VALUES 65536u /* of a field; the same */
 
 static bool is_text(const struct field *field)
 {
@@ -43,6 +44,8 @@ int inspect_fields(const struct fields *fields, struct report *report, struct er
 
 		if (++count > MOST_FIELDS)
 			return error_set(error, EBADMSG, "it has more than %u fields", MOST_FIELDS);
+		if (field.count > MOST_VALUES)
+			return error_set(error, EBADMSG, "%s has %u values, more than any device", field.name, field.count);
 		/* Names are keys. */
 		if (field_find(fields, field.name, &first) && first.values != field.values)
 			return error_set(error, EBADMSG, "%s is there twice", field.name);

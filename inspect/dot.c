@@ -68,6 +68,23 @@ static void put_event(void *owner, const struct its_event *event)
 		event->collection);
 }
 
+/* What nobody could look at is not drawn. */
+static int check_size(const struct inspection *inspection, struct error *error)
+{
+	const struct its_visitor nobody = { 0 };
+	struct its_walk *walk;
+	uint64_t nodes;
+
+	if (inspection_walk(inspection, &nobody, &walk, error) < 0)
+		return -1;
+	nodes = (uint64_t)walk->collections + walk->devices + walk->events;
+	free(walk);
+	if (nodes <= INSPECT_MOST_ROWS)
+		return 0;
+	return error_set(error, EFBIG, "the ITS's tables have %llu entries, a graph at most %u", (unsigned long long)nodes,
+			 INSPECT_MOST_ROWS);
+}
+
 static int put_graph(struct graph *graph, struct error *error)
 {
 	const struct its_visitor nodes = { .collection = put_collection, .device = put_device, .event = put_port, .owner = graph };
@@ -75,7 +92,7 @@ static int put_graph(struct graph *graph, struct error *error)
 
 	fputs("digraph interrupts {\n\trankdir=LR;\n\tnode [fontname=\"sans-serif\", fontsize=10];\n", graph->out);
 	if (inspection_has_its(graph->inspection)) {
-		if (inspection_walk(graph->inspection, &nodes, NULL, error) < 0)
+		if (check_size(graph->inspection, error) < 0 || inspection_walk(graph->inspection, &nodes, NULL, error) < 0)
 			return -1;
 		if (graph->open)
 			fputs("\"];\n", graph->out);

@@ -4,13 +4,11 @@
 
 #include "lkvm/inspect.h"
 
-#define MOST_EVENTS (2 * ITS_LPI_LIMIT) /* more than there are interrupts for */
-
 static void keep(void *owner, const struct its_event *event)
 {
 	struct inspect_events *events = owner;
 
-	if (events->count == events->capacity && events->count < MOST_EVENTS) {
+	if (events->count == events->capacity && events->count < INSPECT_MOST_ROWS) {
 		size_t capacity = events->capacity ? events->capacity * 2 : 64;
 		struct its_event *items = reallocarray(events->items, capacity, sizeof(*items));
 

@@ -28,11 +28,12 @@ static int add_registers(const struct inspection *inspection, struct report *rep
 	return 0;
 }
 
-/* A walk tells of collections, devices and events in turn, a report has a list of each: three walks. */
+/* A walk tells of collections, devices and events in turn, a report has a list of each: a walk for each. */
 
 struct view {
 	const struct inspection *inspection;
 	struct report *report;
+	struct inspect_rows rows;
 };
 
 static void add_device_name(const struct view *view, uint32_t id)
@@ -64,8 +65,11 @@ void inspect_vcpu(struct report *report, uint32_t vcpu)
 
 static void add_collection(void *owner, const struct its_collection *collection)
 {
-	struct report *report = ((struct view *)owner)->report;
+	struct view *view = owner;
+	struct report *report = view->report;
 
+	if (!inspect_row(&view->rows))
+		return;
 	report_begin(report, NULL);
 	report_number(report, "collection", collection->id);
 	inspect_vcpu(report, collection->vcpu);
@@ -80,6 +84,8 @@ static void add_device(void *owner, const struct its_device *device)
 	struct report *report = view->report;
 	char address[INSPECT_ADDRESS_LENGTH];
 
+	if (!inspect_row(&view->rows))
+		return;
 	report_begin(report, NULL);
 	report_hex(report, "device", device->id);
 	inspect_pci_address(device->id, address);
@@ -98,6 +104,8 @@ static void add_event(void *owner, const struct its_event *event)
 	struct view *view = owner;
 	struct report *report = view->report;
 
+	if (!inspect_row(&view->rows))
+		return;
 	report_begin(report, NULL);
 	report_hex(report, "device", event->device);
 	add_device_name(view, event->device);
@@ -115,8 +123,11 @@ static void add_event(void *owner, const struct its_event *event)
 
 static void add_stop(void *owner, enum its_stop stop, uint64_t address, uint32_t device)
 {
-	struct report *report = ((struct view *)owner)->report;
+	struct view *view = owner;
+	struct report *report = view->report;
 
+	if (!inspect_row(&view->rows))
+		return;
 	report_begin(report, NULL);
 	report_hex(report, "address", address);
 	if (stop == ITS_STOP_EVENTS)
@@ -127,14 +138,17 @@ static void add_stop(void *owner, enum its_stop stop, uint64_t address, uint32_t
 	report_end(report);
 }
 
-static int add_list(struct view *view, const char *name, struct its_visitor visitor, struct error *error)
+static int add_list(struct view *view, const char *name, struct its_visitor visitor, struct its_walk **walk,
+		    struct error *error)
 {
 	int result;
 
 	visitor.owner = view;
+	view->rows = (struct inspect_rows){ .list = name, .limit = INSPECT_MOST_ROWS };
 	report_begin_list(view->report, name);
-	result = inspection_walk(view->inspection, &visitor, NULL, error);
+	result = inspection_walk(view->inspection, &visitor, walk, error);
 	report_end_list(view->report);
+	inspect_rows_end(&view->rows, view->report);
 	return result;
 }
 
@@ -174,17 +188,13 @@ static int add_tables(const struct inspection *inspection, struct report *report
 static int add_entries(const struct inspection *inspection, struct report *report, struct error *error)
 {
 	struct view view = { .inspection = inspection, .report = report };
-	struct its_visitor stops = { .stop = add_stop, .owner = &view };
 	struct its_walk *walk;
 
-	if (add_list(&view, "collections", (struct its_visitor){ .collection = add_collection }, error) < 0 ||
-	    add_list(&view, "devices", (struct its_visitor){ .device = add_device }, error) < 0 ||
-	    add_list(&view, "events", (struct its_visitor){ .event = add_event }, error) < 0)
+	if (add_list(&view, "collections", (struct its_visitor){ .collection = add_collection }, NULL, error) < 0 ||
+	    add_list(&view, "devices", (struct its_visitor){ .device = add_device }, NULL, error) < 0 ||
+	    add_list(&view, "events", (struct its_visitor){ .event = add_event }, NULL, error) < 0 ||
+	    add_list(&view, "faults", (struct its_visitor){ .stop = add_stop }, &walk, error) < 0)
 		return -1;
-	report_begin_list(report, "faults");
-	if (inspection_walk(inspection, &stops, &walk, error) < 0)
-		return -1;
-	report_end_list(report);
 	inspect_restore_tables(report, walk);
 	free(walk);
 	return 0;

@@ -28,26 +28,21 @@ static uint64_t add_ranges(const struct inspection *inspection, struct report *r
 	const struct snapshot *snapshot = inspection->snapshot;
 	const uint32_t zero = snapshot_zero_checksum();
 	uint64_t chunks = snapshot->ram_size / FORMAT_RAM_CHUNK, data = 0;
-	unsigned count = 0, left_out = 0;
+	struct inspect_rows rows = { .list = "touched", .limit = report->json ? INSPECT_MOST_ROWS : MOST_RANGES };
 
-	report_begin_list(report, "touched");
+	report_begin_list(report, rows.list);
 	for (uint64_t start = 0; start < chunks;) {
 		uint64_t end = start;
 
 		while (end < chunks && !is_zero(snapshot, zero, end))
 			end++;
-		if (end > start && (report->json || count < MOST_RANGES)) {
+		if (end > start && inspect_row(&rows))
 			add_range(report, snapshot->ram_base + start * FORMAT_RAM_CHUNK, (end - start) * FORMAT_RAM_CHUNK);
-			count++;
-		} else if (end > start) {
-			left_out++;
-		}
 		data += end - start;
 		start = end + 1;
 	}
 	report_end_list(report);
-	if (!report->json && left_out)
-		report_number(report, "more_ranges", left_out);
+	inspect_rows_end(&rows, report);
 	return data * FORMAT_RAM_CHUNK;
 }
 
@@ -60,17 +55,27 @@ static void add_table(struct report *report, const char *name, uint64_t address,
 	report_end(report);
 }
 
+/* The tables of devices, which are as many as the guest likes. */
+struct device_tables {
+	struct report *report;
+	struct inspect_rows rows;
+};
+
 static void add_device(void *owner, const struct its_device *device)
 {
+	struct device_tables *tables = owner;
 	char name[32];
 
+	if (!inspect_row(&tables->rows))
+		return;
 	snprintf(name, sizeof(name), "ITT of device 0x%x", device->id);
-	add_table(owner, name, device->itt, device->itt_size);
+	add_table(tables->report, name, device->itt, device->itt_size);
 }
 
-static int add_its_tables(const struct inspection *inspection, struct report *report, struct error *error)
+static int add_its_tables(const struct inspection *inspection, struct device_tables *devices, struct error *error)
 {
-	const struct its_visitor visitor = { .device = add_device, .owner = report };
+	const struct its_visitor visitor = { .device = add_device, .owner = devices };
+	struct report *report = devices->report;
 	struct its_tables tables;
 	struct its_baser table;
 	uint64_t cbaser;
@@ -113,6 +118,7 @@ static int add_lpi_tables(const struct inspection *inspection, struct report *re
 
 int inspect_memory(const struct inspection *inspection, struct report *report, struct error *error)
 {
+	struct device_tables devices = { .report = report, .rows = { .list = "tables", .limit = INSPECT_MOST_ROWS } };
 	const struct snapshot *snapshot = inspection->snapshot;
 	uint64_t data;
 
@@ -123,9 +129,10 @@ int inspect_memory(const struct inspection *inspection, struct report *report, s
 	report_bytes(report, "disk_usage", snapshot->disk_size);
 	report_begin_list(report, "tables");
 	if (inspection_has_its(inspection) &&
-	    (add_its_tables(inspection, report, error) < 0 || add_lpi_tables(inspection, report, error) < 0))
+	    (add_its_tables(inspection, &devices, error) < 0 || add_lpi_tables(inspection, report, error) < 0))
 		return -1;
 	report_end_list(report);
+	inspect_rows_end(&devices.rows, report);
 	data = add_ranges(inspection, report);
 	report_bytes(report, "data", data);
 	report_bytes(report, "zero", snapshot->ram_size - data);

@@ -121,6 +121,20 @@ void inspect_problems(struct report *report, uint32_t problems);
 void inspect_vcpu(struct report *report, uint32_t vcpu);
 int inspect_fields(const struct fields *fields, struct report *report, struct error *error);
 
+/*
+ * A list whose length the guest or the file chose: rows above the limit are counted, not shown. `inspect_row`: whether one
+ * more is. At the end a member "LIST_not_shown", where there are such.
+ */
+#define INSPECT_MOST_ROWS (2 * ITS_LPI_LIMIT) /* more than there are interrupts for */
+
+struct inspect_rows {
+	const char *list;
+	size_t limit, count, not_shown;
+};
+
+bool inspect_row(struct inspect_rows *rows);
+void inspect_rows_end(const struct inspect_rows *rows, struct report *report);
+
 /* What KVM_DEV_ARM_ITS_RESTORE_TABLES will say, as a member; none where the walk did not see all. */
 void inspect_restore_tables(struct report *report, const struct its_walk *walk);
 

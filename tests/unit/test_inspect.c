@@ -224,6 +224,51 @@ static void a_missing_section_is_named(void **state)
 	report_close(&report);
 }
 
+/* The value of a register of the ITS, for the views that come. */
+static void set_its(const struct rig *rig, const char *name, uint64_t number)
+{
+	memcpy(value(rig, "its", name), &number, sizeof(number));
+}
+
+/* RAM in which each word is a valid entry: a collection on vCPU 0; a device with too many events, and the next one behind it. */
+static int read_entries(void *owner, uint64_t address, void *to, size_t size, struct error *error)
+{
+	const uint64_t entry = 1ull << 63 | 1ull << 49 | 31;
+
+	(void)owner;
+	(void)error;
+	for (size_t at = 0; at < size; at++)
+		((uint8_t *)to)[at] = (uint8_t)(entry >> (address + at) % 8 * 8);
+	return 0;
+}
+
+/* 20 pages of 64 KiB: 163840 entries, of which 32768 are too many. */
+static void lists_are_bounded(void **state)
+{
+	enum { PAGES = 19 };
+	struct rig *rig = *state;
+	const uint64_t table = 1ull << 63 | rig->inspection.memory.base | PAGES;
+	struct report report;
+	struct error error;
+
+	rig->inspection.memory.read = read_entries;
+	set_its(rig, "BASER0", 0);
+	set_its(rig, "BASER1", table);
+	report_open(&report, false);
+	assert_int_equal(inspect_its(&rig->inspection, &report, &error), 0);
+	assert_non_null(strstr(report_text(&report), "\ncollections not shown  32768\n"));
+	report_close(&report);
+	assert_null(inspect_dot(&rig->inspection, &error));
+	assert_string_equal(error.text, "the ITS's tables have 163840 entries, a graph at most 131072");
+
+	set_its(rig, "BASER0", table);
+	set_its(rig, "BASER1", 0);
+	report_open(&report, true);
+	assert_int_equal(inspect_memory(&rig->inspection, &report, &error), 0);
+	assert_non_null(strstr(report_text(&report), ", \"tables_not_shown\": 32768, "));
+	report_close(&report);
+}
+
 /* Names are keys in JSON. */
 static void fields_that_are_there_twice_are_refused(void **state)
 {
@@ -266,6 +311,23 @@ static void fields_without_end_are_refused(void **state)
 	report_open(&report, false);
 	assert_int_equal(inspect_fields(&fields, &report, &error), -1);
 	assert_string_equal(error.text, "it has more than 1024 fields");
+	report_close(&report);
+	byte_buffer_free(&buffer);
+}
+
+static void values_without_end_are_refused(void **state)
+{
+	struct byte_buffer buffer = { 0 };
+	struct fields fields;
+	struct report report;
+	struct error error;
+
+	(void)state;
+	field_add(&buffer, "many", 1, 65537, NULL);
+	fields = (struct fields){ buffer.bytes, buffer.size };
+	report_open(&report, true);
+	assert_int_equal(inspect_fields(&fields, &report, &error), -1);
+	assert_string_equal(error.text, "many has 65537 values, more than any device");
 	report_close(&report);
 	byte_buffer_free(&buffer);
 }
@@ -316,6 +378,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_missing_section_is_named, set_up, tear_down),
 		cmocka_unit_test(fields_that_are_there_twice_are_refused),
 		cmocka_unit_test(fields_without_end_are_refused),
+		cmocka_unit_test(values_without_end_are_refused),
+		cmocka_unit_test_setup_teardown(lists_are_bounded, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(an_extract_shows_the_same, set_up, tear_down),
 	};
 
