@@ -231,6 +231,29 @@ static void make_tables(const char *name, bool indirect)
 	store("tables", name, &start, sizeof(start), pieces, sizeof(pieces) - (indirect ? 0 : sizeof(pieces[0])));
 }
 
+/* Each way of looking at a snapshot, with a few edits: kind, section, field, element, value. */
+static void make_inspect(void)
+{
+	enum { LOOKS = 19, VALUE = 0, TWICE = 2, WORD = 8 };
+	static const struct {
+		uint8_t kind, section;
+		uint16_t field;
+		uint32_t element;
+		uint64_t value;
+	} edits[] = {
+		{ VALUE, 39, 3, 0, 0xb900000000000600 }, { TWICE, 10, 1, 0, 1 }, { WORD, 0, 100, 1, 0x1234 },
+		{ VALUE, 13, 0, 0x34, 0x40 },
+	};
+
+	for (unsigned i = 0; i < LOOKS; i++) {
+		const uint8_t start[8] = { (uint8_t)i };
+		char name[16];
+
+		snprintf(name, sizeof(name), "look%u", i);
+		store("inspect", name, start, sizeof(start), edits, sizeof(edits));
+	}
+}
+
 int main(int count, char **words)
 {
 	if (count != 2) {
@@ -245,6 +268,7 @@ int main(int count, char **words)
 	make_boot();
 	make_tables("flat", false);
 	make_tables("indirect", true);
+	make_inspect();
 	make_board();
 	make_device(1, "input", false, virtio_input_open);
 	make_device(2, "balloon", false, virtio_balloon_open);

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A real guest's snapshot, tests/golden/real-1.lkvm.gz, with edits: in memory, without a file. RAM ends behind the last
+ * page that has data. For one source file a program, which runs in the top folder.
+ */
+#ifndef TESTS_FUZZ_EDITED_H
+#define TESTS_FUZZ_EDITED_H
+
+#include <unistd.h>
+#include <zlib.h>
+
+#include "fuzz.h"
+#include "lkvm/inspect.h"
+
+#define GOLDEN "tests/golden/real-1.lkvm.gz"
+#define RAM_SIZE (4u << 20)
+#define MOST_SECTIONS 64u
+#define MOST_FIELDS 400u  /* of a section */
+#define MOST_EDITS 64u
+#define MOST_ELEMENTS 512u /* of a field that was stretched */
+#define MOST_WORDS 4096u
+
+enum edit_kind {
+	EDIT_VALUE,   /* an element gets a value */
+	EDIT_DROP,    /* a field goes */
+	EDIT_TWICE,   /* a field comes again, behind the others, with `value` in its element */
+	EDIT_SIZE,    /* elements become `value` % 4 bytes large (as a power of two) */
+	EDIT_COUNT,   /* there are `value` elements; new ones are like the last */
+	EDIT_NAME,    /* a letter of a field's name */
+	EDIT_SECTION, /* a letter of a section's name */
+	EDIT_LEAVE,   /* a section goes */
+	EDIT_WORD,    /* a word of what views read of RAM that is not zero: `field` counts these; or `element` behind it */
+	EDIT_RAM,     /* any word of RAM: `field` and `element` are its number */
+	EDIT_KINDS,
+};
+
+struct edit {
+	uint8_t kind, section;
+	uint16_t field;
+	uint32_t element;
+	uint64_t value;
+};
+
+struct made_section {
+	char name[SECTION_NAME_LENGTH + 1];
+	uint32_t version, flags, count;
+	struct field fields[MOST_FIELDS];
+	bool gone;
+};
+
+/* One of the two that are compared. */
+struct side {
+	struct snapshot snapshot;
+	struct inspection inspection;
+	struct byte_buffer bytes;
+	struct ram ram;
+};
+
+static struct {
+	struct section_writer sections; /* the golden snapshot's */
+	uint8_t ram[RAM_SIZE];
+	uint32_t checksums[RAM_SIZE / FORMAT_RAM_CHUNK];
+	uint64_t base, words[MOST_WORDS]; /* places that are not zero, in bytes */
+	unsigned word_count;
+	struct side side;
+} golden;
+
+/* The input's. */
+static struct made_section made[MOST_SECTIONS];
+static size_t made_count;
+static uint8_t values[MOST_EDITS][MOST_ELEMENTS * 8];
+static uint8_t ram[RAM_SIZE];
+static uint32_t checksums[RAM_SIZE / FORMAT_RAM_CHUNK];
+
+static int read_ram(void *owner, uint64_t address, void *to, size_t size, struct error *error)
+{
+	const struct ram *from = owner;
+	const void *bytes = ram_at(from, address, size);
+
+	(void)error;
+	fuzz_must(bytes != NULL);
+	memcpy(to, bytes, size);
+	return 0;
+}
+
+/* `bytes` and `ram` are there. False: the reader of the file refuses it. */
+static bool open_side(struct side *side, uint8_t *host, const uint32_t *sums)
+{
+	struct error error;
+
+	side->ram = (struct ram){ .host = host, .base = golden.base, .size = RAM_SIZE, .file_fd = -1 };
+	side->snapshot = (struct snapshot){
+		.fd = -1, .ram_base = golden.base, .ram_size = RAM_SIZE, .file_size = RAM_SIZE,
+		.checksums = { .name = "crc32", .size = 4, .count = RAM_SIZE / FORMAT_RAM_CHUNK, .values = (const uint8_t *)sums },
+	};
+	error.text[0] = '\0';
+	if (sections_parse(&side->snapshot.sections, side->bytes.bytes, side->bytes.size, &error) < 0 ||
+	    inspection_open(&side->inspection, &side->snapshot, &error) < 0) {
+		fuzz_must(error.text[0] != '\0');
+		sections_free(&side->snapshot.sections);
+		return false;
+	}
+	side->inspection.memory.read = read_ram;
+	side->inspection.memory.owner = &side->ram;
+	return true;
+}
+
+static void close_side(struct side *side)
+{
+	inspection_close(&side->inspection);
+	sections_free(&side->snapshot.sections);
+}
+
+/* Made once. */
+
+static void read_golden(void)
+{
+	static uint8_t head[1 << 20];
+	struct snapshot snapshot;
+	char path[] = "/tmp/fuzz-inspect-XXXXXX";
+	int fd = mkstemp(path), got;
+	gzFile from = gzopen(GOLDEN, "rb");
+	struct error error;
+
+	fuzz_must(from && fd >= 0);
+	while ((got = gzread(from, head, sizeof(head))) > 0)
+		fuzz_must(write(fd, head, (size_t)got) == got);
+	fuzz_must(gzclose(from) == Z_OK && close(fd) == 0);
+	fuzz_must(snapshot_open(&snapshot, path, &error) == 0);
+	unlink(path);
+	for (size_t i = 0; i < snapshot.sections.count; i++) {
+		const struct section *section = &snapshot.sections.items[i];
+
+		section_begin(&golden.sections, section->name, section->version, section->flags);
+		byte_buffer_add(&golden.sections.buffer, section->fields.bytes, section->fields.size);
+		section_end(&golden.sections);
+	}
+	golden.base = snapshot.ram_base;
+	fuzz_must(pread(snapshot.fd, golden.ram, RAM_SIZE, (off_t)snapshot.ram_offset) == RAM_SIZE);
+	snapshot_close(&snapshot);
+}
+
+/* Only in pages that the views read: the rest is code. */
+static int note_page(void *owner, uint64_t address, void *to, size_t size, struct error *error)
+{
+	for (uint64_t at = (address - golden.base) & ~7ull; at < address - golden.base + size; at += 8) {
+		uint64_t word;
+
+		memcpy(&word, golden.ram + at, sizeof(word));
+		if (word && golden.word_count < MOST_WORDS)
+			golden.words[golden.word_count++] = at;
+	}
+	return read_ram(owner, address, to, size, error);
+}
+
+static void find_words(void)
+{
+	struct inspection *inspection = &golden.side.inspection;
+	struct report report;
+	struct error error;
+
+	inspection->memory.read = note_page;
+	report_open(&report, true);
+	fuzz_must(inspect_devices(inspection, &report, &error) == 0);
+	fuzz_must(inspection_walk(inspection, &(struct its_visitor){ .owner = NULL }, NULL, &error) == 0);
+	report_close(&report);
+	inspection->memory.read = read_ram;
+	fuzz_must(golden.word_count > 100);
+}
+
+static void make_golden(void)
+{
+	read_golden();
+	for (size_t i = 0; i < sizeof(golden.checksums) / sizeof(golden.checksums[0]); i++)
+		golden.checksums[i] = checksum(0, golden.ram + i * FORMAT_RAM_CHUNK, FORMAT_RAM_CHUNK);
+	golden.side.bytes = golden.sections.buffer;
+	fuzz_must(open_side(&golden.side, golden.ram, golden.checksums));
+	find_words();
+	memcpy(ram, golden.ram, RAM_SIZE);
+	memcpy(checksums, golden.checksums, sizeof(checksums));
+}
+
+/* What the input says. */
+
+static void take_sections(void)
+{
+	struct error error;
+
+	made_count = golden.side.snapshot.sections.count;
+	fuzz_must(made_count <= MOST_SECTIONS);
+	for (size_t i = 0; i < made_count; i++) {
+		const struct section *from = &golden.side.snapshot.sections.items[i];
+		struct made_section *to = &made[i];
+		size_t offset = 0;
+
+		memcpy(to->name, from->name, sizeof(to->name));
+		to->version = from->version;
+		to->flags = from->flags;
+		to->gone = false;
+		to->count = 0;
+		while (field_next(&from->fields, &offset, &to->fields[to->count], &error) > 0)
+			fuzz_must(++to->count < MOST_FIELDS - MOST_EDITS);
+	}
+}
+
+/* A field with values of its own, so that they can be changed. */
+static uint8_t *own_values(struct field *field, uint8_t *room)
+{
+	if (field->count > MOST_ELEMENTS)
+		field->count = MOST_ELEMENTS;
+	memmove(room, field->values, field->size * (size_t)field->count);
+	field->values = room;
+	return room;
+}
+
+static void set_element(struct field *field, uint32_t element, uint64_t value, uint8_t *room)
+{
+	uint8_t *own = own_values(field, room);
+
+	if (field->count)
+		memcpy(own + element % field->count * field->size, &value, field->size);
+}
+
+static void set_shape(struct field *field, unsigned size, uint32_t count, uint8_t *room)
+{
+	uint64_t wide[MOST_ELEMENTS] = { 0 };
+
+	for (uint32_t i = 0; i < count && field->count; i++)
+		wide[i] = field_element(field, i < field->count ? i : field->count - 1);
+	field->size = size;
+	field->count = count;
+	field->values = room;
+	for (uint32_t i = 0; i < count; i++)
+		memcpy(room + i * size, &wide[i], size);
+}
+
+/* Any character that names may have, most often a digit. */
+static char letter(uint64_t value)
+{
+	static const char letters[] = "0123456789/-_.:ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz{}<>|;'&%$";
+
+	return letters[value % (sizeof(letters) - 1)];
+}
+
+static uint64_t word_of(const struct edit *edit)
+{
+	if (edit->kind % EDIT_KINDS == EDIT_WORD)
+		return (golden.words[edit->field % golden.word_count] + edit->element % 4 * 8) % RAM_SIZE;
+	return ((uint32_t)edit->field << 16 ^ edit->element) % (RAM_SIZE / 8) * 8ull;
+}
+
+static void edit_field(struct made_section *section, const struct edit *edit, uint8_t *room)
+{
+	struct field *field = &section->fields[edit->field % section->count];
+
+	switch (edit->kind % EDIT_KINDS) {
+	case EDIT_VALUE:
+		set_element(field, edit->element, edit->value, room);
+		break;
+	case EDIT_DROP:
+		memmove(field, field + 1, (uintptr_t)&section->fields[--section->count] - (uintptr_t)field);
+		break;
+	case EDIT_TWICE:
+		section->fields[section->count] = *field;
+		set_element(&section->fields[section->count++], edit->element, edit->value, room);
+		break;
+	case EDIT_SIZE:
+		set_shape(field, 1u << edit->value % 4, field->count < MOST_ELEMENTS ? field->count : MOST_ELEMENTS, room);
+		break;
+	case EDIT_COUNT:
+		set_shape(field, field->size, (uint32_t)(edit->value % MOST_ELEMENTS), room);
+		break;
+	case EDIT_NAME:
+		field->name[edit->element % strlen(field->name)] = letter(edit->value);
+		break;
+	}
+}
+
+static void apply(const struct edit *edit, uint8_t *room)
+{
+	struct made_section *section = &made[edit->section % made_count];
+
+	switch (edit->kind % EDIT_KINDS) {
+	case EDIT_SECTION:
+		section->name[edit->element % strlen(section->name)] = letter(edit->value);
+		break;
+	case EDIT_LEAVE:
+		section->gone = true;
+		break;
+	case EDIT_WORD:
+	case EDIT_RAM:
+		memcpy(ram + word_of(edit), &edit->value, sizeof(edit->value));
+		break;
+	default:
+		if (section->count)
+			edit_field(section, edit, room);
+	}
+}
+
+static void write_sections(struct section_writer *writer)
+{
+	for (size_t i = 0; i < made_count; i++) {
+		if (made[i].gone)
+			continue;
+		section_begin(writer, made[i].name, made[i].version, made[i].flags);
+		for (uint32_t j = 0; j < made[i].count; j++) {
+			const struct field *field = &made[i].fields[j];
+
+			field_add(&writer->buffer, field->name, field->size, field->count, field->values);
+		}
+		section_end(writer);
+	}
+}
+
+/* Not the right checksums: others. */
+static void update_checksums(const struct edit *edits, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		uint64_t offset = word_of(&edits[i]);
+
+		if (memcmp(ram + offset, golden.ram + offset, 8) != 0)
+			checksums[offset / FORMAT_RAM_CHUNK] = ~golden.checksums[offset / FORMAT_RAM_CHUNK];
+	}
+}
+
+/* RAM as it was. */
+static void undo(const struct edit *edits, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		uint64_t offset = word_of(&edits[i]);
+
+		memcpy(ram + offset, golden.ram + offset, 8);
+		checksums[offset / FORMAT_RAM_CHUNK] = golden.checksums[offset / FORMAT_RAM_CHUNK];
+	}
+}
+
+/* Applies the edits. False: what came of it is no snapshot's. */
+static bool open_edited(struct side *side, const struct edit *edits, size_t count)
+{
+	struct section_writer writer = { 0 };
+
+	if (!golden.base)
+		make_golden();
+	take_sections();
+	for (size_t i = 0; i < count; i++)
+		apply(&edits[i], values[i]);
+	update_checksums(edits, count);
+	write_sections(&writer);
+	fuzz_must(!writer.buffer.failed);
+	side->bytes = writer.buffer;
+	return open_side(side, ram, checksums);
+}
+
+/* `opened`: it was one. */
+static void close_edited(struct side *side, bool opened, const struct edit *edits, size_t count)
+{
+	if (opened)
+		close_side(side);
+	byte_buffer_free(&side->bytes);
+	undo(edits, count);
+}
+
+#endif
