@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+/* Looking into a machine while it runs: what is in the file, that it goes on whatever happens, when it is refused. */
+#include "unit/lifecycle_bench.h"
+
+#include <fcntl.h>
+#include <signal.h>
+
+#include "lkvm/control.h"
+#include "lkvm/inspect.h"
+
+#define RAM_BASE MACHINE_RAM
+#define RAM_SIZE (8u << 20)
+#define RING 0x6000u /* its pages are looked at, no others */
+#define OTHER 0x20000u
+
+static struct {
+	unsigned saves, holds;
+	bool held_running; /* machine_hold_interrupts() came while the guest ran */
+	bool saved_paused; /* machine_save() came when it did not */
+	bool fails, leaves_out;
+} fake_state;
+
+/* In place of vm/machine_state.c. */
+void machine_hold_interrupts(struct machine *machine)
+{
+	fake_state.holds++;
+	fake_state.held_running = machine->running;
+}
+
+static void save_vcpu(unsigned vcpu, struct section_writer *writer)
+{
+	char name[SECTION_NAME_LENGTH + 1];
+
+	snprintf(name, sizeof(name), "gic/redistributor%u", vcpu);
+	section_begin(writer, name, 1, SECTION_MANDATORY);
+	field_add_number(&writer->buffer, "PROPBASER", 0);
+	field_add_number(&writer->buffer, "PENDBASER", 0);
+	section_end(writer);
+}
+
+int machine_save(struct machine *machine, struct section_writer *writer, struct error *error)
+{
+	const struct machine_config config = { .name = "vm", .kernel = "/Image", .cpus = 2, .memory = RAM_SIZE };
+	const struct virtqueue_state queue = {
+		.maximum = 16, .size = 16, .enabled = 1, .descriptors = RAM_BASE + RING, .driver = RAM_BASE + RING + 0x100,
+		.device = RAM_BASE + RING + 0x200,
+	};
+
+	fake_state.saves++;
+	fake_state.saved_paused = !machine->running;
+	if (fake_state.fails)
+		return error_set(error, EIO, "its-tables: SAVE_TABLES: Bad address");
+	machine_config_save(&config, writer);
+	save_vcpu(0, writer);
+	if (!fake_state.leaves_out)
+		save_vcpu(1, writer);
+	section_begin(writer, "virtio-blk0/queue0", 1, SECTION_MANDATORY);
+	state_save(&virtqueue_state_table, &queue, &writer->buffer);
+	section_end(writer);
+	return 0;
+}
+
+static int set_up_looking(void **state)
+{
+	struct error error;
+
+	memset(&fake_state, 0, sizeof(fake_state));
+	if (set_up(state) < 0 || ram_open(&bench->machine.vm.ram, RAM_BASE, RAM_SIZE, &error) < 0)
+		return -1;
+	memset(bench->machine.vm.ram.host + RING, 0x77, 0x1000);
+	memset(bench->machine.vm.ram.host + OTHER, 0x55, 0x1000);
+	return 0;
+}
+
+static int tear_down_looking(void **state)
+{
+	struct ram ram = bench->machine.vm.ram;
+	int result = tear_down(state);
+
+	ram_close(&ram);
+	return result;
+}
+
+/* A child that looks, with a file in `scratch` that was opened so. */
+static struct asking ask_inspect(int flags)
+{
+	struct asking asking;
+	int fds[2];
+
+	assert_int_equal(pipe(fds), 0);
+	asking.child = fork();
+	if (!asking.child) {
+		struct control_extras extras = { .fd = -1 };
+		struct control_reply reply;
+		struct error error;
+		char path[80];
+
+		snprintf(path, sizeof(path), "%s/file", scratch);
+		extras.fd = open(path, flags | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+		if (control_call_with("vm", "inspect", 20, &extras, &reply, &error) < 0)
+			dprintf(fds[1], "error %s", error.text);
+		else
+			dprintf(fds[1], "ok %s", reply.body);
+		_exit(0);
+	}
+	close(fds[1]);
+	asking.fd = fds[0];
+	return asking;
+}
+
+static void it_is_seen(void)
+{
+	assert_string_equal(serve(ask_inspect(O_RDWR)), "ok ");
+}
+
+/* Sections, the ring, nothing else of RAM; and nobody restores it. */
+static void what_is_in_the_file(void **state)
+{
+	uint8_t page[0x1000], expected[0x1000];
+	struct inspection inspection;
+	struct snapshot snapshot;
+	const struct section *partial;
+	struct error error;
+	char path[80];
+
+	(void)state;
+	it_is_seen();
+	snprintf(path, sizeof(path), "%s/file", scratch);
+	assert_int_equal(snapshot_open(&snapshot, path, &error), 0);
+	assert_int_equal(snapshot_check_ram(&snapshot, NULL, &error), 0);
+	assert_int_equal(inspection_open(&inspection, &snapshot, &error), 0);
+	assert_int_equal(snapshot.ram_base, RAM_BASE);
+	assert_int_equal(snapshot.ram_size, RAM_SIZE);
+	partial = sections_find(&snapshot.sections, SNAPSHOT_PARTIAL);
+	assert_non_null(partial);
+	assert_true(partial->flags & SECTION_MANDATORY);
+	assert_non_null(sections_find(&snapshot.sections, "virtio-blk0/queue0"));
+	assert_int_equal(guest_memory_read(&inspection.memory, RAM_BASE + RING, page, sizeof(page), &error), 0);
+	memset(expected, 0x77, sizeof(expected));
+	assert_memory_equal(page, expected, sizeof(page));
+	assert_int_equal(guest_memory_read(&inspection.memory, RAM_BASE + OTHER, page, sizeof(page), &error), 0);
+	memset(expected, 0, sizeof(expected));
+	assert_memory_equal(page, expected, sizeof(page));
+	inspection_close(&inspection);
+	snapshot_close(&snapshot);
+}
+
+static void it_is_paused_for_a_moment(void **state)
+{
+	(void)state;
+	it_is_seen();
+	assert_int_equal(fake_state.holds, 1);
+	assert_true(fake_state.held_running);
+	assert_true(fake_state.saved_paused);
+	assert_int_equal(fake_machine.pauses, 1);
+	assert_true(bench->machine.running);
+	assert_int_equal(bench->machine.vm.ram.host[OTHER], 0x55);
+}
+
+static void one_that_is_paused_stays_so(void **state)
+{
+	(void)state;
+	serve_one("pause");
+	it_is_seen();
+	assert_false(bench->machine.running);
+	serve_one("resume");
+	assert_true(bench->machine.running);
+}
+
+static void without_a_file_it_is_not_paused(void **state)
+{
+	(void)state;
+	assert_string_equal(serve_one("inspect"), "error no file came with the request");
+	assert_int_equal(fake_machine.pauses, 0);
+	assert_int_equal(fake_state.saves, 0);
+	assert_true(bench->machine.running);
+}
+
+static void after_a_failure_it_goes_on(void **state)
+{
+	(void)state;
+	fake_state.fails = true;
+	assert_string_equal(serve(ask_inspect(O_RDWR)), "error its-tables: SAVE_TABLES: Bad address");
+	assert_true(bench->machine.running);
+	fake_state.fails = false;
+	fake_state.leaves_out = true;
+	assert_string_equal(serve(ask_inspect(O_RDWR)), "error it has no section gic/redistributor1");
+	assert_true(bench->machine.running);
+	fake_state.leaves_out = false;
+	assert_non_null(strstr(serve(ask_inspect(O_RDONLY)), "Bad file descriptor"));
+	assert_true(bench->machine.running);
+	assert_int_equal(fake_machine.pauses, 3);
+	it_is_seen();
+}
+
+/* Whoever saves does not want it to go on. */
+static void while_it_is_saved_it_is_refused(void **state)
+{
+	(void)state;
+	bench->lifecycle.saving = true;
+	assert_string_equal(serve(ask_inspect(O_RDWR)), "error it is being saved");
+	bench->lifecycle.saving = false;
+	assert_int_equal(fake_machine.pauses, 0);
+	it_is_seen();
+}
+
+static void while_it_is_held_it_is_refused(void **state)
+{
+	pid_t child = fork();
+
+	(void)state;
+	if (!child) {
+		struct error error;
+
+		if (control_start("vm", "hold", 20, &error) < 0)
+			_exit(1);
+		pause();
+		_exit(0);
+	}
+	while (!bench->lifecycle.holds)
+		run_loop_for(&bench->loop, 20);
+	assert_string_equal(serve(ask_inspect(O_RDWR)), "error it is being saved");
+	assert_int_equal(fake_state.saves, 0);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	while (bench->lifecycle.holds)
+		run_loop_for(&bench->loop, 20);
+	it_is_seen();
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up_looking, tear_down_looking)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(what_is_in_the_file),
+		TEST(it_is_paused_for_a_moment),
+		TEST(one_that_is_paused_stays_so),
+		TEST(without_a_file_it_is_not_paused),
+		TEST(after_a_failure_it_goes_on),
+		TEST(while_it_is_saved_it_is_refused),
+		TEST(while_it_is_held_it_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
