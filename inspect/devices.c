@@ -6,7 +6,7 @@
 
 #include "lkvm/inspect.h"
 
-#define MOST_ELEMENTS 64u   /* of an array, in text */
+#define MOST_ELEMENTS 16u   /* of an array, in text: a line */
 #define MOST_FIELDS 1024u   /* of a section: lkvm writes a few dozen */
 #define MOST_VALUES 65536u /* of a field; the same */
 
