@@ -178,6 +178,7 @@ static inline void rig_write_its(const struct inspection_rig *rig, struct sectio
 		return;
 	rig_write_register(rig, writer, "CTLR", rig->control);
 	rig_write_register(rig, writer, "IIDR", rig->identity);
+	rig_write_register(rig, writer, "TYPER", 0x1ef71);
 	rig_write_register(rig, writer, "CBASER", rig->cbaser);
 	rig_write_register(rig, writer, "CREADR", rig->creadr);
 	rig_write_register(rig, writer, "CWRITER", rig->cwriter);

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+/* The views of devices, PCI functions and the configuration, of what no real snapshot of ours has. */
+#include <errno.h>
+
+#include "unit/views_rig.h"
+
+/* Devices. */
+
+static void queues(void **state)
+{
+	static const char *const on[] = {
+		"acknowledge driver features-ok driver-ok\n", "virtio-blk0/queue0  128   yes      1       0x80080000   0x80081000  0x80082000\n",
+		"virtio-blk0/queue0  65534           2          65532      65532\n", NULL,
+	};
+	static const char *const off[] = {
+		"virtio-blk0  00:00.0  0x110000000  0x100000000  reset\n",
+		"virtio-blk0/queue0  128   no       -       0x80080000   0x80081000  0x80082000\n",
+		"virtio-blk0/queue0  65534           -          65532      -\n", NULL,
+	};
+	static const char *const odd[] = { "virtio-blk0/queue0  65534           -          65532      65532\n", NULL };
+	struct inspection_rig *rig = rig_new();
+
+	(void)state;
+	expect(rig_new(), inspect_devices, on);
+	rig->virtio[0].status = 0;
+	rig->queues[0].enabled = 0;
+	rig->queues[0].vector = 0xffff;
+	expect(rig, inspect_devices, off);
+	rig = rig_new();
+	rig->queues[0].driver++;
+	expect(rig, inspect_devices, odd);
+	rig = rig_new();
+	rig->queues[0].driver = RIG_END - 2;
+	expect(rig, inspect_devices, odd);
+}
+
+static void fields_by_what_they_are(void **state)
+{
+	static const uint16_t many[20] = { [0] = 0x1234, [15] = 0xf, [16] = 0x10 };
+	struct byte_buffer buffer = { 0 };
+	struct fields fields;
+	struct report report;
+	struct error error;
+
+	(void)state;
+	field_add_number(&buffer, "number", 0x1234567890abcdef);
+	field_add_text(&buffer, "text", "some ~ text");
+	field_add(&buffer, "bytes", 1, 2, "a\x7f");
+	field_add(&buffer, "many", 2, 20, many);
+	fields = (struct fields){ buffer.bytes, buffer.size };
+	report_open(&report, false);
+	assert_int_equal(inspect_fields(&fields, &report, &error), 0);
+	assert_string_equal(report_text(&report),
+			    "number  0x1234567890abcdef\ntext    some ~ text\nbytes   0x61, 0x7f\nmany    0x1234, 0x0, 0x0, 0x0, "
+			    "0x0, 0x0, 0x0, 0x0, 0x0, 0x0, 0x0, 0x0, 0x0, 0x0, 0x0, 0xf, ...\n");
+	report_close(&report);
+	report_open(&report, true);
+	assert_int_equal(inspect_fields(&fields, &report, &error), 0);
+	assert_non_null(strstr(report_text(&report), "\"0xf\", \"0x10\", \"0x0\", \"0x0\", \"0x0\"]}\n"));
+	report_close(&report);
+	byte_buffer_free(&buffer);
+}
+
+/* PCI. */
+
+static void vectors(void **state)
+{
+	static const char *const lines[] = {
+		"00:00.0  virtio-blk0  0000:0000  000000  yes     yes         no             masked\n",
+		"virtio-blk0  1       0x3ffe0040  0x1   no      yes      8193  0\n",
+		"virtio-blk0  2       0x0         0x2   yes     yes      8194  0\n",
+		"virtio-blk1  0       0x3ffe0040  0x0   no      no       8200  1\n",
+		"virtio-blk1  1       0x3ffe0040  0x9   no      no       -     -\n", NULL,
+	};
+	struct inspection_rig *rig = rig_new();
+
+	(void)state;
+	rig->pci[0].config[RIG_MSIX + PCI_MSIX_FLAGS + 1] |= PCI_MSIX_FLAGS_MASKALL >> 8;
+	rig->pci[0].msix_pending = 6;
+	rig->pci[0].msix_address[2] = 0;
+	rig->pci[0].msix_control[2] = PCI_MSIX_ENTRY_CTRL_MASKBIT;
+	rig->pci[1].msix_data[1] = 9;
+	expect(rig, inspect_pci, lines);
+}
+
+/* More vectors than there is a table for; none; capabilities without an end. */
+static void capabilities(void **state)
+{
+	static const char *const many[] = { "virtio-blk0  2 ", "virtio-blk0  63 ", "virtio-blk1  0 ", NULL };
+	static const char *const none[] = { "00:00.0  virtio-blk0  0000:0000  000000  yes     yes         no             -\n",
+					    "vectors\n", "\n  virtio-blk1  0 ", NULL };
+	static const char *const off[] = { "no             off\n", NULL };
+	struct inspection_rig *rig = rig_new();
+
+	(void)state;
+	rig->pci[0].config[RIG_MSIX + PCI_MSIX_FLAGS] = 0xff;
+	for (unsigned i = 0; i < PCI_MAX_VECTORS; i++)
+		rig->pci[0].msix_control[i] = 0;
+	expect(rig, inspect_pci, many);
+	rig = rig_new();
+	rig->pci[0].config[RIG_MSIX] = PCI_CAP_ID_VNDR;
+	rig->pci[0].config[RIG_MSIX + PCI_CAP_LIST_NEXT] = RIG_MSIX;
+	expect(rig, inspect_pci, none);
+	rig = rig_new();
+	rig->pci[0].config[RIG_MSIX + PCI_MSIX_FLAGS + 1] = 0;
+	expect(rig, inspect_pci, off);
+}
+
+static void bars(void **state)
+{
+	static const char *const lines[] = {
+		"virtio-blk0  0    0x50000000    32    no\n", "virtio-blk0  2    0x1260000000  64    yes\n",
+		"virtio-blk0  5    0x70000000    32    no\n", NULL,
+	};
+	static const uint32_t values[] = { 0x50000000, 0, 0x6000000c, 0x12, 0, 0x70000004 };
+	struct inspection_rig *rig = rig_new();
+
+	(void)state;
+	memcpy(rig->pci[0].config + PCI_BASE_ADDRESS_0, values, sizeof(values));
+	expect(rig, inspect_pci, lines);
+}
+
+static void what_is_no_config_space(void **state)
+{
+	struct inspection_rig *rig = rig_new();
+	struct opened opened;
+	struct section *section;
+	struct error error;
+
+	(void)state;
+	open_rig(&opened, rig);
+	section = (struct section *)(uintptr_t)opened.inspection.devices[0].pci;
+	for (unsigned i = 0; i < 2; i++) {
+		struct byte_buffer buffer = { 0 };
+
+		field_add(&buffer, "config", i ? 1 : 2, i ? PCI_CONFIG_SIZE - 1 : PCI_CONFIG_SIZE, NULL);
+		section->fields = (struct fields){ buffer.bytes, buffer.size };
+		report_open(&opened.report, false);
+		assert_int_equal(inspect_pci(&opened.inspection, &opened.report, &error), -1);
+		assert_string_equal(error.text, i ? "section virtio-blk0/pci: config has less than 4096 values" :
+						    "section virtio-blk0/pci: config is not of bytes");
+		report_close(&opened.report);
+		byte_buffer_free(&buffer);
+	}
+	close_rig(&opened);
+	free(rig);
+}
+
+static void who_has_a_requester_id(void **state)
+{
+	struct inspection_rig *rig = rig_new();
+	char text[INSPECT_ADDRESS_LENGTH];
+	struct opened opened;
+
+	(void)state;
+	open_rig(&opened, rig);
+	assert_string_equal(inspection_device(&opened.inspection, 8)->name, "virtio-blk1");
+	assert_null(inspection_device(&opened.inspection, 9));
+	assert_null(inspection_device(&opened.inspection, 16));
+	assert_null(inspection_device(&opened.inspection, 0x100));
+	inspect_pci_address(0x1fd, text);
+	assert_string_equal(text, "01:1f.5");
+	close_rig(&opened);
+	free(rig);
+}
+
+/* The summary. */
+
+static void configurations(void **state)
+{
+	char name[] = "vm", initrd[] = "/initrd", parameters[] = "quiet", path[] = "/disk";
+	const struct machine_config config = {
+		.name = name, .cpus = 3, .memory = 1 << 20, .irqchip = IRQCHIP_GICV3, .initrd = initrd,
+		.parameters = parameters, .disk_count = 1, .disks = { { .path = path, .size = 512, .read_only = true } },
+		.network_count = 1, .networks = { { .mode = NET_USER, .mac = { 1, 2, 3, 4, 5, 0xff } } },
+	};
+	struct report report;
+
+	(void)state;
+	report_open(&report, true);
+	inspect_machine(&config, &report);
+	assert_string_equal(report_text(&report),
+			    "{\"name\": \"vm\", \"vcpus\": 3, \"memory\": 1048576, \"irqchip\": \"gicv3\", \"initrd\": \"/initrd\", "
+			    "\"parameters\": \"quiet\", \"disk0\": {\"path\": \"/disk\", \"size\": 512, \"read_only\": true}, "
+			    "\"network0\": {\"mode\": \"user\", \"mac\": \"01:02:03:04:05:ff\"}}\n");
+	report_close(&report);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(queues),
+		cmocka_unit_test(fields_by_what_they_are),
+		cmocka_unit_test(vectors),
+		cmocka_unit_test(capabilities),
+		cmocka_unit_test(bars),
+		cmocka_unit_test(what_is_no_config_space),
+		cmocka_unit_test(who_has_a_requester_id),
+		cmocka_unit_test(configurations),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
