@@ -83,7 +83,7 @@ static void devices(void **state)
 		"virtio-blk0      00:00.0  0x130006644  0x130006644  acknowledge driver features-ok driver-ok needs-reset\n",
 		"virtio-net0/queue1      64    yes      1       0x800a0d20   0x800a1120  0x800a11a8\n",
 		"virtio-blk0/queue0      0               1          0          0\n", "modem status       0xb0\n",
-		"capacity  0x2000\n", NULL,
+		"\nrtc\n  offset ", "\ngpio\n  input ", "capacity  0x2000\n", NULL,
 	};
 
 	expect(*state, inspect_devices, lines);
@@ -95,7 +95,8 @@ static void pci(void **state)
 		"00:01.0  virtio-net0      1af4:1041  020000  yes     yes         no             on\n",
 		"virtio-entropy0  4    0x8000008000  64    yes\n",
 		"virtio-blk0      0       0x3ffe0040  0x0   yes     yes      8256  0\n",
-		"virtio-blk0      1       0x3ffe0040  0x1   no      no       8257  0\n", NULL,
+		"virtio-blk0      1       0x3ffe0040  0x1   no      no       8257  0\n",
+		"virtio-input0    2       0x3ffe0040  0x2   yes     no       8386  0\n", NULL,
 	};
 
 	expect(*state, inspect_pci, lines);
@@ -116,11 +117,37 @@ static void summary(void **state)
 {
 	static const char *const lines[] = {
 		"identity        646f577b-1f90-4404-97c8-adbd511e9782\n", "name     golden\n", "vcpus    2\n",
-		"virtio-input0    00:04.0", "SPIs                     40       40       24      0\n", "events          160\n",
+		"virtio-input0    00:04.0", "SPIs                     40       40       24      0\n",
+		"  SGIs and PPIs of vCPU 1  28       19       11      0\n", "events          160\n",
 		"pending         1\n", NULL,
 	};
 
 	expect(*state, inspect_summary, lines);
+}
+
+static const struct section *section(const struct rig *rig, const char *name)
+{
+	const struct section *found = sections_find((struct sections *)(uintptr_t)&rig->snapshot.sections, name);
+
+	assert_non_null(found);
+	return found;
+}
+
+/* What a file takes says nothing where most of RAM is left out. */
+static void a_summary_without_ram(void **state)
+{
+	const struct rig *rig = *state;
+	struct report report;
+	struct error error;
+
+	for (unsigned partial = 0; partial < 2; partial++) {
+		report_open(&report, true);
+		assert_int_equal(inspect_summary(&rig->inspection, &report, &error), 0);
+		assert_int_equal(strstr(report_text(&report), "in_file") != NULL, !partial);
+		report_close(&report);
+		if (!partial)
+			strcpy(((struct section *)(uintptr_t)section(rig, "clock"))->name, SNAPSHOT_PARTIAL);
+	}
 }
 
 static void the_graph(void **state)
@@ -137,14 +164,6 @@ static void the_graph(void **state)
 	assert_non_null(strstr(text, "collection0 -> vcpu0;\n"));
 	assert_string_equal(text + strlen(text) - 2, "}\n");
 	free(text);
-}
-
-static const struct section *section(const struct rig *rig, const char *name)
-{
-	const struct section *found = sections_find((struct sections *)(uintptr_t)&rig->snapshot.sections, name);
-
-	assert_non_null(found);
-	return found;
 }
 
 /* Where a field's value stands: the sections' memory is the test's own. */
@@ -373,6 +392,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(pci, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(memory, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(summary, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_summary_without_ram, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_graph, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(hostile_values, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_missing_section_is_named, set_up, tear_down),

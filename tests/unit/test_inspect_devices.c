@@ -66,7 +66,7 @@ static void fields_by_what_they_are(void **state)
 static void vectors(void **state)
 {
 	static const char *const lines[] = {
-		"00:00.0  virtio-blk0  0000:0000  000000  yes     yes         no             masked\n",
+		"00:00.0  virtio-blk0  0000:0000  000000  yes     yes         no             held\n",
 		"virtio-blk0  1       0x3ffe0040  0x1   no      yes      8193  0\n",
 		"virtio-blk0  2       0x0         0x2   yes     yes      8194  0\n",
 		"virtio-blk1  0       0x3ffe0040  0x0   no      no       8200  1\n",
@@ -90,6 +90,7 @@ static void capabilities(void **state)
 	static const char *const none[] = { "00:00.0  virtio-blk0  0000:0000  000000  yes     yes         no             -\n",
 					    "vectors\n", "\n  virtio-blk1  0 ", NULL };
 	static const char *const off[] = { "no             off\n", NULL };
+	static const char *const held[] = { "00:00.0  virtio-blk0  0000:0000  000000  yes     no          no             held\n", NULL };
 	struct inspection_rig *rig = rig_new();
 
 	(void)state;
@@ -104,13 +105,16 @@ static void capabilities(void **state)
 	rig = rig_new();
 	rig->pci[0].config[RIG_MSIX + PCI_MSIX_FLAGS + 1] = 0;
 	expect(rig, inspect_pci, off);
+	rig = rig_new();
+	rig->pci[0].config[PCI_COMMAND] = PCI_COMMAND_MEMORY;
+	expect(rig, inspect_pci, held);
 }
 
 static void bars(void **state)
 {
 	static const char *const lines[] = {
-		"virtio-blk0  0    0x50000000    32    no\n", "virtio-blk0  2    0x1260000000  64    yes\n",
-		"virtio-blk0  5    0x70000000    32    no\n", NULL,
+		"virtio-blk0  0    0x50000000    32    no\n", "virtio-blk0  2    0x1260000000  64    yes\n"
+		"  virtio-blk0  5    0x70000000    32    no\n", NULL,
 	};
 	static const uint32_t values[] = { 0x50000000, 0, 0x6000000c, 0x12, 0, 0x70000004 };
 	struct inspection_rig *rig = rig_new();
@@ -143,6 +147,34 @@ static void what_is_no_config_space(void **state)
 		byte_buffer_free(&buffer);
 	}
 	close_rig(&opened);
+	free(rig);
+}
+
+/* The bus has 32 slots, whatever the file says. */
+static void more_devices_than_slots(void **state)
+{
+	struct inspection_rig *rig = rig_new();
+	struct section_writer writer = { .start = 0 };
+	struct snapshot snapshot = { .fd = -1, .ram_base = RIG_RAM, .ram_size = RIG_RAM_SIZE };
+	struct inspection inspection;
+	struct error error;
+
+	(void)state;
+	rig_write(rig, &writer);
+	for (unsigned i = RIG_PCI_DEVICES; i < PCI_SLOTS + 2; i++) {
+		char name[SECTION_NAME_LENGTH + 1];
+
+		snprintf(name, sizeof(name), "virtio-blk%u/pci", i);
+		section_begin(&writer, name, 1, SECTION_MANDATORY);
+		section_end(&writer);
+	}
+	assert_int_equal(sections_parse(&snapshot.sections, writer.buffer.bytes, writer.buffer.size, &error), 0);
+	assert_int_equal(inspection_open(&inspection, &snapshot, &error), 0);
+	assert_int_equal(inspection.device_count, PCI_SLOTS);
+	assert_string_equal(inspection_device(&inspection, 31 << 3)->name, "virtio-blk31");
+	inspection_close(&inspection);
+	sections_free(&snapshot.sections);
+	byte_buffer_free(&writer.buffer);
 	free(rig);
 }
 
@@ -195,6 +227,7 @@ int main(void)
 		cmocka_unit_test(capabilities),
 		cmocka_unit_test(bars),
 		cmocka_unit_test(what_is_no_config_space),
+		cmocka_unit_test(more_devices_than_slots),
 		cmocka_unit_test(who_has_a_requester_id),
 		cmocka_unit_test(configurations),
 	};

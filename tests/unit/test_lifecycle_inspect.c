@@ -7,6 +7,7 @@
 
 #include "lkvm/control.h"
 #include "lkvm/inspect.h"
+#include "unit/open_fds.h"
 
 #define RAM_BASE MACHINE_RAM
 #define RAM_SIZE (8u << 20)
@@ -193,6 +194,36 @@ static void after_a_failure_it_goes_on(void **state)
 	it_is_seen();
 }
 
+/* Mappings of this process. */
+static unsigned count_mappings(void)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	unsigned count = 0;
+
+	assert_non_null(maps);
+	for (int character; (character = getc(maps)) != EOF;)
+		count += character == '\n';
+	fclose(maps);
+	return count;
+}
+
+/* Neither the file nor the copy, whether it was seen or not. */
+static void nothing_stays_open(void **state)
+{
+	unsigned open_fds, mappings;
+
+	(void)state;
+	it_is_seen();
+	open_fds = count_open_fds();
+	mappings = count_mappings();
+	for (unsigned i = 0; i < 16; i++) {
+		fake_state.leaves_out = i % 2;
+		serve(ask_inspect(O_RDWR));
+	}
+	assert_int_equal(count_open_fds(), open_fds);
+	assert_true(count_mappings() < mappings + 4);
+}
+
 /* Whoever saves does not want it to go on. */
 static void while_it_is_saved_it_is_refused(void **state)
 {
@@ -238,6 +269,7 @@ int main(void)
 		TEST(one_that_is_paused_stays_so),
 		TEST(without_a_file_it_is_not_paused),
 		TEST(after_a_failure_it_goes_on),
+		TEST(nothing_stays_open),
 		TEST(while_it_is_saved_it_is_refused),
 		TEST(while_it_is_held_it_is_refused),
 	};
