@@ -96,7 +96,8 @@ static inline const char *answer(struct asking asking, bool wait)
 	static char text[512];
 	ssize_t got;
 
-	if (poll(&polled, 1, wait ? 10000 : 0) == 0)
+	/* Longer than the child has patience: it holds the listening socket, too, and may wait for nobody. */
+	if (poll(&polled, 1, wait ? 30000 : 0) == 0)
 		return "";
 	got = read(asking.fd, text, sizeof(text) - 1);
 	text[got < 0 ? 0 : got] = '\0';
