@@ -35,8 +35,7 @@ static void keep(const struct guest_memory *memory, uint64_t address, uint64_t s
 	uint8_t byte;
 
 	for (uint64_t at = address; at - address < size; at = (at | (PAGE - 1)) + 1)
-		if (guest_memory_has(memory, at, 1))
-			guest_memory_read(memory, at, &byte, 1, &none);
+		guest_memory_read(memory, at, &byte, 1, &none);
 }
 
 static int keep_its(const struct inspection *inspection, struct error *error)

@@ -10,7 +10,7 @@
 #include "lifecycle_parts.h"
 #include "lkvm/inspect.h"
 
-/* What the machine is at this moment. It must not run meanwhile. */
+/* What the machine is at this moment. It must not run meanwhile. `copy` is the caller's, also after a failure. */
 static int collect(struct machine *machine, struct section_writer *sections, struct ram *copy, struct error *error)
 {
 	const struct ram *ram = &machine->vm.ram;
@@ -18,10 +18,7 @@ static int collect(struct machine *machine, struct section_writer *sections, str
 	if (machine_save(machine, sections, error) < 0 || ram_open(copy, ram->base, ram->size, error) < 0)
 		return -1;
 	madvise(copy->host, copy->size, MADV_NOHUGEPAGE); /* a few pages here and there, each of which would be 2 MiB */
-	if (inspect_extract(&sections->buffer, ram, copy, error) == 0)
-		return 0;
-	ram_close(copy);
-	return -1;
+	return inspect_extract(&sections->buffer, ram, copy, error);
 }
 
 static int write_snapshot(int fd, const struct ram *copy, struct section_writer *sections, struct error *error)
