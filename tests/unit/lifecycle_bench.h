@@ -5,6 +5,7 @@
 
 #include "unit/test.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,6 +80,33 @@ static inline struct asking ask(const char *request)
 		struct error error;
 
 		if (control_call("vm", request, 20, &reply, &error) < 0)
+			dprintf(fds[1], "error %s", error.text);
+		else
+			dprintf(fds[1], "ok %s", reply.body);
+		_exit(0);
+	}
+	close(fds[1]);
+	asking.fd = fds[0];
+	return asking;
+}
+
+/* The same with a file in `scratch`, opened with `flags`, that goes along; `tick` as in struct control_extras. */
+static inline struct asking ask_with_file(const char *request, int flags, bool (*tick)(void *owner))
+{
+	struct asking asking;
+	int fds[2];
+
+	assert_int_equal(pipe(fds), 0);
+	asking.child = fork();
+	if (!asking.child) {
+		struct control_extras extras = { .tick = tick };
+		struct control_reply reply;
+		struct error error;
+		char path[80];
+
+		snprintf(path, sizeof(path), "%s/file", scratch);
+		extras.fd = open(path, flags | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+		if (control_call_with("vm", request, 20, &extras, &reply, &error) < 0)
 			dprintf(fds[1], "error %s", error.text);
 		else
 			dprintf(fds[1], "ok %s", reply.body);

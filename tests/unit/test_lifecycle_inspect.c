@@ -2,7 +2,6 @@
 /* Looking into a machine while it runs: what is in the file, that it goes on whatever happens, when it is refused. */
 #include "unit/lifecycle_bench.h"
 
-#include <fcntl.h>
 #include <signal.h>
 
 #include "lkvm/control.h"
@@ -85,28 +84,7 @@ static int tear_down_looking(void **state)
 /* A child that looks, with a file in `scratch` that was opened so. */
 static struct asking ask_inspect(int flags)
 {
-	struct asking asking;
-	int fds[2];
-
-	assert_int_equal(pipe(fds), 0);
-	asking.child = fork();
-	if (!asking.child) {
-		struct control_extras extras = { .fd = -1 };
-		struct control_reply reply;
-		struct error error;
-		char path[80];
-
-		snprintf(path, sizeof(path), "%s/file", scratch);
-		extras.fd = open(path, flags | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-		if (control_call_with("vm", "inspect", 20, &extras, &reply, &error) < 0)
-			dprintf(fds[1], "error %s", error.text);
-		else
-			dprintf(fds[1], "ok %s", reply.body);
-		_exit(0);
-	}
-	close(fds[1]);
-	asking.fd = fds[0];
-	return asking;
+	return ask_with_file("inspect", flags, NULL);
 }
 
 static void it_is_seen(void)
