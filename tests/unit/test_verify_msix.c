@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "test.h"
 
-#include "inspection_rig.h"
+#include "verify_rig.h"
 
 static void test_good(void **state)
 {

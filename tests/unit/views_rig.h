@@ -5,7 +5,7 @@
 
 #include "unit/test.h"
 
-#include "unit/inspection_rig.h"
+#include "unit/verify_rig.h"
 
 typedef int (*view)(const struct inspection *inspection, struct report *report, struct error *error);
 

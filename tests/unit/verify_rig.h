@@ -3,8 +3,8 @@
  * A small snapshot with an ITS and two virtio devices, all of it right, as a running guest's would be: two vCPUs, a
  * collection for each, three events a device. A test breaks one thing, runs a check, and looks at the faults.
  */
-#ifndef TESTS_UNIT_INSPECTION_RIG_H
-#define TESTS_UNIT_INSPECTION_RIG_H
+#ifndef TESTS_UNIT_VERIFY_RIG_H
+#define TESTS_UNIT_VERIFY_RIG_H
 
 #include <linux/pci_regs.h>
 #include <stdio.h>
