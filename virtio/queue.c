@@ -260,7 +260,8 @@ bool virtqueue_should_interrupt(struct virtqueue *queue)
 	uint16_t now = queue->state.next_used;
 	uint16_t event;
 
-	if (now == before)
+	/* A saved queue can have pushed something and have no rings: only if the file is not one of ours. */
+	if (now == before || !queue->descriptor_ring)
 		return false;
 	queue->state.signalled = now;
 
