@@ -10,13 +10,11 @@
 
 void inspect_identity(const struct format_header *header, struct report *report)
 {
-	const uint8_t *id = header->identity;
 	time_t seconds = (time_t)(header->created / 1000000000);
 	struct tm utc = { 0 };
 	char text[64];
 
-	snprintf(text, sizeof(text), "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", id[0], id[1],
-		 id[2], id[3], id[4], id[5], id[6], id[7], id[8], id[9], id[10], id[11], id[12], id[13], id[14], id[15]);
+	format_identity_text(header->identity, text);
 	report_string(report, "identity", text);
 	gmtime_r(&seconds, &utc);
 	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc);

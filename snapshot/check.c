@@ -18,7 +18,7 @@
 #define PIECE (1u << 20) /* what a thread takes at a time */
 #define MAX_THREADS 64
 
-_Static_assert(PIECE % FORMAT_RAM_CHUNK == 0, "a chunk is of one piece");
+_Static_assert(PIECE % FORMAT_RAM_CHUNK == 0 && PIECE % FORMAT_RAM_FRAME_LIMIT == 0, "chunks and frames are of one piece");
 
 enum verdict_of_chunk { CHUNK_GOOD, CHUNK_DAMAGED, CHUNK_HOLE };
 
@@ -34,17 +34,19 @@ struct check {
 	struct error error;
 };
 
-/* The end of the hole at `at`, rounded down to a whole chunk; `at` where there is none. */
-static uint64_t skip_hole(const struct snapshot *snapshot, uint64_t at, uint64_t end)
+/* The end of the zeroes at `at` that nobody has to read, rounded down to a whole chunk; `at` where there are none. */
+static uint64_t skip_zeroes(const struct snapshot *snapshot, uint64_t at, uint64_t end)
 {
-	off_t start = (off_t)(snapshot->ram_offset + at);
-	off_t data = lseek(snapshot->fd, start, SEEK_DATA);
+	uint64_t from = at;
 
-	if (data < 0 && errno != ENXIO)
-		return at;
-	if (data >= 0 && (uint64_t)(data - start) < end - at)
-		end = at + (uint64_t)(data - start);
-	return end & ~(uint64_t)(FORMAT_RAM_CHUNK - 1);
+	while (from < end) {
+		const struct snapshot_run run = snapshot_find_run(snapshot, from);
+
+		if (run.kind != SNAPSHOT_ZERO)
+			break;
+		from += run.size;
+	}
+	return (from < end ? from : end) & ~(uint64_t)(FORMAT_RAM_CHUNK - 1);
 }
 
 static void judge(struct check *check, uint64_t at, uint32_t is, enum verdict_of_chunk otherwise)
@@ -59,17 +61,13 @@ static void judge(struct check *check, uint64_t at, uint32_t is, enum verdict_of
 static int check_piece(struct check *check, uint64_t from, uint64_t end, uint8_t *bytes, struct error *error)
 {
 	const struct snapshot *snapshot = check->snapshot;
-	uint64_t data = skip_hole(snapshot, from, end);
+	uint64_t data = skip_zeroes(snapshot, from, end);
 	size_t size = (size_t)(end - data);
-	ssize_t got;
 
 	for (uint64_t at = from; at < data; at += FORMAT_RAM_CHUNK)
 		judge(check, at, check->zero, CHUNK_HOLE);
-	got = pread_full(snapshot->fd, bytes, size, (off_t)(snapshot->ram_offset + data));
-	if (got < 0)
-		return error_system(error, (int)-got, "reading RAM at 0x%" PRIx64, snapshot->ram_base + data);
-	if ((size_t)got < size)
-		return error_set(error, EBADMSG, "it was cut short while it was read");
+	if (size && snapshot_read_ram(snapshot, data, bytes, size, error) < 0)
+		return -1;
 	for (size_t at = 0; at < size; at += FORMAT_RAM_CHUNK)
 		judge(check, data + at, checksum(0, bytes + at, FORMAT_RAM_CHUNK), CHUNK_DAMAGED);
 	return 0;

@@ -2,6 +2,7 @@
 #include "lkvm/format.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,6 +45,12 @@ _Static_assert(sizeof(struct section_bytes) == 64, "size of a section's header")
 static const char header_magic[8] = { 'l', 'k', 'v', 'm', 'S', 'N', 'A', 'P' };
 static const char commit_magic[8] = { 'l', 'k', 'v', 'm', 'D', 'O', 'N', 'E' };
 static const char section_magic[4] = { 'S', 'E', 'C', 'T' };
+
+void format_identity_text(const uint8_t identity[16], char text[FORMAT_IDENTITY_TEXT])
+{
+	for (unsigned i = 0; i < 16; i++)
+		text += sprintf(text, i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", identity[i]);
+}
 
 void format_write_header(const struct format_header *header, uint8_t bytes[FORMAT_HEADER_SIZE])
 {

@@ -5,7 +5,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 
+#include "chain.h"
 #include "lkvm/io.h"
 #include "lkvm/snapshot.h"
 
@@ -90,11 +92,40 @@ static int read_sections(struct snapshot *snapshot, struct format_commit *found,
 	return 0;
 }
 
-static int find_ram(struct snapshot *snapshot, const struct format_commit *commit, struct error *error)
+/* RAM of `size` bytes, which begins at `start` of the file, is compressed. */
+static int find_frames(struct snapshot *snapshot, const struct format_commit *commit, uint64_t size, uint64_t start,
+		       struct error *error)
+{
+	const struct section *section = sections_need(&snapshot->sections, FORMAT_FRAMES_SECTION, 1, error);
+	struct snapshot_frames *frames = &snapshot->frames;
+	uint64_t frame;
+
+	if (!section || field_get_number(&section->fields, "frame", &frame, error) < 0)
+		return -1;
+	if (frame < FORMAT_RAM_CHUNK || frame > FORMAT_RAM_FRAME_LIMIT || frame & (frame - 1) ||
+	    !field_find(&section->fields, "offset", &frames->offsets) || frames->offsets.size != sizeof(uint64_t) ||
+	    !field_find(&section->fields, "size", &frames->sizes) || frames->sizes.size != sizeof(uint32_t) ||
+	    frames->sizes.count != frames->offsets.count || frames->sizes.count != size / frame + (size % frame != 0))
+		return error_set(error, EBADMSG, "section %s does not fit %llu bytes of RAM", section->name,
+				 (unsigned long long)size);
+	for (uint32_t i = 0; i < frames->sizes.count; i++) {
+		uint64_t at = field_element(&frames->offsets, i), stored = field_element(&frames->sizes, i);
+
+		if (stored && (at < start || at > commit->tail || stored > commit->tail - at || stored > compressBound(frame)))
+			return error_set(error, EBADMSG, "section %s: %llu bytes at offset %llu of the file are impossible",
+					 section->name, (unsigned long long)stored, (unsigned long long)at);
+	}
+	frames->size = frame;
+	return 0;
+}
+
+static int find_ram(struct snapshot *snapshot, const struct format_commit *commit, const char *path, unsigned depth,
+		    struct error *error)
 {
 	const struct section *ram = sections_need(&snapshot->sections, "ram", 1, error);
 	const struct section *sums = ram ? sections_need(&snapshot->sections, "ram-checksums", 1, error) : NULL;
 	uint64_t size, offset;
+	bool plain = !sections_find(&snapshot->sections, FORMAT_FRAMES_SECTION);
 
 	if (!sums)
 		return -1;
@@ -103,7 +134,7 @@ static int find_ram(struct snapshot *snapshot, const struct format_commit *commi
 	    field_get_number(&ram->fields, "offset", &offset, error) < 0)
 		return error_context(error, "section ram");
 	if (!size || size % FORMAT_RAM_CHUNK || offset % FORMAT_RAM_ALIGNMENT || offset < commit->head_end ||
-	    offset > commit->tail || size > commit->tail - offset || snapshot->ram_base % FORMAT_RAM_ALIGNMENT ||
+	    offset > commit->tail || (plain && size > commit->tail - offset) || snapshot->ram_base % FORMAT_RAM_ALIGNMENT ||
 	    snapshot->ram_base > UINT64_MAX - size)
 		return error_set(error, EBADMSG, "section ram: %llu bytes at offset %llu of the file are impossible",
 				 (unsigned long long)size, (unsigned long long)offset);
@@ -111,41 +142,60 @@ static int find_ram(struct snapshot *snapshot, const struct format_commit *commi
 	    snapshot->checksums.count != size / FORMAT_RAM_CHUNK)
 		return error_set(error, EBADMSG, "section ram-checksums does not fit %llu bytes of RAM",
 				 (unsigned long long)size);
+	if (!plain && find_frames(snapshot, commit, size, offset, error) < 0)
+		return -1;
 	snapshot->ram_size = size;
 	snapshot->ram_offset = offset;
-	return 0;
+	if (snapshot_open_base(snapshot, path, depth, error) == 0)
+		return 0;
+	snapshot->ram_size = 0; /* a part of it is nowhere */
+	return -1;
 }
 
 /* Where a part of a damaged section is missed, that is no news. */
-static int read_contents(struct snapshot *snapshot, struct error *error)
+static int read_contents(struct snapshot *snapshot, const char *path, unsigned depth, struct error *error)
 {
 	const struct error_collector *faults = snapshot->sections.faults;
 	struct format_commit commit = { 0 };
 
 	if (read_sections(snapshot, &commit, error) == 0 &&
-	    (find_ram(snapshot, &commit, error) == 0 || snapshot->sections.damaged))
+	    (find_ram(snapshot, &commit, path, depth, error) == 0 || snapshot->sections.damaged))
 		return 0;
 	snapshot->sections.damaged++;
 	return error_collect(faults, error);
 }
 
-int snapshot_examine(struct snapshot *snapshot, const char *path, const struct error_collector *faults,
+static int open_with(struct snapshot *snapshot, const char *path, unsigned depth, const struct error_collector *faults,
 		     struct error *error)
 {
 	*snapshot = (struct snapshot){ .fd = -1, .sections.faults = faults };
-	if (open_file(snapshot, path, error) == 0 && read_contents(snapshot, error) == 0)
+	if (open_file(snapshot, path, error) == 0 && read_contents(snapshot, path, depth, error) == 0)
 		return 0;
 	snapshot_close(snapshot);
 	return error_context(error, "%s", path);
 }
 
+int snapshot_examine(struct snapshot *snapshot, const char *path, const struct error_collector *faults,
+		     struct error *error)
+{
+	return open_with(snapshot, path, 0, faults, error);
+}
+
 int snapshot_open(struct snapshot *snapshot, const char *path, struct error *error)
 {
-	return snapshot_examine(snapshot, path, NULL, error);
+	return open_with(snapshot, path, 0, NULL, error);
+}
+
+int snapshot_open_chain(struct snapshot *snapshot, const char *path, unsigned depth, struct error *error)
+{
+	return open_with(snapshot, path, depth, NULL, error);
 }
 
 void snapshot_close(struct snapshot *snapshot)
 {
+	if (snapshot->base)
+		snapshot_close(snapshot->base);
+	free(snapshot->base);
 	if (snapshot->fd >= 0)
 		close(snapshot->fd);
 	sections_free(&snapshot->sections);

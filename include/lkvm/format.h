@@ -23,9 +23,15 @@
 #define FORMAT_COMMIT_SIZE 64u
 #define FORMAT_RAM_ALIGNMENT 0x10000u /* of RAM in the file: the largest page that an arm64 host may have */
 #define FORMAT_RAM_CHUNK 0x10000u     /* bytes of RAM to one checksum */
+#define FORMAT_RAM_PAGE 4096u         /* what is a hole, or comes from a base, is whole pages */
+#define FORMAT_RAM_FRAME 0x20000u     /* bytes of RAM that are compressed together */
+#define FORMAT_RAM_FRAME_LIMIT (1u << 20) /* the most that a reader takes */
 #define FORMAT_METADATA_LIMIT (256ull << 20) /* bytes of sections that a reader takes */
 
 #define FORMAT_MAX_SECTIONS 8192u
+
+#define FORMAT_BASE_SECTION "ram-base"     /* RAM is not whole: what is missing is in another snapshot */
+#define FORMAT_FRAMES_SECTION "ram-frames" /* RAM is compressed */
 
 #define SECTION_NAME_LENGTH 31
 
@@ -46,6 +52,10 @@ struct format_commit {
 	uint64_t size;        /* of the whole file, this record included: it is the end */
 	uint32_t checksum;    /* CRC-32 of the bytes [0, head_end) and [tail, size - FORMAT_COMMIT_SIZE) in one */
 };
+
+/* The usual 36 characters of a UUID. */
+#define FORMAT_IDENTITY_TEXT 37
+void format_identity_text(const uint8_t identity[16], char text[FORMAT_IDENTITY_TEXT]);
 
 void format_write_header(const struct format_header *header, uint8_t bytes[FORMAT_HEADER_SIZE]);
 void format_write_commit(const struct format_commit *commit, uint8_t bytes[FORMAT_COMMIT_SIZE]);

@@ -68,6 +68,13 @@ void snapshot_end(struct snapshot_writer *writer);
 /* All at once, for what stands still. */
 int snapshot_write(struct snapshot_writer *writer, const struct byte_buffer *sections, struct error *error);
 
+/* RAM that is compressed: each frame by itself, as zlib has it (RFC 1950). */
+struct snapshot_frames {
+	uint64_t size;         /* bytes of RAM to a frame, the last one may have less; 0: it is not compressed */
+	struct field offsets;  /* in the file */
+	struct field sizes;    /* bytes there; 0: nothing but zeroes */
+};
+
 /* A snapshot that is open for reading. */
 struct snapshot {
 	int fd; /* -1 while closed */
@@ -78,10 +85,13 @@ struct snapshot {
 	uint64_t ram_base, ram_size; /* guest physical, bytes */
 	uint64_t ram_offset;         /* in the file; a multiple of FORMAT_RAM_ALIGNMENT */
 	struct field checksums;      /* of RAM: one a chunk of FORMAT_RAM_CHUNK */
+	struct snapshot_frames frames;
+	struct snapshot *base;       /* NULL, or the one that has the pages which are not here: opened and closed with this one */
+	struct field pages;          /* with a base: a bit a page of FORMAT_RAM_PAGE, the lowest first: it is here */
 	uint8_t *head, *tail;        /* what the sections point into */
 };
 
-/* Reads and checks all but RAM. On failure nothing stays open. */
+/* Reads and checks all but RAM, and its bases. On failure nothing stays open. */
 int snapshot_open(struct snapshot *snapshot, const char *path, struct error *error);
 void snapshot_close(struct snapshot *snapshot);
 
@@ -95,6 +105,28 @@ int snapshot_examine(struct snapshot *snapshot, const char *path, const struct e
 
 /* Its RAM, to be looked at as long as it is open. Nothing is checked. */
 struct guest_memory snapshot_memory(struct snapshot *snapshot);
+
+/*
+ * RAM as the guest had it, `offset` bytes behind its beginning, wherever it is: here or in a base, compressed or not. By any
+ * number of threads. Nothing is checked but that it can be read.
+ */
+int snapshot_read_ram(const struct snapshot *snapshot, uint64_t offset, void *to, size_t size, struct error *error);
+
+/* A stretch of RAM that is kept in one way. */
+enum snapshot_run_kind {
+	SNAPSHOT_ZERO,   /* nothing is kept: zeroes */
+	SNAPSHOT_PLAIN,  /* as it is in RAM, `at` in the file of `in`: it can be mapped */
+	SNAPSHOT_FRAMES, /* compressed */
+};
+
+struct snapshot_run {
+	enum snapshot_run_kind kind;
+	uint64_t size;             /* bytes, at least one page, unless `offset` was the end */
+	const struct snapshot *in; /* this one or one of its bases */
+	uint64_t at;
+};
+
+struct snapshot_run snapshot_find_run(const struct snapshot *snapshot, uint64_t offset);
 
 /* What snapshot->checksums has for a chunk of zeroes. */
 uint32_t snapshot_zero_checksum(void);

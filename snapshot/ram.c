@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * RAM in the file, read where it is wanted. By pread: a file that is cut meanwhile, or a disk that fails, is a sentence,
+ * where a mapping would be a signal.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "lkvm/io.h"
+#include "lkvm/snapshot.h"
+
+static int get(const struct snapshot *snapshot, void *to, size_t size, uint64_t at, uint64_t offset, struct error *error)
+{
+	ssize_t got = pread_full(snapshot->fd, to, size, (off_t)at);
+
+	if (got < 0)
+		return error_system(error, (int)-got, "reading RAM at 0x%" PRIx64, snapshot->ram_base + offset);
+	if ((size_t)got < size)
+		return error_set(error, EBADMSG, "it was cut short while it was read");
+	return 0;
+}
+
+static uint64_t least(uint64_t one, uint64_t other)
+{
+	return one < other ? one : other;
+}
+
+/* Frames. */
+
+static size_t frame_bytes(const struct snapshot *snapshot, uint64_t frame)
+{
+	return (size_t)least(snapshot->frames.size, snapshot->ram_size - frame * snapshot->frames.size);
+}
+
+/* All of one, into frame_bytes(). */
+static int inflate_frame(const struct snapshot *snapshot, uint64_t frame, uint8_t *to, struct error *error)
+{
+	uint64_t offset = frame * snapshot->frames.size;
+	size_t stored = (size_t)field_element(&snapshot->frames.sizes, (uint32_t)frame);
+	uLongf size = frame_bytes(snapshot, frame);
+	uint8_t *bytes;
+	int result;
+
+	if (!stored) {
+		memset(to, 0, size);
+		return 0;
+	}
+	bytes = malloc(stored);
+	if (!bytes)
+		return error_system(error, ENOMEM, "memory");
+	result = get(snapshot, bytes, stored, field_element(&snapshot->frames.offsets, (uint32_t)frame), offset, error);
+	if (result == 0 && (uncompress(to, &size, bytes, stored) != Z_OK || size != frame_bytes(snapshot, frame)))
+		result = error_set(error, EBADMSG, "RAM is damaged: the %zu bytes at 0x%" PRIx64 " cannot be decompressed",
+				   frame_bytes(snapshot, frame), snapshot->ram_base + offset);
+	free(bytes);
+	return result;
+}
+
+static int read_frames(const struct snapshot *snapshot, uint64_t offset, uint8_t *to, size_t size, struct error *error)
+{
+	uint8_t *whole = malloc(snapshot->frames.size);
+	int result = 0;
+
+	if (!whole)
+		return error_system(error, ENOMEM, "memory");
+	while (result == 0 && size) {
+		uint64_t frame = offset / snapshot->frames.size;
+		size_t skip = (size_t)(offset % snapshot->frames.size);
+		size_t part = (size_t)least(size, frame_bytes(snapshot, frame) - skip);
+
+		/* Most are wanted whole. */
+		if (part == frame_bytes(snapshot, frame)) {
+			result = inflate_frame(snapshot, frame, to, error);
+		} else {
+			result = inflate_frame(snapshot, frame, whole, error);
+			if (result == 0)
+				memcpy(to, whole + skip, part);
+		}
+		to += part;
+		offset += part;
+		size -= part;
+	}
+	free(whole);
+	return result;
+}
+
+/* What is in this file. */
+static int read_own(const struct snapshot *snapshot, uint64_t offset, uint8_t *to, size_t size, struct error *error)
+{
+	if (snapshot->frames.size)
+		return read_frames(snapshot, offset, to, size, error);
+	return get(snapshot, to, size, snapshot->ram_offset + offset, offset, error);
+}
+
+/* Bases. */
+
+static bool is_here(const struct snapshot *snapshot, uint64_t page)
+{
+	return snapshot->pages.values[page / 8] >> page % 8 & 1;
+}
+
+/* Behind the pages that are kept alike, here or in the base; at most `limit`. */
+static uint64_t end_of_pages(const struct snapshot *snapshot, uint64_t offset, uint64_t limit)
+{
+	uint64_t page = offset / FORMAT_RAM_PAGE;
+	bool here = is_here(snapshot, page);
+	uint8_t all = here ? 0xff : 0;
+
+	for (page++; page * FORMAT_RAM_PAGE < limit; page++) {
+		/* Most of them are not here: eight at a time. */
+		if (page % 8 == 0 && snapshot->pages.values[page / 8] == all)
+			page += 7;
+		else if (is_here(snapshot, page) != here)
+			break;
+	}
+	return least(page * FORMAT_RAM_PAGE, limit);
+}
+
+int snapshot_read_ram(const struct snapshot *snapshot, uint64_t offset, void *to, size_t size, struct error *error)
+{
+	uint8_t *bytes = to;
+
+	if (!snapshot->base)
+		return read_own(snapshot, offset, to, size, error);
+	for (uint64_t end = offset + size; offset < end;) {
+		uint64_t next = end_of_pages(snapshot, offset, end);
+		size_t part = (size_t)(next - offset);
+
+		if (is_here(snapshot, offset / FORMAT_RAM_PAGE)) {
+			if (read_own(snapshot, offset, bytes, part, error) < 0)
+				return -1;
+		} else if (snapshot_read_ram(snapshot->base, offset, bytes, part, error) < 0) {
+			return -1;
+		}
+		bytes += part;
+		offset = next;
+	}
+	return 0;
+}
+
+/* Runs. */
+
+static struct snapshot_run frames_run(const struct snapshot *snapshot, uint64_t offset, uint64_t limit)
+{
+	uint64_t frame = offset / snapshot->frames.size;
+	bool zero = field_element(&snapshot->frames.sizes, (uint32_t)frame) == 0;
+
+	for (frame++; frame * snapshot->frames.size < limit; frame++)
+		if ((field_element(&snapshot->frames.sizes, (uint32_t)frame) == 0) != zero)
+			break;
+	return (struct snapshot_run){
+		.kind = zero ? SNAPSHOT_ZERO : SNAPSHOT_FRAMES,
+		.size = least(frame * snapshot->frames.size, limit) - offset,
+		.in = snapshot,
+	};
+}
+
+/* Where the file system knows no holes, all is data. */
+static struct snapshot_run plain_run(const struct snapshot *snapshot, uint64_t offset, uint64_t limit)
+{
+	uint64_t at = snapshot->ram_offset + offset, end = snapshot->ram_offset + limit;
+	off_t data = lseek(snapshot->fd, (off_t)at, SEEK_DATA), hole;
+	struct snapshot_run run = { .kind = SNAPSHOT_PLAIN, .size = limit - offset, .in = snapshot, .at = at };
+
+	if (data < 0) {
+		if (errno == ENXIO)
+			run.kind = SNAPSHOT_ZERO;
+		return run;
+	}
+	data = (off_t)((uint64_t)data / FORMAT_RAM_PAGE * FORMAT_RAM_PAGE); /* holes of file systems may be of smaller blocks */
+	if ((uint64_t)data > at) {
+		run.kind = SNAPSHOT_ZERO;
+		run.size = least((uint64_t)data, end) - at;
+		return run;
+	}
+	hole = lseek(snapshot->fd, (off_t)at, SEEK_HOLE);
+	if (hole > 0 && (uint64_t)hole < end)
+		run.size = ((uint64_t)hole - at + FORMAT_RAM_PAGE - 1) / FORMAT_RAM_PAGE * FORMAT_RAM_PAGE;
+	if (run.size > end - at)
+		run.size = end - at;
+	return run;
+}
+
+static struct snapshot_run find_run(const struct snapshot *snapshot, uint64_t offset, uint64_t limit)
+{
+	if (snapshot->base) {
+		limit = end_of_pages(snapshot, offset, limit);
+		if (!is_here(snapshot, offset / FORMAT_RAM_PAGE))
+			return find_run(snapshot->base, offset, limit);
+	}
+	return snapshot->frames.size ? frames_run(snapshot, offset, limit) : plain_run(snapshot, offset, limit);
+}
+
+struct snapshot_run snapshot_find_run(const struct snapshot *snapshot, uint64_t offset)
+{
+	if (offset >= snapshot->ram_size)
+		return (struct snapshot_run){ .kind = SNAPSHOT_ZERO, .in = snapshot };
+	return find_run(snapshot, offset, snapshot->ram_size);
+}
