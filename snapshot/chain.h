@@ -14,4 +14,7 @@ int snapshot_open_chain(struct snapshot *snapshot, const char *path, unsigned de
  */
 int snapshot_open_base(struct snapshot *snapshot, const char *path, unsigned depth, struct error *error);
 
+/* Which of the chain has the page at `offset` of RAM; all up to `*end` is there, too. */
+const struct snapshot *snapshot_find_file(const struct snapshot *snapshot, uint64_t offset, uint64_t *end);
+
 #endif

@@ -5,33 +5,18 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "image.h"
-#include "lkvm/io.h"
-#include "lkvm/snapshot.h"
-#include "lkvm/thread.h"
-
-#define PIECE (1u << 20) /* what a thread takes at a time */
-#define MAX_THREADS 64
-
-_Static_assert(PIECE % FORMAT_RAM_CHUNK == 0 && PIECE % FORMAT_RAM_FRAME_LIMIT == 0, "chunks and frames are of one piece");
+#include "pieces.h"
 
 enum verdict_of_chunk { CHUNK_GOOD, CHUNK_DAMAGED, CHUNK_HOLE };
 
 struct check {
 	const struct snapshot *snapshot;
-	uint32_t zero;             /* checksum of a chunk of zeroes */
-	uint8_t *chunks;           /* enum verdict_of_chunk of each, which one thread writes */
-	_Atomic uint64_t next;     /* the piece that nobody took yet: offset in RAM */
-	_Atomic uint64_t done;     /* bytes */
-	atomic_bool stop;
-	pthread_mutex_t lock;
-	int result;                /* -1: `error` is the first one */
-	struct error error;
+	uint32_t zero;   /* checksum of a chunk of zeroes */
+	uint8_t *chunks; /* enum verdict_of_chunk of each, which one thread writes */
 };
 
 /* The end of the zeroes at `at` that nobody has to read, rounded down to a whole chunk; `at` where there are none. */
@@ -57,9 +42,9 @@ static void judge(struct check *check, uint64_t at, uint32_t is, enum verdict_of
 		check->chunks[chunk] = (uint8_t)otherwise;
 }
 
-/* [from, end) of RAM, with `bytes` for what is read. */
-static int check_piece(struct check *check, uint64_t from, uint64_t end, uint8_t *bytes, struct error *error)
+static int check_piece(void *owner, uint64_t from, uint64_t end, uint8_t *bytes, struct error *error)
 {
+	struct check *check = owner;
 	const struct snapshot *snapshot = check->snapshot;
 	uint64_t data = skip_zeroes(snapshot, from, end);
 	size_t size = (size_t)(end - data);
@@ -71,73 +56,6 @@ static int check_piece(struct check *check, uint64_t from, uint64_t end, uint8_t
 	for (size_t at = 0; at < size; at += FORMAT_RAM_CHUNK)
 		judge(check, data + at, checksum(0, bytes + at, FORMAT_RAM_CHUNK), CHUNK_DAMAGED);
 	return 0;
-}
-
-static void fail(struct check *check, const struct error *error)
-{
-	pthread_mutex_lock(&check->lock);
-	if (check->result == 0)
-		check->error = *error;
-	check->result = -1;
-	pthread_mutex_unlock(&check->lock);
-	atomic_store(&check->stop, true);
-}
-
-/* Takes pieces as long as there are some. `progress` is NULL but for one of the threads. */
-static void work(struct check *check, const struct snapshot_progress *progress)
-{
-	uint64_t total = check->snapshot->ram_size;
-	uint8_t *bytes = malloc(PIECE);
-	struct error error;
-
-	if (!bytes) {
-		error_system(&error, ENOMEM, "memory");
-		fail(check, &error);
-	}
-	while (!atomic_load(&check->stop)) {
-		uint64_t at = atomic_fetch_add(&check->next, PIECE);
-		uint64_t end = total - at < PIECE ? total : at + PIECE;
-
-		if (at >= total)
-			break;
-		if (progress && !progress->step(progress->owner, atomic_load(&check->done), total)) {
-			error_set(&error, ECANCELED, "it was called off");
-			fail(check, &error);
-		} else if (check_piece(check, at, end, bytes, &error) < 0) {
-			fail(check, &error);
-		}
-		atomic_fetch_add(&check->done, end - at);
-	}
-	free(bytes);
-}
-
-static void *run(void *argument)
-{
-	work(argument, NULL);
-	return NULL;
-}
-
-/* As many as there are processors and pieces; the calling thread is one. Where no more can be made, fewer do it. */
-static void run_all(struct check *check, const struct snapshot_progress *progress)
-{
-	long wanted = sysconf(_SC_NPROCESSORS_ONLN);
-	uint64_t pieces = (check->snapshot->ram_size + PIECE - 1) / PIECE;
-	pthread_t threads[MAX_THREADS];
-	unsigned count = 0;
-	struct error error;
-
-	/* The others may be done before this thread finds a piece: who calls it off at once is heard. */
-	if (progress && !progress->step(progress->owner, 0, check->snapshot->ram_size)) {
-		error_set(&error, ECANCELED, "it was called off");
-		fail(check, &error);
-		return;
-	}
-	while (count + 1 < MAX_THREADS && (long)count + 1 < wanted && count + 1 < pieces &&
-	       thread_create(&threads[count], run, check) == 0)
-		count++;
-	work(check, progress);
-	while (count > 0)
-		pthread_join(threads[--count], NULL);
 }
 
 /* Neighbours that are damaged alike are one range. */
@@ -168,21 +86,18 @@ int snapshot_find_damage(const struct snapshot *snapshot, const struct snapshot_
 		.chunks = calloc(1, snapshot->checksums.count),
 	};
 	struct stat status;
+	int result;
 
 	if (!check.chunks)
 		return error_system(error, ENOMEM, "memory");
-	pthread_mutex_init(&check.lock, NULL);
-	run_all(&check, progress);
-	pthread_mutex_destroy(&check.lock);
+	result = pieces_work(snapshot->ram_size, progress, check_piece, &check, error);
 	/* Behind the end of a file that was cut meanwhile is a hole, too. */
-	if (check.result == 0 && (fstat(snapshot->fd, &status) < 0 || (uint64_t)status.st_size < snapshot->file_size))
-		check.result = error_set(&check.error, EBADMSG, "it was cut short while it was read");
-	if (check.result == 0)
+	if (result == 0 && (fstat(snapshot->fd, &status) < 0 || (uint64_t)status.st_size < snapshot->file_size))
+		result = error_set(error, EBADMSG, "it was cut short while it was read");
+	if (result == 0)
 		tell_all(&check, tell, owner);
-	else
-		*error = check.error;
 	free(check.chunks);
-	return check.result;
+	return result;
 }
 
 static void keep_first(void *owner, const struct snapshot_damage *damage)

@@ -101,14 +101,15 @@ static bool may_hold_data(const struct page_map *map, const struct ram *ram, uin
 	for (uint64_t at = offset; at < offset + size; at += map->page_size)
 		if (map->ram[at / map->page_size] & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED))
 			return true;
-	/* Where RAM is a private mapping of a file, what was not touched is what the file holds. */
-	if (ram->file_fd < 0)
-		return false;
+	/* Where RAM came from a snapshot, what was not touched is what that holds. */
+	for (uint64_t at = step + offset, end = at + size; ram->from && at < end;) {
+		const struct snapshot_run run = snapshot_find_run(ram->from, at);
 
-	off_t start = (off_t)(ram->file_offset + step + offset);
-	off_t data = lseek(ram->file_fd, start, SEEK_DATA);
-
-	return data < 0 ? errno != ENXIO : data < start + (off_t)size;
+		if (run.kind != SNAPSHOT_ZERO)
+			return true;
+		at += run.size;
+	}
+	return false;
 }
 
 int image_open(struct image *image, const struct ram *ram, int fd, uint64_t offset, struct error *error)

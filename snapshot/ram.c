@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "chain.h"
 #include "lkvm/io.h"
 #include "lkvm/snapshot.h"
 
@@ -185,19 +186,23 @@ static struct snapshot_run plain_run(const struct snapshot *snapshot, uint64_t o
 	return run;
 }
 
-static struct snapshot_run find_run(const struct snapshot *snapshot, uint64_t offset, uint64_t limit)
+const struct snapshot *snapshot_find_file(const struct snapshot *snapshot, uint64_t offset, uint64_t *end)
 {
-	if (snapshot->base) {
-		limit = end_of_pages(snapshot, offset, limit);
-		if (!is_here(snapshot, offset / FORMAT_RAM_PAGE))
-			return find_run(snapshot->base, offset, limit);
+	for (*end = snapshot->ram_size; snapshot->base; snapshot = snapshot->base) {
+		*end = end_of_pages(snapshot, offset, *end);
+		if (is_here(snapshot, offset / FORMAT_RAM_PAGE))
+			break;
 	}
-	return snapshot->frames.size ? frames_run(snapshot, offset, limit) : plain_run(snapshot, offset, limit);
+	return snapshot;
 }
 
 struct snapshot_run snapshot_find_run(const struct snapshot *snapshot, uint64_t offset)
 {
+	const struct snapshot *in;
+	uint64_t end;
+
 	if (offset >= snapshot->ram_size)
 		return (struct snapshot_run){ .kind = SNAPSHOT_ZERO, .in = snapshot };
-	return find_run(snapshot, offset, snapshot->ram_size);
+	in = snapshot_find_file(snapshot, offset, &end);
+	return in->frames.size ? frames_run(in, offset, end) : plain_run(in, offset, end);
 }

@@ -37,7 +37,7 @@ static int write_snapshot(int fd, const struct ram *copy, struct section_writer 
 void lifecycle_serve_inspect(struct lifecycle *lifecycle, struct control_client *client, const char *word)
 {
 	struct section_writer sections = { 0 };
-	struct ram copy = { .file_fd = -1 };
+	struct ram copy = { 0 };
 	int fd = control_take_fd(client);
 	struct error error;
 	int result;

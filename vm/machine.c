@@ -52,21 +52,18 @@ static void files_close(struct machine *machine)
 static int core_open(struct machine *machine, struct error *error)
 {
 	const struct snapshot *snapshot = machine->config.snapshot;
-	const struct ram file = {
-		.file_fd = snapshot ? snapshot->fd : -1,
-		.file_offset = snapshot ? snapshot->ram_offset : 0,
-	};
-	const struct vm_config config = {
+	struct vm_config config = {
 		.log = machine->config.log,
 		.ram_base = MACHINE_RAM,
 		.ram_size = machine->config.memory,
-		.ram_file = snapshot ? &file : NULL,
 		.vcpu_count = machine->config.cpus,
 		.address_bits = machine->config.address_bits,
 	};
 
 	if (snapshot && (snapshot->ram_base != MACHINE_RAM || snapshot->ram_size != machine->config.memory))
 		return error_set(error, EBADMSG, "its RAM is not the RAM of its machine");
+	if (snapshot && snapshot_map_ram(snapshot, &config.ram, error) < 0)
+		return -1;
 	return vm_open(&machine->vm, &config, error);
 }
 

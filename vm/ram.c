@@ -25,39 +25,32 @@ static uint8_t *reserve(uint64_t size)
 	return area + skip;
 }
 
-static int open_with(struct ram *ram, uint64_t base, uint64_t size, int fd, uint64_t offset, struct error *error)
+int ram_map(struct ram *ram, uint64_t offset, uint64_t size, int fd, uint64_t at, struct error *error)
 {
 	int flags = MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED | (fd < 0 ? MAP_ANONYMOUS : 0);
-	uint8_t *area;
+	uint8_t *area = ram->host + offset;
 
-	*ram = (struct ram){ .file_fd = -1 };
-	area = reserve(size);
-	if (!area)
-		return error_system(error, errno, "%llu MiB of guest memory", (unsigned long long)size >> 20);
-	if (mmap(area, size, PROT_READ | PROT_WRITE, flags, fd, (off_t)offset) == MAP_FAILED) {
-		error_system(error, errno, "%llu MiB of guest memory", (unsigned long long)size >> 20);
-		munmap(area, size);
-		return -1;
-	}
+	if (mmap(area, size, PROT_READ | PROT_WRITE, flags, fd, (off_t)at) == MAP_FAILED)
+		return error_system(error, errno, "%llu MiB of guest memory", (unsigned long long)ram->size >> 20);
 	madvise(area, size, MADV_HUGEPAGE); /* a kernel without huge pages refuses: nothing lost */
 	madvise(area, size, MADV_DONTDUMP); /* a core dump is about the VMM */
-	*ram = (struct ram){ .host = area, .base = base, .size = size, .file_fd = fd, .file_offset = offset };
 	return 0;
 }
 
 int ram_open(struct ram *ram, uint64_t base, uint64_t size, struct error *error)
 {
-	return open_with(ram, base, size, -1, 0, error);
-}
-
-int ram_open_file(struct ram *ram, uint64_t base, uint64_t size, int fd, uint64_t offset, struct error *error)
-{
-	return open_with(ram, base, size, fd, offset, error);
+	*ram = (struct ram){ .host = reserve(size), .base = base, .size = size };
+	if (!ram->host)
+		return error_system(error, errno, "%llu MiB of guest memory", (unsigned long long)size >> 20);
+	if (ram_map(ram, 0, size, -1, 0, error) == 0)
+		return 0;
+	ram_close(ram);
+	return -1;
 }
 
 void ram_close(struct ram *ram)
 {
 	if (ram->host)
 		munmap(ram->host, ram->size);
-	*ram = (struct ram){ .file_fd = -1 };
+	*ram = (struct ram){ 0 };
 }

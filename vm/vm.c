@@ -55,14 +55,6 @@ static int create(struct vm *vm, const struct vm_config *config, struct error *e
 	return 0;
 }
 
-static int open_ram(struct vm *vm, const struct vm_config *config, struct error *error)
-{
-	if (!config->ram_file)
-		return ram_open(&vm->ram, config->ram_base, config->ram_size, error);
-	return ram_open_file(&vm->ram, config->ram_base, config->ram_size, config->ram_file->file_fd,
-			     config->ram_file->file_offset, error);
-}
-
 static int add_memory(struct vm *vm, struct error *error)
 {
 	struct kvm_userspace_memory_region region = {
@@ -84,11 +76,14 @@ int vm_open(struct vm *vm, const struct vm_config *config, struct error *error)
 		.log = config->log,
 		.kvm_fd = -1, .fd = -1, .gic_fd = -1, .its_fd = -1, .event_fd = -1,
 		.vcpu_count = config->vcpu_count,
+		.ram = config->ram,
 	};
 	pthread_mutex_init(&vm->lock, NULL);
 	pthread_cond_init(&vm->changed, NULL);
-	if (bus_open(&vm->bus, error) < 0)
+	if (bus_open(&vm->bus, error) < 0) {
+		ram_close(&vm->ram);
 		return -1;
+	}
 
 	vm->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (vm->event_fd < 0) {
@@ -97,7 +92,9 @@ int vm_open(struct vm *vm, const struct vm_config *config, struct error *error)
 	}
 	if (create(vm, config, error) < 0 || interrupts_open(&vm->interrupts, vm->fd, error) < 0)
 		goto fail;
-	if (open_ram(vm, config, error) < 0 || add_memory(vm, error) < 0 || vcpus_open(vm, error) < 0)
+	if (!vm->ram.host && ram_open(&vm->ram, config->ram_base, config->ram_size, error) < 0)
+		goto fail;
+	if (add_memory(vm, error) < 0 || vcpus_open(vm, error) < 0)
 		goto fail;
 	return 0;
 fail:

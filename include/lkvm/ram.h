@@ -10,22 +10,24 @@
 
 #include "lkvm/err.h"
 
+struct snapshot;
+
 struct ram {
 	uint8_t *host; /* NULL while closed */
 	uint64_t base; /* guest physical, bytes */
 	uint64_t size; /* bytes, a multiple of the host's page size */
-	int file_fd;   /* -1, or the file that untouched pages come from; the caller's, open as long as the RAM is */
-	uint64_t file_offset;
+	const struct snapshot *from; /* NULL, or what untouched pages come from: the caller's, open as long as the RAM is */
 };
 
 /* Maps `size` bytes of zeroed memory, for guest addresses from `base` on. */
 int ram_open(struct ram *ram, uint64_t base, uint64_t size, struct error *error);
 
 /*
- * Maps `size` bytes of a file from `offset` on (a multiple of the host's page size) privately: what the guest writes
- * never reaches the file, and what it does not touch is not read. Nobody may cut or change the file meanwhile.
+ * Maps `size` bytes of a file from `at` on privately over what is `offset` bytes behind RAM's beginning: what the guest
+ * writes never reaches the file, and what it does not touch is not read. Nobody may cut or change the file meanwhile. With
+ * -1 for `fd` it is zeroed memory again. All three are multiples of the host's page size.
  */
-int ram_open_file(struct ram *ram, uint64_t base, uint64_t size, int fd, uint64_t offset, struct error *error);
+int ram_map(struct ram *ram, uint64_t offset, uint64_t size, int fd, uint64_t at, struct error *error);
 void ram_close(struct ram *ram);
 
 /*

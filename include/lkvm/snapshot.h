@@ -128,6 +128,12 @@ struct snapshot_run {
 
 struct snapshot_run snapshot_find_run(const struct snapshot *snapshot, uint64_t offset);
 
+/*
+ * Guest memory with what the snapshot has, which must stay open as long as it is. What is plain is mapped privately, and read
+ * where it is touched only; the rest is read now, on all processors. Nothing is checked but that it can be read.
+ */
+int snapshot_map_ram(const struct snapshot *snapshot, struct ram *ram, struct error *error);
+
 /* What snapshot->checksums has for a chunk of zeroes. */
 uint32_t snapshot_zero_checksum(void);
 

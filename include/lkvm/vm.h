@@ -61,7 +61,7 @@ struct vm_config {
 	const struct log *log;
 	uint64_t ram_base;
 	uint64_t ram_size;
-	const struct ram *ram_file; /* NULL, or whose file_fd and file_offset say where RAM comes from */
+	struct ram ram; /* closed: zeroed memory is made; open: it is moved, and after a failure closed */
 	unsigned vcpu_count;
 	unsigned address_bits; /* 0: the smallest that holds RAM, at least 40 where the host allows */
 };

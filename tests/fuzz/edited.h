@@ -88,7 +88,7 @@ static bool open_side(struct side *side, uint8_t *host, const uint32_t *sums)
 {
 	struct error error;
 
-	side->ram = (struct ram){ .host = host, .base = golden.base, .size = RAM_SIZE, .file_fd = -1 };
+	side->ram = (struct ram){ .host = host, .base = golden.base, .size = RAM_SIZE };
 	side->snapshot = (struct snapshot){
 		.fd = -1, .ram_base = golden.base, .ram_size = RAM_SIZE, .file_size = RAM_SIZE,
 		.checksums = { .name = "crc32", .size = 4, .count = RAM_SIZE / FORMAT_RAM_CHUNK, .values = (const uint8_t *)sums },

@@ -15,7 +15,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const uint64_t sizes[] = { 5u << 20, 0x10000, 1u << 20, 3u << 20 };
-	struct ram ram = { .base = RAM_BASE, .file_fd = -1 };
+	struct ram ram = { .base = RAM_BASE };
 	struct boot boot = { .kernel_path = "kernel", .kernel_fd = -1, .initrd_fd = -1 };
 	struct error error;
 

@@ -14,7 +14,7 @@ static void tables_and_rings_are_taken_along(void **state)
 	static const uint64_t left[] = { RIG_SECOND, RIG_QUEUE + 0x10000 + 0x3000, RIG_RINGS(1) + 0x800, RIG_RINGS(0) + 0x6000 };
 	struct inspection_rig *rig = rig_new();
 	struct section_writer writer = { .start = 0 };
-	struct ram ram = { .host = rig->ram, .base = RIG_RAM, .size = RIG_RAM_SIZE, .file_fd = -1 }, copy;
+	struct ram ram = { .host = rig->ram, .base = RIG_RAM, .size = RIG_RAM_SIZE }, copy;
 	struct error error;
 
 	(void)state;
@@ -42,7 +42,7 @@ static void tables_behind_ram_are_no_matter(void **state)
 {
 	struct inspection_rig *rig = rig_new();
 	struct section_writer writer = { .start = 0 };
-	struct ram ram = { .host = rig->ram, .base = RIG_RAM, .size = RIG_RAM_SIZE, .file_fd = -1 }, copy;
+	struct ram ram = { .host = rig->ram, .base = RIG_RAM, .size = RIG_RAM_SIZE }, copy;
 	struct error error;
 
 	(void)state;

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Guest memory out of snapshots. The oldest file of a chain is mapped, and over it what is newer, as far as it lies in the
+ * files as it does in RAM: on whole pages of this host, and in so few stretches that the kernel keeps them apart cheaply. What
+ * is compressed, or too scattered, is read.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "chain.h"
+#include "pieces.h"
+
+#define MOST_MAPPINGS 4096u /* each may split another; the kernel takes 65530 in all */
+
+struct stretch {
+	uint64_t from, end; /* offsets in RAM, whole pages of the host */
+};
+
+struct plan {
+	const struct snapshot *snapshot, *oldest;
+	struct ram *ram;
+	uint64_t page; /* of the host, bytes */
+	uint64_t count[64]; /* n: stretches of 2^n to 2^(n+1) bytes that can be mapped */
+	uint64_t least; /* bytes: what is smaller is read rather than mapped */
+	struct stretch *missing; /* what has to be read, ascending */
+	size_t missing_count, room;
+};
+
+/* A stretch that is kept in one way. */
+enum piece_kind {
+	PIECE_THERE,  /* as RAM has it before anything is done */
+	PIECE_MAPPED, /* plain, in a newer file */
+	PIECE_ZERO,   /* where the oldest file has something else */
+	PIECE_READ,
+};
+
+struct piece {
+	enum piece_kind kind;
+	uint64_t from, end;
+	const struct snapshot *in;
+};
+
+static bool is_plain(const struct snapshot *snapshot)
+{
+	return snapshot->frames.size == 0;
+}
+
+static struct piece find_piece(const struct plan *plan, uint64_t from)
+{
+	struct piece piece = { .kind = PIECE_MAPPED, .from = from };
+
+	piece.in = snapshot_find_file(plan->snapshot, from, &piece.end);
+	if (is_plain(piece.in)) {
+		if (piece.in == plan->oldest)
+			piece.kind = PIECE_THERE;
+		return piece;
+	}
+
+	const struct snapshot_run run = snapshot_find_run(plan->snapshot, from);
+
+	piece.end = from + run.size;
+	if (run.kind != SNAPSHOT_ZERO)
+		piece.kind = PIECE_READ;
+	else
+		piece.kind = is_plain(plan->oldest) ? PIECE_ZERO : PIECE_THERE;
+	return piece;
+}
+
+/* The whole pages of it. */
+static struct stretch inside(const struct plan *plan, const struct piece *piece)
+{
+	return (struct stretch){ (piece->from + plan->page - 1) & -plan->page, piece->end & -plan->page };
+}
+
+/* Whether something is to be mapped there; over zeroes, nothing that will be read needs to be. */
+static bool can_be_mapped(const struct plan *plan, const struct piece *piece)
+{
+	struct stretch whole = inside(plan, piece);
+
+	return piece->kind != PIECE_THERE && (piece->kind != PIECE_READ || is_plain(plan->oldest)) && whole.from < whole.end;
+}
+
+static unsigned size_class(const struct stretch *stretch)
+{
+	return 63 - (unsigned)__builtin_clzll(stretch->end - stretch->from);
+}
+
+/* The largest are mapped. */
+static void choose(struct plan *plan)
+{
+	uint64_t total = 0;
+	unsigned class = 64;
+
+	for (uint64_t at = 0; at < plan->snapshot->ram_size;) {
+		const struct piece piece = find_piece(plan, at);
+		const struct stretch whole = inside(plan, &piece);
+
+		if (can_be_mapped(plan, &piece))
+			plan->count[size_class(&whole)]++;
+		at = piece.end;
+	}
+	while (class > 0 && total + plan->count[class - 1] <= MOST_MAPPINGS)
+		total += plan->count[--class];
+	plan->least = class < 64 ? 1ull << class : UINT64_MAX;
+}
+
+/* Rounded to pages of the host: what is read is right whoever keeps it. Pieces come in order, and may share a page. */
+static int add_missing(struct plan *plan, uint64_t from, uint64_t end, struct error *error)
+{
+	struct stretch *last = plan->missing_count ? &plan->missing[plan->missing_count - 1] : NULL;
+
+	from &= -plan->page;
+	end = (end + plan->page - 1) & -plan->page;
+	if (last && from <= last->end) {
+		if (end > last->end)
+			last->end = end;
+		return 0;
+	}
+	if (plan->missing_count == plan->room) {
+		size_t room = plan->room ? 2 * plan->room : 64;
+		struct stretch *items = realloc(plan->missing, room * sizeof(*items));
+
+		if (!items)
+			return error_system(error, ENOMEM, "memory");
+		plan->missing = items;
+		plan->room = room;
+	}
+	plan->missing[plan->missing_count++] = (struct stretch){ from, end };
+	return 0;
+}
+
+static int place(struct plan *plan, const struct piece *piece, struct error *error)
+{
+	struct stretch whole = inside(plan, piece);
+	bool is_mapped = can_be_mapped(plan, piece) && whole.end - whole.from >= plan->least;
+	int fd = piece->kind == PIECE_MAPPED ? piece->in->fd : -1;
+
+	if (piece->kind == PIECE_THERE)
+		return 0;
+	if (is_mapped && ram_map(plan->ram, whole.from, whole.end - whole.from, fd, piece->in->ram_offset + whole.from, error) < 0)
+		return -1;
+	if (!is_mapped || piece->kind == PIECE_READ)
+		return add_missing(plan, piece->from, piece->end, error);
+	if (piece->from < whole.from && add_missing(plan, piece->from, whole.from, error) < 0)
+		return -1;
+	return piece->end > whole.end ? add_missing(plan, whole.end, piece->end, error) : 0;
+}
+
+static int place_all(struct plan *plan, struct error *error)
+{
+	if (is_plain(plan->oldest) &&
+	    ram_map(plan->ram, 0, plan->ram->size, plan->oldest->fd, plan->oldest->ram_offset, error) < 0)
+		return -1;
+	if (plan->snapshot == plan->oldest && is_plain(plan->oldest))
+		return 0;
+	choose(plan);
+	for (uint64_t at = 0; at < plan->ram->size;) {
+		const struct piece piece = find_piece(plan, at);
+
+		if (place(plan, &piece, error) < 0)
+			return -1;
+		at = piece.end;
+	}
+	return 0;
+}
+
+/* The first stretch that ends behind `at`. */
+static size_t find_missing(const struct plan *plan, uint64_t at)
+{
+	size_t low = 0, high = plan->missing_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (plan->missing[middle].end > at)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return low;
+}
+
+static int read_piece(void *owner, uint64_t from, uint64_t end, uint8_t *bytes, struct error *error)
+{
+	const struct plan *plan = owner;
+
+	(void)bytes;
+	for (size_t i = find_missing(plan, from); i < plan->missing_count && plan->missing[i].from < end; i++) {
+		uint64_t first = plan->missing[i].from > from ? plan->missing[i].from : from;
+		uint64_t last = plan->missing[i].end < end ? plan->missing[i].end : end;
+
+		if (snapshot_read_ram(plan->snapshot, first, plan->ram->host + first, (size_t)(last - first), error) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int snapshot_map_ram(const struct snapshot *snapshot, struct ram *ram, struct error *error)
+{
+	struct plan plan = { .snapshot = snapshot, .oldest = snapshot, .ram = ram, .page = (uint64_t)sysconf(_SC_PAGESIZE) };
+	int result;
+
+	while (plan.oldest->base)
+		plan.oldest = plan.oldest->base;
+	if (ram_open(ram, snapshot->ram_base, snapshot->ram_size, error) < 0)
+		return -1;
+	ram->from = snapshot;
+	result = place_all(&plan, error);
+	if (result == 0 && plan.missing_count)
+		result = pieces_work(snapshot->ram_size, NULL, read_piece, &plan, error);
+	free(plan.missing);
+	if (result < 0)
+		ram_close(ram);
+	return result;
+}
