@@ -195,7 +195,7 @@ int cmd_snapshot_inspect(const struct command_call *call)
 /* The machine writes what is to be seen of it into a file without a name. */
 static int ask(const char *name, int fd, struct error *error)
 {
-	const struct control_extras extras = { .fd = fd };
+	const struct control_extras extras = { .fds = { fd, -1 } };
 	struct control_reply reply;
 
 	if (control_call_with(name, "inspect", PATIENCE, &extras, &reply, error) < 0)

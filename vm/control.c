@@ -41,16 +41,24 @@ static struct control_client *find_free(struct control *control)
 	return NULL;
 }
 
+static void drop_fds(struct control_client *client)
+{
+	for (unsigned i = 0; i < CONTROL_FDS; i++) {
+		if (client->fds[i] >= 0)
+			close(client->fds[i]);
+		client->fds[i] = -1;
+	}
+}
+
 static void drop(struct control_client *client)
 {
 	struct control *control = client->control;
 
 	loop_remove(control->loop, client->fd);
 	close(client->fd);
-	if (client->passed_fd >= 0)
-		close(client->passed_fd);
+	drop_fds(client);
 	free(client->reply);
-	*client = (struct control_client){ .control = control, .fd = -1, .passed_fd = -1, .state = CONTROL_FREE };
+	*client = (struct control_client){ .control = control, .fd = -1, .fds = { -1, -1 }, .state = CONTROL_FREE };
 	loop_change(control->loop, control->listen_fd, POLLIN);
 }
 
@@ -130,21 +138,29 @@ void control_happened(struct control *control, int event, const struct error *wh
 	}
 }
 
-int control_take_fd(struct control_client *client)
+int control_take_fd(struct control_client *client, unsigned index)
 {
-	int fd = client->passed_fd;
+	int fd = client->fds[index];
 
-	client->passed_fd = -1;
+	client->fds[index] = -1;
 	return fd;
 }
 
 /* Requests. */
 
-/* As recv(2), and keeps the first descriptor that comes along; more than one is nobody's business. */
+static void keep_fds(struct control_client *client, const struct cmsghdr *header)
+{
+	size_t size = header->cmsg_len - CMSG_LEN(0);
+
+	drop_fds(client);
+	memcpy(client->fds, CMSG_DATA(header), size < sizeof(client->fds) ? size : sizeof(client->fds));
+}
+
+/* As recv(2), and keeps the descriptors that come along; more than CONTROL_FDS at once the kernel drops. */
 static ssize_t receive(struct control_client *client, void *bytes, size_t room)
 {
 	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
+		char bytes[CMSG_SPACE(CONTROL_FDS * sizeof(int))];
 		struct cmsghdr align;
 	} control;
 	struct iovec iov = { .iov_base = bytes, .iov_len = room };
@@ -154,12 +170,8 @@ static ssize_t receive(struct control_client *client, void *bytes, size_t room)
 	ssize_t got = recvmsg(client->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	const struct cmsghdr *header = got < 0 ? NULL : CMSG_FIRSTHDR(&message);
 
-	if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
-	    header->cmsg_len == CMSG_LEN(sizeof(int))) {
-		if (client->passed_fd >= 0)
-			close(client->passed_fd);
-		memcpy(&client->passed_fd, CMSG_DATA(header), sizeof(int));
-	}
+	if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
+		keep_fds(client, header);
 	return got;
 }
 
@@ -373,7 +385,7 @@ int control_open(struct control *control, const char *name, struct loop *loop,
 		.listen_fd = -1, .timer_fd = -1,
 	};
 	for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
-		control->clients[i] = (struct control_client){ .control = control, .fd = -1, .passed_fd = -1 };
+		control->clients[i] = (struct control_client){ .control = control, .fd = -1, .fds = { -1, -1 } };
 	if (control_check_name(name, error) < 0) {
 		control->loop = NULL;
 		return -1;

@@ -104,22 +104,26 @@ static int read_reply(int fd, uint64_t deadline, const struct control_extras *ex
 	return 0;
 }
 
-static int send_request(int fd, const char *request, int passed_fd, struct error *error)
+static int send_request(int fd, const char *request, const struct control_extras *extras, struct error *error)
 {
 	char line[CONTROL_REQUEST_LENGTH + 2];
 	int length = snprintf(line, sizeof(line), "%s\n", request);
 	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
+		char bytes[CMSG_SPACE(CONTROL_FDS * sizeof(int))];
 		struct cmsghdr header;
-	} control = { .header = { .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int)) } };
+	} control = { .header = { .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS } };
 	struct iovec iov = { .iov_base = line, .iov_len = (size_t)length };
 	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+	size_t count = 0;
 	ssize_t sent;
 
-	if (passed_fd >= 0) {
-		memcpy(CMSG_DATA(&control.header), &passed_fd, sizeof(passed_fd));
+	while (extras && count < CONTROL_FDS && extras->fds[count] >= 0)
+		count++;
+	if (count > 0) {
+		memcpy(CMSG_DATA(&control.header), extras->fds, count * sizeof(int));
+		control.header.cmsg_len = CMSG_LEN(count * sizeof(int));
 		message.msg_control = &control;
-		message.msg_controllen = sizeof(control);
+		message.msg_controllen = CMSG_SPACE(count * sizeof(int));
 	}
 
 	if (length > CONTROL_REQUEST_LENGTH)
@@ -165,7 +169,7 @@ int control_call_with(const char *name, const char *request, unsigned seconds, c
 		return -1;
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0)
 		reply->pid = peer.pid;
-	result = send_request(fd, request, extras ? extras->fd : -1, error);
+	result = send_request(fd, request, extras, error);
 	if (result == 0)
 		result = read_reply(fd, now() + seconds * UINT64_C(1000), extras, &reply->body, error);
 	if (result == 0)
@@ -212,7 +216,7 @@ int control_start(const char *name, const char *request, unsigned seconds, struc
 	fd = connect_to(name, seconds, error);
 	if (fd < 0)
 		return -1;
-	if (send_request(fd, request, -1, error) == 0 && read_line(fd, seconds, line, error) == 0 &&
+	if (send_request(fd, request, NULL, error) == 0 && read_line(fd, seconds, line, error) == 0 &&
 	    read_status(line, error) == 0)
 		return fd;
 	close(fd);

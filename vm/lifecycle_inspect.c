@@ -38,7 +38,7 @@ void lifecycle_serve_inspect(struct lifecycle *lifecycle, struct control_client 
 {
 	struct section_writer sections = { 0 };
 	struct ram copy = { 0 };
-	int fd = control_take_fd(client);
+	int fd = control_take_fd(client, 0);
 	struct error error;
 	int result;
 

@@ -22,6 +22,7 @@
 #define CONTROL_REQUEST_LENGTH 256
 #define CONTROL_WORDS 4
 #define CONTROL_CLIENTS 16
+#define CONTROL_FDS 2
 
 /* 1 to 64 characters of A-Z a-z 0-9 . _ - of which the first is neither a dot nor a dash. */
 int control_check_name(const char *name, struct error *error);
@@ -48,7 +49,7 @@ struct control_client {
 	uint64_t deadline; /* milliseconds of CLOCK_MONOTONIC */
 	size_t length;
 	char request[CONTROL_REQUEST_LENGTH + 1];
-	int passed_fd; /* a descriptor that came with the request, or -1 */
+	int fds[CONTROL_FDS]; /* descriptors that came with the request, each or -1 */
 	int event; /* while deferred */
 	struct error timeout;
 	char *reply;
@@ -99,8 +100,8 @@ void control_defer(struct control_client *client, int event, unsigned seconds, c
 /* Says "ok" to a client that is deferred, before its reply: that what it asked for began. */
 void control_begun(struct control_client *client);
 
-/* Takes the descriptor that came with the request, now the caller's; -1 where there is none. */
-int control_take_fd(struct control_client *client);
+/* Takes the `index`th descriptor that came with the request, now the caller's; -1 where there is none. */
+int control_take_fd(struct control_client *client, unsigned index);
 
 /* Answers all requests that wait for `event`; refuses them where `why` is not NULL. */
 void control_happened(struct control *control, int event, const struct error *why);
@@ -124,7 +125,7 @@ int control_call(const char *name, const char *request, unsigned seconds, struct
 
 /* The same with more: */
 struct control_extras {
-	int fd; /* passed along with the request; -1: none */
+	int fds[CONTROL_FDS]; /* passed along with the request; -1: none, nor any behind it */
 	/* Called a few times a second while there is no reply; false: wait no longer (ECANCELED). May be NULL. */
 	bool (*tick)(void *owner);
 	void *owner;

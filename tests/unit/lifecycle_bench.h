@@ -99,13 +99,13 @@ static inline struct asking ask_with_file(const char *request, int flags, bool (
 	assert_int_equal(pipe(fds), 0);
 	asking.child = fork();
 	if (!asking.child) {
-		struct control_extras extras = { .tick = tick };
+		struct control_extras extras = { .fds = { -1, -1 }, .tick = tick };
 		struct control_reply reply;
 		struct error error;
 		char path[80];
 
 		snprintf(path, sizeof(path), "%s/file", scratch);
-		extras.fd = open(path, flags | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+		extras.fds[0] = open(path, flags | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 		if (control_call_with("vm", request, 20, &extras, &reply, &error) < 0)
 			dprintf(fds[1], "error %s", error.text);
 		else
