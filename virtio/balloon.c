@@ -95,6 +95,7 @@ static void discard(struct balloon *balloon, uint64_t address, uint64_t length)
 	whole = (length - skip) & ~mask;
 	if (whole > 0)
 		madvise(host + skip, whole, MADV_DONTNEED);
+	ram_mark(ram, host, length);
 }
 
 /*

@@ -141,6 +141,29 @@ static void net_pause(struct virtio_device *device)
 		vhost_stop(&net->vhosts[i], &device->queues[2 * i]);
 }
 
+int virtio_net_log(struct virtio_device *device, bool on, struct error *error)
+{
+	struct net *net = net_of(device);
+
+	for (unsigned i = 0; net->vhost_wanted && i < net->max_pairs; i++)
+		if (vhost_log(&net->vhosts[i], &device->vm->ram, on, error) < 0)
+			return error_context(error, "%s", device->name);
+	return 0;
+}
+
+void virtio_net_mark(struct virtio_device *device)
+{
+	struct net *net = net_of(device);
+
+	for (unsigned i = 0; net->vhost_wanted && i < net->max_pairs; i++)
+		vhost_mark(&net->vhosts[i], &device->vm->ram);
+}
+
+bool virtio_net_has_vhost(const struct virtio_device *device)
+{
+	return ((const struct net *)device)->vhost_wanted;
+}
+
 static void net_start(struct virtio_device *device)
 {
 	struct net *net = net_of(device);

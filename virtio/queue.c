@@ -100,6 +100,7 @@ int virtqueue_start(struct virtqueue *queue, const struct ram *ram, bool event_i
 	queue->broken = false;
 	queue->reason = NULL;
 	queue->descriptor_ring = NULL;
+	queue->taken = queue->lent_count = 0;
 	if (fault)
 		return broken(queue, fault);
 
@@ -128,6 +129,34 @@ static struct virtqueue_descriptor read_descriptor(const void *table, unsigned i
 	return descriptor;
 }
 
+/* The device may write there until the chain is returned. Where there are too many such places, it may be anywhere. */
+static void lend(struct virtqueue *queue, const uint8_t *host, uint64_t size)
+{
+	struct virtqueue_lent *last = &queue->lent[queue->lent_count ? queue->lent_count - 1 : 0];
+
+	if (queue->lent_count && host == last->host + last->size)
+		last->size += size;
+	else if (queue->lent_count < VIRTQUEUE_LENT)
+		queue->lent[queue->lent_count++] = (struct virtqueue_lent){ host, size };
+	else
+		queue->lent[0] = (struct virtqueue_lent){ queue->ram->host, queue->ram->size };
+}
+
+static void mark_used_ring(const struct virtqueue *queue)
+{
+	ram_mark(queue->ram, queue->used_ring, virtqueue_rings(&queue->state).device);
+}
+
+/* What was lent is written by now. Once all is returned, nothing more will be. */
+static void mark_lent(struct virtqueue *queue)
+{
+	for (unsigned i = 0; i < queue->lent_count; i++)
+		ram_mark(queue->ram, queue->lent[i].host, queue->lent[i].size);
+	if (!queue->taken)
+		queue->lent_count = 0;
+	mark_used_ring(queue);
+}
+
 /* Adds a descriptor's buffer. Empty ones are legal and leave no iovec, so devices never see one. */
 static int add_buffer(struct virtqueue *queue, struct virtqueue_chain *chain,
 		      const struct virtqueue_descriptor *descriptor)
@@ -148,6 +177,7 @@ static int add_buffer(struct virtqueue *queue, struct virtqueue_chain *chain,
 		.iov_len = descriptor->length,
 	};
 	if (writable) {
+		lend(queue, host, descriptor->length);
 		chain->writable++;
 		chain->writable_bytes += descriptor->length;
 	} else {
@@ -225,12 +255,15 @@ int virtqueue_pop(struct virtqueue *queue, struct virtqueue_chain *chain)
 	if (collect(queue, chain) < 0)
 		return -1;
 	queue->state.next_available++;
+	queue->taken++;
 	return 1;
 }
 
 void virtqueue_unpop(struct virtqueue *queue)
 {
 	queue->state.next_available--;
+	if (queue->taken && --queue->taken == 0)
+		queue->lent_count = 0;
 }
 
 void virtqueue_fill(struct virtqueue *queue, unsigned ahead, uint16_t head, uint32_t written)
@@ -246,6 +279,8 @@ void virtqueue_publish(struct virtqueue *queue, unsigned count)
 	queue->state.next_used = (uint16_t)(queue->state.next_used + count);
 	/* Release: the elements and the buffers before the index that announces them. */
 	__atomic_store_n(&queue->used_ring->index, queue->state.next_used, __ATOMIC_RELEASE);
+	queue->taken -= count < queue->taken ? count : queue->taken;
+	mark_lent(queue);
 }
 
 void virtqueue_push(struct virtqueue *queue, uint16_t head, uint32_t written)
@@ -290,6 +325,7 @@ bool virtqueue_listen(struct virtqueue *queue)
 		__atomic_store_n(available_event(queue), queue->state.next_available, __ATOMIC_RELAXED);
 	else
 		__atomic_store_n(&queue->used_ring->flags, 0, __ATOMIC_RELAXED);
+	mark_used_ring(queue);
 
 	/* The mirror image of the fence above. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -300,8 +336,10 @@ bool virtqueue_listen(struct virtqueue *queue)
 void virtqueue_quiet(struct virtqueue *queue)
 {
 	/* With the event index, silence is what follows from leaving avail_event behind. */
-	if (queue->descriptor_ring && !queue->event_index)
-		__atomic_store_n(&queue->used_ring->flags, USED_NO_NOTIFY, __ATOMIC_RELAXED);
+	if (!queue->descriptor_ring || queue->event_index)
+		return;
+	__atomic_store_n(&queue->used_ring->flags, USED_NO_NOTIFY, __ATOMIC_RELAXED);
+	mark_used_ring(queue);
 }
 
 size_t virtqueue_read(const struct virtqueue_chain *chain, size_t offset, void *to, size_t length)

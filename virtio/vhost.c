@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/vhost.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -42,7 +43,33 @@ void vhost_close(struct vhost *vhost)
 		if (fds[i] >= 0)
 			close(fds[i]);
 	}
+	free(vhost->log);
 	*vhost = (struct vhost){ .fd = -1, .kick_fds = { -1, -1 } };
+}
+
+int vhost_log(struct vhost *vhost, const struct ram *ram, bool on, struct error *error)
+{
+	if (on && !(vhost->features & 1ull << VHOST_F_LOG_ALL))
+		return error_set(error, ENOTSUP, "this host's vhost-net does not say what it writes");
+	if (on && !vhost->log)
+		vhost->log = calloc(ram->size / VHOST_LOG_PAGE / 64 + 1, sizeof(*vhost->log));
+	vhost->logs = on;
+	return on && !vhost->log ? error_system(error, ENOMEM, "vhost-net's log") : 0;
+}
+
+void vhost_mark(struct vhost *vhost, const struct ram *ram)
+{
+	uint64_t words = ram->size / VHOST_LOG_PAGE / 64;
+
+	_Static_assert(RAM_MARK % VHOST_LOG_PAGE == 0 && 64 * VHOST_LOG_PAGE % RAM_MARK == 0, "marks are whole pages");
+	for (uint64_t i = 0; vhost->log && i < words; i++) {
+		uint64_t bits = __atomic_load_n(&vhost->log[i], __ATOMIC_RELAXED) ?
+			__atomic_exchange_n(&vhost->log[i], 0, __ATOMIC_ACQ_REL) : 0;
+
+		for (unsigned bit = 0; bits; bit++, bits >>= 1)
+			if (bits & 1)
+				ram_mark(ram, ram->host + (i * 64 + bit) * VHOST_LOG_PAGE, VHOST_LOG_PAGE);
+	}
 }
 
 static int share_memory(const struct vhost *vhost, const struct ram *ram, struct error *error)
@@ -74,6 +101,8 @@ static int share_queue(const struct vhost *vhost, unsigned index, const struct v
 		.desc_user_addr = (uintptr_t)queue->descriptor_ring,
 		.avail_user_addr = (uintptr_t)queue->available_ring,
 		.used_user_addr = (uintptr_t)queue->used_ring,
+		.flags = vhost->logs ? 1u << VHOST_VRING_F_LOG : 0,
+		.log_guest_addr = queue->state.device,
 	};
 	struct vhost_vring_file kick = { .index = index, .fd = vhost->kick_fds[index] };
 	struct vhost_vring_file call = { .index = index, .fd = call_fd };
@@ -88,6 +117,16 @@ static int share_queue(const struct vhost *vhost, unsigned index, const struct v
 		return error_system(error, errno, "VHOST_SET_VRING_KICK");
 	if (ioctl(vhost->fd, VHOST_SET_VRING_CALL, &call) < 0)
 		return error_system(error, errno, "VHOST_SET_VRING_CALL");
+	return 0;
+}
+
+/* RAM begins far above 0, where the kernel's log begins: it gets an address as far below ours. */
+static int share_log(const struct vhost *vhost, const struct ram *ram, struct error *error)
+{
+	uint64_t base = (uintptr_t)vhost->log - ram->base / VHOST_LOG_PAGE / 8;
+
+	if (vhost->logs && ioctl(vhost->fd, VHOST_SET_LOG_BASE, &base) < 0)
+		return error_system(error, errno, "VHOST_SET_LOG_BASE");
 	return 0;
 }
 
@@ -106,10 +145,13 @@ int vhost_start(struct vhost *vhost, struct virtqueue *queues, const int call_fd
 	if (taken & ~vhost->features)
 		return error_set(error, ENOTSUP, "vhost-net lacks features 0x%llx that the driver uses",
 				 (unsigned long long)(taken & ~vhost->features));
+	/* What the log must have room for follows from the memory: that comes first. */
+	if (share_memory(vhost, queues[0].ram, error) < 0 || share_log(vhost, queues[0].ram, error) < 0)
+		return -1;
+	if (vhost->logs)
+		taken |= 1ull << VHOST_F_LOG_ALL;
 	if (ioctl(vhost->fd, VHOST_SET_FEATURES, &taken) < 0)
 		return error_system(error, errno, "VHOST_SET_FEATURES");
-	if (share_memory(vhost, queues[0].ram, error) < 0)
-		return -1;
 	for (unsigned i = 0; i < 2; i++) {
 		if (share_queue(vhost, i, &queues[i], call_fds[i], error) < 0)
 			return -1;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -52,5 +53,6 @@ void ram_close(struct ram *ram)
 {
 	if (ram->host)
 		munmap(ram->host, ram->size);
+	free(ram->marks);
 	*ram = (struct ram){ 0 };
 }

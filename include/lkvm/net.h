@@ -104,7 +104,11 @@ struct vhost {
 	int kick_fds[2]; /* doorbells of the receive and the transmit queue */
 	uint64_t features;
 	bool running;
+	bool logs;     /* from its next start on it keeps account of what it writes */
+	uint64_t *log; /* NULL, or a bit a page of VHOST_LOG_PAGE, from guest physical address 0 on, but beginning with RAM's */
 };
+
+#define VHOST_LOG_PAGE 4096u
 
 /* Opens /dev/vhost-net. On failure nothing is left open; vhost_close() works either way, and twice. */
 int vhost_open(struct vhost *vhost, struct error *error);
@@ -116,6 +120,13 @@ void vhost_close(struct vhost *vhost);
  */
 int vhost_start(struct vhost *vhost, struct virtqueue *queues, const int call_fds[2], uint64_t features,
 		int backend_fd, struct error *error);
+
+/*
+ * Whether it is to keep account from its next start on; not while it runs. Failing, it cannot. vhost_mark() hands what is
+ * known to ram_mark().
+ */
+int vhost_log(struct vhost *vhost, const struct ram *ram, bool on, struct error *error);
+void vhost_mark(struct vhost *vhost, const struct ram *ram);
 
 /* Takes them back: their state says how far the kernel came. Nothing is touched if it was not running. */
 void vhost_stop(struct vhost *vhost, struct virtqueue *queues);

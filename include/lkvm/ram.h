@@ -17,7 +17,10 @@ struct ram {
 	uint64_t base; /* guest physical, bytes */
 	uint64_t size; /* bytes, a multiple of the host's page size */
 	const struct snapshot *from; /* NULL, or what untouched pages come from: the caller's, open as long as the RAM is */
+	uint8_t *marks; /* NULL, or a byte a RAM_MARK bytes: written by a device since it was last taken; ram_mark() */
 };
+
+#define RAM_MARK 0x10000u
 
 /* Maps `size` bytes of zeroed memory, for guest addresses from `base` on. */
 int ram_open(struct ram *ram, uint64_t base, uint64_t size, struct error *error);
@@ -42,6 +45,21 @@ static inline void *ram_at(const struct ram *ram, uint64_t address, uint64_t len
 	if (address < ram->base || offset > ram->size || length > ram->size - offset)
 		return NULL;
 	return ram->host + offset;
+}
+
+/*
+ * To be called by whoever writes guest memory behind KVM's back, once [host, host + size) of it is written. By any thread;
+ * KVM itself keeps account of what it and the vCPUs write.
+ */
+static inline void ram_mark(const struct ram *ram, const void *host, uint64_t size)
+{
+	uint8_t *marks = __atomic_load_n(&ram->marks, __ATOMIC_ACQUIRE);
+	uint64_t offset = (uint64_t)((const uint8_t *)host - ram->host);
+
+	if (!marks || !size)
+		return;
+	for (uint64_t i = offset / RAM_MARK; i <= (offset + size - 1) / RAM_MARK; i++)
+		__atomic_store_n(&marks[i], 1, __ATOMIC_RELEASE);
 }
 
 #endif

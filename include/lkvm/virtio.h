@@ -245,6 +245,14 @@ struct virtio_device *virtio_input_open(struct vm *vm, struct pci_bus *pci, stru
 void virtio_block_describe(struct virtio_device *device, struct virtio_block_config *config);
 void virtio_net_describe(struct virtio_device *device, struct virtio_net_config *config);
 
+/*
+ * For who keeps account of what devices write (lkvm/ram.h): whether the kernel's vhost may write for an interface, that it is
+ * to say what from its next start on (the machine is paused), and what it said until now, to ram_mark() (by any one thread).
+ */
+bool virtio_net_has_vhost(const struct virtio_device *device);
+int virtio_net_log(struct virtio_device *device, bool on, struct error *error);
+void virtio_net_mark(struct virtio_device *device);
+
 /* Asks the guest for `bytes` of its RAM (a multiple of 4096); it gives what and when it likes. */
 void virtio_balloon_set(struct virtio_device *device, uint64_t bytes);
 

@@ -34,6 +34,8 @@ struct virtqueue_state {
 
 extern const struct state_table virtqueue_state_table;
 
+#define VIRTQUEUE_LENT 256u /* places; neighbours are one */
+
 struct virtqueue {
 	struct virtqueue_state state;
 
@@ -46,6 +48,11 @@ struct virtqueue {
 	struct virtqueue_descriptor *descriptor_ring; /* NULL: not started */
 	struct virtqueue_available *available_ring;
 	struct virtqueue_used *used_ring;
+
+	/* The chains that were taken and neither returned nor given back, and where they may be written. */
+	unsigned taken;
+	unsigned lent_count;
+	struct virtqueue_lent { const uint8_t *host; uint64_t size; } lent[VIRTQUEUE_LENT];
 };
 
 /*
@@ -82,7 +89,7 @@ int virtqueue_start(struct virtqueue *queue, const struct ram *ram, bool event_i
 /* 1: a chain was taken; 0: nothing there; -1: the guest broke the protocol (queue->broken, reason set). */
 int virtqueue_pop(struct virtqueue *queue, struct virtqueue_chain *chain);
 
-/* Gives the last popped chain back to the ring as if it had not been taken (no room in the device now). */
+/* Gives the last popped chain back to the ring as if it had not been taken (no room in the device now): it is not written. */
 void virtqueue_unpop(struct virtqueue *queue);
 
 /* Returns a chain to the driver, `written` bytes of its writable part filled. Visible at once. */

@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -197,6 +198,59 @@ static void test_fill_and_publish(void **state)
 	assert_int_equal(head, 5);
 	assert_int_equal(written, 200);
 	assert_false(fake_take(&f->driver, &head, &written));
+}
+
+static bool is_marked(struct fixture *f, uint64_t address)
+{
+	return f->ram.marks[(address - f->ram.base) / RAM_MARK];
+}
+
+/* Once it may be written no more: a mark that is taken before is too early. What is given back is not written. */
+static void test_marks_what_was_written(void **state)
+{
+	const uint64_t in = FAKE_RAM_BASE + 2 * RAM_MARK, out = FAKE_RAM_BASE + 4 * RAM_MARK - 8;
+	struct fixture *f = *state;
+
+	f->ram.marks = calloc(1, FAKE_RAM_SIZE / RAM_MARK);
+	assert_non_null(f->ram.marks);
+	fake_descriptor(&f->driver, 0, in, 16, VRING_DESC_F_NEXT, 1);
+	fake_descriptor(&f->driver, 1, out, 16, VRING_DESC_F_WRITE, 0);
+	fake_offer(&f->driver, 0);
+	assert_int_equal(virtqueue_pop(&f->queue, &f->chain), 1);
+	virtqueue_unpop(&f->queue);
+	virtqueue_publish(&f->queue, 0);
+	assert_false(is_marked(f, out));
+	assert_int_equal(virtqueue_pop(&f->queue, &f->chain), 1);
+	assert_false(is_marked(f, out));
+	f->chain.iov[1].iov_base = NULL; /* devices change these */
+	memset(f->ram.marks, 0, FAKE_RAM_SIZE / RAM_MARK);
+	virtqueue_push(&f->queue, 0, 16);
+	assert_false(is_marked(f, in));
+	assert_true(is_marked(f, out));
+	assert_true(is_marked(f, out + 15));
+	assert_true(is_marked(f, RINGS));
+	memset(f->ram.marks, 0, FAKE_RAM_SIZE / RAM_MARK);
+	virtqueue_publish(&f->queue, 0);
+	assert_false(is_marked(f, out));
+	virtqueue_listen(&f->queue);
+	assert_true(is_marked(f, RINGS));
+}
+
+/* More places than are remembered: it may have been anywhere. */
+static void test_marks_all_where_it_is_too_much(void **state)
+{
+	struct fixture *f = *state;
+
+	f->ram.marks = calloc(1, FAKE_RAM_SIZE / RAM_MARK);
+	assert_non_null(f->ram.marks);
+	for (unsigned i = 0; i < VIRTQUEUE_LENT + 1; i++) {
+		fake_descriptor(&f->driver, 0, DATA + 64 * (i % 50), 1, VRING_DESC_F_WRITE, 0);
+		fake_offer(&f->driver, 0);
+		assert_int_equal(virtqueue_pop(&f->queue, &f->chain), 1);
+	}
+	virtqueue_push(&f->queue, 0, 1);
+	for (uint64_t i = 0; i < FAKE_RAM_SIZE / RAM_MARK; i++)
+		assert_true(f->ram.marks[i]);
 }
 
 /* Both indices pass 65535, and the rings their end, many times. */
@@ -427,6 +481,8 @@ int main(void)
 		TEST(test_chain),
 		TEST(test_unpop),
 		TEST(test_fill_and_publish),
+		TEST(test_marks_what_was_written),
+		TEST(test_marks_all_where_it_is_too_much),
 		TEST(test_wraps_around),
 		TEST(test_indirect),
 		TEST(test_indirect_up_to_the_limit),
