@@ -219,6 +219,7 @@ static int load(struct machine *machine, struct error *error)
 {
 	if (boot_load(&machine->boot, &machine->vm.ram, error) < 0 || build_fdt(machine, error) < 0)
 		return -1;
+	ram_mark(&machine->vm.ram, machine->vm.ram.host, machine->vm.ram.size);
 	return vcpus_set_entry(&machine->vm, machine->boot.entry, machine->boot.fdt, error);
 }
 
@@ -287,6 +288,7 @@ int machine_open_processors(struct machine *machine, const struct machine_config
 
 void machine_close(struct machine *machine)
 {
+	machine_untrack(machine);
 	/* vCPUs first: they call into every other part. */
 	if (machine->opened > 1)
 		vcpus_close(&machine->vm);

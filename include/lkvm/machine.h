@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "lkvm/boot.h"
+#include "lkvm/dirty_log.h"
 #include "lkvm/err.h"
 #include "lkvm/gic.h"
 #include "lkvm/gpio.h"
@@ -119,6 +120,8 @@ struct machine {
 	struct virtio_device *virtio[MACHINE_MAX_VIRTIO];
 	struct virtio_device *balloon, *input; /* of these, or NULL */
 	const struct error_collector *refused; /* NULL but in machine_check_host() */
+	struct dirty_log dirty_log;
+	uint8_t tracked_since[16]; /* identity of the snapshot that RAM was equal to when all of the log was last taken, or zeroes */
 	unsigned opened; /* entries of the catalogue that are open */
 	bool running;
 	struct machine_clock clock;
@@ -141,6 +144,15 @@ int machine_reset(struct machine *machine, struct error *error);
  * end. Taking the irqfds off takes the kernel some milliseconds, which are not in the guest's pause then.
  */
 void machine_hold_interrupts(struct machine *machine);
+
+/*
+ * Keeps account of what is written to RAM from now on, until machine_untrack() or machine_close(). The guest may have to be
+ * paused for it for a moment. Harmless where it does already. machine_take_written() is dirty_log_take(), and may be called by
+ * any one thread.
+ */
+int machine_track(struct machine *machine, struct error *error);
+void machine_untrack(struct machine *machine);
+int machine_take_written(struct machine *machine, uint8_t *chunks, bool last, struct error *error);
 
 /*
  * Saves the paused machine as sections: what it was made as, KVM's state, the devices'. When it returns, guest RAM holds

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+#include "lkvm/dirty_log.h"
+
+#include <errno.h>
+#include <linux/kvm.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lkvm/kvm.h"
+#include "lkvm/vm.h"
+
+/*
+ * KVM holds its lock of the page tables while it protects what is cleared: pages at a time, so that vCPUs need not wait long.
+ * A multiple of 64.
+ */
+#define AT_ONCE 16384u
+
+static int set_memory(const struct vm *vm, uint32_t flags)
+{
+	struct kvm_userspace_memory_region region = {
+		.slot = 0,
+		.flags = flags,
+		.guest_phys_addr = vm->ram.base,
+		.memory_size = vm->ram.size,
+		.userspace_addr = (uintptr_t)vm->ram.host,
+	};
+
+	return kvm_call(vm->fd, KVM_SET_USER_MEMORY_REGION, (uintptr_t)&region);
+}
+
+/* Without the capability, asking clears, which is as right; only that all of RAM is protected at once, each time. */
+static bool clears_by_hand(const struct vm *vm)
+{
+	struct kvm_enable_cap manual = {
+		.cap = KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2,
+		.args = { KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE | KVM_DIRTY_LOG_INITIALLY_SET },
+	};
+
+	return kvm_call(vm->fd, KVM_ENABLE_CAP, (uintptr_t)&manual) == 0;
+}
+
+int dirty_log_open(struct dirty_log *log, struct vm *vm, struct error *error)
+{
+	uint64_t pages;
+	int result;
+
+	*log = (struct dirty_log){
+		.page_size = (uint64_t)sysconf(_SC_PAGESIZE),
+		.chunks = (vm->ram.size + RAM_MARK - 1) / RAM_MARK,
+	};
+	pages = vm->ram.size / log->page_size;
+	log->bitmap = calloc((pages + 63) / 64, sizeof(uint64_t));
+	if (!vm->ram.marks)
+		__atomic_store_n(&vm->ram.marks, calloc(1, log->chunks), __ATOMIC_RELEASE);
+	if (!log->bitmap || !vm->ram.marks) {
+		free(log->bitmap);
+		return error_system(error, ENOMEM, "the dirty log");
+	}
+	if (!clears_by_hand(vm)) {
+		free(log->bitmap);
+		return error_set(error, ENOTSUP, "this host's KVM has no dirty log that is cleared by hand (Linux 5.2)");
+	}
+	result = set_memory(vm, KVM_MEM_LOG_DIRTY_PAGES);
+	if (result < 0) {
+		free(log->bitmap);
+		return error_system(error, -result, "KVM_SET_USER_MEMORY_REGION with KVM_MEM_LOG_DIRTY_PAGES");
+	}
+	/* The marks stay where they are, for good: a device may be about to make one. */
+	memset(vm->ram.marks, 1, log->chunks);
+	log->vm = vm;
+	return 0;
+}
+
+void dirty_log_close(struct dirty_log *log)
+{
+	if (!log->vm)
+		return;
+	set_memory(log->vm, 0);
+	free(log->bitmap);
+	*log = (struct dirty_log){ .vm = NULL };
+}
+
+static int clear(const struct dirty_log *log, struct error *error)
+{
+	uint64_t pages = log->vm->ram.size / log->page_size;
+
+	for (uint64_t first = 0; first < pages; first += AT_ONCE) {
+		struct kvm_clear_dirty_log part = {
+			.slot = 0,
+			.first_page = first,
+			.num_pages = (uint32_t)(pages - first < AT_ONCE ? pages - first : AT_ONCE),
+			.dirty_bitmap = log->bitmap + first / 64,
+		};
+		int result = kvm_call(log->vm->fd, KVM_CLEAR_DIRTY_LOG, (uintptr_t)&part);
+
+		if (result < 0)
+			return error_system(error, -result, "KVM_CLEAR_DIRTY_LOG");
+	}
+	return 0;
+}
+
+/* A chunk has 16 pages, 4 or 1, so whole chunks are in a word. */
+static void add_pages(const struct dirty_log *log, uint8_t *chunks)
+{
+	uint64_t pages = log->vm->ram.size / log->page_size, chunk_pages = RAM_MARK / log->page_size;
+	uint64_t mask = (1ull << chunk_pages) - 1;
+
+	for (uint64_t word = 0; word * 64 < pages; word++) {
+		if (!log->bitmap[word])
+			continue;
+		for (uint64_t bit = 0; bit < 64 && word * 64 + bit < pages; bit += chunk_pages)
+			if (log->bitmap[word] >> bit & mask)
+				chunks[(word * 64 + bit) / chunk_pages] = 1;
+	}
+}
+
+int dirty_log_take(struct dirty_log *log, uint8_t *chunks, bool last, struct error *error)
+{
+	struct kvm_dirty_log request = { .slot = 0, .dirty_bitmap = log->bitmap };
+	int result = kvm_call(log->vm->fd, KVM_GET_DIRTY_LOG, (uintptr_t)&request);
+
+	if (result < 0)
+		return error_system(error, -result, "KVM_GET_DIRTY_LOG");
+	if (!last && clear(log, error) < 0)
+		return -1;
+	add_pages(log, chunks);
+	for (uint64_t i = 0; i < log->chunks; i++)
+		if (__atomic_load_n(&log->vm->ram.marks[i], __ATOMIC_RELAXED) &&
+		    __atomic_exchange_n(&log->vm->ram.marks[i], 0, __ATOMIC_ACQ_REL))
+			chunks[i] = 1;
+	return 0;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* Which RAM the machine writes, whoever of it does. */
+#include <string.h>
+
+#include "lkvm/machine.h"
+
+static int log_networks(struct machine *machine, bool on, struct error *error)
+{
+	for (unsigned i = 0; i < machine->config.network_count; i++)
+		if (virtio_net_log(machine->virtio[machine->config.disk_count + i], on, error) < 0)
+			return -1;
+	return 0;
+}
+
+static bool has_vhost(const struct machine *machine)
+{
+	for (unsigned i = 0; i < machine->config.network_count; i++)
+		if (virtio_net_has_vhost(machine->virtio[machine->config.disk_count + i]))
+			return true;
+	return false;
+}
+
+int machine_track(struct machine *machine, struct error *error)
+{
+	/* vhost learns it when it starts. */
+	bool restarts = machine->running && has_vhost(machine);
+	int result;
+
+	if (machine->dirty_log.vm)
+		return 0;
+	if (restarts)
+		machine_pause(machine);
+	result = log_networks(machine, true, error);
+	if (result == 0)
+		result = dirty_log_open(&machine->dirty_log, &machine->vm, error);
+	if (result < 0)
+		log_networks(machine, false, &(struct error){ 0 });
+	if (restarts)
+		machine_resume(machine);
+	memset(machine->tracked_since, 0, sizeof(machine->tracked_since));
+	return result;
+}
+
+void machine_untrack(struct machine *machine)
+{
+	if (!machine->dirty_log.vm)
+		return;
+	dirty_log_close(&machine->dirty_log);
+	log_networks(machine, false, &(struct error){ 0 });
+}
+
+int machine_take_written(struct machine *machine, uint8_t *chunks, bool last, struct error *error)
+{
+	for (unsigned i = 0; i < machine->config.network_count; i++)
+		virtio_net_mark(machine->virtio[machine->config.disk_count + i]);
+	return dirty_log_take(&machine->dirty_log, chunks, last, error);
+}
