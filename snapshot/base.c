@@ -3,12 +3,14 @@
 #include "chain.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "lkvm/text.h"
+#include "lkvm/io.h"
 
 #define LONGEST_CHAIN 64u /* files; each is a descriptor, and may be a step of each look at RAM */
 
@@ -44,34 +46,43 @@ static void path_beside(const char *of, const char *path, char beside[PATH_MAX])
 		beside[0] = '\0';
 }
 
-/* 1: it is the one; 0: it is another one. */
-static int try_path(struct snapshot *base, const char *path, const uint8_t identity[16], unsigned depth, struct error *error)
+/*
+ * Whether a file is a snapshot with that identity. Only its header is looked at: files that are based on one another in a
+ * circle would else be opened for ever.
+ */
+static bool is_it(const char *path, const uint8_t identity[16], struct error *error)
 {
-	if (snapshot_open_chain(base, path, depth, error) < 0)
-		return -1;
-	if (memcmp(base->header.identity, identity, sizeof(base->header.identity)) == 0)
-		return 1;
-	snapshot_close(base);
-	return 0;
+	uint8_t bytes[FORMAT_HEADER_SIZE];
+	struct format_header header;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	ssize_t got = fd < 0 ? -errno : pread_full(fd, bytes, sizeof(bytes), 0);
+	char text[FORMAT_IDENTITY_TEXT];
+
+	if (fd >= 0)
+		close(fd);
+	if (got < 0) {
+		error_system(error, (int)-got, "its base %s", path);
+		return false;
+	}
+	if ((size_t)got == sizeof(bytes) && format_read_header(bytes, &header, error) == 0 &&
+	    memcmp(header.identity, identity, sizeof(header.identity)) == 0)
+		return true;
+	format_identity_text(identity, text);
+	error_set(error, ESTALE, "its base %s is another snapshot now: the one with identity %s is needed", path, text);
+	return false;
 }
 
 static int find(struct snapshot *base, const struct base_section *wanted, const char *of, unsigned depth, struct error *error)
 {
 	char beside[PATH_MAX];
-	char identity[FORMAT_IDENTITY_TEXT];
-	int result;
+	const char *path = beside;
 
 	path_beside(of, wanted->path, beside);
-	if (beside[0] && try_path(base, beside, wanted->identity, depth, error) > 0)
-		return 0;
-	result = try_path(base, wanted->path, wanted->identity, depth, error);
-	if (result > 0)
-		return 0;
-	if (result < 0)
-		return error_context(error, "its base");
-	format_identity_text(wanted->identity, identity);
-	return error_set(error, ESTALE, "its base %s is another snapshot now: the one with identity %s is needed", wanted->path,
-			 identity);
+	if (!beside[0] || !is_it(beside, wanted->identity, error))
+		path = wanted->path;
+	if (path == wanted->path && !is_it(path, wanted->identity, error))
+		return -1;
+	return snapshot_open_chain(base, path, depth, error) < 0 ? error_context(error, "its base") : 0;
 }
 
 int snapshot_open_base(struct snapshot *snapshot, const char *path, unsigned depth, struct error *error)

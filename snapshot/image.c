@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Writing RAM. Most of a guest's memory was never touched: the kernel's page map says what is there, so that the rest
- * is not even looked at (a look would make the pages exist). What is there and all zero becomes a hole. The second time,
- * what the file has is compared with RAM, which costs a quarter of writing it and lets no writer of memory escape: vCPU,
- * device or the host's kernel.
- * Kernel: Documentation/admin-guide/mm/pagemap.rst.
+ * is not even looked at. What is there and all zero becomes a hole. The second time, what the file has is compared with RAM,
+ * which costs a quarter of writing it and lets no writer of memory escape: vCPU, device or the host's kernel. Who knows which
+ * chunks were written says so, and only these are compared.
  */
 #include "image.h"
 
@@ -17,22 +16,23 @@
 
 #include "lkvm/io.h"
 #include "lkvm/snapshot.h"
+#include "page_map.h"
 
-#define PAGE 4096u /* holes are made of these, whatever the host's pages are */
+#define PAGE FORMAT_RAM_PAGE /* holes are made of these, whatever the host's pages are */
 #define STEP (4u << 20) /* bytes between two reports of progress, and of one look at the page map */
 
-/* One entry a page of the host. */
-#define PAGEMAP_PRESENT (1ull << 63)
-#define PAGEMAP_SWAPPED (1ull << 62)
-
-struct page_map {
-	int fd; /* -1: there is none, everything may be there */
-	uint64_t page_size;
-	uint64_t ram[STEP / PAGE]; /* entries of the part that is looked at */
+/* What an update works with. */
+struct update {
+	struct image *image;
+	const uint8_t *chunks; /* NULL, or 1 for each that may be other than in the file */
+	bool still;
+	struct page_map map;
+	uint64_t ram[STEP / PAGE];  /* the page map's entries of the part that is looked at */
 	uint64_t file[STEP / PAGE]; /* the same of the mapped file */
+	uint8_t below[FORMAT_RAM_CHUNK] __attribute__((aligned(16))); /* what the base has of the chunk that is looked at */
 };
 
-static const uint8_t zeroes[PAGE];
+static const uint8_t zeroes[PAGE] __attribute__((aligned(16)));
 
 static size_t chunk_size(const struct image *image, uint64_t at)
 {
@@ -85,25 +85,18 @@ static bool is_equal(const uint8_t *page, const uint8_t *other)
 	return true;
 }
 
-/* Reads the map's entries for [host, host + size). Where that fails, all of it may be there. */
-static void look(const struct page_map *map, uint64_t *entries, const uint8_t *host, uint64_t size)
+static bool is_base_of_ram(const struct image *image)
 {
-	uint64_t first = (uintptr_t)host / map->page_size;
-	size_t bytes = (size_t)((size + map->page_size - 1) / map->page_size * sizeof(*entries));
+	const struct snapshot *from = image->ram->from;
 
-	if (map->fd < 0 || pread_full(map->fd, entries, bytes, (off_t)(first * sizeof(*entries))) != (ssize_t)bytes)
-		memset(entries, 0xff, bytes);
+	return image->base && from &&
+	       memcmp(image->base->header.identity, from->header.identity, sizeof(from->header.identity)) == 0;
 }
 
-/* Whether anything of a chunk `offset` bytes behind what was looked at may be other than zero. */
-static bool may_hold_data(const struct page_map *map, const struct ram *ram, uint64_t step, uint64_t offset, size_t size)
+static bool holds_data(const struct snapshot *snapshot, uint64_t at, uint64_t end)
 {
-	for (uint64_t at = offset; at < offset + size; at += map->page_size)
-		if (map->ram[at / map->page_size] & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED))
-			return true;
-	/* Where RAM came from a snapshot, what was not touched is what that holds. */
-	for (uint64_t at = step + offset, end = at + size; ram->from && at < end;) {
-		const struct snapshot_run run = snapshot_find_run(ram->from, at);
+	while (at < end) {
+		const struct snapshot_run run = snapshot_find_run(snapshot, at);
 
 		if (run.kind != SNAPSHOT_ZERO)
 			return true;
@@ -112,12 +105,34 @@ static bool may_hold_data(const struct page_map *map, const struct ram *ram, uin
 	return false;
 }
 
-int image_open(struct image *image, const struct ram *ram, int fd, uint64_t offset, struct error *error)
+/* Whether a chunk may be other than in the base, or than zero, by what the page map says of it. */
+static bool may_differ(const struct update *update, uint64_t at, size_t size)
+{
+	const struct image *image = update->image;
+	uint64_t page_size = update->map.page_size;
+	bool own_only = is_base_of_ram(image);
+
+	for (uint64_t page = at; page < at + size; page += page_size) {
+		uint64_t entry = update->ram[page % STEP / page_size];
+
+		if (entry & PAGE_MAP_SWAPPED || (entry & PAGE_MAP_PRESENT && !(own_only && entry & PAGE_MAP_FILE)))
+			return true;
+	}
+	/* What was not touched is as it was where RAM comes from. */
+	if (own_only)
+		return false;
+	return (image->ram->from && holds_data(image->ram->from, at, at + size)) ||
+	       (image->base && holds_data(image->base, at, at + size));
+}
+
+int image_open(struct image *image, const struct ram *ram, const struct snapshot *base, int fd, uint64_t offset,
+	       struct error *error)
 {
 	void *file = mmap(NULL, ram->size, PROT_READ, MAP_SHARED, fd, (off_t)offset);
 
 	*image = (struct image){
 		.ram = ram,
+		.base = base,
 		.fd = fd,
 		.offset = offset,
 		.chunks = (ram->size + FORMAT_RAM_CHUNK - 1) / FORMAT_RAM_CHUNK,
@@ -127,6 +142,11 @@ int image_open(struct image *image, const struct ram *ram, int fd, uint64_t offs
 		image->file = NULL;
 		return error_system(error, errno, "mapping the file");
 	}
+	/* A mapping ends where its file does, and zeroes that hide a base's data are a hole that is looked at. */
+	if (base && ftruncate(fd, (off_t)(offset + ram->size)) < 0) {
+		image_close(image);
+		return error_system(error, errno, "making the file larger");
+	}
 	image->checksums = malloc(image->chunks * sizeof(*image->checksums));
 	image->written = calloc(1, (ram->size / PAGE + 7) / 8);
 	if (!image->checksums || !image->written) {
@@ -134,7 +154,8 @@ int image_open(struct image *image, const struct ram *ram, int fd, uint64_t offs
 		return error_system(error, ENOMEM, "checksums of RAM");
 	}
 	for (uint64_t i = 0; i < image->chunks; i++)
-		image->checksums[i] = image_zero_checksum(chunk_size(image, i * FORMAT_RAM_CHUNK));
+		image->checksums[i] = base ? (uint32_t)field_element(&base->checksums, (uint32_t)i) :
+					     image_zero_checksum(chunk_size(image, i * FORMAT_RAM_CHUNK));
 	return 0;
 }
 
@@ -165,12 +186,26 @@ static bool any_written(const struct image *image, uint64_t at, size_t size)
 	return false;
 }
 
-/* Whether the file has what RAM has at `at`. */
-static bool is_same(const struct image *image, uint64_t at)
+/* What the file has at `at`, or the base if the file has nothing. */
+static const uint8_t *kept(const struct update *update, uint64_t at)
 {
-	const uint8_t *page = image->ram->host + at;
+	const struct image *image = update->image;
 
-	return is_written(image, at) ? is_equal(page, image->file + at) : is_zero(page);
+	if (is_written(image, at))
+		return image->file + at;
+	return image->base ? update->below + at % FORMAT_RAM_CHUNK : zeroes;
+}
+
+static bool is_same(const struct update *update, uint64_t at)
+{
+	const uint8_t *page = update->image->ram->host + at, *other = kept(update, at);
+
+	return other == zeroes ? is_zero(page) : is_equal(page, other);
+}
+
+static void note_written(struct image *image, uint64_t page)
+{
+	image->written[page / PAGE / 8] |= (uint8_t)(1u << page / PAGE % 8);
 }
 
 static int write_pages(struct image *image, uint64_t at, size_t size, struct error *error)
@@ -181,7 +216,7 @@ static int write_pages(struct image *image, uint64_t at, size_t size, struct err
 		return error_system(error, -result, "writing RAM");
 	for (uint64_t page = at; page < at + size; page += PAGE) {
 		image->pages += !is_written(image, page);
-		image->written[page / PAGE / 8] |= (uint8_t)(1u << page / PAGE % 8);
+		note_written(image, page);
 	}
 	return 0;
 }
@@ -190,14 +225,14 @@ static int write_pages(struct image *image, uint64_t at, size_t size, struct err
  * Of what is in the file. RAM that changes cannot be asked: what it says now need not be what was written, and it might
  * yet become that again.
  */
-static uint32_t chunk_checksum(const struct image *image, uint64_t at, size_t size, bool still)
+static uint32_t chunk_checksum(const struct update *update, uint64_t at, size_t size)
 {
 	uint32_t crc = 0;
 
-	if (still)
-		return checksum(0, image->ram->host + at, size);
+	if (update->still)
+		return checksum(0, update->image->ram->host + at, size);
 	for (uint64_t page = at; page < at + size; page += PAGE)
-		crc = checksum(crc, is_written(image, page) ? image->file + page : zeroes, PAGE);
+		crc = checksum(crc, kept(update, page), PAGE);
 	return crc;
 }
 
@@ -206,77 +241,103 @@ static uint32_t chunk_checksum(const struct image *image, uint64_t at, size_t si
  * be read again from a disk that failed. It is there from when its checksum was made, or nearly all: so the page map is
  * asked first. Linux 5.14 can read it ahead; before that it is taken to be there.
  */
-static int populate(const struct image *image, const struct page_map *map, uint64_t at, size_t size, struct error *error)
+static int populate(const struct update *update, uint64_t at, size_t size, struct error *error)
 {
-	for (uint64_t page = at; page < at + size; page += PAGE) {
-		uint64_t entry = map->file[(at % STEP + page - at) / map->page_size];
+	const struct image *image = update->image;
 
-		if (is_written(image, page) && !(entry & PAGEMAP_PRESENT) &&
+	for (uint64_t page = at; page < at + size; page += PAGE) {
+		uint64_t entry = update->file[page % STEP / update->map.page_size];
+
+		if (is_written(image, page) && !(entry & PAGE_MAP_PRESENT) &&
 		    madvise((void *)(uintptr_t)(image->file + page), PAGE, MADV_POPULATE_READ) < 0 && errno != EINVAL)
 			return error_system(error, errno == EFAULT ? EIO : errno, "reading the file again");
 	}
 	return 0;
 }
 
-/* Neighbours are written at once. */
-static int update_chunk(struct image *image, const struct page_map *map, uint64_t at, size_t size, bool still,
-			struct error *error)
+/* Behind the pages from `page` on that are other than in the file. */
+static uint64_t end_of_change(const struct update *update, uint64_t page, uint64_t limit)
 {
+	while (page < limit && !is_same(update, page))
+		page += PAGE;
+	return page;
+}
+
+/* Neighbours are written at once. Zeroes over a base's data are a hole, too, which the file has already. */
+static int update_chunk(struct update *update, uint64_t at, size_t size, struct error *error)
+{
+	struct image *image = update->image;
+	uint64_t end = at + size;
 	bool changed = false;
 
-	if (populate(image, map, at, size, error) < 0)
+	if (populate(update, at, size, error) < 0 ||
+	    (image->base && snapshot_read_ram(image->base, at, update->below, size, error) < 0))
 		return -1;
-	for (uint64_t page = at; page < at + size;) {
-		uint64_t end = page;
-
-		while (end < at + size && !is_same(image, end))
-			end += PAGE;
-		if (end > page) {
-			if (write_pages(image, page, end - page, error) < 0)
-				return -1;
-			changed = true;
+	for (uint64_t page = at, next; page < end; page = next) {
+		next = end_of_change(update, page, end);
+		if (next == page) {
+			next += PAGE;
+			continue;
 		}
-		page = end + PAGE; /* that one is the same, or the end */
+		changed = true;
+		if (image->base && !is_written(image, page) && is_zero(image->ram->host + page)) {
+			note_written(image, page);
+			next = page + PAGE;
+		} else if (write_pages(image, page, next - page, error) < 0) {
+			return -1;
+		}
 	}
-	if (changed)
-		image->checksums[at / FORMAT_RAM_CHUNK] = chunk_checksum(image, at, size, still);
+	if (!changed)
+		return 0;
+	image->checksums[at / FORMAT_RAM_CHUNK] = chunk_checksum(update, at, size);
+	image->changes++;
+	image->changed = at;
 	return 0;
 }
 
-static int update_step(struct image *image, struct page_map *map, uint64_t step, bool still, struct error *error)
+static int update_step(struct update *update, uint64_t step, struct error *error)
 {
+	struct image *image = update->image;
 	uint64_t size = image->ram->size - step < STEP ? image->ram->size - step : STEP;
+	bool looked = false;
 
-	look(map, map->ram, image->ram->host + step, size);
-	look(map, map->file, image->file + step, size);
 	for (uint64_t at = step; at < step + size; at += FORMAT_RAM_CHUNK) {
 		size_t chunk = chunk_size(image, at);
 
-		if ((any_written(image, at, chunk) || may_hold_data(map, image->ram, step, at - step, chunk)) &&
-		    update_chunk(image, map, at, chunk, still, error) < 0)
+		if (update->chunks && !update->chunks[at / FORMAT_RAM_CHUNK])
+			continue;
+		if (!looked) {
+			page_map_look(&update->map, update->ram, image->ram->host + step, size);
+			page_map_look(&update->map, update->file, image->file + step, size);
+			looked = true;
+		}
+		if ((update->chunks || any_written(image, at, chunk) || may_differ(update, at, chunk)) &&
+		    update_chunk(update, at, chunk, error) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-int image_update(struct image *image, bool still, const struct snapshot_progress *progress, struct error *error)
+int image_update(struct image *image, const uint8_t *chunks, bool still, const struct snapshot_progress *progress,
+		 struct error *error)
 {
 	uint64_t total = image->ram->size;
-	struct page_map *map = malloc(sizeof(*map));
+	struct update *update = malloc(sizeof(*update));
 	int result = 0;
 
-	if (!map)
-		return error_system(error, ENOMEM, "the page map");
-	map->page_size = (uint64_t)sysconf(_SC_PAGESIZE);
-	map->fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	if (!update)
+		return error_system(error, ENOMEM, "memory");
+	update->image = image;
+	update->chunks = chunks;
+	update->still = still;
+	page_map_open(&update->map);
 	for (uint64_t step = 0; result == 0 && step < total; step += STEP) {
 		if (progress && !progress->step(progress->owner, step, total))
 			result = error_set(error, ECANCELED, "it was called off");
 		else
-			result = update_step(image, map, step, still, error);
+			result = update_step(update, step, error);
 	}
-	if (map->fd >= 0)
-		close(map->fd);
-	free(map);
+	page_map_close(&update->map);
+	free(update);
 	return result;
 }

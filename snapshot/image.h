@@ -13,28 +13,38 @@
 #include "lkvm/err.h"
 #include "lkvm/ram.h"
 
+struct snapshot;
 struct snapshot_progress;
 
 struct image {
 	const struct ram *ram;
+	const struct snapshot *base; /* NULL, or what has the pages that are not in the file */
 	int fd;
 	uint64_t offset;     /* of RAM in the file */
 	uint64_t chunks;
 	uint32_t *checksums; /* one a chunk: of what is in the file */
-	uint8_t *written;    /* a bit a page: it is data in the file */
+	uint8_t *written;    /* a bit a page: it is in the file, and not the base's or zero */
 	const uint8_t *file; /* RAM in the file, mapped; only what is written may be looked at */
-	uint64_t pages;      /* bits set in `written` */
+	uint64_t pages;      /* so many are data in the file */
+	uint64_t changes;    /* chunks that were brought up to date, each as often as it was */
+	uint64_t changed;    /* the last of them: offset in RAM */
 };
 
-/* `fd` and `ram` are the caller's, and stay as long as the image. On failure nothing is to be closed. */
-int image_open(struct image *image, const struct ram *ram, int fd, uint64_t offset, struct error *error);
+/*
+ * `ram`, `base` and `fd` are the caller's, and stay as long as the image. The base has RAM of the same size. On failure
+ * nothing is to be closed.
+ */
+int image_open(struct image *image, const struct ram *ram, const struct snapshot *base, int fd, uint64_t offset,
+	       struct error *error);
 void image_close(struct image *image);
 
 /*
- * Brings the file up to date with RAM, and the checksums with the file. Not `still`: RAM changes meanwhile, and the file
- * then has something of before and something of after.
+ * Brings the file up to date with RAM, and the checksums with the file. `chunks`: NULL, or a byte for each chunk of RAM, of
+ * which those that are 0 are in the file as they are. Not `still`: RAM changes meanwhile, and the file then has something of
+ * before and something of after.
  */
-int image_update(struct image *image, bool still, const struct snapshot_progress *progress, struct error *error);
+int image_update(struct image *image, const uint8_t *chunks, bool still, const struct snapshot_progress *progress,
+		 struct error *error);
 
 /* How much of RAM is data in the file. */
 uint64_t image_bytes(const struct image *image);

@@ -85,16 +85,27 @@ int snapshot_begin(struct snapshot_writer *writer, struct error *error)
 	writer->image = malloc(sizeof(*writer->image));
 	if (!writer->image)
 		return error_system(error, ENOMEM, "memory");
-	if (image_open(writer->image, writer->ram, writer->fd, ram_offset, error) == 0)
+	if (image_open(writer->image, writer->ram, writer->base, writer->fd, ram_offset, error) == 0)
 		return 0;
 	free(writer->image);
 	writer->image = NULL;
 	return -1;
 }
 
-int snapshot_copy(struct snapshot_writer *writer, struct error *error)
+int snapshot_copy(struct snapshot_writer *writer, const uint8_t *chunks, struct error *error)
 {
-	return fault(writer, "copy", error) < 0 ? -1 : image_update(writer->image, false, writer->progress, error);
+	return fault(writer, "copy", error) < 0 ? -1 : image_update(writer->image, chunks, false, writer->progress, error);
+}
+
+static void add_base(const struct snapshot_writer *writer, struct section_writer *to)
+{
+	const struct snapshot *base = writer->base;
+
+	section_begin(to, FORMAT_BASE_SECTION, 1, SECTION_MANDATORY);
+	field_add(&to->buffer, "identity", 1, sizeof(base->header.identity), base->header.identity);
+	field_add_text(&to->buffer, "path", writer->base_path);
+	field_add(&to->buffer, "pages", 1, (uint32_t)(writer->ram->size / FORMAT_RAM_PAGE / 8), writer->image->written);
+	section_end(to);
 }
 
 static int write_tail(struct snapshot_writer *writer, const struct byte_buffer *sections, struct error *error)
@@ -108,6 +119,8 @@ static int write_tail(struct snapshot_writer *writer, const struct byte_buffer *
 	section_begin(&tail, "ram-checksums", 1, SECTION_MANDATORY);
 	field_add(&tail.buffer, "crc32", sizeof(uint32_t), (uint32_t)writer->image->chunks, writer->image->checksums);
 	section_end(&tail);
+	if (writer->base)
+		add_base(writer, &tail);
 	if (tail.buffer.failed || sections->failed) {
 		error_system(error, ENOMEM, "sections");
 	} else {
@@ -122,10 +135,26 @@ static int write_tail(struct snapshot_writer *writer, const struct byte_buffer *
 	return put(writer, commit->size - FORMAT_COMMIT_SIZE, record, sizeof(record), error);
 }
 
-int snapshot_finish(struct snapshot_writer *writer, const struct byte_buffer *sections, struct error *error)
+/* For tests, with LKVM_FAULT=save/recheck: whether what was said to be all that changed is all. */
+static int recheck(struct snapshot_writer *writer, const uint8_t *chunks, struct error *error)
 {
-	if (fault(writer, "ram", error) < 0 || image_update(writer->image, true, writer->progress, error) < 0 ||
-	    fault(writer, "sections", error) < 0)
+	uint64_t before = writer->image->changes;
+
+	if (!chunks || fault(writer, "recheck", error) == 0)
+		return 0;
+	if (image_update(writer->image, NULL, true, writer->progress, error) < 0)
+		return -1;
+	if (writer->image->changes == before)
+		return 0;
+	return error_set(error, EIO, "RAM at 0x%llx changed, and the log of what is written does not say so",
+			 (unsigned long long)(writer->ram->base + writer->image->changed));
+}
+
+int snapshot_finish(struct snapshot_writer *writer, const uint8_t *chunks, const struct byte_buffer *sections,
+		    struct error *error)
+{
+	if (fault(writer, "ram", error) < 0 || image_update(writer->image, chunks, true, writer->progress, error) < 0 ||
+	    recheck(writer, chunks, error) < 0 || fault(writer, "sections", error) < 0)
 		return -1;
 	return write_tail(writer, sections, error);
 }
@@ -151,5 +180,5 @@ int snapshot_write(struct snapshot_writer *writer, const struct byte_buffer *sec
 {
 	if (snapshot_begin(writer, error) < 0)
 		return -1;
-	return snapshot_finish(writer, sections, error);
+	return snapshot_finish(writer, NULL, sections, error);
 }

@@ -40,6 +40,8 @@ struct snapshot_writer {
 	const struct ram *ram;
 	const char *fault; /* for fault_at(), or NULL */
 	const struct snapshot_progress *progress;
+	const struct snapshot *base; /* NULL, or what need not be written again; open as long as this is written */
+	const char *base_path;       /* where that is, absolute */
 
 	/* Private. */
 	struct format_commit commit;
@@ -50,14 +52,18 @@ struct snapshot_writer {
 /* The header, and where RAM will be. On failure the file is of no use: it has no commit record. Nothing is synced. */
 int snapshot_begin(struct snapshot_writer *writer, struct error *error);
 
-/* Writes RAM, zeroes as holes, while the guest may change it: what is different by then, snapshot_finish() writes. */
-int snapshot_copy(struct snapshot_writer *writer, struct error *error);
+/*
+ * Writes RAM, zeroes as holes, while the guest may change it: what is different by then, snapshot_finish() writes. With
+ * `chunks`, a byte for each FORMAT_RAM_CHUNK of RAM, only those that are not 0.
+ */
+int snapshot_copy(struct snapshot_writer *writer, const uint8_t *chunks, struct error *error);
 
 /*
  * Writes what RAM has and the file has not, then `sections` (whole ones, without those of RAM), checksums and the commit
- * record. Nothing writes guest memory meanwhile.
+ * record. Nothing writes guest memory meanwhile. `chunks`: as above.
  */
-int snapshot_finish(struct snapshot_writer *writer, const struct byte_buffer *sections, struct error *error);
+int snapshot_finish(struct snapshot_writer *writer, const uint8_t *chunks, const struct byte_buffer *sections,
+		    struct error *error);
 
 /* What was written until now. */
 struct snapshot_figures snapshot_written(const struct snapshot_writer *writer);

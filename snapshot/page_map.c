@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+#include "page_map.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lkvm/io.h"
+
+void page_map_open(struct page_map *map)
+{
+	map->page_size = (uint64_t)sysconf(_SC_PAGESIZE);
+	map->fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+}
+
+void page_map_close(struct page_map *map)
+{
+	if (map->fd >= 0)
+		close(map->fd);
+	map->fd = -1;
+}
+
+void page_map_look(const struct page_map *map, uint64_t *entries, const uint8_t *host, uint64_t size)
+{
+	uint64_t first = (uintptr_t)host / map->page_size;
+	size_t bytes = (size_t)((size + map->page_size - 1) / map->page_size * sizeof(*entries));
+
+	if (map->fd < 0 || pread_full(map->fd, entries, bytes, (off_t)(first * sizeof(*entries))) != (ssize_t)bytes)
+		memset(entries, 0xff, bytes);
+}

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+/* Saves that are based on another: chains of them hold RAM as it was, whatever is known of what changed. */
+#include "unit/test.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lkvm/snapshot.h"
+
+#define BASE 0x80000000u
+#define RAM_SIZE (9u << 20)
+#define CHUNKS (RAM_SIZE / FORMAT_RAM_CHUNK)
+#define FILES 6u
+
+static char folder[] = "/tmp/incremental-XXXXXX";
+static char paths[FILES][64];
+static struct ram ram;
+static uint8_t chunks[CHUNKS]; /* written since the last save */
+static uint8_t model[FILES][RAM_SIZE];
+
+static int setup(void **state)
+{
+	struct error error;
+
+	(void)state;
+	srandom(1);
+	assert_int_equal(ram_open(&ram, BASE, RAM_SIZE, &error), 0);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	ram_close(&ram);
+	for (unsigned i = 0; i < FILES; i++)
+		unlink(paths[i]);
+	return 0;
+}
+
+/* Some pages get new contents, some become zero, some are written and stay as they were. */
+static void change(unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		uint64_t page = (uint64_t)random() % (RAM_SIZE / FORMAT_RAM_PAGE);
+		uint8_t *at = ram.host + page * FORMAT_RAM_PAGE;
+
+		chunks[page * FORMAT_RAM_PAGE / FORMAT_RAM_CHUNK] = 1;
+		if (random() % 4 == 0)
+			memset(at, 0, FORMAT_RAM_PAGE);
+		else
+			at[random() % FORMAT_RAM_PAGE] += (uint8_t)(random() % 3);
+	}
+}
+
+/* Saves as file `number`, based on the one before unless it is the first. `known`: what changed is told. */
+static int save_with(unsigned number, bool known, const char *fault, struct error *error)
+{
+	struct snapshot_writer writer = { .ram = &ram, .fault = fault };
+	const struct byte_buffer none = { 0 };
+	struct snapshot base = { .fd = -1 };
+	int result;
+
+	writer.fd = open(paths[number], O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	assert_true(writer.fd >= 0);
+	if (number > 0) {
+		assert_int_equal(snapshot_open(&base, paths[number - 1], error), 0);
+		writer.base = &base;
+		writer.base_path = paths[number - 1];
+	}
+	result = snapshot_begin(&writer, error);
+	if (result == 0)
+		result = snapshot_copy(&writer, known ? chunks : NULL, error);
+	if (result == 0)
+		result = snapshot_finish(&writer, known ? chunks : NULL, &none, error);
+	snapshot_end(&writer);
+	close(writer.fd);
+	if (base.fd >= 0)
+		snapshot_close(&base);
+	return result;
+}
+
+static void save(unsigned number, bool known)
+{
+	struct error error;
+
+	if (save_with(number, known, NULL, &error) < 0)
+		fail_msg("%s", error.text);
+	memcpy(model[number], ram.host, RAM_SIZE);
+	memset(chunks, 0, sizeof(chunks));
+}
+
+/* What is in file `number`, by each way to read it. */
+static void check(unsigned number)
+{
+	struct snapshot snapshot;
+	struct ram read;
+	struct error error;
+
+	if (snapshot_open(&snapshot, paths[number], &error) < 0 || snapshot_check_ram(&snapshot, NULL, &error) < 0 ||
+	    snapshot_map_ram(&snapshot, &read, &error) < 0)
+		fail_msg("file %u: %s", number, error.text);
+	assert_memory_equal(read.host, model[number], RAM_SIZE);
+	ram_close(&read);
+	snapshot_close(&snapshot);
+}
+
+static void saved_in_a_chain(bool known)
+{
+	memset(ram.host + (1 << 20), 0x5a, 1 << 20);
+	change(200);
+	save(0, false);
+	for (unsigned i = 1; i < FILES; i++) {
+		change(20 * i);
+		save(i, known);
+	}
+	for (unsigned i = 0; i < FILES; i++)
+		check(i);
+}
+
+static void a_chain_of_what_is_known_to_have_changed(void **state) { (void)state; saved_in_a_chain(true); }
+static void a_chain_by_comparing(void **state) { (void)state; saved_in_a_chain(false); }
+
+/* RAM is a mapping of the base then, and only private pages can differ. */
+static void upon_what_ram_came_from(void **state)
+{
+	struct snapshot from[FILES];
+	struct error error;
+	struct stat status;
+
+	(void)state;
+	memset(ram.host, 0x5a, RAM_SIZE / 2);
+	save(0, false);
+	for (unsigned i = 1; i < FILES; i++) {
+		ram_close(&ram);
+		assert_int_equal(snapshot_open(&from[i], paths[i - 1], &error), 0);
+		assert_int_equal(snapshot_map_ram(&from[i], &ram, &error), 0);
+		assert_memory_equal(ram.host, model[i - 1], RAM_SIZE); /* touches all, which changes nothing */
+		change(5);
+		save(i, false);
+		assert_int_equal(stat(paths[i], &status), 0);
+		assert_true(status.st_blocks * 512 < 5 * 4096 + 0x10000 + 0x10000);
+	}
+	for (unsigned i = 0; i < FILES; i++)
+		check(i);
+	ram_close(&ram);
+	for (unsigned i = 1; i < FILES; i++)
+		snapshot_close(&from[i]);
+	assert_int_equal(ram_open(&ram, BASE, RAM_SIZE, &error), 0);
+}
+
+/* RAM came from the first file, and what is saved is based on another one. */
+static void upon_another_than_ram_came_from(void **state)
+{
+	struct snapshot from;
+	struct error error;
+
+	(void)state;
+	change(100);
+	save(0, false);
+	change(100);
+	save(1, false);
+	ram_close(&ram);
+	assert_int_equal(snapshot_open(&from, paths[0], &error), 0);
+	assert_int_equal(snapshot_map_ram(&from, &ram, &error), 0);
+	change(3);
+	save(2, false);
+	check(2);
+	ram_close(&ram);
+	snapshot_close(&from);
+	assert_int_equal(ram_open(&ram, BASE, RAM_SIZE, &error), 0);
+}
+
+static void a_log_that_misses_a_page_is_found(void **state)
+{
+	struct error error;
+
+	(void)state;
+	change(10);
+	save(0, false);
+	change(10);
+	assert_int_equal(save_with(1, true, "save/recheck", &error), 0);
+	save(0, false);
+	ram.host[0x123456] ^= 1;
+	assert_int_equal(save_with(1, true, "save/recheck", &error), -1);
+	assert_non_null(strstr(error.text, "RAM at 0x80120000 changed"));
+}
+
+static void bases_that_are_not_there(void **state)
+{
+	struct snapshot snapshot;
+	struct error error;
+	char moved[80];
+
+	(void)state;
+	change(10);
+	save(0, false);
+	change(10);
+	save(1, false);
+	save(2, false);
+
+	/* another one */
+	change(10);
+	save(0, false);
+	assert_int_equal(snapshot_open(&snapshot, paths[2], &error), -1);
+	assert_non_null(strstr(error.text, "is another snapshot now"));
+	assert_int_equal(snapshot.fd, -1);
+
+	/* itself */
+	assert_int_equal(rename(paths[2], paths[1]), 0);
+	assert_int_equal(snapshot_open(&snapshot, paths[1], &error), -1);
+	assert_non_null(strstr(error.text, "is another snapshot now"));
+
+	unlink(paths[0]);
+	snprintf(moved, sizeof(moved), "%s/sub", folder);
+	assert_int_equal(snapshot_open(&snapshot, paths[1], &error), -1);
+}
+
+/* The folder of the file comes before where the base was. */
+static void a_chain_can_be_moved(void **state)
+{
+	struct snapshot snapshot;
+	struct error error;
+	char moved[2][96];
+
+	(void)state;
+	change(10);
+	save(0, false);
+	change(10);
+	save(1, false);
+	snprintf(moved[0], sizeof(moved[0]), "%s/sub", folder);
+	assert_int_equal(mkdir(moved[0], 0700), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		snprintf(moved[i], sizeof(moved[i]), "%s/sub/%u", folder, i);
+		assert_int_equal(rename(paths[i], moved[i]), 0);
+	}
+	assert_int_equal(snapshot_open(&snapshot, moved[1], &error), 0);
+	assert_int_equal(snapshot_check_ram(&snapshot, NULL, &error), 0);
+	snapshot_close(&snapshot);
+	unlink(moved[0]);
+	unlink(moved[1]);
+	snprintf(moved[0], sizeof(moved[0]), "%s/sub", folder);
+	rmdir(moved[0]);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(a_chain_of_what_is_known_to_have_changed),
+		TEST(a_chain_by_comparing),
+		TEST(upon_what_ram_came_from),
+		TEST(upon_another_than_ram_came_from),
+		TEST(a_log_that_misses_a_page_is_found),
+		TEST(bases_that_are_not_there),
+		TEST(a_chain_can_be_moved),
+	};
+	int result;
+
+	assert_non_null(mkdtemp(folder));
+	for (unsigned i = 0; i < FILES; i++)
+		snprintf(paths[i], sizeof(paths[i]), "%s/%u", folder, i);
+	result = cmocka_run_group_tests(tests, NULL, NULL);
+	rmdir(folder);
+	return result;
+}
