@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,14 +18,25 @@
 struct save_options {
 	bool stop;
 	bool json;
+	bool live;
+	uint64_t max_pause; /* milliseconds */
+	const char *base;
 };
 
 static const struct option_entry entries[] = {
 	{ .name = "stop", .kind = OPTION_FLAG, .offset = offsetof(struct save_options, stop),
 	  .help = "End the virtual machine once it is saved" },
+	{ .name = "live", .kind = OPTION_FLAG, .offset = offsetof(struct save_options, live),
+	  .help = "Go through RAM again and again while the guest runs,\nuntil what it wrote meanwhile fits into a short pause" },
+	{ .name = "max-pause", .kind = OPTION_NUMBER, .argument = "MS", .minimum = 1, .maximum = 60000,
+	  .offset = offsetof(struct save_options, max_pause), .help = "How long that may take (10); implies --live" },
+	{ .name = "base", .kind = OPTION_FILE, .argument = "FILE", .offset = offsetof(struct save_options, base),
+	  .help = "Write only what is other than in this snapshot,\nwhich a restore needs then, too" },
 	{ .name = "json", .kind = OPTION_FLAG, .offset = offsetof(struct save_options, json),
 	  .help = "Print the figures as JSON" },
 };
+
+#define DEFAULT_PAUSE 10 /* milliseconds */
 
 static const struct save_options defaults = { .stop = false };
 const struct option_table snapshot_save_options_table = OPTION_TABLE(entries, defaults);
@@ -33,10 +45,13 @@ const struct option_table snapshot_save_options_table = OPTION_TABLE(entries, de
 struct save {
 	const struct command_call *call;
 	const char *name, *path;
+	const struct save_options *options;
+	int base_fd; /* -1: none */
 	struct new_file file;
 	bool shows; /* progress, on a terminal */
 	uint64_t pause, duration;   /* nanoseconds: of the guest's, of the whole save */
 	uint64_t ram, data, size;   /* bytes */
+	uint64_t rounds, throttle;
 };
 
 /* What is written so far is what the file has grown to: the VMM need not say. */
@@ -50,10 +65,10 @@ static bool show_progress(void *owner)
 	return true;
 }
 
-/* The answer: pause, bytes of RAM, bytes written of it, bytes of the file. */
+/* The answer: pause, bytes of RAM, bytes written of it, bytes of the file, rounds, how much the guest was slowed down. */
 static bool take_figures(const char *text, struct save *save)
 {
-	uint64_t *const figures[] = { &save->pause, &save->ram, &save->data, &save->size };
+	uint64_t *const figures[] = { &save->pause, &save->ram, &save->data, &save->size, &save->rounds, &save->throttle };
 
 	for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++) {
 		char *end;
@@ -76,11 +91,17 @@ static uint64_t now(void)
 
 static int save_to_file(struct save *save, struct error *error)
 {
-	const struct control_extras extras = { .fd = save->file.fd, .tick = show_progress, .owner = save };
+	const struct control_extras extras = {
+		.fds = { save->file.fd, save->base_fd }, .tick = show_progress, .owner = save,
+	};
+	const struct save_options *options = save->options;
+	uint64_t pause = options->max_pause ? options->max_pause : options->live ? DEFAULT_PAUSE : 0;
 	struct control_reply reply;
+	char request[64];
 	bool understood;
 
-	if (control_call_with(save->name, "save", SAVING, &extras, &reply, error) < 0)
+	snprintf(request, sizeof(request), "save %" PRIu64, pause * 1000000);
+	if (control_call_with(save->name, request, SAVING, &extras, &reply, error) < 0)
 		return error_context(error, "%s", save->name);
 	understood = take_figures(reply.body, save);
 	free(reply.body);
@@ -94,6 +115,23 @@ static int stop(const struct save *save, struct error *error)
 	if (control_call(save->name, "stop force", PATIENCE, &reply, error) < 0)
 		return error_context(error, "%s is saved, but does not stop", save->name);
 	free(reply.body);
+	return 0;
+}
+
+/* Once the base is replaced by what is based on it, neither is of any use. */
+static int open_base(struct save *save, struct error *error)
+{
+	const char *path = save->options->base;
+	struct stat base, other;
+
+	save->base_fd = path ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+	if (!path)
+		return 0;
+	if (save->base_fd < 0)
+		return error_system(error, errno, "--base: %s", path);
+	if (fstat(save->base_fd, &base) == 0 && stat(save->path, &other) == 0 && base.st_dev == other.st_dev &&
+	    base.st_ino == other.st_ino)
+		return error_set(error, EINVAL, "%s is the base itself: it is needed as it is", save->path);
 	return 0;
 }
 
@@ -134,6 +172,9 @@ static int print_figures(const struct save *save, bool stopped, bool json)
 		       " MiB written, paused for %" PRIu64 ".%" PRIu64 " ms (%" PRIu64 " MB/s)\n",
 		       save->name, save->path, stopped ? ", and stopped" : "", save->ram >> 20, save->size >> 20,
 		       (save->size & 0xfffff) * 10 >> 20, save->pause / 1000000, save->pause / 100000 % 10, rate / 1000);
+		if (save->throttle)
+			printf("The guest was slowed down to come to an end: it wrote as fast as it could be saved (%" PRIu64
+			       " rounds)\n", save->rounds);
 		return EXIT_OK;
 	}
 	report_open(&report, true);
@@ -145,14 +186,17 @@ static int print_figures(const struct save *save, bool stopped, bool json)
 	report_bytes(&report, "ram", save->ram);
 	report_bytes(&report, "data", save->data);
 	report_bytes(&report, "written", save->size);
+	report_number(&report, "rounds", save->rounds);
+	report_number(&report, "throttle", save->throttle);
 	return command_print_report(save->call, &report);
 }
 
 int cmd_snapshot_save(const struct command_call *call)
 {
 	const struct save_options *options = call->values;
-	struct save save = { .call = call, .shows = isatty(STDERR_FILENO) && !options->json };
+	struct save save = { .call = call, .options = options, .base_fd = -1, .shows = isatty(STDERR_FILENO) && !options->json };
 	struct error error;
+	int result;
 
 	if (call->count != 2) {
 		error_set(&error, EINVAL, "which virtual machine, and to which file?");
@@ -160,7 +204,12 @@ int cmd_snapshot_save(const struct command_call *call)
 	}
 	save.name = call->operands[0];
 	save.path = call->operands[1];
-	if (save_all(&save, options->stop, &error) < 0)
+	result = open_base(&save, &error);
+	if (result == 0)
+		result = save_all(&save, options->stop, &error);
+	if (save.base_fd >= 0)
+		close(save.base_fd);
+	if (result < 0)
 		return command_error(call, &error);
 	return print_figures(&save, options->stop, options->json);
 }

@@ -160,7 +160,7 @@ void lifecycle_halt(struct lifecycle *lifecycle)
 	machine_pause(lifecycle->machine);
 }
 
-/* It has ended with an error if there is one. "PAUSE-NANOSECONDS RAM-BYTES DATA-BYTES FILE-BYTES" */
+/* It has ended with an error if there is one. "PAUSE-NANOSECONDS RAM-BYTES DATA-BYTES FILE-BYTES ROUNDS THROTTLE" */
 static void end_save(struct lifecycle *lifecycle, const struct error *error)
 {
 	const struct snapshot_figures *figures = &lifecycle->saver.figures;
@@ -177,8 +177,8 @@ static void end_save(struct lifecycle *lifecycle, const struct error *error)
 		control_refuse(client, error);
 		return;
 	}
-	snprintf(body, sizeof(body), "%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", pause, figures->ram,
-		 figures->data, figures->size);
+	snprintf(body, sizeof(body), "%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %u %u\n", pause, figures->ram,
+		 figures->data, figures->size, lifecycle->saver.rounds.count, lifecycle->saver.rounds.slow);
 	control_answer(client, body);
 }
 
@@ -211,21 +211,31 @@ void lifecycle_finish_save(void *owner)
 	}
 }
 
+static void close_both(const struct save_request *request)
+{
+	if (request->fd >= 0)
+		close(request->fd);
+	if (request->base_fd >= 0)
+		close(request->base_fd);
+}
+
+/* "save [PAUSE]" with the file, and one to base it on: a pause of so many nanoseconds is to suffice. */
 static void serve_save(struct lifecycle *lifecycle, struct control_client *client, const char *word)
 {
 	const struct error none = { 0 };
-	int fd = control_take_fd(client);
+	struct save_request request = { .fd = control_take_fd(client, 0), .base_fd = control_take_fd(client, 1) };
 	struct saver *saver = &lifecycle->saver;
 	struct error error;
 
-	(void)word;
-	if (fd < 0) {
-		error_set(&error, EINVAL, "no file came with the request");
+	if (request.fd < 0 || parse_number(word ? word : "0", 0, UINT64_MAX, &request.max_pause, &error) < 0) {
+		if (request.fd < 0)
+			error_set(&error, EINVAL, "no file came with the request");
+		close_both(&request);
 		control_refuse(client, &error);
 		return;
 	}
 	*saver = (struct saver){ .copied = lifecycle_finish_save, .done = save_done, .owner = lifecycle };
-	if (saver_open(saver, lifecycle->machine, fd, lifecycle->loop, &error) < 0 ||
+	if (saver_open(saver, lifecycle->machine, &request, lifecycle->loop, &error) < 0 ||
 	    (lifecycle->machine->running && saver_copy(saver, &error) < 0)) {
 		control_refuse(client, &error);
 		return;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -18,12 +19,43 @@ static bool go_on(void *owner, uint64_t done, uint64_t total)
 	return !atomic_load(&saver->cancelled);
 }
 
+/* Whether anybody will want to know what was written since a snapshot. */
+static bool is_tracked(const struct machine *machine)
+{
+	static const uint8_t none[sizeof(machine->tracked_since)];
+
+	return memcmp(machine->tracked_since, none, sizeof(none)) != 0;
+}
+
+static bool keeps_account(const struct saver *saver)
+{
+	return saver->rounds.chunks != NULL;
+}
+
+static int copy(struct saver *saver)
+{
+	return keeps_account(saver) ? rounds_copy(&saver->rounds, &saver->error) :
+				      snapshot_copy(&saver->writer, NULL, &saver->error);
+}
+
+/* With a base there may be another save upon this one: then it goes on being kept account. */
+static int finish(struct saver *saver)
+{
+	const uint8_t *chunks = NULL;
+
+	if (keeps_account(saver)) {
+		if (rounds_finish(&saver->rounds, saver->writer.base != NULL, &saver->error) < 0)
+			return -1;
+		chunks = saver->rounds.knows ? saver->rounds.chunks : NULL;
+	}
+	return snapshot_finish(&saver->writer, chunks, &saver->sections.buffer, &saver->error);
+}
+
 static void *work(void *argument)
 {
 	struct saver *saver = argument;
 
-	saver->result = saver->finishing ? snapshot_finish(&saver->writer, &saver->sections.buffer, &saver->error) :
-					   snapshot_copy(&saver->writer, &saver->error);
+	saver->result = saver->finishing ? finish(saver) : copy(saver);
 	event_raise(saver->done_fd);
 	return NULL;
 }
@@ -40,32 +72,75 @@ static void ended(void *owner, int fd, uint32_t events)
 		saver->copied(saver->owner);
 		return;
 	}
+	throttle_close(&saver->throttle);
 	saver->figures = snapshot_written(&saver->writer);
+	if (saver->result == 0 && saver->writer.base)
+		memcpy(saver->machine->tracked_since, saver->writer.commit.identity, sizeof(saver->machine->tracked_since));
 	saver->done(saver->owner);
 	saver_close(saver); /* unmapping the file takes its time, in which the guest may run already */
 }
 
-int saver_open(struct saver *saver, struct machine *machine, int fd, struct loop *loop, struct error *error)
+/* Where a descriptor's file is, which is where others will look for it. */
+static int open_base(struct saver *saver, int fd, struct error *error)
 {
+	char link[64];
+	ssize_t length;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	length = readlink(link, saver->base_path, sizeof(saver->base_path) - 1);
+	if (length < 0)
+		return error_system(error, errno, "the base");
+	saver->base_path[length] = '\0';
+	if (snapshot_open(&saver->base, saver->base_path, error) < 0)
+		return -1;
+	if (saver->base.ram_base != saver->machine->vm.ram.base || saver->base.ram_size != saver->machine->vm.ram.size)
+		return error_set(error, EINVAL, "%s is a snapshot of another machine: its RAM is not the same", saver->base_path);
+	saver->writer.base = &saver->base;
+	saver->writer.base_path = saver->base_path;
+	return 0;
+}
+
+static int begin(struct saver *saver, const struct save_request *request, struct error *error)
+{
+	if (loop_add(saver->loop, saver->done_fd, POLLIN, ended, saver, error) < 0 ||
+	    (request->base_fd >= 0 && open_base(saver, request->base_fd, error) < 0))
+		return -1;
+	if (request->max_pause && throttle_open(&saver->throttle, saver->machine, saver->loop, error) < 0)
+		return -1;
+	saver->rounds.max_pause = request->max_pause;
+	saver->rounds.throttle = &saver->throttle.step;
+	if ((request->base_fd >= 0 || request->max_pause) &&
+	    rounds_open(&saver->rounds, saver->machine, &saver->writer, error) < 0)
+		return -1;
+	return snapshot_begin(&saver->writer, error);
+}
+
+int saver_open(struct saver *saver, struct machine *machine, const struct save_request *request, struct loop *loop,
+	       struct error *error)
+{
+	int result;
+
 	saver->machine = machine;
 	saver->loop = loop;
 	saver->progress = (struct snapshot_progress){ .step = go_on, .owner = saver };
 	saver->writer = (struct snapshot_writer){
-		.fd = fd, .ram = &machine->vm.ram, .fault = machine->config.fault, .progress = &saver->progress,
+		.fd = request->fd, .ram = &machine->vm.ram, .fault = machine->config.fault, .progress = &saver->progress,
 	};
 	saver->sections = (struct section_writer){ 0 };
+	saver->rounds = (struct rounds){ .chunks = NULL };
+	saver->throttle.timer_fd = -1;
+	saver->base = (struct snapshot){ .fd = -1 };
 	saver->working = saver->finishing = false;
 	atomic_store(&saver->cancelled, false);
 	saver->done_fd = event_open(error);
-	if (saver->done_fd < 0) {
-		close(fd);
-		return -1;
-	}
-	if (loop_add(loop, saver->done_fd, POLLIN, ended, saver, error) == 0 &&
-	    snapshot_begin(&saver->writer, error) == 0)
-		return 0;
-	saver_close(saver);
-	return -1;
+	result = saver->done_fd < 0 ? -1 : begin(saver, request, error);
+	if (request->base_fd >= 0)
+		close(request->base_fd);
+	if (saver->done_fd < 0)
+		close(request->fd);
+	else if (result < 0)
+		saver_close(saver);
+	return result;
 }
 
 static int start(struct saver *saver, struct error *error)
@@ -108,10 +183,16 @@ void saver_close(struct saver *saver)
 	if (saver->working)
 		pthread_join(saver->thread, NULL);
 	saver->working = false;
+	throttle_close(&saver->throttle);
 	loop_remove(saver->loop, saver->done_fd);
 	close(saver->done_fd);
 	saver->done_fd = -1;
 	snapshot_end(&saver->writer);
 	close(saver->writer.fd);
+	if (keeps_account(saver) && !is_tracked(saver->machine))
+		machine_untrack(saver->machine);
+	rounds_close(&saver->rounds);
+	if (saver->base.fd >= 0)
+		snapshot_close(&saver->base);
 	byte_buffer_free(&saver->sections.buffer);
 }

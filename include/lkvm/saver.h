@@ -6,6 +6,7 @@
 #ifndef LKVM_SAVER_H
 #define LKVM_SAVER_H
 
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -13,7 +14,16 @@
 #include "lkvm/err.h"
 #include "lkvm/loop.h"
 #include "lkvm/machine.h"
+#include "lkvm/rounds.h"
 #include "lkvm/snapshot.h"
+#include "lkvm/throttle.h"
+
+/* What to save to, and how. The saver takes the descriptors, and closes them in any case. */
+struct save_request {
+	int fd;      /* an empty regular file, open for reading and writing */
+	int base_fd; /* -1, or a snapshot: only what is other than there is written */
+	uint64_t max_pause; /* nanoseconds, or 0: rounds while the guest runs until what is left fits into such a pause */
+};
 
 struct saver {
 	/* On the loop: saver_copy() is through. Pause the machine and call saver_finish(). */
@@ -24,6 +34,7 @@ struct saver {
 	int result;
 	struct error error;
 	struct snapshot_figures figures;
+	struct rounds rounds; /* closed where no account is kept of what is written */
 
 	/* Private. */
 	struct machine *machine;
@@ -31,17 +42,18 @@ struct saver {
 	struct snapshot_writer writer;
 	struct snapshot_progress progress;
 	struct section_writer sections;
+	struct throttle throttle;
+	struct snapshot base; /* fd -1: none */
+	char base_path[PATH_MAX];
 	int done_fd; /* -1: not open */
 	pthread_t thread;
 	bool working, finishing;
 	atomic_bool cancelled;
 };
 
-/*
- * Begins to save `machine` into `fd`, an empty regular file open for reading and writing, which the saver closes in any
- * case. The functions and `owner` are set in `saver`, everything else is not.
- */
-int saver_open(struct saver *saver, struct machine *machine, int fd, struct loop *loop, struct error *error);
+/* Begins to save `machine`. The functions and `owner` are set in `saver`, everything else is not. */
+int saver_open(struct saver *saver, struct machine *machine, const struct save_request *request, struct loop *loop,
+	       struct error *error);
 
 /* Starts to write RAM, whether the machine runs or not; to be left out if it does not. On failure the saver is closed. */
 int saver_copy(struct saver *saver, struct error *error);

@@ -1,0 +1,140 @@
+# shellcheck shell=sh disable=SC2154,SC2016
+# SPDX-License-Identifier: MIT
+# what: RAM is copied in rounds while a guest writes it, by the dirty log; and only what changed since another snapshot
+# hosts: all
+# timeout: 600
+
+# The log must not have missed a page: with this every live save looks at all of RAM once more, and fails if it has.
+export LKVM_FAULT=save/recheck
+
+boot()
+{
+	truncate -s 16M "$tmp/d"
+	start g lkvm.shell=plain --cpus 2 --disk "$tmp/d" --rng --balloon "$@"
+	wait_for g '^lkvm-guest: ready'
+}
+
+# Writes memory from the processors, by the disk's DMA and by the entropy device's.
+work='(while :; do dd if=/dev/vda of=/tmp/x bs=64k count=64 iflag=direct 2>/dev/null; dd if=/dev/hwrng of=/tmp/y bs=1k count=4 2>/dev/null; done) &'
+
+# base64 -d would need a program: the file has what it had when its sum was taken.
+remember() { ask g 'dd if=/dev/urandom of=/tmp/data bs=64k count=64 2>/dev/null; md5sum /tmp/data'; sum=$(cut -c1-32 "$logs/said"); }
+remembers() { ask g 'md5sum /tmp/data'; check "data changed" grep -q "$sum" "$logs/said"; }
+
+saved_live_while_it_works()
+{
+	remember
+	input g "$work"
+	for i in 1 2 3; do
+		save g "$tmp/s$i" --live --json
+		check_out '"rounds": [1-9]'
+	done
+	save g "$tmp/s" --live --stop
+	wait_exit g 0
+	restore g "$tmp/s"
+	wait_listening g
+	remembers
+	"$lkvm" stop --force g
+	wait_exit g 0
+}
+
+case_live() { boot; saved_live_while_it_works; }
+
+case_live_with_a_tap()
+{
+	boot --network mode=tap,tapif=lk0
+	ip addr add 10.9.0.1/24 dev lk0
+	ask g 'ifconfig eth0 10.9.0.2 up; ping -c 1 10.9.0.1 >/dev/null; echo "ping $?"'
+	check "no network" grep -qx 'ping 0' "$logs/said"
+	ping -f -s 1400 10.9.0.2 >/dev/null 2>&1 &
+	ping=$!
+	saved_live_while_it_works
+	kill $ping 2>/dev/null || true # it may have given up
+}
+
+# The first compares with the base, the others know what was written since the one before.
+case_a_chain_of_a_running_guest()
+{
+	boot
+	remember
+	input g "$work"
+	save g "$tmp/a"
+	save g "$tmp/b" --base "$tmp/a"
+	save g "$tmp/c" --base "$tmp/b" --live
+	save g "$tmp/d1" --base "$tmp/c" --stop
+	wait_exit g 0
+	check "it is as large as all" test "$(du -k "$tmp/d1" | cut -f1)" -lt "$(($(du -k "$tmp/a" | cut -f1) / 2))"
+	restore g "$tmp/d1"
+	wait_listening g
+	remembers
+	"$lkvm" stop --force g
+	wait_exit g 0
+	rm "$tmp/b"
+	run "$lkvm" snapshot info "$tmp/d1"
+	check_status 1
+	check_err 'its base.*/b: No such file'
+}
+
+# A restored guest's own pages are all that can be other than in the file.
+case_upon_what_it_was_restored_from()
+{
+	boot
+	remember
+	move g "$tmp/a"
+	ask g 'echo more >/tmp/more'
+	save g "$tmp/b" --base "$tmp/a" --stop
+	wait_exit g 0
+	check "it is as large as all" test "$(du -k "$tmp/b" | cut -f1)" -lt "$(($(du -k "$tmp/a" | cut -f1) / 2))"
+	restore g "$tmp/b"
+	wait_listening g
+	remembers
+	ask g 'cat /tmp/more'
+	check "what was new is lost" grep -qx more "$logs/said"
+	# and what has other contents than the base says so
+	run "$lkvm" snapshot diff "$tmp/a" "$tmp/b"
+	check_status 1
+	save g "$tmp/c" --base "$tmp/b" --stop
+	wait_exit g 0
+	restore g "$tmp/c"
+	wait_listening g
+	remembers
+}
+
+# What writes as fast as it is saved is slowed down, and it comes to an end.
+case_a_guest_that_writes_all_the_time()
+{
+	boot
+	input g '(while :; do dd if=/dev/zero of=/tmp/z bs=1M count=64 2>/dev/null; dd if=/dev/urandom of=/tmp/z bs=1M count=64 conv=notrunc 2>/dev/null; done) &'
+	sleep 2
+	save g "$tmp/s" --max-pause 1 --json
+	check_out '"rounds": [2-9]'
+	ask g 'echo alive'
+	check "it does not go on" grep -qx alive "$logs/said"
+}
+
+case_bases_that_do_not_fit()
+{
+	boot
+	save g "$tmp/a"
+	run "$lkvm" snapshot save g "$tmp/a" --base "$tmp/a"
+	check_status 1
+	check_err 'is the base itself'
+	run "$lkvm" snapshot save g "$tmp/b" --base "$tmp/none"
+	check_status 1
+	check_err '^lkvm: .*none: No such file'
+	head -c 100000 "$tmp/a" >"$tmp/cut"
+	run "$lkvm" snapshot save g "$tmp/b" --base "$tmp/cut"
+	check_status 1
+	check "a file is left" test ! -e "$tmp/b"
+	start h lkvm.shell=plain --mem 96
+	wait_for h '^lkvm-guest: ready'
+	run "$lkvm" snapshot save h "$tmp/b" --base "$tmp/a"
+	check_status 1
+	check_err 'another machine'
+	# a base that is replaced by another snapshot is not taken for the one that it was
+	save g "$tmp/b" --base "$tmp/a"
+	save g "$tmp/a"
+	run "$lkvm" snapshot restore "$tmp/b" --name x
+	check_status 1
+	check_err 'another snapshot now'
+}
