@@ -15,8 +15,8 @@ enum verdict_of_chunk { CHUNK_GOOD, CHUNK_DAMAGED, CHUNK_HOLE };
 
 struct check {
 	const struct snapshot *snapshot;
-	uint32_t zero;   /* checksum of a chunk of zeroes */
-	uint8_t *chunks; /* enum verdict_of_chunk of each, which one thread writes */
+	uint32_t zero;             /* checksum of a chunk of zeroes */
+	uint8_t *chunks;           /* enum verdict_of_chunk of each, which one thread writes */
 };
 
 /* The end of the zeroes at `at` that nobody has to read, rounded down to a whole chunk; `at` where there are none. */
@@ -42,6 +42,7 @@ static void judge(struct check *check, uint64_t at, uint32_t is, enum verdict_of
 		check->chunks[chunk] = (uint8_t)otherwise;
 }
 
+/* [from, end) of RAM, with `bytes` for what is read. */
 static int check_piece(void *owner, uint64_t from, uint64_t end, uint8_t *bytes, struct error *error)
 {
 	struct check *check = owner;
@@ -85,12 +86,15 @@ int snapshot_find_damage(const struct snapshot *snapshot, const struct snapshot_
 		.zero = image_zero_checksum(FORMAT_RAM_CHUNK),
 		.chunks = calloc(1, snapshot->checksums.count),
 	};
+	const struct pieces pieces = {
+		.total = snapshot->ram_size, .room = PIECE, .work = check_piece, .owner = &check, .progress = progress,
+	};
 	struct stat status;
 	int result;
 
 	if (!check.chunks)
 		return error_system(error, ENOMEM, "memory");
-	result = pieces_work(snapshot->ram_size, progress, check_piece, &check, error);
+	result = pieces_work(&pieces, error);
 	/* Behind the end of a file that was cut meanwhile is a hole, too. */
 	if (result == 0 && (fstat(snapshot->fd, &status) < 0 || (uint64_t)status.st_size < snapshot->file_size))
 		result = error_set(error, EBADMSG, "it was cut short while it was read");

@@ -208,7 +208,7 @@ int snapshot_map_ram(const struct snapshot *snapshot, struct ram *ram, struct er
 	ram->from = snapshot;
 	result = place_all(&plan, error);
 	if (result == 0 && plan.missing_count)
-		result = pieces_work(snapshot->ram_size, NULL, read_piece, &plan, error);
+		result = pieces_work(&(struct pieces){ .total = snapshot->ram_size, .work = read_piece, .owner = &plan }, error);
 	free(plan.missing);
 	if (result < 0)
 		ram_close(ram);
