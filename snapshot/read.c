@@ -43,7 +43,8 @@ static int open_file(struct snapshot *snapshot, const char *path, struct error *
 {
 	struct stat status;
 
-	snapshot->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (snapshot->fd < 0)
+		snapshot->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (snapshot->fd < 0 || fstat(snapshot->fd, &status) < 0)
 		return error_system(error, errno, "cannot open it");
 	if (!S_ISREG(status.st_mode))
@@ -165,10 +166,11 @@ static int read_contents(struct snapshot *snapshot, const char *path, unsigned d
 	return error_collect(faults, error);
 }
 
-static int open_with(struct snapshot *snapshot, const char *path, unsigned depth, const struct error_collector *faults,
-		     struct error *error)
+/* `fd` may be open already. */
+static int open_with(struct snapshot *snapshot, int fd, const char *path, unsigned depth,
+		     const struct error_collector *faults, struct error *error)
 {
-	*snapshot = (struct snapshot){ .fd = -1, .sections.faults = faults };
+	*snapshot = (struct snapshot){ .fd = fd, .sections.faults = faults };
 	if (open_file(snapshot, path, error) == 0 && read_contents(snapshot, path, depth, error) == 0)
 		return 0;
 	snapshot_close(snapshot);
@@ -178,17 +180,22 @@ static int open_with(struct snapshot *snapshot, const char *path, unsigned depth
 int snapshot_examine(struct snapshot *snapshot, const char *path, const struct error_collector *faults,
 		     struct error *error)
 {
-	return open_with(snapshot, path, 0, faults, error);
+	return open_with(snapshot, -1, path, 0, faults, error);
 }
 
 int snapshot_open(struct snapshot *snapshot, const char *path, struct error *error)
 {
-	return open_with(snapshot, path, 0, NULL, error);
+	return open_with(snapshot, -1, path, 0, NULL, error);
+}
+
+int snapshot_open_file(struct snapshot *snapshot, int fd, const char *name, struct error *error)
+{
+	return open_with(snapshot, fd, name, 0, NULL, error);
 }
 
 int snapshot_open_chain(struct snapshot *snapshot, const char *path, unsigned depth, struct error *error)
 {
-	return open_with(snapshot, path, depth, NULL, error);
+	return open_with(snapshot, -1, path, depth, NULL, error);
 }
 
 void snapshot_close(struct snapshot *snapshot)

@@ -101,6 +101,9 @@ struct snapshot {
 int snapshot_open(struct snapshot *snapshot, const char *path, struct error *error);
 void snapshot_close(struct snapshot *snapshot);
 
+/* The same of a file that may have no name: `fd` is closed with it, or now, and `name` is for sentences. */
+int snapshot_open_file(struct snapshot *snapshot, int fd, const char *name, struct error *error);
+
 /*
  * The same for whom the first fault is not enough: each one is told, and where it stands left out. It is open even if
  * nothing of it could be used: sections.damaged says whether all could, and ram_size is 0 if it is not known where RAM is.
