@@ -6,6 +6,7 @@
 #include <libgen.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -95,6 +96,22 @@ int new_file_commit(struct new_file *file, struct error *error)
 	}
 	new_file_discard(file);
 	return result ? error_system(error, result, "%s", file->path) : 0;
+}
+
+/* Not in /tmp, which may be memory. */
+int new_file_open_temporary(struct error *error)
+{
+	const char *wanted = getenv("TMPDIR"), *folder = wanted && wanted[0] ? wanted : "/var/tmp";
+	char name[PATH_MAX];
+	int fd = open(folder, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+
+	if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL) &&
+	    snprintf(name, sizeof(name), "%s/lkvm-XXXXXX", folder) < (int)sizeof(name)) {
+		fd = mkostemp(name, O_CLOEXEC);
+		if (fd >= 0)
+			unlink(name);
+	}
+	return fd < 0 ? error_system(error, errno, "a temporary file in %s", folder) : fd;
 }
 
 void new_file_discard(struct new_file *file)

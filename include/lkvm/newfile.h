@@ -23,4 +23,7 @@ int new_file_open(struct new_file *file, const char *path, struct error *error);
 int new_file_commit(struct new_file *file, struct error *error);
 void new_file_discard(struct new_file *file);
 
+/* A file in $TMPDIR or /var/tmp that never has a name. -1 on failure. */
+int new_file_open_temporary(struct error *error);
+
 #endif

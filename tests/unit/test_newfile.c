@@ -129,6 +129,27 @@ static void another_one_is_replaced_at_once(void **state)
 	close(reader);
 }
 
+static void one_that_never_has_a_name(void **state)
+{
+	const struct fixture *fixture = *state;
+	struct stat status;
+	struct error error;
+	int fd;
+
+	assert_int_equal(setenv("TMPDIR", fixture->folder, 1), 0);
+	fd = new_file_open_temporary(&error);
+	assert_true(fd >= 0);
+	write_text(fd, "new");
+	assert_int_equal(fstat(fd, &status), 0);
+	assert_int_equal(status.st_mode & 07777, 0600);
+	assert_int_equal(count_names(fixture), 0);
+	close(fd);
+	assert_int_equal(setenv("TMPDIR", fixture->path, 1), 0);
+	assert_int_equal(new_file_open_temporary(&error), -1);
+	assert_non_null(strstr(error.text, fixture->path));
+	unsetenv("TMPDIR");
+}
+
 static void what_is_discarded_leaves_nothing(void **state)
 {
 	const struct fixture *fixture = *state;
@@ -267,6 +288,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(it_appears_when_it_is_complete),
 		CASE(another_one_is_replaced_at_once),
+		CASE(one_that_never_has_a_name),
 		CASE(what_is_discarded_leaves_nothing),
 		CASE(a_name_that_cannot_be_had_leaves_nothing),
 		CASE(a_folder_that_went_away_is_told),
