@@ -84,6 +84,7 @@ extern const struct option_table snapshot_info_options_table;
 extern const struct option_table snapshot_inspect_options_table;
 extern const struct option_table snapshot_verify_options_table;
 extern const struct option_table snapshot_diff_options_table;
+extern const struct option_table snapshot_merge_options_table;
 
 int cmd_run(const struct command_call *call);
 int cmd_list(const struct command_call *call);
@@ -100,6 +101,7 @@ int cmd_inspect(const struct command_call *call);
 int cmd_snapshot_inspect(const struct command_call *call);
 int cmd_snapshot_verify(const struct command_call *call);
 int cmd_snapshot_diff(const struct command_call *call);
+int cmd_snapshot_merge(const struct command_call *call);
 int cmd_doctor(const struct command_call *call);
 int cmd_help(const struct command_call *call);
 int cmd_version(const struct command_call *call);

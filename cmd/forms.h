@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* Snapshots in the forms that commands read and write: files, compressed or not, and streams. "-" is a stream. */
+#ifndef LKVM_FORMS_H
+#define LKVM_FORMS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lkvm/command.h"
+#include "lkvm/rewrite.h"
+
+/* An entry of a table of options: --compress[=LEVEL], into a uint64_t. */
+#define FORMS_COMPRESS(target, member)                                                                             \
+	{                                                                                                          \
+		.name = "compress", .kind = OPTION_TAKEN, .take = forms_take_level, .argument = "LEVEL",           \
+		.optional = true, .offset = offsetof(target, member),                                              \
+		.help = "Compress memory: from 1 (fast) to 9 (small), without LEVEL 6",                            \
+	}
+
+int forms_take_level(void *field, char *value, struct error *error);
+
+bool forms_is_stream(const char *path);
+
+/* A file by its path, a stream by what it is. */
+const char *forms_input_name(const char *path);
+const char *forms_output_name(const char *path);
+
+/* Fails where a stream would go to a terminal. */
+int forms_check_output(const char *path, struct error *error);
+
+/*
+ * Opens what `path` names. A stream is read to its end first, into a file without a name; standard input is the terminal
+ * then, if there is one, or nothing.
+ */
+int forms_open(struct snapshot *snapshot, const char *path, struct error *error);
+
+/* What is to be written, and what came of it. */
+struct form {
+	const char *path;
+	uint64_t level;      /* of compression, 0: none */
+	bool shows;          /* progress, on a terminal */
+	uint64_t data, size; /* bytes, as struct rewrite has them */
+};
+
+/* All of `from`, at once: a file is there whole or not at all. */
+int forms_write(struct form *form, const struct snapshot *from, struct error *error);
+
+/* command_print_report(), on standard error where the stream has standard output. */
+int forms_print_report(const struct command_call *call, const char *path, struct report *report);
+
+#endif
