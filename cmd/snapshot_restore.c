@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "forms.h"
 #include "lkvm/control.h"
 #include "lkvm/lifecycle.h"
 #include "lkvm/run_options.h"
@@ -94,12 +95,12 @@ int cmd_snapshot_restore(const struct command_call *call)
 		error_set(&error, EINVAL, "from which file?");
 		return command_usage_error(call, &error);
 	}
-	if (snapshot_open(&snapshot, call->operands[0], &error) < 0)
+	if (forms_open(&snapshot, call->operands[0], &error) < 0)
 		return command_error(call, &error);
 	config.snapshot = &snapshot;
 	if (refuse_partial(&snapshot, &error) < 0 || configure(&config, options, &snapshot, &error) < 0 ||
 	    (options->eager && !options->no_verify && snapshot_check_ram(&snapshot, NULL, &error) < 0)) {
-		error_context(&error, "%s", call->operands[0]);
+		error_context(&error, "%s", forms_input_name(call->operands[0]));
 		status = command_error(call, &error);
 	} else {
 		status = restore(call, options, &config, &snapshot);

@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "lkvm/command.h"
+#include "forms.h"
 #include "lkvm/control.h"
 #include "lkvm/newfile.h"
 
@@ -21,6 +21,7 @@ struct save_options {
 	bool live;
 	uint64_t max_pause; /* milliseconds */
 	const char *base;
+	uint64_t level;
 };
 
 static const struct option_entry entries[] = {
@@ -32,6 +33,7 @@ static const struct option_entry entries[] = {
 	  .offset = offsetof(struct save_options, max_pause), .help = "How long that may take (10); implies --live" },
 	{ .name = "base", .kind = OPTION_FILE, .argument = "FILE", .offset = offsetof(struct save_options, base),
 	  .help = "Write only what is other than in this snapshot,\nwhich a restore needs then, too" },
+	FORMS_COMPRESS(struct save_options, level),
 	{ .name = "json", .kind = OPTION_FLAG, .offset = offsetof(struct save_options, json),
 	  .help = "Print the figures as JSON" },
 };
@@ -118,6 +120,12 @@ static int stop(const struct save *save, struct error *error)
 	return 0;
 }
 
+/* The VMM writes a plain file. Where another form is wanted, that one never gets a name. */
+static bool is_rewritten(const struct save *save)
+{
+	return save->options->level || forms_is_stream(save->path);
+}
+
 /* Once the base is replaced by what is based on it, neither is of any use. */
 static int open_base(struct save *save, struct error *error)
 {
@@ -127,12 +135,56 @@ static int open_base(struct save *save, struct error *error)
 	save->base_fd = path ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
 	if (!path)
 		return 0;
+	if (is_rewritten(save))
+		return error_set(error, EINVAL, "--base: what is compressed or goes through a pipe is whole");
 	if (save->base_fd < 0)
 		return error_system(error, errno, "--base: %s", path);
 	if (fstat(save->base_fd, &base) == 0 && stat(save->path, &other) == 0 && base.st_dev == other.st_dev &&
 	    base.st_ino == other.st_ino)
 		return error_set(error, EINVAL, "%s is the base itself: it is needed as it is", save->path);
 	return 0;
+}
+
+static int open_file(struct save *save, struct error *error)
+{
+	if (!forms_is_stream(save->path))
+		return new_file_open(&save->file, save->path, error);
+	save->file = (struct new_file){ .fd = new_file_open_temporary(error) };
+	return save->file.fd < 0 ? -1 : 0;
+}
+
+/* The guest need not wait for that. */
+static int rewrite(struct save *save, struct error *error)
+{
+	struct form form = { .path = save->path, .level = save->options->level, .shows = save->shows };
+	int fd = fcntl(save->file.fd, F_DUPFD_CLOEXEC, 0), result;
+	struct snapshot plain;
+
+	if (fd < 0)
+		return error_system(error, errno, "descriptors");
+	if (snapshot_open_file(&plain, fd, save->path, error) < 0)
+		return -1;
+	result = forms_write(&form, &plain, error);
+	snapshot_close(&plain);
+	save->size = form.size;
+	return result;
+}
+
+static int save_as_wanted(struct save *save, struct error *error)
+{
+	int result = open_file(save, error);
+
+	if (result < 0)
+		return -1;
+	result = save_to_file(save, error);
+	if (save->shows)
+		fprintf(stderr, "\r\033[K");
+	if (result == 0 && !is_rewritten(save))
+		return new_file_commit(&save->file, error);
+	if (result == 0)
+		result = rewrite(save, error);
+	new_file_discard(&save->file);
+	return result;
 }
 
 /* With --stop the guest must not go on behind the saved state: it is held until it is gone. */
@@ -144,16 +196,7 @@ static int save_all(struct save *save, bool stops, struct error *error)
 
 	if (stops && hold_fd < 0)
 		return error_context(error, "%s", save->name);
-	result = new_file_open(&save->file, save->path, error);
-	if (result == 0) {
-		result = save_to_file(save, error);
-		if (save->shows)
-			fprintf(stderr, "\r\033[K");
-		if (result == 0)
-			result = new_file_commit(&save->file, error);
-		else
-			new_file_discard(&save->file);
-	}
+	result = save_as_wanted(save, error);
 	save->duration = now() - start;
 	if (result == 0 && stops)
 		result = stop(save, error);
@@ -168,13 +211,15 @@ static int print_figures(const struct save *save, bool stopped, bool json)
 	struct report report;
 
 	if (!json) {
-		printf("Guest %s saved to %s%s: %" PRIu64 " MiB of RAM, %" PRIu64 ".%" PRIu64
-		       " MiB written, paused for %" PRIu64 ".%" PRIu64 " ms (%" PRIu64 " MB/s)\n",
-		       save->name, save->path, stopped ? ", and stopped" : "", save->ram >> 20, save->size >> 20,
-		       (save->size & 0xfffff) * 10 >> 20, save->pause / 1000000, save->pause / 100000 % 10, rate / 1000);
+		fprintf(forms_is_stream(save->path) ? stderr : stdout,
+			"Guest %s saved to %s%s: %" PRIu64 " MiB of RAM, %" PRIu64 ".%" PRIu64
+			" MiB written, paused for %" PRIu64 ".%" PRIu64 " ms (%" PRIu64 " MB/s)\n",
+			save->name, forms_output_name(save->path), stopped ? ", and stopped" : "", save->ram >> 20,
+			save->size >> 20, (save->size & 0xfffff) * 10 >> 20, save->pause / 1000000,
+			save->pause / 100000 % 10, rate / 1000);
 		if (save->throttle)
-			printf("The guest was slowed down to come to an end: it wrote as fast as it could be saved (%" PRIu64
-			       " rounds)\n", save->rounds);
+			fprintf(forms_is_stream(save->path) ? stderr : stdout, "The guest was slowed down to come to an end: it "
+				"wrote as fast as it could be saved (%" PRIu64 " rounds)\n", save->rounds);
 		return EXIT_OK;
 	}
 	report_open(&report, true);
@@ -188,7 +233,7 @@ static int print_figures(const struct save *save, bool stopped, bool json)
 	report_bytes(&report, "written", save->size);
 	report_number(&report, "rounds", save->rounds);
 	report_number(&report, "throttle", save->throttle);
-	return command_print_report(save->call, &report);
+	return forms_print_report(save->call, save->path, &report);
 }
 
 int cmd_snapshot_save(const struct command_call *call)
@@ -204,7 +249,9 @@ int cmd_snapshot_save(const struct command_call *call)
 	}
 	save.name = call->operands[0];
 	save.path = call->operands[1];
-	result = open_base(&save, &error);
+	result = forms_check_output(save.path, &error);
+	if (result == 0)
+		result = open_base(&save, &error);
 	if (result == 0)
 		result = save_all(&save, options->stop, &error);
 	if (save.base_fd >= 0)

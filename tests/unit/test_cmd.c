@@ -209,6 +209,24 @@ static void test_usage(void **state)
 	assert_int_equal(lkvm("snapshot inspect --cpu --dot file"), 2);
 	assert_int_equal(lkvm("inspect --dot --memory vm"), 2);
 	assert_int_equal(lkvm("snapshot inspect --dot --symbols=x no-file"), 1);
+	assert_int_equal(lkvm("snapshot merge file"), 2);
+	assert_says(result.err, "which file, and to which file?");
+	assert_int_equal(lkvm("snapshot merge --compress=0 file out"), 2);
+	assert_int_equal(lkvm("snapshot save --compress=10 vm file"), 2);
+	assert_says(result.err, "10 is not in the range from 1 to 9");
+}
+
+/* Standard input is empty here. */
+static void test_streams(void **state)
+{
+	(void)state;
+	assert_int_equal(lkvm("snapshot merge no-file out"), 1);
+	assert_says(result.err, "lkvm: snapshot merge: no-file: cannot open it: ");
+	assert_int_equal(lkvm("snapshot merge - out"), 1);
+	assert_string_equal(result.err, "lkvm: snapshot merge: standard input: the stream was cut short\n");
+	assert_int_equal(lkvm("snapshot restore -"), 1);
+	assert_string_equal(result.err, "lkvm: snapshot restore: standard input: the stream was cut short\n");
+	assert_int_not_equal(access("out", F_OK), 0);
 }
 
 /* What `lkvm help` ends with when it has this standard output, or none. */
@@ -635,6 +653,7 @@ int main(void)
 		TEST(test_help_of_each_command),
 		TEST(test_version),
 		TEST(test_usage),
+		TEST(test_streams),
 		TEST(test_a_result_that_cannot_be_written),
 		TEST(test_run_defaults),
 		TEST(test_run_as_kvmtool_is_run),
