@@ -41,7 +41,7 @@ static bool is_interrupt_controller(const char *name)
 
 static bool is_ram(const char *name)
 {
-	return !strcmp(name, "ram") || !strcmp(name, "ram-checksums");
+	return format_is_about_place(name) || !strcmp(name, "ram-checksums");
 }
 
 static bool is_device(const char *name)
@@ -233,6 +233,8 @@ static int diff_sections(struct diff *diff, struct error *error)
 	for (size_t i = 0; i < before->count; i++) {
 		const struct section *section = &before->items[i], *other;
 
+		if (format_is_about_place(section->name))
+			continue;
 		if (pairs.before[i] == DIFF_NOTHING) {
 			add_section(diff, section->name, "presence", "there", NULL);
 			continue;
@@ -242,7 +244,7 @@ static int diff_sections(struct diff *diff, struct error *error)
 		compare_number(diff, section->name, "flags", section->flags, other->flags);
 	}
 	for (size_t i = 0; i < after->count; i++)
-		if (pairs.after[i] == DIFF_NOTHING)
+		if (pairs.after[i] == DIFF_NOTHING && !format_is_about_place(after->items[i].name))
 			add_section(diff, after->items[i].name, "presence", NULL, "there");
 	diff_list_end(diff);
 	diff_pairs_free(&pairs);

@@ -135,6 +135,11 @@ int format_read_commit(const uint8_t bytes[FORMAT_COMMIT_SIZE], uint64_t size, s
 	return 0;
 }
 
+bool format_is_about_place(const char *section)
+{
+	return !strcmp(section, "ram") || !strcmp(section, FORMAT_BASE_SECTION) || !strcmp(section, FORMAT_FRAMES_SECTION);
+}
+
 /* Writing sections. */
 
 void section_begin(struct section_writer *writer, const char *name, uint32_t version, uint32_t flags)

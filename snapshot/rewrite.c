@@ -222,12 +222,7 @@ static int write_head(struct copy *copy, struct error *error)
 	return result;
 }
 
-/* Those that say where RAM is are made anew; its checksums are the same. */
-static bool is_of_place(const char *name)
-{
-	return !strcmp(name, "ram") || !strcmp(name, FORMAT_BASE_SECTION) || !strcmp(name, FORMAT_FRAMES_SECTION);
-}
-
+/* Those about its place are made anew; its checksums are the same. */
 static void add_sections(const struct copy *copy, struct section_writer *tail)
 {
 	uint32_t frames = (uint32_t)frame_count(copy->from);
@@ -235,7 +230,7 @@ static void add_sections(const struct copy *copy, struct section_writer *tail)
 	for (size_t i = 0; i < copy->from->sections.count; i++) {
 		const struct section *section = &copy->from->sections.items[i];
 
-		if (is_of_place(section->name))
+		if (format_is_about_place(section->name))
 			continue;
 		section_begin(tail, section->name, section->version, section->flags);
 		byte_buffer_add(&tail->buffer, section->fields.bytes, section->fields.size);

@@ -33,6 +33,9 @@
 #define FORMAT_BASE_SECTION "ram-base"     /* RAM is not whole: what is missing is in another snapshot */
 #define FORMAT_FRAMES_SECTION "ram-frames" /* RAM is compressed */
 
+/* Whether a section says where RAM is and in what form, and nothing of what was saved. */
+bool format_is_about_place(const char *section);
+
 #define SECTION_NAME_LENGTH 31
 
 /* A reader that does not know such a section must refuse the snapshot. */

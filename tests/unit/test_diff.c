@@ -12,6 +12,7 @@
 #include "lkvm/command.h"
 #include "lkvm/diff.h"
 #include "lkvm/io.h"
+#include "lkvm/rewrite.h"
 
 #define BASE 0x80000000u
 #define RAM_SIZE (16ull * FORMAT_RAM_CHUNK)
@@ -256,6 +257,26 @@ static void assert_row(unsigned count, const char *list, const char *row)
 	assert_says(out, expected);
 	assert_says(out, row);
 	assert_int_equal(changes(), count);
+}
+
+/* Between a file and its compressed form there is no difference, and RAM that changed is found in that form, too. */
+static void form_is_no_difference(void **state)
+{
+	struct rewrite rewrite = { .level = 1 };
+	struct snapshot snapshot;
+	struct error error;
+
+	(void)state;
+	write_snapshot("a");
+	assert_int_equal(snapshot_open(&snapshot, "a", &error), 0);
+	rewrite.fd = open("b", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	assert_int_equal(snapshot_rewrite(&snapshot, &rewrite, &error), 0);
+	close(rewrite.fd);
+	snapshot_close(&snapshot);
+	assert_int_equal(changes(), 0);
+	made.ram.host[0x5000] ^= 1;
+	write_snapshot("a");
+	assert_int_equal(changes(), 1);
 }
 
 static void assert_nothing(void)
@@ -726,6 +747,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(identity_and_time_do_not_count),
+		TEST(form_is_no_difference),
 		TEST(the_machine),
 		TEST(vcpus),
 		TEST(interrupts),

@@ -181,11 +181,6 @@ static struct rewrite rewrite(const char *from, const struct form *form, const c
 	return rewrite;
 }
 
-static bool is_of_place(const char *name)
-{
-	return !strcmp(name, "ram") || !strcmp(name, FORMAT_BASE_SECTION) || !strcmp(name, FORMAT_FRAMES_SECTION);
-}
-
 /* All that one has and that is not about its form, the other has too. */
 static unsigned count_same_sections(struct snapshot *one, struct snapshot *other)
 {
@@ -194,7 +189,7 @@ static unsigned count_same_sections(struct snapshot *one, struct snapshot *other
 	for (size_t i = 0; i < one->sections.count; i++) {
 		const struct section *section = &one->sections.items[i], *same;
 
-		if (is_of_place(section->name))
+		if (format_is_about_place(section->name))
 			continue;
 		same = sections_find(&other->sections, section->name);
 		assert_non_null(same);
