@@ -290,6 +290,8 @@ static void zeroes_cost_nothing(void **state)
 static void what_is_written_is_counted(void **state)
 {
 	struct rewrite plain, packed;
+	struct snapshot snapshot;
+	struct error error;
 
 	(void)state;
 	save(it.plain);
@@ -299,6 +301,10 @@ static void what_is_written_is_counted(void **state)
 	assert_int_equal(packed.data, plain.data);
 	assert_in_range(plain.size, plain.data, plain.data + 4096);
 	assert_in_range(packed.size, 2 * FORMAT_RAM_CHUNK, 2 * FORMAT_RAM_CHUNK + 8192); /* what does not compress */
+	assert_int_equal(snapshot_open(&snapshot, it.other, &error), 0);
+	assert_true(field_element(&snapshot.frames.sizes, 2) > 0);
+	assert_int_equal(field_element(&snapshot.frames.sizes, 3), 0); /* zeroes beside data */
+	snapshot_close(&snapshot);
 }
 
 /* To /dev/null. */
