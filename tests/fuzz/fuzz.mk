@@ -10,7 +10,7 @@ FUZZ_FLAGS := $(if $(OVERLAY),-I$(OVERLAY)) $(CPPFLAGS) -Itests -std=gnu11 -O1 -
 FUZZ_SOURCES := $(filter-out vm/kvm.c,$(VM_SOURCES)) tests/fake/driver.c tests/fake/kvm.c
 FUZZ_OBJECTS := $(FUZZ_SOURCES:%.c=build/fuzz/obj/%.o)
 # The parser's first: they run longest.
-FUZZERS := $(addprefix build/fuzz/fuzz_,sections snapshot boot devices tables inspect)
+FUZZERS := $(addprefix build/fuzz/fuzz_,sections snapshot stream boot devices tables inspect)
 
 build/fuzz/obj/%.o: %.c Makefile $(if $(OVERLAY),$(OVERLAY)/.stamp)
 	@mkdir -p $(@D)

@@ -5,13 +5,16 @@
  */
 #include <linux/input-event-codes.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include "fake/driver.h"
 #include "fuzz.h"
 #include "lkvm/gpio.h"
 #include "lkvm/machine.h"
+#include "lkvm/rewrite.h"
 #include "lkvm/rtc.h"
 #include "lkvm/serial.h"
 
@@ -88,6 +91,77 @@ static void make_snapshot(const char *name, bool with_machine)
 	section_end(&writer);
 	store("snapshot", name, &start, sizeof(start), writer.buffer.bytes, writer.buffer.size);
 	byte_buffer_free(&writer.buffer);
+}
+
+/* Frames of 64 KiB: the first one is data, the second one zeroes. */
+static void make_frames(void)
+{
+	static uint8_t ram[2 * FORMAT_RAM_CHUNK] = { "what is in RAM" };
+	const uint64_t offsets[2] = { FORMAT_RAM_ALIGNMENT };
+	uint8_t packed[256];
+	uLongf size = sizeof(packed);
+	struct section_writer writer = { 0 };
+	struct {
+		uint8_t as_it_is, chunks;
+		uint16_t head, ram, zero;
+	} start = { .chunks = 1 };
+	uint32_t checksums[2], sizes[2] = { 0 };
+
+	for (unsigned i = 0; i < 2; i++)
+		checksums[i] = checksum(0, ram + i * FORMAT_RAM_CHUNK, FORMAT_RAM_CHUNK);
+	fuzz_must(compress(packed, &size, ram, FORMAT_RAM_CHUNK) == Z_OK);
+	sizes[0] = (uint32_t)size;
+	start.ram = (uint16_t)((size + 7) / 8 * 8);
+	section_begin(&writer, "ram", 1, SECTION_MANDATORY);
+	field_add_number(&writer.buffer, "base", MACHINE_RAM);
+	field_add_number(&writer.buffer, "size", sizeof(ram));
+	field_add_number(&writer.buffer, "offset", FORMAT_RAM_ALIGNMENT);
+	section_end(&writer);
+	start.head = (uint16_t)writer.buffer.size;
+	byte_buffer_add(&writer.buffer, packed, start.ram);
+	section_begin(&writer, "ram-checksums", 1, SECTION_MANDATORY);
+	field_add(&writer.buffer, "crc32", sizeof(checksums[0]), 2, checksums);
+	section_end(&writer);
+	section_begin(&writer, FORMAT_FRAMES_SECTION, 1, SECTION_MANDATORY);
+	field_add_number(&writer.buffer, "frame", FORMAT_RAM_CHUNK);
+	field_add(&writer.buffer, "offset", sizeof(offsets[0]), 2, offsets);
+	field_add(&writer.buffer, "size", sizeof(sizes[0]), 2, sizes);
+	section_end(&writer);
+	store("snapshot", "frames", &start, sizeof(start), writer.buffer.bytes, writer.buffer.size);
+	byte_buffer_free(&writer.buffer);
+}
+
+/* Of one page of data. What is made has another identity each time. */
+static void make_stream(const char *name, int level)
+{
+	const uint8_t start[8] = { 0 };
+	struct section_writer sections = { 0 };
+	struct snapshot_writer writer = { .fd = memfd_create("plain", MFD_CLOEXEC) };
+	struct rewrite rewrite = { .fd = memfd_create("stream", MFD_CLOEXEC), .stream = true, .level = level };
+	struct snapshot snapshot;
+	struct error error;
+	struct ram ram;
+	uint8_t *bytes;
+	size_t size;
+
+	fuzz_must(ram_open(&ram, MACHINE_RAM, 4 * FORMAT_RAM_CHUNK, &error) == 0);
+	memset(ram.host + FORMAT_RAM_CHUNK, 0x42, FORMAT_RAM_PAGE);
+	writer.ram = &ram;
+	section_begin(&sections, "thing", 1, SECTION_MANDATORY);
+	section_end(&sections);
+	fuzz_must(snapshot_write(&writer, &sections.buffer, &error) == 0);
+	snapshot_end(&writer);
+	byte_buffer_free(&sections.buffer);
+	fuzz_must(snapshot_open_file(&snapshot, writer.fd, "plain", &error) == 0);
+	fuzz_must(snapshot_rewrite(&snapshot, &rewrite, &error) == 0);
+	snapshot_close(&snapshot);
+	ram_close(&ram);
+	size = (size_t)lseek(rewrite.fd, 0, SEEK_END);
+	bytes = malloc(size);
+	fuzz_must(bytes && pread(rewrite.fd, bytes, size, 0) == (ssize_t)size);
+	store("stream", name, start, sizeof(start), bytes, size);
+	free(bytes);
+	close(rewrite.fd);
 }
 
 static void make_boot(void)
@@ -265,6 +339,9 @@ int main(int count, char **words)
 	make_sections();
 	make_snapshot("ram-only", false);
 	make_snapshot("machine", true);
+	make_frames();
+	make_stream("plain", 0);
+	make_stream("compressed", 6);
 	make_boot();
 	make_tables("flat", false);
 	make_tables("indirect", true);
