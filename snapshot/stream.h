@@ -10,7 +10,7 @@
 
 #define STREAM_START_SIZE 32u
 #define STREAM_RECORD_SIZE 16u
-#define STREAM_RECORD_LIMIT (1u << 20) /* bytes of a file to one record */
+#define STREAM_RECORD_LIMIT 0x100000u /* bytes of a file to one record */
 
 /* The first bytes; the file's head follows, `head_end` bytes. */
 int stream_write_start(int fd, uint64_t head_end, struct error *error);
