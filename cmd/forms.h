@@ -13,7 +13,7 @@
 #define FORMS_COMPRESS(target, member)                                                                             \
 	{                                                                                                          \
 		.name = "compress", .kind = OPTION_TAKEN, .take = forms_take_level, .argument = "LEVEL",           \
-		.optional = true, .offset = offsetof(target, member),                                              \
+		.choices = "1|2|3|4|5|6|7|8|9", .optional = true, .offset = offsetof(target, member),              \
 		.help = "Compress memory: from 1 (fast) to 9 (small), without LEVEL 6",                            \
 	}
 

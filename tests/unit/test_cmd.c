@@ -586,6 +586,8 @@ static void test_completion(void **state)
 		{ "lkvm snapshot inspect --cp", "--cpu " },
 		{ "lkvm snapshot inspect --cpu --j", "--json " },
 		{ "lkvm snapshot inspect --cpu = ", "" },
+		{ "lkvm snapshot save --co", "--compress " },
+		{ "lkvm snapshot merge --compress = ", "1 2 3 4 5 6 7 8 9 " },
 	};
 	FILE *file = fopen("complete", "we");
 
