@@ -55,7 +55,7 @@ static int restore(const struct command_call *call, const struct run_options *op
 	struct detach detach = { .output_fd = STDOUT_FILENO, .ready_fd = -1 };
 	const struct machine_start start = {
 		.config = config, .sections = &snapshot->sections, .paused = options->paused, .detach = &detach,
-		.check = options->eager || options->no_verify ? NULL : snapshot,
+		.check = options->no_verify ? NULL : snapshot,
 	};
 	struct error error;
 
@@ -98,8 +98,9 @@ int cmd_snapshot_restore(const struct command_call *call)
 	if (forms_open(&snapshot, call->operands[0], &error) < 0)
 		return command_error(call, &error);
 	config.snapshot = &snapshot;
-	if (refuse_partial(&snapshot, &error) < 0 || configure(&config, options, &snapshot, &error) < 0 ||
-	    (options->eager && !options->no_verify && snapshot_check_ram(&snapshot, NULL, &error) < 0)) {
+	config.eager = options->eager;
+	config.unchecked = options->no_verify;
+	if (refuse_partial(&snapshot, &error) < 0 || configure(&config, options, &snapshot, &error) < 0) {
 		error_context(&error, "%s", forms_input_name(call->operands[0]));
 		status = command_error(call, &error);
 	} else {

@@ -104,6 +104,15 @@ int snapshot_find_damage(const struct snapshot *snapshot, const struct snapshot_
 	return result;
 }
 
+static int refuse(uint64_t address, bool hole, struct error *error)
+{
+	if (hole)
+		return error_set(error, EBADMSG, "RAM is damaged: at 0x%" PRIx64 " there is a hole in the file where data was",
+				 address);
+	return error_set(error, EBADMSG, "RAM is damaged: the checksum of the %u bytes at 0x%" PRIx64 " is wrong",
+			 FORMAT_RAM_CHUNK, address);
+}
+
 static void keep_first(void *owner, const struct snapshot_damage *damage)
 {
 	struct snapshot_damage *first = owner;
@@ -118,11 +127,20 @@ int snapshot_check_ram(const struct snapshot *snapshot, const struct snapshot_pr
 
 	if (snapshot_find_damage(snapshot, progress, keep_first, &first, error) < 0)
 		return -1;
-	if (!first.size)
-		return 0;
-	if (first.hole)
-		return error_set(error, EBADMSG, "RAM is damaged: at 0x%" PRIx64 " there is a hole in the file where data was",
-				 first.address);
-	return error_set(error, EBADMSG, "RAM is damaged: the checksum of the %u bytes at 0x%" PRIx64 " is wrong",
-			 FORMAT_RAM_CHUNK, first.address);
+	return first.size ? refuse(first.address, first.hole, error) : 0;
+}
+
+int snapshot_load(const struct snapshot *snapshot, uint64_t offset, void *to, size_t size, bool check, struct error *error)
+{
+	bool zero = skip_zeroes(snapshot, offset, offset + size) == offset + size;
+
+	if (!zero && snapshot_read_ram(snapshot, offset, to, size, error) < 0)
+		return -1;
+	for (size_t at = 0; check && at < size; at += FORMAT_RAM_CHUNK) {
+		uint32_t is = zero ? image_zero_checksum(FORMAT_RAM_CHUNK) : checksum(0, (uint8_t *)to + at, FORMAT_RAM_CHUNK);
+
+		if (field_element(&snapshot->checksums, (uint32_t)((offset + at) / FORMAT_RAM_CHUNK)) != is)
+			return refuse(snapshot->ram_base + offset + at, zero, error);
+	}
+	return !zero;
 }

@@ -13,9 +13,7 @@
 
 #define MOST_MAPPINGS 4096u /* each may split another; the kernel takes 65530 in all */
 
-struct stretch {
-	uint64_t from, end; /* offsets in RAM, whole pages of the host */
-};
+#define SHORT (2u << 20) /* zeroes of less are missing like what is around them: the kernel keeps fewer areas apart */
 
 struct plan {
 	const struct snapshot *snapshot, *oldest;
@@ -23,8 +21,9 @@ struct plan {
 	uint64_t page; /* of the host, bytes */
 	uint64_t count[64]; /* n: stretches of 2^n to 2^(n+1) bytes that can be mapped */
 	uint64_t least; /* bytes: what is smaller is read rather than mapped */
-	struct stretch *missing; /* what has to be read, ascending */
-	size_t missing_count, room;
+	bool any_mapped;
+	struct snapshot_missing missing;
+	struct snapshot_missing scattered; /* the same in mapped memory: it has to be read now */
 };
 
 /* A stretch that is kept in one way. */
@@ -68,20 +67,20 @@ static struct piece find_piece(const struct plan *plan, uint64_t from)
 }
 
 /* The whole pages of it. */
-static struct stretch inside(const struct plan *plan, const struct piece *piece)
+static struct snapshot_stretch inside(const struct plan *plan, const struct piece *piece)
 {
-	return (struct stretch){ (piece->from + plan->page - 1) & -plan->page, piece->end & -plan->page };
+	return (struct snapshot_stretch){ (piece->from + plan->page - 1) & -plan->page, piece->end & -plan->page };
 }
 
 /* Whether something is to be mapped there; over zeroes, nothing that will be read needs to be. */
 static bool can_be_mapped(const struct plan *plan, const struct piece *piece)
 {
-	struct stretch whole = inside(plan, piece);
+	struct snapshot_stretch whole = inside(plan, piece);
 
 	return piece->kind != PIECE_THERE && (piece->kind != PIECE_READ || is_plain(plan->oldest)) && whole.from < whole.end;
 }
 
-static unsigned size_class(const struct stretch *stretch)
+static unsigned size_class(const struct snapshot_stretch *stretch)
 {
 	return 63 - (unsigned)__builtin_clzll(stretch->end - stretch->from);
 }
@@ -94,7 +93,7 @@ static void choose(struct plan *plan)
 
 	for (uint64_t at = 0; at < plan->snapshot->ram_size;) {
 		const struct piece piece = find_piece(plan, at);
-		const struct stretch whole = inside(plan, &piece);
+		const struct snapshot_stretch whole = inside(plan, &piece);
 
 		if (can_be_mapped(plan, &piece))
 			plan->count[size_class(&whole)]++;
@@ -106,45 +105,54 @@ static void choose(struct plan *plan)
 }
 
 /* Rounded to pages of the host: what is read is right whoever keeps it. Pieces come in order, and may share a page. */
-static int add_missing(struct plan *plan, uint64_t from, uint64_t end, struct error *error)
+static int add(struct snapshot_missing *missing, uint64_t page, uint64_t from, uint64_t end, struct error *error)
 {
-	struct stretch *last = plan->missing_count ? &plan->missing[plan->missing_count - 1] : NULL;
+	struct snapshot_stretch *last = missing->count ? &missing->items[missing->count - 1] : NULL;
 
-	from &= -plan->page;
-	end = (end + plan->page - 1) & -plan->page;
+	from &= -page;
+	end = (end + page - 1) & -page;
 	if (last && from <= last->end) {
 		if (end > last->end)
 			last->end = end;
 		return 0;
 	}
-	if (plan->missing_count == plan->room) {
-		size_t room = plan->room ? 2 * plan->room : 64;
-		struct stretch *items = realloc(plan->missing, room * sizeof(*items));
+	if (!missing->items || missing->count == missing->room) {
+		size_t room = missing->room ? 2 * missing->room : 64;
+		struct snapshot_stretch *items = realloc(missing->items, room * sizeof(*items));
 
 		if (!items)
 			return error_system(error, ENOMEM, "memory");
-		plan->missing = items;
-		plan->room = room;
+		missing->items = items;
+		missing->room = room;
 	}
-	plan->missing[plan->missing_count++] = (struct stretch){ from, end };
+	missing->items[missing->count++] = (struct snapshot_stretch){ from, end };
 	return 0;
 }
 
+/* Where the oldest file is mapped, only what was mapped over is zero. */
 static int place(struct plan *plan, const struct piece *piece, struct error *error)
 {
-	struct stretch whole = inside(plan, piece);
+	struct snapshot_missing *rest = is_plain(plan->oldest) ? &plan->scattered : &plan->missing;
+	struct snapshot_stretch whole = inside(plan, piece);
 	bool is_mapped = can_be_mapped(plan, piece) && whole.end - whole.from >= plan->least;
 	int fd = piece->kind == PIECE_MAPPED ? piece->in->fd : -1;
 
-	if (piece->kind == PIECE_THERE)
-		return 0;
-	if (is_mapped && ram_map(plan->ram, whole.from, whole.end - whole.from, fd, piece->in->ram_offset + whole.from, error) < 0)
+	if (piece->kind == PIECE_THERE) {
+		bool joins = !is_plain(plan->oldest) && piece->end - piece->from < SHORT && rest->count &&
+			     rest->items[rest->count - 1].end == piece->from;
+
+		return joins ? add(rest, plan->page, piece->from, piece->end, error) : 0;
+	}
+	if (!is_mapped)
+		return add(rest, plan->page, piece->from, piece->end, error);
+	plan->any_mapped = true;
+	if (ram_map(plan->ram, whole.from, whole.end - whole.from, fd, piece->in->ram_offset + whole.from, error) < 0)
 		return -1;
-	if (!is_mapped || piece->kind == PIECE_READ)
-		return add_missing(plan, piece->from, piece->end, error);
-	if (piece->from < whole.from && add_missing(plan, piece->from, whole.from, error) < 0)
+	if (piece->from < whole.from && add(rest, plan->page, piece->from, whole.from, error) < 0)
 		return -1;
-	return piece->end > whole.end ? add_missing(plan, whole.end, piece->end, error) : 0;
+	if (piece->kind == PIECE_READ && add(&plan->missing, plan->page, whole.from, whole.end, error) < 0)
+		return -1;
+	return piece->end > whole.end ? add(rest, plan->page, whole.end, piece->end, error) : 0;
 }
 
 static int place_all(struct plan *plan, struct error *error)
@@ -165,38 +173,7 @@ static int place_all(struct plan *plan, struct error *error)
 	return 0;
 }
 
-/* The first stretch that ends behind `at`. */
-static size_t find_missing(const struct plan *plan, uint64_t at)
-{
-	size_t low = 0, high = plan->missing_count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (plan->missing[middle].end > at)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return low;
-}
-
-static int read_piece(void *owner, uint64_t from, uint64_t end, uint8_t *bytes, struct error *error)
-{
-	const struct plan *plan = owner;
-
-	(void)bytes;
-	for (size_t i = find_missing(plan, from); i < plan->missing_count && plan->missing[i].from < end; i++) {
-		uint64_t first = plan->missing[i].from > from ? plan->missing[i].from : from;
-		uint64_t last = plan->missing[i].end < end ? plan->missing[i].end : end;
-
-		if (snapshot_read_ram(plan->snapshot, first, plan->ram->host + first, (size_t)(last - first), error) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-int snapshot_map_ram(const struct snapshot *snapshot, struct ram *ram, struct error *error)
+int snapshot_map_ram(const struct snapshot *snapshot, struct ram *ram, struct snapshot_missing *missing, struct error *error)
 {
 	struct plan plan = { .snapshot = snapshot, .oldest = snapshot, .ram = ram, .page = (uint64_t)sysconf(_SC_PAGESIZE) };
 	int result;
@@ -207,10 +184,23 @@ int snapshot_map_ram(const struct snapshot *snapshot, struct ram *ram, struct er
 		return -1;
 	ram->from = snapshot;
 	result = place_all(&plan, error);
-	if (result == 0 && plan.missing_count)
-		result = pieces_work(&(struct pieces){ .total = snapshot->ram_size, .work = read_piece, .owner = &plan }, error);
-	free(plan.missing);
+	plan.missing.is_all = !is_plain(plan.oldest) && !plan.any_mapped;
+	if (result == 0)
+		result = snapshot_load_missing(snapshot, ram, &plan.scattered, error);
+	if (result == 0 && !missing)
+		result = snapshot_load_missing(snapshot, ram, &plan.missing, error);
+	snapshot_missing_free(&plan.scattered);
+	if (result == 0 && missing)
+		*missing = plan.missing;
+	else
+		snapshot_missing_free(&plan.missing);
 	if (result < 0)
 		ram_close(ram);
 	return result;
+}
+
+void snapshot_missing_free(struct snapshot_missing *missing)
+{
+	free(missing->items);
+	*missing = (struct snapshot_missing){ 0 };
 }

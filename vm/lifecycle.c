@@ -128,6 +128,23 @@ static void event_came(void *owner, int fd, uint32_t events)
 
 /* Opening and closing. */
 
+static void loaded(void *owner, int fd, uint32_t events)
+{
+	struct lifecycle *lifecycle = owner;
+	struct pager *pager = &lifecycle->machine->pager;
+
+	(void)events;
+	loop_remove(lifecycle->loop, fd);
+	if (pager->result < 0) {
+		error_context(&pager->error, "the snapshot that it was restored from");
+		end_with_error(lifecycle, LIFECYCLE_FAILURE, &pager->error);
+		return; /* closed with the machine */
+	}
+	pager_close(pager);
+	if (lifecycle->finish_waits)
+		lifecycle_finish_save(lifecycle);
+}
+
 static int watch(struct lifecycle *lifecycle, struct error *error)
 {
 	sigset_t set = our_signals();
@@ -136,6 +153,9 @@ static int watch(struct lifecycle *lifecycle, struct error *error)
 	if (lifecycle->signal_fd < 0)
 		return error_system(error, errno, "signalfd");
 	if (loop_add(lifecycle->loop, lifecycle->signal_fd, POLLIN, signal_came, lifecycle, error) < 0)
+		return -1;
+	if (pager_is_open(&lifecycle->machine->pager) &&
+	    loop_add(lifecycle->loop, lifecycle->machine->pager.done_fd, POLLIN, loaded, lifecycle, error) < 0)
 		return -1;
 	return loop_add(lifecycle->loop, lifecycle->machine->vm.event_fd, POLLIN, event_came, lifecycle,
 			error);
@@ -170,6 +190,8 @@ static void checked(void *owner)
 
 int lifecycle_check(struct lifecycle *lifecycle, const struct snapshot *snapshot, struct error *error)
 {
+	if (lifecycle->machine->ram_is_checked)
+		return 0;
 	lifecycle->checker.done = checked;
 	lifecycle->checker.owner = lifecycle;
 	return checker_open(&lifecycle->checker, snapshot, lifecycle->loop, error);
@@ -182,6 +204,7 @@ void lifecycle_close(struct lifecycle *lifecycle)
 	checker_close(&lifecycle->checker);
 	saver_close(&lifecycle->saver);
 	lifecycle->saving = false;
+	loop_remove(lifecycle->loop, lifecycle->machine->pager.done_fd);
 	loop_remove(lifecycle->loop, lifecycle->machine->vm.event_fd);
 	loop_remove(lifecycle->loop, lifecycle->signal_fd);
 	close(lifecycle->signal_fd);

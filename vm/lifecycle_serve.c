@@ -195,7 +195,7 @@ void lifecycle_finish_save(void *owner)
 	struct error error;
 
 	/* Damage would be saved as if it were right. */
-	lifecycle->finish_waits = checker_is_open(&lifecycle->checker);
+	lifecycle->finish_waits = checker_is_open(&lifecycle->checker) || pager_is_open(&lifecycle->machine->pager);
 	if (lifecycle->finish_waits)
 		return;
 	machine_hold_interrupts(lifecycle->machine);

@@ -10,6 +10,7 @@
 #include "lkvm/machine.h"
 #include "lkvm/migrate.h"
 #include "machine_check.h"
+#include "machine_ram.h"
 #include "machine_virtio.h"
 
 #define PMU_PPI 7 /* INTID 23, as other VMMs and the SBSA have it */
@@ -51,7 +52,6 @@ static void files_close(struct machine *machine)
 
 static int core_open(struct machine *machine, struct error *error)
 {
-	const struct snapshot *snapshot = machine->config.snapshot;
 	struct vm_config config = {
 		.log = machine->config.log,
 		.ram_base = MACHINE_RAM,
@@ -60,15 +60,17 @@ static int core_open(struct machine *machine, struct error *error)
 		.address_bits = machine->config.address_bits,
 	};
 
-	if (snapshot && (snapshot->ram_base != MACHINE_RAM || snapshot->ram_size != machine->config.memory))
-		return error_set(error, EBADMSG, "its RAM is not the RAM of its machine");
-	if (snapshot && snapshot_map_ram(snapshot, &config.ram, error) < 0)
+	if (machine_ram_open(machine, &config.ram, error) < 0)
 		return -1;
-	return vm_open(&machine->vm, &config, error);
+	if (vm_open(&machine->vm, &config, error) == 0)
+		return 0;
+	machine_ram_close(machine);
+	return -1;
 }
 
 static void core_close(struct machine *machine)
 {
+	machine_ram_close(machine);
 	vm_close(&machine->vm);
 }
 
@@ -275,14 +277,14 @@ static int open_parts(struct machine *machine, size_t count, struct error *error
 int machine_open(struct machine *machine, const struct machine_config *config, struct loop *loop,
 		 struct terminal *terminal, struct error *error)
 {
-	*machine = (struct machine){ .config = *config, .loop = loop, .terminal = terminal };
+	*machine = (struct machine){ .config = *config, .loop = loop, .terminal = terminal, .pager.done_fd = -1 };
 	return open_parts(machine, PARTS, error);
 }
 
 int machine_open_processors(struct machine *machine, const struct machine_config *config,
 			    const struct error_collector *refused, struct error *error)
 {
-	*machine = (struct machine){ .config = *config, .refused = refused };
+	*machine = (struct machine){ .config = *config, .refused = refused, .pager.done_fd = -1 };
 	return open_parts(machine, PARTS_BEFORE_DEVICES, error);
 }
 

@@ -76,7 +76,7 @@ int machine_check_host(struct snapshot *snapshot, const struct error_collector *
 {
 	struct listener listener = { .refused = refused };
 	const struct error_collector collector = { .tell = listen, .owner = &listener };
-	struct machine_config config = { .snapshot = snapshot };
+	struct machine_config config = { .snapshot = snapshot, .unchecked = true };
 	int kvm_fd = kvm_open(error), result;
 
 	if (kvm_fd < 0)

@@ -36,7 +36,7 @@ struct lifecycle {
 	struct checker checker; /* of the RAM that the machine was restored from */
 	struct saver saver; /* while saving */
 	bool saving;
-	bool finish_waits;  /* the save's end, for the checker's */
+	bool finish_waits;  /* the save's end, for the checker's and the pager's */
 	bool halted;        /* it was paused for that, and may still be held */
 	bool goes_on;       /* it was running before that */
 	uint64_t paused_at; /* nanoseconds of CLOCK_MONOTONIC */
@@ -55,8 +55,8 @@ int lifecycle_open(struct lifecycle *lifecycle, struct machine *machine, struct 
 		   struct error *error);
 
 /*
- * Checks the RAM of the snapshot that the machine comes from while it runs. Where it is damaged, that is the machine's end,
- * and until it is known nothing is saved.
+ * Checks the RAM of the snapshot that the machine comes from while it runs, unless who loads it does. Where it is damaged, that
+ * is the machine's end, and until it is known nothing is saved.
  */
 int lifecycle_check(struct lifecycle *lifecycle, const struct snapshot *snapshot, struct error *error);
 

@@ -17,6 +17,7 @@
 #include "lkvm/err.h"
 #include "lkvm/gic.h"
 #include "lkvm/gpio.h"
+#include "lkvm/pager.h"
 #include "lkvm/pci.h"
 #include "lkvm/regs.h"
 #include "lkvm/report.h"
@@ -89,6 +90,8 @@ struct machine_config {
 	struct virtio_net_config networks[MACHINE_MAX_NETWORKS];
 
 	const struct snapshot *snapshot; /* NULL, or what is restored: RAM comes from there, nothing is loaded */
+	bool eager;         /* all of it before the machine is open */
+	bool unchecked;     /* without a look at its checksums */
 	const char *fault; /* for fault_at(), or NULL */
 
 	/* Texts that machine_config_load() made. */
@@ -106,6 +109,8 @@ extern const struct state_table machine_clock_table;
 struct machine {
 	struct machine_config config;
 	struct vm vm;
+	struct pager pager;   /* of RAM that is loaded while it runs; open until somebody closes it */
+	bool ram_is_checked;  /* it is, or will be before the pager ends */
 	struct boot boot;
 	struct cpu_features cpu_features; /* as chosen: what was wanted and the host has */
 	struct gic_layout gic_layout;

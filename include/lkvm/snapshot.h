@@ -137,11 +137,41 @@ struct snapshot_run {
 
 struct snapshot_run snapshot_find_run(const struct snapshot *snapshot, uint64_t offset);
 
+/* Parts of guest memory that a snapshot has something for, and that are zero yet. */
+struct snapshot_stretch {
+	uint64_t from, end; /* offsets in RAM, whole pages of the host */
+};
+
+struct snapshot_missing {
+	struct snapshot_stretch *items; /* ascending; short zeroes in between may belong to them */
+	size_t count, room;
+	bool is_all; /* nothing is mapped: what is not among them is zero in the snapshot, too */
+};
+
+void snapshot_missing_free(struct snapshot_missing *missing);
+
 /*
  * Guest memory with what the snapshot has, which must stay open as long as it is. What is plain is mapped privately, and read
- * where it is touched only; the rest is read now, on all processors. Nothing is checked but that it can be read.
+ * where it is touched only. What is compressed is missing: the caller's to load and to free; with NULL for `missing` it is read
+ * now, on all processors. Nothing is checked but that it can be read.
  */
-int snapshot_map_ram(const struct snapshot *snapshot, struct ram *ram, struct error *error);
+int snapshot_map_ram(const struct snapshot *snapshot, struct ram *ram, struct snapshot_missing *missing, struct error *error);
+
+/* Reads what is missing, on all processors. */
+int snapshot_load_missing(const struct snapshot *snapshot, struct ram *ram, const struct snapshot_missing *missing,
+			  struct error *error);
+
+/* Reads all of RAM into memory that is zero, on all processors; with `check`, compares its checksums. */
+int snapshot_load_ram(const struct snapshot *snapshot, struct ram *ram, bool check, struct error *error);
+
+/* Bytes of RAM that are read at once for the price of one: the frames' size in a chain. A multiple of a chunk. */
+uint64_t snapshot_block(const struct snapshot *snapshot);
+
+/*
+ * Reads whole chunks and, with `check`, compares their checksums. 1: `to` has them; 0: all of them are zeroes that nobody has
+ * to read, and `to` is as it was.
+ */
+int snapshot_load(const struct snapshot *snapshot, uint64_t offset, void *to, size_t size, bool check, struct error *error);
 
 /* What snapshot->checksums has for a chunk of zeroes. */
 uint32_t snapshot_zero_checksum(void);

@@ -42,7 +42,7 @@ static inline void fake_machine_event(struct machine *machine, enum vm_event_kin
 int machine_open(struct machine *machine, const struct machine_config *config, struct loop *loop,
 		 struct terminal *terminal, struct error *error)
 {
-	*machine = (struct machine){ .config = *config, .loop = loop, .terminal = terminal };
+	*machine = (struct machine){ .config = *config, .loop = loop, .terminal = terminal, .pager.done_fd = -1 };
 	fake_machine.config = *config;
 	if (fake_machine.open_fails || (config->kernel && strstr(config->kernel, "unusable")))
 		return error_set(error, 0, "this kernel is no kernel");

@@ -101,19 +101,19 @@ static void ram_can_be_mapped_and_saved_again(void **state)
 	(void)state;
 	write_file(NULL);
 	assert_int_equal(snapshot_open(&snapshot, path, &error), 0);
-	assert_int_equal(snapshot_map_ram(&snapshot, &ram, &error), 0);
+	assert_int_equal(snapshot_map_ram(&snapshot, &ram, NULL, &error), 0);
 	assert_memory_equal(ram.host, original.host, RAM_SIZE);
 	ram_close(&ram);
 
 	/* Not touched at all, then one page changed: what the file holds is saved, too. */
-	assert_int_equal(snapshot_map_ram(&snapshot, &ram, &error), 0);
+	assert_int_equal(snapshot_map_ram(&snapshot, &ram, NULL, &error), 0);
 	ram.host[3 * FORMAT_RAM_CHUNK] = 1;
 	unlink(path); /* RAM is still mapped from it */
 	write_file(NULL);
 	ram_close(&ram);
 	snapshot_close(&snapshot);
 	assert_int_equal(snapshot_open(&snapshot, path, &error), 0);
-	assert_int_equal(snapshot_map_ram(&snapshot, &ram, &error), 0);
+	assert_int_equal(snapshot_map_ram(&snapshot, &ram, NULL, &error), 0);
 	assert_memory_equal(ram.host, original.host, 3 * FORMAT_RAM_CHUNK);
 	assert_int_equal(ram.host[3 * FORMAT_RAM_CHUNK], 1);
 	ram_close(&ram);
@@ -169,7 +169,7 @@ static void ram_that_changes_is_saved_as_it_was_last(void **state)
 
 		assert_int_equal(snapshot_open(&snapshot, path, &error), 0);
 		assert_int_equal(snapshot_check_ram(&snapshot, NULL, &error), 0);
-		assert_int_equal(snapshot_map_ram(&snapshot, &ram, &error), 0);
+		assert_int_equal(snapshot_map_ram(&snapshot, &ram, NULL, &error), 0);
 		assert_memory_equal(ram.host, original.host, RAM_SIZE);
 		ram_close(&ram);
 		ram = original;

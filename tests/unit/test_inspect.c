@@ -367,7 +367,7 @@ static void an_extract_shows_the_same(void **state)
 		byte_buffer_add(&sections.buffer, from->fields.bytes, from->fields.size);
 		section_end(&sections);
 	}
-	assert_int_equal(snapshot_map_ram(&rig->snapshot, &ram, &error), 0);
+	assert_int_equal(snapshot_map_ram(&rig->snapshot, &ram, NULL, &error), 0);
 	assert_int_equal(ram_open(&copy, ram.base, ram.size, &error), 0);
 	assert_int_equal(inspect_extract(&sections.buffer, &ram, &copy, &error), 0);
 	for (uint64_t at = 0; at < ram.size; at += 4096)

@@ -72,7 +72,7 @@ static void check_map(const char *path, const uint8_t *model, uint64_t size)
 
 	assert_int_equal(snapshot_open(&snapshot, path, &error), 0);
 	for (unsigned turn = 0; turn < 2; turn++) {
-		assert_int_equal(snapshot_map_ram(&snapshot, &ram, &error), 0);
+		assert_int_equal(snapshot_map_ram(&snapshot, &ram, NULL, &error), 0);
 		assert_ptr_equal(ram.from, &snapshot);
 		assert_int_equal(ram.base, CRAFTED_BASE);
 		assert_int_equal(ram.size, size);
@@ -159,7 +159,7 @@ static void what_is_scattered_is_read(void **state)
 	crafted_write(&newer, 2);
 	check_map(paths[1], model, LARGE_SIZE);
 	assert_int_equal(snapshot_open(&snapshot, paths[1], &error), 0);
-	assert_int_equal(snapshot_map_ram(&snapshot, &ram, &error), 0);
+	assert_int_equal(snapshot_map_ram(&snapshot, &ram, NULL, &error), 0);
 	assert_int_equal(count_mappings(paths[1]), stretches);
 	assert_true(count_mappings(paths[0]) <= stretches + 1);
 	ram_close(&ram);
@@ -172,7 +172,7 @@ static void what_is_scattered_is_read(void **state)
 	crafted_write(&newer, 3);
 	check_map(paths[1], model, LARGE_SIZE);
 	assert_int_equal(snapshot_open(&snapshot, paths[1], &error), 0);
-	assert_int_equal(snapshot_map_ram(&snapshot, &ram, &error), 0);
+	assert_int_equal(snapshot_map_ram(&snapshot, &ram, NULL, &error), 0);
 	assert_int_equal(count_mappings(paths[1]), behind / 4);
 	ram_close(&ram);
 	snapshot_close(&snapshot);
@@ -197,7 +197,7 @@ static void a_frame_that_cannot_be_read_is_told(void **state)
 	assert_int_equal(pwrite_full(fd, "damage", 6, FORMAT_RAM_ALIGNMENT + 8), 0);
 	close(fd);
 	assert_int_equal(snapshot_open(&snapshot, paths[0], &error), 0);
-	assert_int_equal(snapshot_map_ram(&snapshot, &ram, &error), -1);
+	assert_int_equal(snapshot_map_ram(&snapshot, &ram, NULL, &error), -1);
 	assert_non_null(strstr(error.text, "RAM is damaged: the 131072 bytes at 0x80000000 cannot be decompressed"));
 	assert_null(ram.host);
 	snapshot_close(&snapshot);

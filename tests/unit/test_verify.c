@@ -258,7 +258,7 @@ static void write_again(const char *without, const char *more, uint64_t memory)
 	struct ram ram;
 
 	assert_int_equal(snapshot_open(&snapshot, path, &error), 0);
-	assert_int_equal(snapshot_map_ram(&snapshot, &ram, &error), 0);
+	assert_int_equal(snapshot_map_ram(&snapshot, &ram, NULL, &error), 0);
 	assert_int_equal(machine_config_load(&config, &snapshot.sections, &error), 0);
 	config.memory = memory ? memory : config.memory;
 	machine_config_save(&config, &writer);

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory that another thread fills at its first touch, whoever touches it: guest, device or the kernel itself
+ * (Documentation/admin-guide/mm/userfaultfd.rst). Ranges are whole pages of the host.
+ */
+#ifndef LKVM_USERFAULT_H
+#define LKVM_USERFAULT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lkvm/err.h"
+
+/* Something that somebody waits with until it is read. */
+struct userfault_event {
+	enum userfault_kind {
+		USERFAULT_TOUCHED, /* a page at `at` that is not there: waits until it is, or is woken */
+		USERFAULT_REMOVED, /* [at, end) goes back to the kernel (MADV_DONTNEED); what it was is not to come again */
+	} kind;
+	uint8_t *at, *end;
+};
+
+/* A descriptor, close-on-exec and never blocking; or -1 where the host has none for us. Closing it lets everybody go on. */
+int userfault_open(struct error *error);
+
+/* From now on, untouched pages of this anonymous memory are events. */
+int userfault_register(int fd, void *at, uint64_t size, struct error *error);
+
+/* Whether there was one. */
+bool userfault_read(int fd, struct userfault_event *event);
+
+/*
+ * Fill pages that are not there, and wake who waits for them. Bytes done, at least a page; or -EEXIST: the first page is
+ * there; -EAGAIN: an event is to be read first; or another -errno.
+ */
+int64_t userfault_copy(int fd, void *to, const void *from, uint64_t size);
+int64_t userfault_zero(int fd, void *to, uint64_t size);
+
+/* Who waits for them looks again. */
+void userfault_wake(int fd, void *at, uint64_t size);
+
+#endif
