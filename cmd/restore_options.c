@@ -14,6 +14,8 @@ static const struct option_entry entries[] = {
 	  .help = "Read and check all RAM before the guest goes on,\nnot while it does" },
 	{ .name = "no-verify", .kind = OPTION_FLAG, .offset = RUN(no_verify),
 	  .help = "Do not check RAM at all" },
+	{ .name = "hugetlbfs", .kind = OPTION_TAKEN, .take = run_options_take_huge_pages, .argument = "SIZE", .optional = true,
+	  .help = "RAM out of the host's pool of huge pages, of that size;\nall of it is read first" },
 	{ .name = "detach", .kind = OPTION_FLAG, .offset = RUN(detach),
 	  .help = "Return once the guest runs, and leave it running" },
 	{ .name = "disk", .letter = 'd', .kind = OPTION_TAKEN, .take = run_options_take_disk,

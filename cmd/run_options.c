@@ -38,6 +38,14 @@ static int take_transport(void *target, char *value, struct error *error)
 	return 0;
 }
 
+int run_options_take_huge_pages(void *target, char *value, struct error *error)
+{
+	struct run_options *options = target;
+
+	options->config.huge_page = RAM_HUGE_DEFAULT;
+	return value ? parse_size(value, &options->config.huge_page, error) : 0;
+}
+
 static const struct option_entry entries[] = {
 	{ .name = "kernel", .letter = 'k', .kind = OPTION_FILE, .argument = "FILE", .offset = CONFIG(kernel),
 	  .help = "Kernel: an arm64 Image, gzip-compressed or not" },
@@ -50,6 +58,8 @@ static const struct option_entry entries[] = {
 	  .help = "Number of vCPUs (1)" },
 	{ .name = "mem", .letter = 'm', .kind = OPTION_SIZE, .argument = "SIZE", .offset = CONFIG(memory),
 	  .help = "RAM: 512 (MiB), 512M, 2G (256M, and 64M for each further vCPU)" },
+	{ .name = "hugetlbfs", .kind = OPTION_TAKEN, .take = run_options_take_huge_pages, .argument = "SIZE", .optional = true,
+	  .help = "RAM out of the host's pool of huge pages, of that size" },
 	{ .name = "disk", .letter = 'd', .kind = OPTION_TAKEN, .take = run_options_take_disk,
 	  .argument = "FILE[,ro][,queues=N][,serial=TEXT]", .help = "Disk image or block device; several" },
 	{ .name = "network", .letter = 'n', .kind = OPTION_TAKEN, .take = run_options_take_network,

@@ -34,13 +34,18 @@ static int map(struct machine *machine, struct ram *ram, struct error *error)
 int machine_ram_open(struct machine *machine, struct ram *ram, struct error *error)
 {
 	const struct snapshot *snapshot = machine->config.snapshot;
+	uint64_t huge_page = machine->config.huge_page;
 	int result;
 
+	if (snapshot && (snapshot->ram_base != MACHINE_RAM || snapshot->ram_size != machine->config.memory))
+		return error_set(error, EBADMSG, "its RAM is not the RAM of its machine");
+	if (huge_page && ram_open_huge(ram, MACHINE_RAM, machine->config.memory, huge_page, error) < 0)
+		return error_context(error, "--hugetlbfs");
 	if (!snapshot)
 		return 0;
-	if (snapshot->ram_base != MACHINE_RAM || snapshot->ram_size != machine->config.memory)
-		return error_set(error, EBADMSG, "its RAM is not the RAM of its machine");
-	if (!machine->config.eager)
+	if (huge_page) /* nothing can be mapped there */
+		result = load_all(machine, ram, error);
+	else if (!machine->config.eager)
 		result = map(machine, ram, error);
 	else
 		result = ram_open(ram, snapshot->ram_base, snapshot->ram_size, error) < 0 ? -1 : load_all(machine, ram, error);

@@ -71,6 +71,7 @@ struct machine_config {
 	const char *dump_fdt;   /* path or NULL */
 	unsigned cpus;
 	uint64_t memory; /* bytes */
+	uint64_t huge_page; /* bytes, or RAM_HUGE_DEFAULT: RAM is of such pages; 0: of what the host likes */
 	unsigned address_bits; /* of guest physical addresses; 0: as few as do */
 	enum machine_irqchip irqchip;
 	enum machine_console console;

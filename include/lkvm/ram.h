@@ -26,6 +26,13 @@ struct ram {
 int ram_open(struct ram *ram, uint64_t base, uint64_t size, struct error *error);
 
 /*
+ * The same of pages of `page` bytes, or of the usual size, that the host keeps for that (hugetlbfs): all that are needed, or the
+ * sentence says how many there are. `size` must be whole pages. Nothing can be mapped over them.
+ */
+#define RAM_HUGE_DEFAULT 1u
+int ram_open_huge(struct ram *ram, uint64_t base, uint64_t size, uint64_t page, struct error *error);
+
+/*
  * Maps `size` bytes of a file from `at` on privately over what is `offset` bytes behind RAM's beginning: what the guest
  * writes never reaches the file, and what it does not touch is not read. Nobody may cut or change the file meanwhile. With
  * -1 for `fd` it is zeroed memory again. All three are multiples of the host's page size.

@@ -79,9 +79,11 @@ case_ends()
 	compressed
 	# At any moment.
 	for pause in 0 0.1 0.3 1; do
+		rm "$tmp/g.pid"
 		restore g "$tmp/s"
+		until [ -s "$tmp/g.pid" ]; do sleep 0.05; done
 		sleep "$pause"
-		kill -9 "$(pid g)" 2>/dev/null
+		kill -9 "$(pid g)"
 		wait_exit g 137
 	done
 	for step in vcpus its-tables forward; do

@@ -1,0 +1,48 @@
+# shellcheck shell=sh disable=SC2154
+# SPDX-License-Identifier: MIT
+# what: guests on the host's huge pages, saved, restored, refused
+# timeout: 400
+
+pool=/proc/sys/vm/nr_hugepages
+
+free_pages() { sed -n 's/^HugePages_Free: *//p' /proc/meminfo; }
+
+case_runs_and_goes_on()
+{
+	echo 140 >$pool
+	check "the host has too little memory" test "$(cat $pool)" = 140
+	start g lkvm.shell=plain --hugetlbfs --balloon
+	wait_for g '^lkvm-guest: ready'
+	check "no huge pages are used" test "$(free_pages)" -lt 130
+	ask g 'dd if=/dev/urandom of=/tmp/data bs=64k count=256 2>/dev/null; md5sum </tmp/data'
+	sum=$(cat "$logs/said")
+	"$lkvm" balloon g 64M || fail "balloon"
+	ask g 'md5sum </tmp/data'
+	check "with a balloon it is not what it was" grep -q "^$sum" "$logs/said"
+	save g "$tmp/s" --stop
+	wait_exit g 0
+	check "huge pages were kept" test "$(free_pages)" = 140
+	restore g "$tmp/s" --hugetlbfs=2M
+	wait_listening g
+	ask g 'md5sum </tmp/data'
+	check "its memory is not what it was" grep -q "^$sum" "$logs/said"
+	check "no huge pages are used by the restored" test "$(free_pages)" -lt 130
+	# And back to what every guest has.
+	move g "$tmp/s2"
+	ask g 'md5sum </tmp/data'
+	check "moved, it is not what it was" grep -q "^$sum" "$logs/said"
+	"$lkvm" stop --force g
+	wait_exit g 0
+
+	echo 20 >$pool
+	run "$lkvm" snapshot restore "$tmp/s" --hugetlbfs
+	check_status 1
+	check_err '256 MiB of guest memory are 128 huge pages of 2048 KiB, this host has 20 free'
+	run "$lkvm" run --kernel "$kernel" --mem 255 --hugetlbfs
+	check_status 1
+	check_err '255 MiB of guest memory are not whole huge pages'
+	run "$lkvm" run --kernel "$kernel" --hugetlbfs=3M
+	check_status 1
+	check_err 'no huge pages of 3072 KiB'
+	echo 0 >$pool
+}
