@@ -267,14 +267,25 @@ static void stat(struct virtio_device *device, struct report *report)
 	struct block *block = (struct block *)device;
 
 	report_string(report, "path", block->path);
+	if (block->disk.overlay_path)
+		report_string(report, "overlay", block->disk.overlay_path);
 	report_bool(report, "read_only", block->disk.read_only);
 	report_bytes(report, "capacity", block->disk.size);
 	report_bytes(report, "read", atomic_load_explicit(&block->read_bytes, memory_order_relaxed));
 	report_bytes(report, "written", atomic_load_explicit(&block->written_bytes, memory_order_relaxed));
 }
 
+/* Another process may go on with the disk: of a driver that reset the device, of a snapshot of the paused VM. */
+static void settle(struct virtio_device *device)
+{
+	struct block *block = (struct block *)device;
+
+	outcome(block, "flush", 0, disk_settle(&block->disk));
+}
+
 static void close_disk(struct virtio_device *device)
 {
+	settle(device);
 	disk_close(&((struct block *)device)->disk);
 }
 
@@ -284,6 +295,8 @@ static const struct virtio_ops block_ops = {
 	.class_code = 0x018000, /* mass storage, other */
 	.config_read = config_read,
 	.process = process,
+	.stop = settle,
+	.pause = settle,
 	.stat = stat,
 	.state_table = &block_state_table,
 	.state_offset = offsetof(struct block, state),
@@ -339,15 +352,6 @@ static uint64_t make_features(const struct block *block, unsigned queues)
 	return features;
 }
 
-/* A guest would write beyond the end of a disk that shrank, and never see what one that grew has more. */
-static int check_size(const struct disk *disk, const struct virtio_block_config *config, struct error *error)
-{
-	if (!config->size || config->size == disk->size)
-		return 0;
-	return error_set(error, EINVAL, "disk %s has %" PRIu64 " bytes, but had %" PRIu64 " when the snapshot was taken",
-			 config->path, disk->size, config->size);
-}
-
 void virtio_block_describe(struct virtio_device *device, struct virtio_block_config *config)
 {
 	struct block *block = (struct block *)device;
@@ -359,6 +363,7 @@ void virtio_block_describe(struct virtio_device *device, struct virtio_block_con
 		.queues = device->queue_count,
 		.serial = block->serial,
 		.size = block->disk.size,
+		.overlay = block->disk.overlay_path,
 	};
 }
 
@@ -378,12 +383,7 @@ struct virtio_device *virtio_block_open(struct vm *vm, struct pci_bus *pci, unsi
 		error_system(error, ENOMEM, "disk %s", config->path);
 		return NULL;
 	}
-	if (disk_open(&block->disk, config->path, config->read_only, error) < 0) {
-		free(block);
-		return NULL;
-	}
-	if (check_size(&block->disk, config, error) < 0) {
-		disk_close(&block->disk);
+	if (disk_open(&block->disk, config, error) < 0) {
 		free(block);
 		return NULL;
 	}

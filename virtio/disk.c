@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/fs.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -14,13 +15,13 @@
  * descriptor, in whichever process it is, and others that lock images (QEMU) honour it. File systems without
  * locks exist.
  */
-static int lock(struct disk *disk, const char *path, struct error *error)
+static int lock(int fd, bool read_only, const char *what, const char *path, struct error *error)
 {
-	struct flock whole = { .l_type = disk->read_only ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET };
+	struct flock whole = { .l_type = read_only ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET };
 
-	if (fcntl(disk->fd, F_OFD_SETLK, &whole) < 0 && (errno == EAGAIN || errno == EACCES))
-		return error_set(error, EBUSY, disk->read_only ? "disk %s is being written by another VM" :
-				 "disk %s is in use by another VM", path);
+	if (fcntl(fd, F_OFD_SETLK, &whole) < 0 && (errno == EAGAIN || errno == EACCES))
+		return error_set(error, EBUSY, read_only ? "%s %s is being written by another VM" :
+				 "%s %s is in use by another VM", what, path);
 	return 0;
 }
 
@@ -53,13 +54,69 @@ static int measure(struct disk *disk, const char *path, struct error *error)
 	return 0;
 }
 
-int disk_open(struct disk *disk, const char *path, bool read_only, struct error *error)
+/* A guest would write beyond the end of a disk that shrank, and never see what one that grew has more. */
+static int check_size(const struct disk *disk, const struct virtio_block_config *config, struct error *error)
 {
-	disk->read_only = read_only;
-	disk->fd = open(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+	if (!config->size || config->size == disk->size)
+		return 0;
+	return error_set(error, EINVAL, "disk %s has %" PRIu64 " bytes, but had %" PRIu64 " when the snapshot was taken",
+			 config->path, disk->size, config->size);
+}
+
+static int open_overlay_file(const char *path, bool is_new, struct error *error)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC | (is_new ? O_CREAT : 0), 0666);
+	struct stat stat;
+
+	if (fd < 0)
+		return error_system(error, errno, "cannot open overlay %s", path);
+	if (fstat(fd, &stat) < 0) {
+		error_system(error, errno, "overlay %s", path);
+	} else if (!S_ISREG(stat.st_mode)) {
+		error_set(error, EINVAL, "overlay %s is no file", path);
+	} else if (lock(fd, false, "overlay", path, error) < 0) {
+		; /* it said why */
+	} else if (is_new && stat.st_size > 0) {
+		error_set(error, EEXIST, "overlay %s is there already, of another run: delete it, or choose another folder or name",
+			  path);
+	} else {
+		return fd;
+	}
+	close(fd);
+	return -1;
+}
+
+/* Over a disk that was opened for reading. */
+static int put_overlay(struct disk *disk, const struct virtio_block_config *config, struct error *error)
+{
+	int fd = open_overlay_file(config->overlay, config->overlay_new, error);
+
+	if (fd < 0)
+		return -1;
+	if (disk_overlay_open(&disk->overlay, fd, disk->fd, disk->size, error) < 0) {
+		close(fd);
+		return error_context(error, "overlay %s", config->overlay);
+	}
+	disk->base_fd = disk->fd;
+	disk->fd = fd;
+	disk->is_device = disk->read_only = false;
+	disk->physical_block = DISK_OVERLAY_BLOCK;
+	return 0;
+}
+
+int disk_open(struct disk *disk, const struct virtio_block_config *config, struct error *error)
+{
+	bool overlaid = config->overlay && !config->read_only;
+	const char *path = config->path;
+
+	disk->base_fd = -1;
+	disk->overlay_path = overlaid ? config->overlay : NULL;
+	disk->read_only = config->read_only || overlaid;
+	disk->fd = open(path, (disk->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
 	if (disk->fd < 0)
 		return error_system(error, errno, "cannot open disk %s", path);
-	if (measure(disk, path, error) < 0 || lock(disk, path, error) < 0) {
+	if (measure(disk, path, error) < 0 || check_size(disk, config, error) < 0 ||
+	    lock(disk->fd, disk->read_only, "disk", path, error) < 0 || (overlaid && put_overlay(disk, config, error) < 0)) {
 		disk_close(disk);
 		return -1;
 	}
@@ -68,9 +125,13 @@ int disk_open(struct disk *disk, const char *path, bool read_only, struct error 
 
 void disk_close(struct disk *disk)
 {
+	if (disk->base_fd >= 0) {
+		disk_overlay_close(&disk->overlay);
+		close(disk->base_fd);
+	}
 	if (disk->fd >= 0)
 		close(disk->fd);
-	disk->fd = -1;
+	disk->fd = disk->base_fd = -1;
 }
 
 /* One buffer, the common case, saves the kernel from importing a vector. */
@@ -116,19 +177,76 @@ static int transfer(int fd, struct iovec *iov, unsigned count, uint64_t offset,
 	return 0;
 }
 
+/* So many bytes; *iov is behind them then. There are as many, and at least one. */
+static int read_part(int fd, struct iovec **iov, uint64_t length, uint64_t offset)
+{
+	struct iovec *last = *iov, rest;
+	int result;
+
+	for (; length > last->iov_len; last++)
+		length -= last->iov_len;
+	rest = (struct iovec){ (uint8_t *)last->iov_base + length, last->iov_len - length };
+	last->iov_len = length;
+	result = transfer(fd, *iov, (unsigned)(last - *iov) + 1, offset, read_some);
+	*last = rest;
+	*iov = last;
+	return result;
+}
+
+static uint64_t bytes_of(const struct iovec *iov, unsigned count)
+{
+	uint64_t bytes = 0;
+
+	for (unsigned i = 0; i < count; i++)
+		bytes += iov[i].iov_len;
+	return bytes;
+}
+
 int disk_read(struct disk *disk, struct iovec *iov, unsigned count, uint64_t offset)
 {
-	return transfer(disk->fd, iov, count, offset, read_some);
+	uint64_t length, end = offset + bytes_of(iov, count);
+	int result = 0;
+
+	if (disk->base_fd < 0)
+		return transfer(disk->fd, iov, count, offset, read_some);
+	for (; offset < end && result == 0; offset += length) {
+		bool here;
+
+		length = end - offset;
+		here = disk_overlay_has(&disk->overlay, offset, &length);
+		result = read_part(here ? disk->fd : disk->base_fd, &iov, length, offset);
+	}
+	return result;
 }
 
 int disk_write(struct disk *disk, struct iovec *iov, unsigned count, uint64_t offset)
 {
-	return transfer(disk->fd, iov, count, offset, write_some);
+	uint64_t length;
+	int result;
+
+	if (disk->base_fd < 0)
+		return transfer(disk->fd, iov, count, offset, write_some);
+	length = bytes_of(iov, count);
+	if (length == 0)
+		return 0;
+	result = disk_overlay_prepare(&disk->overlay, offset, length);
+	if (result == 0)
+		result = transfer(disk->fd, iov, count, offset, write_some);
+	if (result == 0)
+		disk_overlay_mark(&disk->overlay, offset, length);
+	return result;
 }
 
 int disk_flush(struct disk *disk)
 {
+	if (disk->base_fd >= 0)
+		return disk_overlay_flush(&disk->overlay);
 	return fdatasync(disk->fd) < 0 ? errno : 0;
+}
+
+int disk_settle(struct disk *disk)
+{
+	return disk->base_fd < 0 ? 0 : disk_overlay_record(&disk->overlay);
 }
 
 static int try_ioctl(struct disk *disk, unsigned long request, uint64_t offset, uint64_t length)
@@ -148,8 +266,24 @@ static int try_fallocate(struct disk *disk, int mode, uint64_t offset, uint64_t 
 	return result < 0 ? errno : 0;
 }
 
+/* What is the base's still takes no space that could be freed. */
+static int discard_overlaid(struct disk *disk, uint64_t offset, uint64_t end)
+{
+	uint64_t length;
+	int result = 0;
+
+	for (; offset < end && result == 0; offset += length) {
+		length = end - offset;
+		if (disk_overlay_has(&disk->overlay, offset, &length))
+			result = try_fallocate(disk, FALLOC_FL_PUNCH_HOLE, offset, length);
+	}
+	return result;
+}
+
 int disk_discard(struct disk *disk, uint64_t offset, uint64_t length)
 {
+	if (disk->base_fd >= 0)
+		return discard_overlaid(disk, offset, offset + length);
 	if (disk->is_device)
 		return try_ioctl(disk, BLKDISCARD, offset, length);
 	return try_fallocate(disk, FALLOC_FL_PUNCH_HOLE, offset, length);
@@ -171,7 +305,7 @@ static int write_zeroes_by_hand(struct disk *disk, uint64_t offset, uint64_t len
 			iov[count++] = (struct iovec){ .iov_base = zeroes, .iov_len = part };
 			bytes += part;
 		}
-		result = disk_write(disk, iov, count, offset);
+		result = transfer(disk->fd, iov, count, offset, write_some);
 		if (result)
 			return result;
 		offset += bytes;
@@ -180,7 +314,7 @@ static int write_zeroes_by_hand(struct disk *disk, uint64_t offset, uint64_t len
 	return 0;
 }
 
-int disk_write_zeroes(struct disk *disk, uint64_t offset, uint64_t length, bool unmap)
+static int write_zeroes(struct disk *disk, uint64_t offset, uint64_t length, bool unmap)
 {
 	int result = EOPNOTSUPP;
 
@@ -195,5 +329,16 @@ int disk_write_zeroes(struct disk *disk, uint64_t offset, uint64_t length, bool 
 	/* Neither every file system nor every driver has a short way; and none for every alignment. */
 	if (result == EOPNOTSUPP || result == EINVAL || result == ENOTTY)
 		result = write_zeroes_by_hand(disk, offset, length);
+	return result;
+}
+
+int disk_write_zeroes(struct disk *disk, uint64_t offset, uint64_t length, bool unmap)
+{
+	int result = disk->base_fd < 0 ? 0 : disk_overlay_prepare(&disk->overlay, offset, length);
+
+	if (result == 0)
+		result = write_zeroes(disk, offset, length, unmap);
+	if (result == 0 && disk->base_fd >= 0)
+		disk_overlay_mark(&disk->overlay, offset, length);
 	return result;
 }

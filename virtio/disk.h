@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What stands behind a virtio-blk device: a regular file or a block device of the host. Offsets and lengths are in
+ * What stands behind a virtio-blk device: a regular file or a block device of the host, with an overlay over it or
+ * without. Offsets and lengths are in
  * bytes, multiples of 512, and inside disk->size: the caller checks what the guest asked for.
  */
 #ifndef LKVM_VIRTIO_DISK_H
@@ -10,26 +11,37 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "disk_overlay.h"
 #include "lkvm/err.h"
+#include "lkvm/virtio.h"
 
 #define DISK_SECTOR 512u
 
 struct disk {
-	int fd; /* -1: closed */
+	int fd; /* what is written to: of the overlay, if there is one; -1: closed */
+	int base_fd; /* -1: there is no overlay */
+	struct disk_overlay overlay;
+	const char *overlay_path; /* the configuration's, or NULL */
 	bool read_only;
 	bool is_device;
 	uint64_t size;          /* whole sectors */
 	uint32_t physical_block; /* bytes that the host writes at once; a power of two, 512..64 KiB */
 };
 
-/* Opens and locks: one writer, or any number of readers, on any descriptor of any process. */
-int disk_open(struct disk *disk, const char *path, bool read_only, struct error *error);
+/*
+ * Opens and locks: one writer, or any number of readers, on any descriptor of any process. Who has an overlay is a reader
+ * of the disk.
+ */
+int disk_open(struct disk *disk, const struct virtio_block_config *config, struct error *error);
 void disk_close(struct disk *disk);
 
 /* These return 0 or an errno value. Reading and writing change the iovecs as they go. */
 int disk_read(struct disk *disk, struct iovec *iov, unsigned count, uint64_t offset);
 int disk_write(struct disk *disk, struct iovec *iov, unsigned count, uint64_t offset);
 int disk_flush(struct disk *disk);
+
+/* To be called before another process may open it: its files hold all that was written then. Without an overlay they do. */
+int disk_settle(struct disk *disk);
 
 /* Frees the space; what is read there afterwards is undefined. EOPNOTSUPP where the host cannot. */
 int disk_discard(struct disk *disk, uint64_t offset, uint64_t length);

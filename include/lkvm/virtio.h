@@ -213,6 +213,8 @@ struct virtio_block_config {
 	unsigned queues;   /* 1..8 */
 	const char *serial; /* NULL: made from the path; at most 20 bytes are kept */
 	uint64_t size;     /* bytes that it must have; 0: any */
+	const char *overlay; /* file for what is written, in place of `path`, which stays as it is; NULL: none; read-only has none */
+	bool overlay_new;  /* it is made, and must not be there yet */
 };
 struct virtio_net_config {
 	enum { NET_TAP, NET_USER } mode;

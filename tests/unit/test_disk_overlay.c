@@ -1,0 +1,512 @@
+/* SPDX-License-Identifier: MIT */
+/* virtio/disk_overlay.c, and virtio/disk.c over it: what is read, what is written where, and which files are refused. */
+#include "unit/test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../../virtio/disk.h"
+
+#define BLOCK DISK_OVERLAY_BLOCK
+#define BLOCKS 50u
+#define SIZE ((uint64_t)BLOCKS * BLOCK - 3 * DISK_SECTOR) /* the last block is not whole */
+#define MAP_AT ((uint64_t)BLOCKS * BLOCK)
+#define FOOTER_AT (MAP_AT + BLOCK)
+
+struct fixture {
+	char folder[64], base[80], overlay[80];
+	uint8_t old[SIZE]; /* what is in the base */
+	struct disk disk;
+	struct error error;
+};
+
+static uint64_t next_random(uint64_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state;
+}
+
+static void write_whole(const char *path, const void *bytes, size_t size)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, bytes, size), size);
+	close(fd);
+}
+
+static int open_disk(struct fixture *f, struct disk *disk, const char *overlay, bool is_new)
+{
+	const struct virtio_block_config config = { .path = f->base, .overlay = overlay, .overlay_new = is_new };
+
+	return disk_open(disk, &config, &f->error);
+}
+
+static void must_open(struct fixture *f, bool is_new)
+{
+	if (open_disk(f, &f->disk, f->overlay, is_new) < 0)
+		fail_msg("%s", f->error.text);
+}
+
+static void expect_refused(struct fixture *f, bool is_new, const char *why)
+{
+	struct disk disk;
+
+	assert_int_equal(open_disk(f, &disk, f->overlay, is_new), -1);
+	if (!strstr(f->error.text, why))
+		fail_msg("\"%s\", not \"%s\"", f->error.text, why);
+}
+
+static int setup(void **state)
+{
+	static struct fixture f;
+	uint64_t random = 42;
+
+	memset(&f, 0, sizeof(f));
+	strcpy(f.folder, "/tmp/lkvm-test-overlay-XXXXXX");
+	assert_non_null(mkdtemp(f.folder));
+	snprintf(f.base, sizeof(f.base), "%s/base", f.folder);
+	snprintf(f.overlay, sizeof(f.overlay), "%s/overlay", f.folder);
+	for (size_t i = 0; i < SIZE; i++)
+		f.old[i] = (uint8_t)(next_random(&random) | 1); /* no zeroes: holes are not taken for it */
+	write_whole(f.base, f.old, SIZE);
+	must_open(&f, true);
+	*state = &f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+	char bytes[SIZE];
+	int fd = open(f->base, O_RDONLY);
+
+	disk_close(&f->disk);
+	/* Whatever the test did. */
+	assert_int_equal(read(fd, bytes, sizeof(bytes)), SIZE);
+	assert_memory_equal(bytes, f->old, SIZE);
+	close(fd);
+	unlink(f->base);
+	unlink(f->overlay);
+	assert_int_equal(rmdir(f->folder), 0);
+	return 0;
+}
+
+static int read_disk(struct disk *disk, void *to, size_t size, uint64_t offset)
+{
+	struct iovec iov = { to, size };
+
+	return disk_read(disk, &iov, 1, offset);
+}
+
+static int write_disk(struct disk *disk, const void *from, size_t size, uint64_t offset)
+{
+	struct iovec iov = { (void *)(uintptr_t)from, size };
+
+	return disk_write(disk, &iov, 1, offset);
+}
+
+static void expect_contents(struct disk *disk, const uint8_t *want)
+{
+	static uint8_t bytes[SIZE];
+
+	assert_int_equal(read_disk(disk, bytes, SIZE, 0), 0);
+	for (size_t i = 0; i < SIZE; i++)
+		if (bytes[i] != want[i])
+			fail_msg("byte %zu, of block %zu, is 0x%02x, not 0x%02x", i, i / BLOCK, bytes[i], want[i]);
+}
+
+static void expect_byte_of_file(struct fixture *f, uint64_t offset, uint8_t want)
+{
+	int fd = open(f->overlay, O_RDONLY);
+	uint8_t byte;
+
+	assert_int_equal(pread(fd, &byte, 1, (off_t)offset), 1);
+	assert_int_equal(byte, want);
+	close(fd);
+}
+
+static off_t size_of_overlay(struct fixture *f)
+{
+	struct stat status;
+
+	assert_int_equal(stat(f->overlay, &status), 0);
+	return status.st_size;
+}
+
+static void copy_overlay(struct fixture *f, const char *to)
+{
+	static char bytes[FOOTER_AT + 64];
+	int fd = open(f->overlay, O_RDONLY);
+	ssize_t size = read(fd, bytes, sizeof(bytes));
+
+	assert_int_equal(size, sizeof(bytes));
+	write_whole(to, bytes, (size_t)size);
+	close(fd);
+}
+
+/* As a writable disk, of the base's size; nothing is made of the file before it is written to. */
+static void test_nothing_written(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_false(f->disk.read_only);
+	assert_int_equal(f->disk.size, SIZE);
+	assert_int_equal(f->disk.physical_block, BLOCK);
+	expect_contents(&f->disk, f->old);
+	assert_int_equal(disk_flush(&f->disk), 0);
+	disk_close(&f->disk);
+	assert_int_equal(size_of_overlay(f), 0);
+	must_open(f, true); /* it may have been a restore that failed */
+	disk_close(&f->disk);
+	must_open(f, false);
+	expect_contents(&f->disk, f->old);
+}
+
+/* docs/snapshot-format.md has the file byte by byte. */
+static void test_file(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t bytes[BLOCK];
+
+	memset(bytes, 7, sizeof(bytes));
+	assert_int_equal(write_disk(&f->disk, bytes, BLOCK, 9 * BLOCK), 0);
+	disk_close(&f->disk);
+	assert_int_equal(size_of_overlay(f), FOOTER_AT + 64);
+	expect_byte_of_file(f, 8 * BLOCK, 0); /* a hole */
+	expect_byte_of_file(f, 9 * BLOCK, 7);
+	expect_byte_of_file(f, MAP_AT, 0);
+	expect_byte_of_file(f, MAP_AT + 1, 2);
+	expect_byte_of_file(f, FOOTER_AT, 'l');
+	expect_byte_of_file(f, FOOTER_AT + 7, 'R');
+	expect_byte_of_file(f, FOOTER_AT + 8, 1);
+	expect_byte_of_file(f, FOOTER_AT + 13, BLOCK >> 8);
+	expect_byte_of_file(f, FOOTER_AT + 16, SIZE & 0xff);
+	expect_byte_of_file(f, FOOTER_AT + 17, SIZE >> 8 & 0xff);
+}
+
+/* The rest of a block is the base's; at the ragged end, too. */
+static void test_parts_of_blocks(void **state)
+{
+	static const struct {
+		uint64_t offset, length;
+	} parts[] = {
+		{ 512, 512 }, { 0, 512 }, { BLOCK - 512, 512 }, { 3 * BLOCK - 512, 1024 }, { 5 * BLOCK + 512, 2 * BLOCK },
+		{ 9 * BLOCK, BLOCK + 512 }, { 12 * BLOCK + 512, BLOCK - 512 }, { 20 * BLOCK + 1024, 512 }, { SIZE - 512, 512 },
+		{ SIZE - BLOCK, BLOCK },
+	};
+	struct fixture *f = *state;
+	uint8_t want[SIZE], bytes[2 * BLOCK];
+
+	memcpy(want, f->old, SIZE);
+	for (unsigned i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		memset(bytes, 2 * (int)i, sizeof(bytes));
+		memcpy(want + parts[i].offset, bytes, parts[i].length);
+		assert_int_equal(write_disk(&f->disk, bytes, parts[i].length, parts[i].offset), 0);
+		expect_contents(&f->disk, want);
+	}
+	disk_close(&f->disk);
+	must_open(f, false);
+	expect_contents(&f->disk, want);
+	assert_int_equal(write_disk(&f->disk, bytes, 0, SIZE), 0);
+}
+
+/* Zeroes that were written are not the base's old data, though they may be a hole of the file. */
+static void test_zeroes(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t want[SIZE], bytes[SIZE];
+
+	memcpy(want, f->old, SIZE);
+	memset(want + 512, 0, 3 * BLOCK);
+	memset(want + 10 * BLOCK, 0, BLOCK);
+	memset(want + SIZE - 1024, 0, 1024);
+	assert_int_equal(disk_write_zeroes(&f->disk, 512, 3 * BLOCK, true), 0);
+	assert_int_equal(write_disk(&f->disk, want + 10 * BLOCK, BLOCK, 10 * BLOCK), 0);
+	assert_int_equal(disk_write_zeroes(&f->disk, SIZE - 1024, 1024, false), 0);
+	expect_contents(&f->disk, want);
+	disk_close(&f->disk);
+	must_open(f, false);
+	expect_contents(&f->disk, want);
+
+	/* Discarding brings back nothing that was there before: what was written reads as zeroes. */
+	assert_int_equal(write_disk(&f->disk, f->old, BLOCK, 20 * BLOCK), 0);
+	assert_int_equal(disk_discard(&f->disk, 0, SIZE), 0);
+	memset(want, 0, 4 * BLOCK);
+	memset(want + 20 * BLOCK, 0, BLOCK);
+	memset(want + (SIZE / BLOCK) * BLOCK, 0, SIZE % BLOCK);
+	assert_int_equal(read_disk(&f->disk, bytes, SIZE, 0), 0);
+	assert_memory_equal(bytes, want, SIZE);
+}
+
+/* What the host's death leaves of the file: the map has nothing that was not synced. */
+static void test_order(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t bytes[BLOCK] = { 1 }, want[SIZE];
+	char copy[96];
+	struct disk disk;
+
+	memcpy(want, f->old, SIZE);
+	snprintf(copy, sizeof(copy), "%s.copy", f->overlay);
+	assert_int_equal(write_disk(&f->disk, bytes, BLOCK, 0), 0);
+	copy_overlay(f, copy);
+	assert_int_equal(open_disk(f, &disk, copy, false), 0);
+	expect_contents(&disk, f->old);
+	disk_close(&disk);
+
+	memcpy(want, bytes, BLOCK);
+	assert_int_equal(disk_settle(&f->disk), 0);
+	copy_overlay(f, copy);
+	assert_int_equal(open_disk(f, &disk, copy, false), 0);
+	expect_contents(&disk, want);
+	disk_close(&disk);
+
+	assert_int_equal(write_disk(&f->disk, bytes, BLOCK, 30 * BLOCK), 0);
+	memcpy(want + 30 * BLOCK, bytes, BLOCK);
+	assert_int_equal(disk_flush(&f->disk), 0);
+	copy_overlay(f, copy);
+	assert_int_equal(open_disk(f, &disk, copy, false), 0);
+	expect_contents(&disk, want);
+	disk_close(&disk);
+	unlink(copy);
+
+	/* After a sync that failed nothing is recorded any more. */
+	assert_int_equal(write_disk(&f->disk, bytes, BLOCK, 40 * BLOCK), 0);
+	f->disk.overlay.failed = EIO;
+	assert_int_equal(disk_flush(&f->disk), EIO);
+	assert_int_equal(disk_settle(&f->disk), EIO);
+	disk_close(&f->disk);
+	must_open(f, false);
+	expect_contents(&f->disk, want);
+}
+
+/* The file cannot grow: the request fails, what was there stays, and nothing is lost later. */
+static void test_full(void **state)
+{
+	struct fixture *f = *state;
+	struct rlimit limit, small = { 0 };
+	uint8_t bytes[2 * BLOCK] = { 1 };
+
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &limit);
+	small = (struct rlimit){ 10 * BLOCK + 512, limit.rlim_max };
+	setrlimit(RLIMIT_FSIZE, &small);
+	assert_int_equal(write_disk(&f->disk, bytes, BLOCK, 0), EFBIG); /* its end cannot be written */
+	setrlimit(RLIMIT_FSIZE, &limit);
+	expect_contents(&f->disk, f->old);
+	assert_int_equal(size_of_overlay(f), 0);
+
+	assert_int_equal(write_disk(&f->disk, f->old, BLOCK, 0), 0);
+	setrlimit(RLIMIT_FSIZE, &small);
+	assert_int_equal(write_disk(&f->disk, bytes, 2 * BLOCK, 9 * BLOCK), EFBIG); /* half of it went */
+	assert_int_equal(write_disk(&f->disk, bytes, 512, 10 * BLOCK + 512), EFBIG);
+	assert_int_equal(write_disk(&f->disk, bytes, BLOCK + 512, 9 * BLOCK), EFBIG);
+	assert_int_equal(disk_flush(&f->disk), EFBIG); /* the map cannot be written either */
+	setrlimit(RLIMIT_FSIZE, &limit);
+	expect_contents(&f->disk, f->old);
+	assert_int_equal(write_disk(&f->disk, f->old + 9 * BLOCK, 512, 9 * BLOCK), 0);
+	expect_contents(&f->disk, f->old);
+	assert_int_equal(disk_flush(&f->disk), 0);
+	expect_byte_of_file(f, MAP_AT, 1);
+	expect_byte_of_file(f, MAP_AT + 1, 2);
+}
+
+/* A base that shrank is an error, not zeroes. */
+static void test_shrunk(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t bytes[BLOCK];
+
+	assert_int_equal(truncate(f->base, 5 * BLOCK), 0);
+	assert_int_equal(read_disk(&f->disk, bytes, BLOCK, 5 * BLOCK), EIO);
+	assert_int_equal(write_disk(&f->disk, bytes, 512, 5 * BLOCK), EIO);
+	write_whole(f->base, f->old, SIZE);
+	expect_contents(&f->disk, f->old);
+}
+
+static void test_refused(void **state)
+{
+	struct fixture *f = *state;
+	const struct virtio_block_config read_only = { .path = f->base, .overlay = f->overlay, .overlay_new = true, .read_only = true };
+	uint8_t bytes[FOOTER_AT + 64] = { 0 };
+	struct disk disk;
+	int fd;
+
+	expect_refused(f, false, "is in use by another VM");
+	assert_int_equal(write_disk(&f->disk, bytes, 512, 0), 0);
+	disk_close(&f->disk);
+	expect_refused(f, true, "is there already");
+	/* Nor is the overlay of a disk that nobody writes looked at. */
+	assert_int_equal(disk_open(&disk, &read_only, &f->error), 0);
+	assert_true(disk.read_only && disk.base_fd < 0 && !disk.overlay_path);
+	disk_close(&disk);
+
+	fd = open(f->overlay, O_RDWR);
+	assert_int_equal(pread(fd, bytes, sizeof(bytes), 0), sizeof(bytes));
+	assert_int_equal(pwrite(fd, "x", 1, FOOTER_AT), 1);
+	expect_refused(f, false, "it is no overlay");
+	assert_int_equal(pwrite(fd, bytes + FOOTER_AT, 1, FOOTER_AT), 1);
+	assert_int_equal(pwrite(fd, "\2", 1, FOOTER_AT + 8), 1);
+	expect_refused(f, false, "its checksum is wrong");
+	assert_int_equal(pwrite(fd, bytes + FOOTER_AT, 64, FOOTER_AT), 64);
+	assert_int_equal(ftruncate(fd, 63), 0);
+	expect_refused(f, false, "it is no overlay");
+	/* Whole, but something is missing in the middle. */
+	assert_int_equal(ftruncate(fd, 0), 0);
+	assert_int_equal(pwrite(fd, bytes + FOOTER_AT, 64, FOOTER_AT - BLOCK), 64);
+	expect_refused(f, false, "it is damaged");
+	assert_int_equal(ftruncate(fd, 0), 0);
+	assert_int_equal(pwrite(fd, bytes, sizeof(bytes), 0), sizeof(bytes));
+	close(fd);
+
+	assert_int_equal(truncate(f->base, SIZE - 512), 0);
+	expect_refused(f, false, "it belongs to a disk of");
+	write_whole(f->base, f->old, SIZE);
+	must_open(f, false);
+	disk_close(&f->disk);
+
+	unlink(f->overlay);
+	expect_refused(f, false, "cannot open overlay");
+	assert_int_equal(mkfifo(f->overlay, 0600), 0);
+	expect_refused(f, true, "is no file");
+	unlink(f->overlay);
+	must_open(f, true);
+}
+
+/* Any number of overlays are over one base, and none over one that is written. */
+static void test_sharing(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t bytes[BLOCK] = { 1 }, want[SIZE];
+	struct disk second, writer;
+	char name[96];
+
+	snprintf(name, sizeof(name), "%s.second", f->overlay);
+	assert_int_equal(open_disk(f, &second, name, true), 0);
+	assert_int_equal(write_disk(&second, bytes, BLOCK, 0), 0);
+	expect_contents(&f->disk, f->old);
+	memcpy(want, f->old, SIZE);
+	memcpy(want, bytes, BLOCK);
+	expect_contents(&second, want);
+	assert_int_equal(open_disk(f, &writer, NULL, false), -1);
+	assert_non_null(strstr(f->error.text, "is in use by another VM"));
+	disk_close(&second);
+	unlink(name);
+
+	disk_close(&f->disk);
+	assert_int_equal(open_disk(f, &writer, NULL, false), 0);
+	expect_refused(f, false, "is being written by another VM");
+	disk_close(&writer);
+	must_open(f, false);
+}
+
+/* Random buffers of a request: as a driver cuts them. */
+static unsigned cut(uint64_t *random, uint8_t *bytes, uint64_t length, struct iovec iov[64])
+{
+	unsigned count = 0;
+
+	while (length > 0 && count < 63) {
+		uint64_t part = next_random(random) % 5 ? 1 + next_random(random) % 3000 : 0;
+
+		part = part < length ? part : length;
+		iov[count++] = (struct iovec){ bytes, part };
+		bytes += part;
+		length -= part;
+	}
+	iov[count++] = (struct iovec){ bytes, length };
+	return count;
+}
+
+/* What is read after a discard is undefined: but it is what was there, or zeroes. */
+static void adopt(struct disk *disk, uint8_t *model, uint64_t offset, uint64_t length)
+{
+	static uint8_t bytes[SIZE];
+
+	assert_int_equal(read_disk(disk, bytes, length, offset), 0);
+	for (uint64_t i = 0; i < length; i++)
+		assert_true(bytes[i] == 0 || bytes[i] == model[offset + i]);
+	memcpy(model + offset, bytes, length);
+}
+
+/* Beside a flat array, for thousands of requests. */
+static void test_random(void **state)
+{
+	static uint8_t model[SIZE], bytes[SIZE];
+	struct fixture *f = *state;
+
+	memcpy(model, f->old, SIZE);
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		uint64_t random = seed * 0x9e3779b97f4a7c15ull;
+
+		for (unsigned step = 0; step < 200; step++) {
+			uint64_t sector = next_random(&random) % (SIZE / DISK_SECTOR), offset = sector * DISK_SECTOR;
+			uint64_t most = next_random(&random) % 4 ? 20 : SIZE / DISK_SECTOR;
+			uint64_t length = DISK_SECTOR * (1 + next_random(&random) % most);
+			struct iovec iov[64];
+			unsigned count;
+
+			length = length < SIZE - offset ? length : SIZE - offset;
+			count = cut(&random, bytes, length, iov);
+			switch (next_random(&random) % 16) {
+			case 0:
+				assert_int_equal(disk_flush(&f->disk), 0);
+				break;
+			case 1:
+				disk_close(&f->disk);
+				must_open(f, false);
+				break;
+			case 2:
+				assert_int_equal(disk_discard(&f->disk, offset, length), 0);
+				adopt(&f->disk, model, offset, length);
+				break;
+			case 3:
+			case 4:
+				assert_int_equal(disk_write_zeroes(&f->disk, offset, length, next_random(&random) % 2), 0);
+				memset(model + offset, 0, length);
+				break;
+			case 5:
+			case 6:
+			case 7:
+			case 8:
+			case 9:
+				memset(bytes, 0, sizeof(bytes));
+				assert_int_equal(disk_read(&f->disk, iov, count, offset), 0);
+				assert_memory_equal(bytes, model + offset, length);
+				break;
+			default:
+				for (uint64_t i = 0; i < length; i++)
+					bytes[i] = (uint8_t)next_random(&random);
+				assert_int_equal(disk_write(&f->disk, iov, count, offset), 0);
+				memcpy(model + offset, bytes, length);
+			}
+		}
+		expect_contents(&f->disk, model);
+		/* Afresh, from the base. */
+		disk_close(&f->disk);
+		unlink(f->overlay);
+		must_open(f, true);
+		memcpy(model, f->old, SIZE);
+	}
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_nothing_written), TEST(test_file), TEST(test_parts_of_blocks), TEST(test_zeroes), TEST(test_order),
+		TEST(test_full), TEST(test_shrunk), TEST(test_refused), TEST(test_sharing), TEST(test_random),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

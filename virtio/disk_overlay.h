@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The map of an overlay: which blocks of a disk were written, and so are in the overlay's file at their own offsets; all
+ * others are in the base. docs/snapshot-format.md has the file. Of the disk's I/O there is here only what the map
+ * needs. Offsets and lengths are in bytes and inside the disk. One thread at a time: a disk has one worker.
+ */
+#ifndef LKVM_VIRTIO_DISK_OVERLAY_H
+#define LKVM_VIRTIO_DISK_OVERLAY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lkvm/err.h"
+
+/* A page of the guest: what file systems write, so that hardly ever a part of a block must be copied. */
+#define DISK_OVERLAY_BLOCK 4096u
+
+struct disk_overlay {
+	int fd, base_fd;  /* the caller's */
+	uint64_t size;    /* of the disk */
+	uint8_t *written; /* a bit a block */
+	uint8_t *changed; /* for each DISK_OVERLAY_BLOCK bytes of these, whether they have bits that the file has not */
+	uint64_t map_size; /* bytes of `written` */
+	bool has_changed;
+	bool begun;       /* the file has its end, and with that its size */
+	int failed;       /* errno value of a sync that failed, or 0 */
+};
+
+/* An empty file is an overlay without a block. What is no overlay of a disk of this size is refused. */
+int disk_overlay_open(struct disk_overlay *overlay, int fd, int base_fd, uint64_t size, struct error *error);
+
+/* Records first. */
+void disk_overlay_close(struct disk_overlay *overlay);
+
+/* Whether what is at `offset` is in the overlay. Cuts *length down to where that changes. */
+bool disk_overlay_has(const struct disk_overlay *overlay, uint64_t offset, uint64_t *length);
+
+/*
+ * Around a write to the overlay's file: before, what the range leaves of its first and last block is copied from the base;
+ * after, and only if it succeeded, its blocks are the overlay's. 0 or an errno value.
+ */
+int disk_overlay_prepare(struct disk_overlay *overlay, uint64_t offset, uint64_t length);
+void disk_overlay_mark(struct disk_overlay *overlay, uint64_t offset, uint64_t length);
+
+/*
+ * Puts the map into the file, once the data is on the disk: so whenever the host dies, a block is whole there or the base's
+ * still. A flush has the map on the disk, too. 0 or an errno value.
+ */
+int disk_overlay_record(struct disk_overlay *overlay);
+int disk_overlay_flush(struct disk_overlay *overlay);
+
+#endif
