@@ -2,8 +2,10 @@
 #include "machine_run.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lkvm/control.h"
@@ -37,6 +39,24 @@ struct run {
 	struct machine machine;
 	struct lifecycle lifecycle;
 };
+
+int machine_run_overlays(struct machine_config *config, const char *folder, struct error *error)
+{
+	char absolute[PATH_MAX];
+
+	if (mkdir(folder, 0777) < 0 && errno != EEXIST)
+		return error_system(error, errno, "cannot make the folder %s", folder);
+	if (!realpath(folder, absolute))
+		return error_system(error, errno, "folder %s", folder);
+	if (machine_config_overlay(config, absolute, error) < 0)
+		return -1;
+	for (unsigned i = 0; i < config->disk_count; i++) {
+		struct virtio_block_config *disk = &config->disks[i];
+
+		disk->overlay_new = disk->overlay && (config->snapshot || access(disk->overlay, F_OK) < 0);
+	}
+	return 0;
+}
 
 /* Damaged RAM may be why the state is not taken: then that is what to tell. */
 static int load(struct machine *machine, const struct machine_start *start, struct error *error)

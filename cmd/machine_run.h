@@ -21,6 +21,12 @@ struct machine_start {
 /* Signals are blocked by now (lifecycle_block_signals). The exit status. */
 int machine_run(const struct command_call *call, const struct machine_start *start);
 
+/*
+ * Gives the disks overlays in `folder`, which is made if it is not there. A snapshot's disks can only go on with an overlay
+ * that is new; otherwise one that is there is gone on with.
+ */
+int machine_run_overlays(struct machine_config *config, const char *folder, struct error *error);
+
 /* Prints a line of the log: for struct log. */
 void machine_run_log(void *context, enum log_level level, const char *line);
 

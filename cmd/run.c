@@ -32,6 +32,7 @@ int cmd_run(const struct command_call *call)
 		.config = &options->config, .paused = options->paused, .detach = &detach,
 	};
 	struct error error;
+	int status;
 
 	if (run_options_finish(options, call->count ? call->operands[0] : NULL, &error) < 0)
 		return command_usage_error(call, &error);
@@ -41,7 +42,6 @@ int cmd_run(const struct command_call *call)
 	options->config.fault = getenv("LKVM_FAULT");
 
 	if (options->detach) {
-		int status;
 		pid_t child = detach_start(&detach, &status, &error);
 
 		if (child < 0)
@@ -54,6 +54,12 @@ int cmd_run(const struct command_call *call)
 		}
 	}
 	run_options_name(options, getpid());
-	lifecycle_block_signals();
-	return machine_run(call, &start);
+	if (options->disk_overlay && machine_run_overlays(&options->config, options->disk_overlay, &error) < 0) {
+		status = command_error(call, &error);
+	} else {
+		lifecycle_block_signals();
+		status = machine_run(call, &start);
+	}
+	machine_config_free(&options->config);
+	return status;
 }

@@ -62,6 +62,9 @@ static const struct option_entry entries[] = {
 	  .help = "RAM out of the host's pool of huge pages, of that size" },
 	{ .name = "disk", .letter = 'd', .kind = OPTION_TAKEN, .take = run_options_take_disk,
 	  .argument = "FILE[,ro][,queues=N][,serial=TEXT]", .help = "Disk image or block device; several" },
+	{ .name = "disk-overlay", .kind = OPTION_FILE, .argument = "DIR",
+	  .offset = offsetof(struct run_options, disk_overlay),
+	  .help = "Leave the disks as they are: what the guest writes goes\nto files there" },
 	{ .name = "network", .letter = 'n', .kind = OPTION_TAKEN, .take = run_options_take_network,
 	  .argument = "mode=tap|user|none[,ITEM...]", .choices = "mode=tap|mode=user|mode=none",
 	  .help = "Network interface; several. With tap: tapif=NAME, script=FILE,\n"

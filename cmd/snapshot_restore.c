@@ -104,6 +104,8 @@ int cmd_snapshot_restore(const struct command_call *call)
 	if (refuse_partial(&snapshot, &error) < 0 || configure(&config, options, &snapshot, &error) < 0) {
 		error_context(&error, "%s", forms_input_name(call->operands[0]));
 		status = command_error(call, &error);
+	} else if (options->disk_overlay && machine_run_overlays(&config, options->disk_overlay, &error) < 0) {
+		status = command_error(call, &error);
 	} else {
 		status = restore(call, options, &config, &snapshot);
 	}

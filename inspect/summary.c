@@ -42,6 +42,8 @@ void inspect_machine(const struct machine_config *config, struct report *report)
 		report_string(report, "path", config->disks[i].path);
 		report_bytes(report, "size", config->disks[i].size);
 		report_bool(report, "read_only", config->disks[i].read_only);
+		if (config->disks[i].overlay)
+			report_string(report, "overlay", config->disks[i].overlay);
 		report_end(report);
 	}
 	for (unsigned i = 0; i < config->network_count; i++) {

@@ -52,6 +52,7 @@ static const struct config_field disk_fields[] = {
 	FIELD(struct virtio_block_config, queues, CONFIG_UNSIGNED, 8),
 	FIELD(struct virtio_block_config, serial, CONFIG_TEXT, 0),
 	FIELD(struct virtio_block_config, size, CONFIG_U64, UINT64_MAX),
+	FIELD(struct virtio_block_config, overlay, CONFIG_TEXT, 0),
 };
 
 static const struct config_field network_fields[] = {
@@ -136,22 +137,26 @@ static int load_number(const struct config_field *field, const struct field *sav
 	return 0;
 }
 
-/* Texts live as long as the machine: in one allocation each, listed in the configuration. */
-static int load_text(struct machine_config *config, const struct config_field *field, const struct field *saved,
-		     const char **text, struct error *error)
+/* Texts live as long as the machine: in one allocation each, listed in the configuration. `copy` may be NULL: no memory. */
+static int own(struct machine_config *config, const char *name, char *copy, const char **text, struct error *error)
 {
-	char *copy;
-
-	if (saved->size != 1 || (saved->count && memchr(saved->values, 0, saved->count)))
-		return error_set(error, EBADMSG, "%s is no text", field->name);
-	if (config->owned_count == COUNT(config->owned))
-		return error_set(error, EBADMSG, "%s is one text too many", field->name);
-	copy = strndup((const char *)saved->values, saved->count);
 	if (!copy)
-		return error_system(error, ENOMEM, "%s", field->name);
+		return error_system(error, ENOMEM, "%s", name);
+	if (config->owned_count == COUNT(config->owned)) {
+		free(copy);
+		return error_set(error, EBADMSG, "%s is one text too many", name);
+	}
 	config->owned[config->owned_count++] = copy;
 	*text = copy;
 	return 0;
+}
+
+static int load_text(struct machine_config *config, const struct config_field *field, const struct field *saved,
+		     const char **text, struct error *error)
+{
+	if (saved->size != 1 || (saved->count && memchr(saved->values, 0, saved->count)))
+		return error_set(error, EBADMSG, "%s is no text", field->name);
+	return own(config, field->name, strndup((const char *)saved->values, saved->count), text, error);
 }
 
 static int load_bytes(const struct config_field *field, const struct field *saved, unsigned size, unsigned count, void *to,
@@ -242,6 +247,25 @@ int machine_config_load(struct machine_config *config, struct sections *sections
 	}
 	if (!config->cpus || !config->memory || !config->name)
 		return error_set(error, EBADMSG, "section machine: a name, a vCPU and some memory are needed");
+	return 0;
+}
+
+int machine_config_overlay(struct machine_config *config, const char *folder, struct error *error)
+{
+	for (unsigned i = 0; i < config->disk_count; i++) {
+		struct virtio_block_config *disk = &config->disks[i];
+		char *path;
+
+		if (disk->read_only)
+			continue;
+		if (disk->overlay)
+			return error_set(error, EINVAL, "disk %u has an overlay already, %s, which cannot have another", i,
+					 disk->overlay);
+		if (asprintf(&path, "%s/%s-disk%u.overlay", folder, config->name, i) < 0)
+			path = NULL;
+		if (own(config, "overlay", path, &disk->overlay, error) < 0)
+			return -1;
+	}
 	return 0;
 }
 

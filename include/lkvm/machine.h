@@ -59,7 +59,7 @@ enum machine_console { CONSOLE_SERIAL, CONSOLE_VIRTIO };
 #define MACHINE_MAX_NETWORKS 8
 #define MACHINE_MAX_VIRTIO (MACHINE_MAX_DISKS + MACHINE_MAX_NETWORKS + 4) /* console, entropy, balloon, input */
 
-#define MACHINE_MAX_TEXTS (8 + 2 * MACHINE_MAX_DISKS + 4 * MACHINE_MAX_NETWORKS)
+#define MACHINE_MAX_TEXTS (8 + 3 * MACHINE_MAX_DISKS + 4 * MACHINE_MAX_NETWORKS)
 
 /* Everything that `lkvm run` can choose. Strings belong to the caller and must outlive the machine. */
 struct machine_config {
@@ -95,7 +95,7 @@ struct machine_config {
 	bool unchecked;     /* without a look at its checksums */
 	const char *fault; /* for fault_at(), or NULL */
 
-	/* Texts that machine_config_load() made. */
+	/* Texts that machine_config_load() and _overlay() made. */
 	unsigned owned_count;
 	char *owned[MACHINE_MAX_TEXTS];
 };
@@ -186,6 +186,9 @@ int machine_check_host(struct snapshot *snapshot, const struct error_collector *
  */
 void machine_config_save(const struct machine_config *config, struct section_writer *writer);
 int machine_config_load(struct machine_config *config, struct sections *sections, struct error *error);
+
+/* Gives each disk that may be written an overlay: a file in `folder`, which is an absolute path, named after the machine. */
+int machine_config_overlay(struct machine_config *config, const char *folder, struct error *error);
 void machine_config_free(struct machine_config *config);
 
 /* Asks the guest to power off or restart by its power keys; fails where it listens to none. It must be running. */

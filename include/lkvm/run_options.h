@@ -23,6 +23,7 @@ struct run_options {
 	enum log_level log_level;
 	bool disable_sve, disable_pauth;
 	bool paused, detach;
+	const char *disk_overlay; /* folder or NULL */
 	bool eager, no_verify; /* when restoring */
 	char name[32]; /* the name of a machine that was given none */
 };

@@ -18,7 +18,7 @@ static struct machine_config sample(void)
 		.kaslr_seed = UINT64_MAX, .disk_count = 2, .network_count = 2,
 		.disks = {
 			{ .path = "/first", .read_only = true, .queues = 4, .serial = "serial", .size = 1ull << 40 },
-			{ .path = "/second", .queues = 1, .size = 512 },
+			{ .path = "/second", .queues = 1, .size = 512, .overlay = "/overlay" },
 		},
 		.networks = {
 			{ .mode = NET_USER, .mac = { 2, 3, 4, 5, 6, 7 }, .queues = 1, .passt = "/passt", .passt_options = "-t 22" },
@@ -63,6 +63,7 @@ static void expect_same(const struct machine_config *is, const struct machine_co
 	for (unsigned i = 0; i < want->disk_count; i++) {
 		expect_text(is->disks[i].path, want->disks[i].path);
 		expect_text(is->disks[i].serial, want->disks[i].serial);
+		expect_text(is->disks[i].overlay, want->disks[i].overlay);
 		assert_int_equal(is->disks[i].read_only, want->disks[i].read_only);
 		assert_int_equal(is->disks[i].queues, want->disks[i].queues);
 		assert_int_equal(is->disks[i].size, want->disks[i].size);
@@ -134,7 +135,7 @@ static void the_largest_machine_fits(void **state)
 	config.disk_count = MACHINE_MAX_DISKS;
 	config.network_count = MACHINE_MAX_NETWORKS;
 	for (unsigned i = 0; i < MACHINE_MAX_DISKS; i++)
-		config.disks[i] = config.disks[0];
+		config.disks[i] = (struct virtio_block_config){ .path = "path", .serial = "serial", .overlay = "overlay" };
 	for (unsigned i = 0; i < MACHINE_MAX_NETWORKS; i++)
 		config.networks[i] = (struct virtio_net_config){
 			.tap = "tap", .script = "script", .passt = "passt", .passt_options = "options",
@@ -145,6 +146,21 @@ static void the_largest_machine_fits(void **state)
 	expect_same(&loaded, &config);
 	machine_config_free(&loaded);
 	byte_buffer_free(&writer.buffer);
+}
+
+static void overlays_have_names(void **state)
+{
+	struct machine_config config = sample();
+	struct error error;
+
+	(void)state;
+	config.disks[1].overlay = NULL;
+	assert_int_equal(machine_config_overlay(&config, "/folder", &error), 0);
+	assert_null(config.disks[0].overlay); /* it is read-only */
+	assert_string_equal(config.disks[1].overlay, "/folder/name-disk1.overlay");
+	assert_int_equal(machine_config_overlay(&config, "/other", &error), -1);
+	assert_string_equal(error.text, "disk 1 has an overlay already, /folder/name-disk1.overlay, which cannot have another");
+	machine_config_free(&config);
 }
 
 static void expect_refusal(struct machine_config config, const char *words)
@@ -257,7 +273,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_was_saved_is_loaded),
-		cmocka_unit_test(the_largest_machine_fits),
+		cmocka_unit_test(the_largest_machine_fits), cmocka_unit_test(overlays_have_names),
 		cmocka_unit_test(impossible_values_are_refused),
 		cmocka_unit_test(fields_that_do_not_fit_are_refused_by_name),
 		cmocka_unit_test(each_section_is_needed),

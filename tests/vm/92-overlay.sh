@@ -1,0 +1,178 @@
+# shellcheck shell=sh disable=SC2154,SC2016
+# SPDX-License-Identifier: MIT
+# what: clones from one snapshot, each with an overlay over the disk: what they write, keep and leave as it was
+# hosts: 6.1 6.12
+# timeout: 600
+
+sum() { sha1sum "$1" | cut -c1-40; }
+
+# A guest with a disk of 32 MiB whose first half it wrote, and one that it may not write; saved and ended.
+leave_snapshot()
+{
+	truncate -s 32M "$tmp/d"
+	dd if=/dev/urandom of="$tmp/r" bs=1M count=1 2>/dev/null
+	start g lkvm.shell=plain --cpus 2 --disk "$tmp/d,queues=2" --disk "$tmp/r,ro"
+	wait_for g '^lkvm-guest: ready'
+	ask g 'for i in $(seq 256); do head -c 65536 /dev/zero | tr "\0" o; done >/dev/vda; sync'
+	check_status 0
+	save g "$tmp/snapshot" --stop
+	wait_exit g 0
+	before=$(sum "$tmp/d")
+}
+
+# another NAME FILE [OPTION...]: one whose console is its own.
+another()
+{
+	rm -f "$tmp/$1.in"
+	mkfifo "$tmp/$1.in"
+	restore "$@"
+	wait_listening "$1"
+}
+
+clone() { another "$1" "$tmp/snapshot" --disk-overlay "$tmp/overlays"; }
+
+# says GUEST COMMAND TEXT
+says() { ask "$1" "$2"; check "$1: \"$2\" did not say \"$3\": $(cat "$logs/said")" grep -qx -- "$3" "$logs/said"; }
+
+forget='echo 3 >/proc/sys/vm/drop_caches'
+
+# The letters of a stretch of the disk: FIRST COUNT, in sectors.
+letters() { printf %s "$forget; dd if=/dev/vda bs=512 skip=$1 count=$2 2>/dev/null | tr '\\0' 0 | tr -s 0oAB; echo"; }
+
+# From sector 1000 on, in parts of blocks, and across what the base has and has not.
+write()
+{
+	ask "$1" "dd if=/dev/zero bs=512 count=9 2>/dev/null | tr '\\0' $2 >/tmp/x"
+	for at in 1000 32764 60000; do
+		ask "$1" "dd if=/tmp/x of=/dev/vda bs=512 seek=$at conv=fsync oflag=direct 2>/dev/null"
+		check_status 0
+	done
+}
+
+expect_written()
+{
+	for at in 1000 32764 60000; do
+		says "$1" "$(letters $at 9)" "$2"
+	done
+}
+
+case_two_clones()
+{
+	leave_snapshot
+	clone a
+	clone b
+	write a A
+	write b B
+	expect_written a A
+	expect_written b B
+	for c in a b; do
+		says $c "$(letters 0 1000)" o
+		says $c "$(letters 1009 31000)" o
+		says $c "$(letters 60009 5000)" 0
+	done
+	check "the disk changed" test "$(sum "$tmp/d")" = "$before"
+	check "an overlay of a read-only disk" test "$(ls "$tmp/overlays")" = "$(printf 'a-disk0.overlay\nb-disk0.overlay')"
+	run "$lkvm" stat a
+	check_out 'overlay.*/a-disk0.overlay'
+
+	# Whoever would write under them is kept out; and whoever would have one of theirs.
+	run "$lkvm" run --kernel "$kernel" --disk "$tmp/d"
+	check_status 1
+	check_err 'in use by another VM'
+	run "$lkvm" snapshot restore "$tmp/snapshot" --name a2
+	check_status 1
+	check_err 'in use by another VM'
+
+	# Of what is discarded the base's data does not come back.
+	ask a 'blkdiscard -o 512000 -l 4096 /dev/vda'
+	check_status 0
+	says a "$(letters 1000 8)" 0
+	says a "$(letters 1008 1)" A
+	says b "$(letters 1000 8)" B
+
+	# A reset is none for the disk.
+	run "$lkvm" reboot --force a
+	check_status 0
+	wait_for a 'lkvm-guest: ready'
+	says a "$(letters 1000 8)" 0
+	says a "$(letters 32764 9)" A
+	for c in a b; do
+		input $c 'poweroff -f'
+		wait_exit $c 0
+	done
+	check "the disk changed" test "$(sum "$tmp/d")" = "$before"
+}
+
+# It goes on with base and overlay, however it ended.
+case_a_clone_is_saved()
+{
+	leave_snapshot
+	clone a
+	ask a "dd if=/dev/zero bs=4096 count=64 2>/dev/null | tr '\\0' A >/tmp/x; dd if=/tmp/x of=/dev/vda bs=4096 oflag=direct 2>/dev/null"
+	check_status 0
+	save a "$tmp/second"
+	kill -9 "$(pid a)"
+	wait_exit a 137
+	run "$lkvm" snapshot info "$tmp/second"
+	check_out 'overlay.*/a-disk0.overlay'
+	restore a "$tmp/second"
+	wait_listening a
+	says a "$(letters 0 512)" A
+	says a "$(letters 512 512)" o
+	run "$lkvm" stop --force a
+	wait_exit a 0
+	run "$lkvm" snapshot restore "$tmp/second" --disk-overlay "$tmp/overlays"
+	check_status 1
+	check_err 'has an overlay already'
+	check "the disk changed" test "$(sum "$tmp/d")" = "$before"
+
+	# So does a machine that starts afresh, without a snapshot.
+	start a lkvm.shell=plain --disk "$tmp/d" --disk-overlay "$tmp/overlays"
+	wait_for a '^lkvm-guest: ready'
+	says a "$(letters 0 512)" A
+	says a "$(letters 512 512)" o
+	input a 'poweroff -f'
+	wait_exit a 0
+}
+
+case_refused()
+{
+	leave_snapshot
+	clone a
+	write a A
+	run "$lkvm" stop --force a
+	wait_exit a 0
+	run "$lkvm" snapshot restore "$tmp/snapshot" --name a --disk-overlay "$tmp/overlays"
+	check_status 1
+	check_err 'a-disk0.overlay is there already'
+	run "$lkvm" snapshot restore "$tmp/snapshot" --name a --disk-overlay "$tmp/no/where"
+	check_status 1
+	check_err 'cannot make the folder'
+	run "$lkvm" snapshot restore "$tmp/snapshot" --name a --disk-overlay "$tmp/d"
+	check_status 1
+	check_err 'cannot open overlay'
+
+	# A restore that failed later leaves nothing in the way.
+	run env LKVM_FAULT=restore/its-tables timeout 60 "$lkvm" snapshot restore "$tmp/snapshot" --name b --disk-overlay "$tmp/overlays"
+	check_status 1
+	clone b
+	write b B
+	expect_written b B
+}
+
+# The host has no space left: the request fails, the rest goes on.
+case_a_full_file_system()
+{
+	leave_snapshot
+	mkdir "$tmp/overlays"
+	mount -t tmpfs -o size=4m small "$tmp/overlays"
+	clone a
+	ask a 'dd if=/dev/urandom of=/dev/vda bs=1M count=16 conv=fsync 2>/dev/null'
+	check "16 MiB fit into 4" test "$status" != 0
+	says a 'echo alive' alive
+	says a "$(letters 32000 100)" o
+	run "$lkvm" stop --force a
+	wait_exit a 0
+	umount "$tmp/overlays"
+	check "the disk changed" test "$(sum "$tmp/d")" = "$before"
+}
