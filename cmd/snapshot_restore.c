@@ -28,6 +28,7 @@ static int replace_backends(struct machine_config *config, const struct machine_
 
 		config->networks[i] = given->networks[i];
 		memcpy(config->networks[i].mac, saved.mac, sizeof(saved.mac));
+		memcpy(config->networks[i].new_mac, given->networks[i].mac, sizeof(saved.mac));
 		config->networks[i].queues = saved.queues;
 	}
 	return 0;

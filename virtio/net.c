@@ -259,12 +259,23 @@ static void net_close(struct virtio_device *device)
 	net->backend = NULL;
 }
 
+static bool is_mac(const uint8_t mac[6])
+{
+	static const uint8_t none[6];
+
+	return memcmp(mac, none, sizeof(none)) != 0;
+}
+
 static int net_restored(struct virtio_device *device, struct error *error)
 {
 	struct net *net = net_of(device);
 
 	if (net->state.pairs < 1 || net->state.pairs > net->max_pairs)
 		return error_set(error, EINVAL, "%u pairs of queues are in use, it has %u", net->state.pairs, net->max_pairs);
+	if (is_mac(net->new_mac)) {
+		memcpy(net->state.mac, net->new_mac, sizeof(net->new_mac));
+		device->state.generation++; /* the driver may have read a part of it */
+	}
 	return 0;
 }
 
@@ -313,13 +324,12 @@ static int check(const struct virtio_net_config *config, struct error *error)
 /* The user's, or else a random one, locally administered and for one station. */
 static void choose_mac(struct net *net, const uint8_t given[6])
 {
-	static const uint8_t none[6];
 	uint8_t *mac = net->state.mac;
 
-	memcpy(mac, given, sizeof(none));
-	if (memcmp(mac, none, sizeof(none)) != 0)
+	memcpy(mac, given, sizeof(net->state.mac));
+	if (is_mac(mac))
 		return;
-	while (getrandom(mac, sizeof(none), 0) != (ssize_t)sizeof(none))
+	while (getrandom(mac, sizeof(net->state.mac), 0) != (ssize_t)sizeof(net->state.mac))
 		;
 	mac[0] = (uint8_t)((mac[0] & ~1u) | 2u);
 }
@@ -372,6 +382,7 @@ struct virtio_device *virtio_net_open(struct vm *vm, struct pci_bus *pci, unsign
 	atomic_init(&net->link, true);
 	state_reset(&net_state_table, &net->state);
 	choose_mac(net, config->mac);
+	memcpy(net->new_mac, config->new_mac, sizeof(net->new_mac));
 
 	if (open_backend(net, config, vm, error) == 0) {
 		struct virtio_setup setup = {

@@ -158,6 +158,7 @@ extern const struct state_table net_state_table;
 struct net {
 	struct virtio_device device; /* first: free() of the device frees this */
 	struct net_state state;
+	uint8_t new_mac[6]; /* for when it is restored, or zeroes */
 	struct net_backend *backend;
 	unsigned max_pairs;
 	atomic_bool link;

@@ -222,6 +222,7 @@ struct virtio_net_config {
 	const char *script; /* run with the interface's name once it is up; NULL: none */
 	int tap_fd;         /* -1, or an open tap */
 	uint8_t mac[6];
+	uint8_t new_mac[6]; /* takes its place once a state is loaded; all zeroes: none */
 	bool vhost;         /* use /dev/vhost-net if it is there */
 	bool vhost_required;
 	unsigned queues;    /* pairs, 1..8 */

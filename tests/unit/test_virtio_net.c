@@ -8,7 +8,7 @@
 
 #include "lkvm/io.h"
 #include "lkvm/net.h"
-#include "virtio_rig.h"
+#include "restore_rig.h"
 
 enum { RECEIVE, TRANSMIT };
 
@@ -184,6 +184,31 @@ static void test_configuration(void **state)
 	assert_int_equal(fake_read(&rig->function, rig->function.config + 6, 2), 1); /* link up */
 	assert_int_equal(rig->device->pci.identity.vectors, 2);
 	assert_true(state_table_is_complete(&net_state_table));
+}
+
+/* One of two machines that go on from one state has another address, for a driver that comes to look for it. */
+static void test_another_address_when_restored(void **state)
+{
+	struct virtio_net_config config = user_config();
+	struct rig *from = *state, *to = rig_open();
+	struct saved saved;
+	struct error error;
+
+	memcpy(config.new_mac, (uint8_t[]){ 2, 0, 0, 0, 0, 10 }, sizeof(config.new_mac));
+	to->device = virtio_net_open(&to->machine.vm, &to->machine.pci, 0, &config, &error);
+	assert_non_null(to->device);
+	save_device(&saved, from->device);
+	load_device(&saved, to->device);
+	saved_free(&saved);
+	assert_int_equal(net_of(to->device)->state.mac[5], 9);
+	assert_int_equal(virtio_restored(to->device, &error), 0);
+	fake_probe(&to->function, &to->machine, to->device->pci.slot);
+	assert_int_equal(fake_read(&to->function, to->function.config + 5, 1), 10);
+	/* A driver that was reading it reads it again. */
+	assert_int_equal(to->device->state.generation, from->device->state.generation + 1);
+	virtio_net_describe(to->device, &config);
+	assert_int_equal(config.mac[5], 10);
+	rig_close(to);
 }
 
 static void test_a_frame_goes_and_comes(void **state)
@@ -416,6 +441,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_configuration, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_another_address_when_restored, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_frame_goes_and_comes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_large_frame_fills_many_buffers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_frame_waits_for_room, setup, teardown),

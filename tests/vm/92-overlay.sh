@@ -176,3 +176,27 @@ case_a_full_file_system()
 	umount "$tmp/overlays"
 	check "the disk changed" test "$(sum "$tmp/d")" = "$before"
 }
+
+# The driver that runs keeps the address it knows; when it looks for its device again it finds the given one.
+case_another_mac_address()
+{
+	start g lkvm.shell=plain --network mode=tap,tapif=lk0,mac=02:00:00:00:00:01
+	wait_for g '^lkvm-guest: ready'
+	save g "$tmp/snapshot" --stop
+	wait_exit g 0
+	restore g "$tmp/snapshot" --network mode=tap,tapif=lk1,mac=02:00:00:00:00:02
+	wait_listening g
+	says g 'cat /sys/class/net/eth0/address' 02:00:00:00:00:01
+	ask g 'cd /sys/bus/virtio/drivers/virtio_net; d=$(ls -d virtio*); echo $d >unbind; echo $d >bind'
+	check_status 0
+	says g 'cat /sys/class/net/eth0/address' 02:00:00:00:00:02
+
+	# It is the machine's from now on.
+	save g "$tmp/second" --stop
+	wait_exit g 0
+	another h "$tmp/second"
+	run "$lkvm" reboot --force h
+	check_status 0
+	wait_for h '^lkvm-guest: ready'
+	says h 'cat /sys/class/net/eth0/address' 02:00:00:00:00:02
+}
