@@ -55,18 +55,20 @@ static int create(struct vm *vm, const struct vm_config *config, struct error *e
 	return 0;
 }
 
-static int add_memory(struct vm *vm, struct error *error)
+int vm_add_memory(struct vm *vm, const struct ram *ram, bool read_only, struct error *error)
 {
 	struct kvm_userspace_memory_region region = {
-		.slot = 0,
-		.guest_phys_addr = vm->ram.base,
-		.memory_size = vm->ram.size,
-		.userspace_addr = (uintptr_t)vm->ram.host,
+		.slot = vm->slots,
+		.flags = read_only ? KVM_MEM_READONLY : 0,
+		.guest_phys_addr = ram->base,
+		.memory_size = ram->size,
+		.userspace_addr = (uintptr_t)ram->host,
 	};
 	int result = kvm_call(vm->fd, KVM_SET_USER_MEMORY_REGION, (uintptr_t)&region);
 
 	if (result < 0)
 		return error_system(error, -result, "KVM_SET_USER_MEMORY_REGION of guest memory");
+	vm->slots++;
 	return 0;
 }
 
@@ -94,7 +96,7 @@ int vm_open(struct vm *vm, const struct vm_config *config, struct error *error)
 		goto fail;
 	if (!vm->ram.host && ram_open(&vm->ram, config->ram_base, config->ram_size, error) < 0)
 		goto fail;
-	if (add_memory(vm, error) < 0 || vcpus_open(vm, error) < 0)
+	if (vm_add_memory(vm, &vm->ram, false, error) < 0 || vcpus_open(vm, error) < 0)
 		goto fail;
 	return 0;
 fail:

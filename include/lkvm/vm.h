@@ -40,6 +40,7 @@ struct vm {
 	int its_fd; /* the ITS KVM device; -1 where there is none */
 	unsigned address_bits; /* of guest physical addresses (IPA size) */
 	struct ram ram;
+	unsigned slots; /* of memory that KVM was given */
 	struct bus bus;
 	struct interrupts interrupts;
 
@@ -68,6 +69,12 @@ struct vm_config {
 
 /* Opens KVM, the VM, its RAM as memory slot 0 and the bus. On failure everything is closed again. */
 int vm_open(struct vm *vm, const struct vm_config *config, struct error *error);
+
+/*
+ * Gives the guest other memory than RAM, in a slot of its own: `ram` stays the caller's, open as long as vCPUs run. What a
+ * guest writes to one that is read-only comes to the bus as an access that nobody claims.
+ */
+int vm_add_memory(struct vm *vm, const struct ram *ram, bool read_only, struct error *error);
 
 /* Ends the vCPU threads and closes everything. Works on a half-open VM that vm_open() began. */
 void vm_close(struct vm *vm);

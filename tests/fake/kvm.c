@@ -106,6 +106,21 @@ static void record(struct fake_call *call, int fd, unsigned long request, uintpt
 		call->value = (uint64_t)doorbell->fd;
 		return;
 	}
+	if (request == KVM_SET_USER_MEMORY_REGION) {
+		const struct kvm_userspace_memory_region *slot = (const void *)argument;
+
+		call->group = slot->flags << 16 | slot->slot;
+		call->attribute = slot->guest_phys_addr;
+		call->value = slot->memory_size;
+		return;
+	}
+	if (request == KVM_IRQ_LINE) {
+		const struct kvm_irq_level *line = (const void *)argument;
+
+		call->attribute = line->irq;
+		call->value = line->level;
+		return;
+	}
 	if (request != KVM_SET_DEVICE_ATTR && request != KVM_GET_DEVICE_ATTR && request != KVM_HAS_DEVICE_ATTR)
 		return;
 	call->group = attr->group;

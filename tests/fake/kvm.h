@@ -19,7 +19,10 @@ struct fake_call {
 	int fd;
 	unsigned long request;
 	uintptr_t argument;
-	/* For device attributes; KVM_IOEVENTFD leaves its flags, address and descriptor here. */
+	/*
+	 * For device attributes; KVM_IOEVENTFD leaves its flags, address and descriptor here, a memory slot its number
+	 * with the flags from bit 16 on, its address and its size, KVM_IRQ_LINE its interrupt and level in the last two.
+	 */
 	uint32_t group;
 	uint64_t attribute;
 	uint64_t value; /* what was set, as wide as the group's values are */

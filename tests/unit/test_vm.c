@@ -92,6 +92,28 @@ static void every_call_of_opening_may_fail(void **state)
 	assert_true(failures >= 6); /* VM, memory, three vCPUs, their size */
 }
 
+static void memory_beside_ram_has_a_slot_of_its_own(void **state)
+{
+	struct vm_config wanted = config(2, 1);
+	struct ram page = { .base = 0x1000000, .size = 0x10000 };
+	struct error error;
+	struct vm vm;
+	size_t call;
+
+	(void)state;
+	assert_int_equal(vm_open(&vm, &wanted, &error), 0);
+	call = fake_find(0, KVM_SET_USER_MEMORY_REGION);
+	assert_int_equal(fake_kvm.calls[call].group, 0);
+	assert_int_equal(fake_kvm.calls[call].attribute, wanted.ram_base);
+	assert_int_equal(fake_kvm.calls[call].value, wanted.ram_size);
+	assert_int_equal(vm_add_memory(&vm, &page, true, &error), 0);
+	call = fake_find(call + 1, KVM_SET_USER_MEMORY_REGION);
+	assert_int_equal(fake_kvm.calls[call].group, KVM_MEM_READONLY << 16 | 1);
+	assert_int_equal(fake_kvm.calls[call].attribute, page.base);
+	assert_int_equal(fake_kvm.calls[call].value, page.size);
+	vm_close(&vm);
+}
+
 static atomic_uint entries;
 
 static int enter_and_access(int vcpu_fd, struct kvm_run *run)
@@ -186,6 +208,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(address_bits_follow_the_memory, reset_fake),
 		cmocka_unit_test_setup(every_call_of_opening_may_fail, reset_fake),
+		cmocka_unit_test_setup(memory_beside_ram_has_a_slot_of_its_own, reset_fake),
 		cmocka_unit_test_setup(parked_means_outside_kvm_run, reset_fake),
 		cmocka_unit_test_setup(exits_become_events, reset_fake),
 	};
