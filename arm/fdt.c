@@ -9,6 +9,7 @@
 /* Cells of an interrupt specifier (arm,gic-v3.yaml). */
 #define GIC_SPI 0
 #define GIC_PPI 1
+#define IRQ_EDGE_RISING 1
 #define IRQ_LEVEL_HIGH 4
 
 #define KEY_POWER 116
@@ -203,6 +204,12 @@ static void board(struct writer *w, const struct fdt_machine *machine)
 	string(w, "compatible", "gpio-keys");
 	key(w, "poweroff", machine->power_key_line, KEY_POWER);
 	key(w, "restart", machine->restart_key_line, KEY_RESTART);
+	end(w);
+
+	begin_at(w, "rng", machine->generation);
+	string(w, "compatible", "microsoft,vmgenid");
+	range(w, "reg", machine->generation, machine->generation_size);
+	CELLS(w, "interrupts", GIC_SPI, machine->generation_line, IRQ_EDGE_RISING);
 	end(w);
 }
 

@@ -200,7 +200,7 @@ static int add_queues(const struct inspection *inspection, const char *name,
 /* What else devices have: "virtio-blk0/device", and those on the board. */
 static bool is_other(const struct section *section)
 {
-	static const char *const names[] = { "serial", "rtc", "gpio" };
+	static const char *const names[] = { "serial", "rtc", "gpio", "generation" };
 	const char *part = strrchr(section->name, '/');
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)

@@ -58,6 +58,8 @@ static void expect_devices(const struct expectation *expectation, const struct m
 	expect(expectation, "serial");
 	expect(expectation, "rtc");
 	expect(expectation, "gpio");
+	if (sections_find(expectation->sections, "generation")) /* machines had none once */
+		expect(expectation, "generation");
 	for (unsigned i = 0; i < config->disk_count; i++)
 		expect_virtio(expectation, "blk", i, config->disks[i].queues ? config->disks[i].queues : 1, true);
 	for (unsigned i = 0; i < config->network_count; i++) {

@@ -178,6 +178,17 @@ static void keys_reset(struct machine *machine)
 	gpio_reset(&machine->gpio);
 }
 
+/* It has no reset: what a guest starts with again belongs to the same machine. */
+static int generation_part_open(struct machine *machine, struct error *error)
+{
+	return generation_open(&machine->generation, &machine->vm, MACHINE_LINE_GENERATION, MACHINE_GENERATION, error);
+}
+
+static void generation_part_close(struct machine *machine)
+{
+	generation_close(&machine->generation);
+}
+
 /*
  * What the guest finds in memory, at the start and after each reset.
  */
@@ -197,6 +208,8 @@ static int build_fdt(struct machine *machine, struct error *error)
 		.uart = MACHINE_UART, .uart_line = MACHINE_LINE_UART,
 		.rtc = MACHINE_RTC, .rtc_line = MACHINE_LINE_RTC,
 		.gpio = MACHINE_GPIO, .gpio_line = MACHINE_LINE_GPIO,
+		.generation = MACHINE_GENERATION, .generation_line = MACHINE_LINE_GENERATION,
+		.generation_size = GENERATION_SIZE,
 		.power_key_line = GPIO_LINE_POWER, .restart_key_line = GPIO_LINE_RESTART,
 		.ecam = MACHINE_ECAM, .ecam_size = MACHINE_ECAM_SIZE,
 		.pci32 = { machine->pci_layout.window32, machine->pci_layout.window32_size },
@@ -254,6 +267,7 @@ static const struct part catalogue[] = {
 	{ "serial", .open = uart_open, .close = uart_close, .reset = uart_reset },
 	{ "rtc", .open = clock_open, .close = clock_close, .reset = clock_reset },
 	{ "gpio", .open = keys_open, .close = keys_close, .reset = keys_reset },
+	{ "generation", .open = generation_part_open, .close = generation_part_close },
 	{ "virtio", .open = machine_virtio_open, .close = machine_virtio_close, .pause = machine_virtio_pause,
 	  .resume = machine_virtio_resume, .reset = machine_virtio_reset },
 	{ "software", .open = software_open },

@@ -24,7 +24,8 @@ static int visit(struct machine *machine, struct state_visitor *visitor, struct 
 	if (visitor->visit(visitor, "clock", &machine_clock_table, &machine->clock, error) < 0 ||
 	    visitor->visit(visitor, "serial", &serial_state_table, &machine->serial.state, error) < 0 ||
 	    visitor->visit(visitor, "rtc", &rtc_state_table, &machine->rtc.state, error) < 0 ||
-	    visitor->visit(visitor, "gpio", &gpio_state_table, &machine->gpio.state, error) < 0)
+	    visitor->visit(visitor, "gpio", &gpio_state_table, &machine->gpio.state, error) < 0 ||
+	    visitor->visit(visitor, "generation", &generation_state_table, &machine->generation.state, error) < 0)
 		return -1;
 	for (unsigned i = 0; i < machine->virtio_count; i++)
 		if (virtio_visit(machine->virtio[i], visitor, error) < 0)
@@ -54,7 +55,8 @@ static int forward(void *owner, struct error *error)
 {
 	struct machine *machine = owner;
 
-	if (serial_restored(&machine->serial, error) < 0)
+	/* First: no random number should be drawn before the guest hears of it. */
+	if (generation_restored(&machine->generation, error) < 0 || serial_restored(&machine->serial, error) < 0)
 		return -1;
 	rtc_restored(&machine->rtc);
 	gpio_restored(&machine->gpio);
@@ -150,8 +152,12 @@ static int load_object(struct state_visitor *visitor, const char *name, const st
 		       struct error *error)
 {
 	struct loader *loader = (struct loader *)visitor;
-	const struct section *section = sections_need(loader->sections, name, table->version, error);
+	const struct section *section;
 
+	/* Machines had none once: their guests find it at their next reset. */
+	if (table == &generation_state_table && !sections_find(loader->sections, name))
+		return 0;
+	section = sections_need(loader->sections, name, table->version, error);
 	if (!section)
 		return -1;
 	if (state_load(table, object, &section->fields, section->version, error) < 0)

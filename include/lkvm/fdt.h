@@ -28,8 +28,9 @@ struct fdt_machine {
 	uint8_t rng_seed[32];
 	struct gic_layout gic;
 	uint64_t its; /* where vm->its_fd >= 0 */
-	uint64_t uart, rtc, gpio;
-	unsigned uart_line, rtc_line, gpio_line;
+	uint64_t uart, rtc, gpio, generation;
+	unsigned uart_line, rtc_line, gpio_line, generation_line;
+	uint64_t generation_size;
 	unsigned power_key_line, restart_key_line; /* lines of the GPIO controller */
 	uint64_t ecam, ecam_size;
 	struct fdt_window pci32, pci64;

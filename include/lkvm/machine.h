@@ -15,6 +15,7 @@
 #include "lkvm/boot.h"
 #include "lkvm/dirty_log.h"
 #include "lkvm/err.h"
+#include "lkvm/generation.h"
 #include "lkvm/gic.h"
 #include "lkvm/gpio.h"
 #include "lkvm/pager.h"
@@ -32,6 +33,7 @@
 #define MACHINE_UART 0x01000000ull
 #define MACHINE_RTC 0x01010000ull
 #define MACHINE_GPIO 0x01020000ull
+#define MACHINE_GENERATION 0x01030000ull
 #define MACHINE_GICR 0x30000000ull /* 128 KiB a vCPU, room for 512 */
 #define MACHINE_ITS 0x3ffd0000ull  /* 128 KiB */
 #define MACHINE_GICD 0x3fff0000ull /* 64 KiB */
@@ -48,6 +50,7 @@ enum machine_line {
 	MACHINE_LINE_UART = 0,
 	MACHINE_LINE_RTC = 1,
 	MACHINE_LINE_GPIO = 2,
+	MACHINE_LINE_GENERATION = 3,
 	MACHINE_LINE_PCI = 32, /* slot n: 32 + n */
 };
 #define MACHINE_INTERRUPTS 96u /* INTIDs of SGIs, PPIs and SPIs: 32 + 64 */
@@ -120,6 +123,7 @@ struct machine {
 	struct serial serial;
 	struct rtc rtc;
 	struct gpio gpio;
+	struct generation generation;
 	struct terminal *terminal; /* the caller's, as is the loop */
 	struct loop *loop;
 	unsigned virtio_count;

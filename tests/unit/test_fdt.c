@@ -18,6 +18,7 @@ static const struct fdt_machine machine = {
 	.gic = { MACHINE_GICD, MACHINE_GICR, MACHINE_INTERRUPTS }, .its = MACHINE_ITS,
 	.uart = MACHINE_UART, .uart_line = MACHINE_LINE_UART, .rtc = MACHINE_RTC, .rtc_line = MACHINE_LINE_RTC,
 	.gpio = MACHINE_GPIO, .gpio_line = MACHINE_LINE_GPIO, .power_key_line = 3, .restart_key_line = 4,
+	.generation = MACHINE_GENERATION, .generation_size = GENERATION_SIZE, .generation_line = MACHINE_LINE_GENERATION,
 	.ecam = MACHINE_ECAM, .ecam_size = MACHINE_ECAM_SIZE, .pci32 = { MACHINE_PCI32, MACHINE_PCI32_SIZE },
 	.pci64 = { 1ull << 39, 1ull << 39 }, .pci_first_line = MACHINE_LINE_PCI, .pci_slots = 32, .pmu = true, .pmu_ppi = 7,
 };
@@ -181,6 +182,21 @@ static void chosen_tells_what_was_loaded(void **state)
 	drop(&vm, fdt);
 }
 
+static void the_generation_is_told_by_an_edge(void **state)
+{
+	struct vm vm;
+	void *fdt = build(&vm, 1, true);
+	int node = fdt_node_offset_by_compatible(fdt, -1, "microsoft,vmgenid");
+
+	(void)state;
+	assert_true(node > 0);
+	assert_int_equal(wide(fdt, node, "reg", 0), MACHINE_GENERATION);
+	assert_true(wide(fdt, node, "reg", 1) >= 16);
+	assert_int_equal(cell(fdt, node, "interrupts", 1), MACHINE_LINE_GENERATION);
+	assert_int_equal(cell(fdt, node, "interrupts", 2), 1); /* rising */
+	drop(&vm, fdt);
+}
+
 static void a_small_buffer_is_an_error(void **state)
 {
 	struct vm vm = { .vcpu_count = 0, .its_fd = -1 };
@@ -200,6 +216,7 @@ int main(void)
 		cmocka_unit_test(addresses_do_not_move_with_the_vcpus),
 		cmocka_unit_test(the_its_stands_inside_the_gic),
 		cmocka_unit_test(chosen_tells_what_was_loaded),
+		cmocka_unit_test(the_generation_is_told_by_an_edge),
 		cmocka_unit_test(a_small_buffer_is_an_error),
 	};
 

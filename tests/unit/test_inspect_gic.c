@@ -108,14 +108,15 @@ static void only_what_matters_has_a_row(void **state)
 	(void)state;
 	make(&rig, &shared, &none, NOTHING);
 	text = rig_show(&rig, inspect_gic, false, &error);
-	assert_int_equal(count_of(text, " SPI "), 3 + 5); /* the board's devices, too */
-	assert_has(text, "32     SPI   serial  0      no       no       no     no    no      160       level    0x10203   0\n");
-	assert_has(text, "33     SPI   rtc     0      no       no       no     no    no      0         level    0x10204   -\n");
-	assert_has(text, "42     SPI   -       0      yes      no       no     no    no      0         level    0x0       -\n");
-	assert_has(text, "43     SPI   -       0      no       no       no     no    yes     0         level    0x0       -\n");
-	assert_has(text, "44     SPI   -       0      no       yes      yes    no    no      0         level    0x0       -\n");
-	assert_has(text, "45     SPI   -       0      no       yes      no     yes   no      0         level    0x0       -\n");
-	assert_has(text, "46     SPI   -       0      no       no       no     yes   no      0         edge     0x0       -\n");
+	assert_int_equal(count_of(text, " SPI "), 4 + 5); /* the board's devices, too */
+	assert_has(text, "32     SPI   serial      0      no       no       no     no    no      160       level    0x10203   0\n");
+	assert_has(text, "33     SPI   rtc         0      no       no       no     no    no      0         level    0x10204   -\n");
+	assert_has(text, "35     SPI   generation  0      no       no       no     no    no      0         level    0x0       -\n");
+	assert_has(text, "42     SPI   -           0      yes      no       no     no    no      0         level    0x0       -\n");
+	assert_has(text, "43     SPI   -           0      no       no       no     no    yes     0         level    0x0       -\n");
+	assert_has(text, "44     SPI   -           0      no       yes      yes    no    no      0         level    0x0       -\n");
+	assert_has(text, "45     SPI   -           0      no       yes      no     yes   no      0         level    0x0       -\n");
+	assert_has(text, "46     SPI   -           0      no       no       no     yes   no      0         edge     0x0       -\n");
 	assert_int_equal(count_of(text, " PPI "), 2);
 	assert_has(text, "27     PPI   virtual timer ");
 	assert_has(text, "30     PPI   physical timer ");

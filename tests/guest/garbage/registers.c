@@ -83,12 +83,29 @@ static void check_empty_slots(struct garbage *garbage)
 	}
 }
 
+/* The generation reads as memory does, and no write reaches it. It is no program: executing it comes to no fault. */
+static void check_generation(struct random *random)
+{
+	uint64_t before = probe_faults(), first = read64(BOARD_GENERATION), second = read64(BOARD_GENERATION + 8);
+
+	probe(PROBE_LDP, BOARD_GENERATION, 0);
+	CHECK(probe_faults() == before, "the generation cannot be read in pairs");
+	for (enum probe_kind kind = 0; kind < PROBE_EXECUTE; kind++) {
+		probe(kind, BOARD_GENERATION, ~first);
+		probe(kind, BOARD_GENERATION + random_below(random, BOARD_GENERATION_SIZE), random_awkward(random));
+		probe(kind, BOARD_GENERATION + BOARD_GENERATION_SIZE - 4, ~first);
+		CHECK(read64(BOARD_GENERATION) == first && read64(BOARD_GENERATION + 8) == second,
+		      "access %u changed the generation", kind);
+	}
+}
+
 void case_registers(struct garbage *garbage)
 {
 	struct random *random = &garbage->random;
 
 	check_undescribed();
 	check_empty_slots(garbage);
+	check_generation(random);
 	for (uint64_t i = 0; i < garbage->rounds * 10; i++) {
 		struct region region = some_region(garbage);
 		uint64_t address = region.base + random_below(random, region.size);

@@ -39,6 +39,7 @@ static void read_board(void)
 		add("RTC", rtc[i], read32(BOARD_RTC + rtc[i]));
 	for (unsigned i = 0; i < COUNT(gpio); i++)
 		add("GPIO", gpio[i], read32(BOARD_GPIO + gpio[i]));
+	add64("generation", BOARD_GENERATION, 0, 8);
 }
 
 /*

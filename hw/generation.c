@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+#include "lkvm/generation.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+
+static const struct state_field generation_fields[] = {
+	STATE_ARRAY(struct generation_state, id, STATE_RUNTIME, 0),
+};
+
+const struct state_table generation_state_table = STATE_TABLE(struct generation_state, "generation", 1, generation_fields);
+
+/*
+ * Only while the guest has not touched the page yet. Linux reads it past the caches, as a device's memory, and KVM cleans
+ * them when it maps the page.
+ */
+static int renew(struct generation *generation, struct error *error)
+{
+	struct generation_state *state = &generation->state;
+
+	if (getrandom(state->id, sizeof(state->id), 0) != sizeof(state->id))
+		return error_system(error, errno, "random numbers");
+	memcpy(generation->page.host, state->id, sizeof(state->id));
+	return 0;
+}
+
+int generation_open(struct generation *generation, struct vm *vm, unsigned line, uint64_t base, struct error *error)
+{
+	*generation = (struct generation){ .interrupts = &vm->interrupts, .line = line };
+	if (ram_open(&generation->page, base, GENERATION_SIZE, error) == 0 && renew(generation, error) == 0 &&
+	    vm_add_memory(vm, &generation->page, true, error) == 0)
+		return 0;
+	generation_close(generation);
+	return error_context(error, "generation");
+}
+
+void generation_close(struct generation *generation)
+{
+	ram_close(&generation->page);
+}
+
+int generation_restored(struct generation *generation, struct error *error)
+{
+	if (renew(generation, error) < 0)
+		return error_context(error, "generation");
+	/* An edge, which the GIC keeps until the guest takes it. */
+	interrupts_set_line(generation->interrupts, generation->line, true);
+	interrupts_set_line(generation->interrupts, generation->line, false);
+	return 0;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which machine of those with one past this is: a number in memory, and an interrupt when it became another. Two machines
+ * that go on from one snapshot know the same secrets, the state of their random number generators among them; a guest that
+ * hears of its new generation makes that its own. Microsoft, "Virtual Machine Generation ID"; by device tree as the kernel's
+ * Documentation/devicetree/bindings/rng/microsoft,vmgenid.yaml has it.
+ */
+#ifndef LKVM_GENERATION_H
+#define LKVM_GENERATION_H
+
+#include <stdint.h>
+
+#include "lkvm/err.h"
+#include "lkvm/interrupts.h"
+#include "lkvm/ram.h"
+#include "lkvm/state.h"
+#include "lkvm/vm.h"
+
+#define GENERATION_SIZE 0x10000u /* a page of whatever host: memory slots are whole pages */
+
+struct generation_state {
+	uint64_t id[2]; /* random; in the page as it is here */
+};
+
+extern const struct state_table generation_state_table;
+
+struct generation {
+	struct interrupts *interrupts;
+	unsigned line;
+	struct ram page;
+	struct generation_state state;
+};
+
+/* A new one, which stays the same through resets. */
+int generation_open(struct generation *generation, struct vm *vm, unsigned line, uint64_t base, struct error *error);
+void generation_close(struct generation *generation);
+
+/* Its state was loaded, with the GIC restored, and the guest did not run yet: makes another one, and tells the guest. */
+int generation_restored(struct generation *generation, struct error *error);
+
+#endif

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* The generation: what the guest finds, when it is another one, and what it hears of that. */
+#include "unit/test.h"
+
+#include <errno.h>
+#include <linux/kvm.h>
+#include <string.h>
+
+#include "fake/kvm.h"
+#include "lkvm/generation.h"
+
+#define BASE 0x1030000ull
+#define LINE 3
+
+static struct vm vm;
+static struct generation generation;
+
+static int open_one(void **state)
+{
+	struct error error;
+
+	(void)state;
+	fake_kvm_reset();
+	vm = (struct vm){ .fd = -1, .slots = 1 };
+	assert_int_equal(interrupts_open(&vm.interrupts, -1, &error), 0);
+	return generation_open(&generation, &vm, LINE, BASE, &error);
+}
+
+static int close_it(void **state)
+{
+	(void)state;
+	generation_close(&generation);
+	interrupts_close(&vm.interrupts);
+	return 0;
+}
+
+static void the_guest_reads_it_as_memory(void **state)
+{
+	static const uint64_t zero[2];
+	const struct fake_call *slot = &fake_kvm.calls[fake_find(0, KVM_SET_USER_MEMORY_REGION)];
+
+	(void)state;
+	assert_int_equal(slot->group, KVM_MEM_READONLY << 16 | 1);
+	assert_int_equal(slot->attribute, BASE);
+	assert_int_equal(slot->value, GENERATION_SIZE);
+	assert_int_equal(vm.slots, 2);
+	assert_memory_equal(generation.page.host, generation.state.id, sizeof(generation.state.id));
+	assert_memory_not_equal(generation.page.host, zero, sizeof(zero));
+	assert_int_equal(fake_find(0, KVM_IRQ_LINE), SIZE_MAX);
+}
+
+static void a_restore_makes_another_one_and_says_so(void **state)
+{
+	const struct generation_state saved = generation.state;
+	struct error error;
+	size_t up, down;
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct generation_state before = generation.state = saved;
+
+		fake_kvm.count = 0;
+		assert_int_equal(generation_restored(&generation, &error), 0);
+		assert_memory_not_equal(generation.state.id, before.id, sizeof(before.id));
+		assert_memory_equal(generation.page.host, generation.state.id, sizeof(generation.state.id));
+		up = fake_find(0, KVM_IRQ_LINE);
+		assert_int_not_equal(up, SIZE_MAX);
+		down = fake_find(up + 1, KVM_IRQ_LINE);
+		assert_int_not_equal(down, SIZE_MAX);
+		assert_int_equal(fake_kvm.calls[up].attribute & 0xffff, 32 + LINE);
+		assert_int_equal(fake_kvm.calls[up].value, 1);
+		assert_int_equal(fake_kvm.calls[down].value, 0);
+		assert_int_equal(fake_find(down + 1, KVM_IRQ_LINE), SIZE_MAX);
+	}
+}
+
+static void a_host_without_a_slot_for_it(void **state)
+{
+	struct generation other;
+	struct error error;
+
+	(void)state;
+	fake_kvm.fail_request = KVM_SET_USER_MEMORY_REGION;
+	fake_kvm.fail_with = EINVAL;
+	assert_int_equal(generation_open(&other, &vm, LINE, BASE, &error), -1);
+	assert_non_null(strstr(error.text, "generation: KVM_SET_USER_MEMORY_REGION"));
+	assert_int_equal(vm.slots, 2);
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, open_one, close_it)
+	const struct CMUnitTest tests[] = {
+		CASE(the_guest_reads_it_as_memory),
+		CASE(a_restore_makes_another_one_and_says_so),
+		CASE(a_host_without_a_slot_for_it),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
