@@ -101,7 +101,7 @@ static void check(unsigned number)
 	struct error error;
 
 	if (snapshot_open(&snapshot, paths[number], &error) < 0 || snapshot_check_ram(&snapshot, NULL, &error) < 0 ||
-	    snapshot_map_ram(&snapshot, &read, &error) < 0)
+	    snapshot_map_ram(&snapshot, &read, NULL, &error) < 0)
 		fail_msg("file %u: %s", number, error.text);
 	assert_memory_equal(read.host, model[number], RAM_SIZE);
 	ram_close(&read);
@@ -137,7 +137,7 @@ static void upon_what_ram_came_from(void **state)
 	for (unsigned i = 1; i < FILES; i++) {
 		ram_close(&ram);
 		assert_int_equal(snapshot_open(&from[i], paths[i - 1], &error), 0);
-		assert_int_equal(snapshot_map_ram(&from[i], &ram, &error), 0);
+		assert_int_equal(snapshot_map_ram(&from[i], &ram, NULL, &error), 0);
 		assert_memory_equal(ram.host, model[i - 1], RAM_SIZE); /* touches all, which changes nothing */
 		change(5);
 		save(i, false);
@@ -165,7 +165,7 @@ static void upon_another_than_ram_came_from(void **state)
 	save(1, false);
 	ram_close(&ram);
 	assert_int_equal(snapshot_open(&from, paths[0], &error), 0);
-	assert_int_equal(snapshot_map_ram(&from, &ram, &error), 0);
+	assert_int_equal(snapshot_map_ram(&from, &ram, NULL, &error), 0);
 	change(3);
 	save(2, false);
 	check(2);
