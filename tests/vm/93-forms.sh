@@ -65,6 +65,18 @@ case_through_a_pipe()
 	wait_for g '^count 5'
 }
 
+# The stream had standard input; what is typed afterwards is the guest's.
+case_typed_to_after_a_pipe()
+{
+	boot
+	"$lkvm" snapshot save --stop g - >"$tmp/whole" 2>"$logs/save.err" || fail "save: $(cat "$logs/save.err")"
+	wait_exit g 0
+	launch g "$helpers/pty" sh -c 'cat "$tmp/whole" | "$lkvm" snapshot restore - --name g'
+	wait_listening g
+	ask g 'echo "it hears"'
+	check "nothing that is typed arrives" grep -qx 'it hears' "$logs/said"
+}
+
 case_what_is_cut_is_refused()
 {
 	boot
