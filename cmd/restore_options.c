@@ -1,6 +1,20 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
+
 #include "lkvm/command.h"
+#include "lkvm/parse.h"
 #include "lkvm/run_options.h"
+
+static int take_prefault(void *target, char *value, struct error *error)
+{
+	struct machine_config *config = &((struct run_options *)target)->config;
+	struct prefault_range *range = &config->prefault[config->prefault_count];
+
+	if (config->prefault_count == MACHINE_MAX_PREFAULT)
+		return error_set(error, E2BIG, "there are more than %u", MACHINE_MAX_PREFAULT);
+	config->prefault_count++;
+	return parse_range(value, &range->from, &range->end, error);
+}
 
 /* What is set here replaces what was saved. */
 #define RUN(member) offsetof(struct run_options, member)
@@ -12,6 +26,8 @@ static const struct option_entry entries[] = {
 	  .help = "Do not let it go on yet: lkvm resume does" },
 	{ .name = "eager", .kind = OPTION_FLAG, .offset = RUN(eager),
 	  .help = "Read and check all RAM before the guest goes on,\nnot while it does" },
+	{ .name = "prefault", .kind = OPTION_TAKEN, .take = take_prefault, .argument = "START-END|START+SIZE",
+	  .help = "Read this guest physical memory ahead of the guest; several" },
 	{ .name = "no-verify", .kind = OPTION_FLAG, .offset = RUN(no_verify),
 	  .help = "Do not check RAM at all" },
 	{ .name = "hugetlbfs", .kind = OPTION_TAKEN, .take = run_options_take_huge_pages, .argument = "SIZE", .optional = true,

@@ -101,6 +101,8 @@ int cmd_snapshot_restore(const struct command_call *call)
 	config.snapshot = &snapshot;
 	config.eager = options->eager;
 	config.unchecked = options->no_verify;
+	config.prefault_count = options->config.prefault_count;
+	memcpy(config.prefault, options->config.prefault, sizeof(config.prefault));
 	config.huge_page = options->config.huge_page;
 	if (refuse_partial(&snapshot, &error) < 0 || configure(&config, options, &snapshot, &error) < 0) {
 		error_context(&error, "%s", forms_input_name(call->operands[0]));

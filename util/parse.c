@@ -93,6 +93,31 @@ int parse_size(const char *text, uint64_t *bytes, struct error *error)
 	return 0;
 }
 
+/* An address or a size: hexadecimal, or as any size. */
+static int parse_bytes(const char *text, uint64_t *value, struct error *error)
+{
+	return text[0] == '0' && (text[1] == 'x' || text[1] == 'X') ? parse_number(text, 0, UINT64_MAX, value, error) :
+								       parse_size(text, value, error);
+}
+
+int parse_range(const char *text, uint64_t *from, uint64_t *end, struct error *error)
+{
+	size_t length = strcspn(text, "-+");
+	char first[32];
+
+	if (!text[length] || length >= sizeof(first))
+		return error_set(error, EINVAL, "\"%.100s\" is no range: START-END or START+SIZE", text);
+	memcpy(first, text, length);
+	first[length] = '\0';
+	if (parse_bytes(first, from, error) < 0 || parse_bytes(text + length + 1, end, error) < 0)
+		return -1;
+	if (text[length] == '+' && __builtin_add_overflow(*from, *end, end))
+		return error_set(error, ERANGE, "%.100s ends behind all addresses", text);
+	if (*from >= *end)
+		return error_set(error, EINVAL, "%.100s is empty", text);
+	return 0;
+}
+
 int parse_mac(const char *text, uint8_t mac[6], struct error *error)
 {
 	const char *at = text;

@@ -49,6 +49,12 @@ int machine_ram_open(struct machine *machine, struct ram *ram, struct error *err
 		result = map(machine, ram, error);
 	else
 		result = ram_open(ram, snapshot->ram_base, snapshot->ram_size, error) < 0 ? -1 : load_all(machine, ram, error);
+	if (result == 0 && machine->config.prefault_count &&
+	    prefault_open(&machine->prefault, ram, machine->config.prefault, machine->config.prefault_count, error) < 0) {
+		machine_ram_close(machine);
+		ram_close(ram);
+		return error_context(error, "--prefault");
+	}
 	if (result == 0)
 		return 0;
 	ram_close(ram);
@@ -57,5 +63,6 @@ int machine_ram_open(struct machine *machine, struct ram *ram, struct error *err
 
 void machine_ram_close(struct machine *machine)
 {
+	prefault_close(&machine->prefault); /* the pager brings what it waits for */
 	pager_close(&machine->pager);
 }

@@ -20,6 +20,7 @@
 #include "lkvm/gpio.h"
 #include "lkvm/pager.h"
 #include "lkvm/pci.h"
+#include "lkvm/prefault.h"
 #include "lkvm/regs.h"
 #include "lkvm/report.h"
 #include "lkvm/rtc.h"
@@ -60,6 +61,7 @@ enum machine_console { CONSOLE_SERIAL, CONSOLE_VIRTIO };
 
 #define MACHINE_MAX_DISKS 16
 #define MACHINE_MAX_NETWORKS 8
+#define MACHINE_MAX_PREFAULT 16
 #define MACHINE_MAX_VIRTIO (MACHINE_MAX_DISKS + MACHINE_MAX_NETWORKS + 4) /* console, entropy, balloon, input */
 
 #define MACHINE_MAX_TEXTS (8 + 3 * MACHINE_MAX_DISKS + 4 * MACHINE_MAX_NETWORKS)
@@ -96,6 +98,8 @@ struct machine_config {
 	const struct snapshot *snapshot; /* NULL, or what is restored: RAM comes from there, nothing is loaded */
 	bool eager;         /* all of it before the machine is open */
 	bool unchecked;     /* without a look at its checksums */
+	unsigned prefault_count;
+	struct prefault_range prefault[MACHINE_MAX_PREFAULT]; /* read ahead in the background */
 	const char *fault; /* for fault_at(), or NULL */
 
 	/* Texts that machine_config_load() and _overlay() made. */
@@ -114,6 +118,7 @@ struct machine {
 	struct machine_config config;
 	struct vm vm;
 	struct pager pager;   /* of RAM that is loaded while it runs; open until somebody closes it */
+	struct prefault prefault;
 	bool ram_is_checked;  /* it is, or will be before the pager ends */
 	struct boot boot;
 	struct cpu_features cpu_features; /* as chosen: what was wanted and the host has */

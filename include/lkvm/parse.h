@@ -17,6 +17,9 @@ int parse_number(const char *text, uint64_t minimum, uint64_t maximum, uint64_t 
 /* A size in bytes: a decimal number and B, K, M, G, T or P in either case; without a letter MiB, as with kvmtool. */
 int parse_size(const char *text, uint64_t *bytes, struct error *error);
 
+/* "0x80000000-0x80100000", where it begins and the byte behind its end, or "0x80000000+1M": [*from, *end), not empty. */
+int parse_range(const char *text, uint64_t *from, uint64_t *end, struct error *error);
+
 /* "52:54:00:12:34:56": an address that an interface can have, so not a group's and not all zeroes. */
 int parse_mac(const char *text, uint8_t mac[6], struct error *error);
 

@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 
 #include "lkvm/pager.h"
+#include "lkvm/prefault.h"
 
 #define RAM_SIZE (256ull * FORMAT_RAM_CHUNK)
 #define PAGE FORMAT_RAM_PAGE
@@ -125,6 +126,14 @@ static uint64_t resident(void)
 	return count;
 }
 
+/* So many pages are there, soon and no more. */
+static void await_resident(uint64_t count)
+{
+	for (unsigned tries = 0; resident() < count && tries < 10000; tries++)
+		usleep(1000);
+	assert_int_equal(resident(), count);
+}
+
 static void *compare_backwards(void *argument)
 {
 	long wrong = 0;
@@ -148,7 +157,7 @@ static void what_is_touched_is_there(void **state)
 	assert_int_equal(resident(), 0);
 	assert_int_equal(rig.ram.host[5 * PAGE], model[5 * PAGE]);
 	/* All of a frame, but for its zeroes. */
-	assert_int_equal(resident(), FORMAT_RAM_FRAME / PAGE * 3 / 4);
+	await_resident(FORMAT_RAM_FRAME / PAGE * 3 / 4);
 	/* By the kernel, as KVM does. */
 	assert_int_equal(pipe(pipes), 0);
 	assert_int_equal(write(pipes[1], rig.ram.host + 99 * PAGE, PAGE), PAGE);
@@ -172,6 +181,37 @@ static void what_nobody_touches_is_loaded_too(void **state)
 	end(0);
 	assert_int_equal(resident(), RAM_SIZE / PAGE / 4 * 3 * 3 / 4);
 	assert_memory_equal(rig.ram.host, model, RAM_SIZE);
+	close_ram();
+}
+
+/* Read ahead on demand, from a mapped file or by the pager. */
+static void ranges_are_read_ahead(void **state)
+{
+	const struct prefault_range ranges[] = {
+		{ CRAFTED_BASE + 64 * PAGE, CRAFTED_BASE + 128 * PAGE }, { CRAFTED_BASE + 32 * PAGE + 7, CRAFTED_BASE + 33 * PAGE + 8 },
+	};
+	const struct prefault_range bad = { CRAFTED_BASE + RAM_SIZE - PAGE, CRAFTED_BASE + RAM_SIZE + PAGE };
+	struct prefault prefault = { 0 };
+	struct error error;
+
+	(void)state;
+	atomic_store(&held, true);
+	start_frames(0);
+	assert_int_equal(prefault_open(&prefault, &rig.ram, &bad, 1, &error), -1);
+	assert_string_equal(error.text, "0x80fff000-0x81001000 is not in RAM, which is 0x80000000-0x81000000");
+	prefault_close(&prefault);
+	assert_int_equal(prefault_open(&prefault, &rig.ram, ranges, 2, &error), 0);
+	await_resident(64 + 32 * 3 / 4 + 1); /* zeroes too, where they were asked for */
+	prefault_close(&prefault);
+	end(0);
+	assert_memory_equal(rig.ram.host, model, RAM_SIZE);
+	/* In the middle of it. */
+	close_ram();
+	start(paths[0]);
+	assert_int_equal(prefault_open(&prefault, &rig.ram, ranges, 2, &error), 0);
+	prefault_close(&prefault);
+	prefault_close(&prefault);
+	pager_close(&rig.pager);
 	close_ram();
 }
 
@@ -367,6 +407,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(what_is_touched_is_there, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_nobody_touches_is_loaded_too, setup, teardown),
+		cmocka_unit_test_setup_teardown(ranges_are_read_ahead, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_was_given_back_is_zero, setup, teardown),
 		cmocka_unit_test_setup_teardown(giving_back_and_loading_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(damage_ends_it_and_nobody_waits, setup, teardown),

@@ -50,6 +50,29 @@ static void bad_sizes_are_named(void **state)
 	}
 }
 
+static void ranges(void **state)
+{
+	static const char *const bad[] = {
+		"", "-", "+", "0x80000000", "0x80000000-", "-0x80000000", "0x80000000-0x80000000", "0x2-0x1", "0x1+0", "2G-2G",
+		"0xffffffffffffffff+1B", "0x1-0x2-0x3", "0x1 -0x2", "0x1-1G ", "00000000000000000000000000000000000x1-0x2",
+	};
+	uint64_t from, end;
+	struct error error;
+
+	(void)state;
+	assert_int_equal(parse_range("0x80000000-0x80100000", &from, &end, &error), 0);
+	assert_true(from == 0x80000000 && end == 0x80100000);
+	assert_int_equal(parse_range("0x80000000+1M", &from, &end, &error), 0);
+	assert_true(from == 0x80000000 && end == 0x80100000);
+	assert_int_equal(parse_range("2G+4k", &from, &end, &error), 0);
+	assert_true(from == 0x80000000 && end == 0x80001000);
+	assert_int_equal(parse_range("0x0+0xffffffffffffffff", &from, &end, &error), 0);
+	assert_true(from == 0 && end == UINT64_MAX);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (parse_range(bad[i], &from, &end, &error) != -1)
+			fail_msg("%s was taken", bad[i]);
+}
+
 static void numbers(void **state)
 {
 	struct error error;
@@ -162,6 +185,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sizes),
 		cmocka_unit_test(bad_sizes_are_named),
+		cmocka_unit_test(ranges),
 		cmocka_unit_test(numbers),
 		cmocka_unit_test(bad_numbers_are_named),
 		cmocka_unit_test(mac_addresses),

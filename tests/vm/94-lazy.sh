@@ -52,6 +52,13 @@ case_goes_on()
 	wait_exit g 0
 	go_on --eager
 	remembers "eager"
+	"$lkvm" stop --force g
+	wait_exit g 0
+	run "$lkvm" snapshot restore "$tmp/s" --prefault 0x8ffff000+8K
+	check_status 1
+	check_err '--prefault: 0x8ffff000-0x90001000 is not in RAM, which is 0x80000000-0x90000000'
+	go_on --prefault 0x80000000-0x84000000 --prefault 0x8f000000+16M
+	remembers "read ahead"
 }
 
 case_balloon_and_reset()

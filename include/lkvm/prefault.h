@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reading memory ahead of the guest, in the background: as if somebody touched it. Whatever brings it, a mapped file or the
+ * pager, does so then.
+ */
+#ifndef LKVM_PREFAULT_H
+#define LKVM_PREFAULT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lkvm/err.h"
+#include "lkvm/ram.h"
+
+/* Guest physical, bytes: [from, end). */
+struct prefault_range {
+	uint64_t from, end;
+};
+
+struct prefault {
+	bool is_open;
+
+	/* Private. */
+	struct ram ram; /* a copy: where it is */
+	const struct prefault_range *ranges;
+	size_t count;
+	pthread_t thread;
+	atomic_bool cancelled;
+};
+
+/* Starts with `ranges`, in their order, which stay where they are. What is not RAM is refused. */
+int prefault_open(struct prefault *prefault, const struct ram *ram, const struct prefault_range *ranges, size_t count,
+		  struct error *error);
+
+/* Calls it off. Also where nothing was opened. */
+void prefault_close(struct prefault *prefault);
+
+#endif

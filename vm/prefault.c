@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+#include "lkvm/prefault.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "lkvm/thread.h"
+
+#define BEHIND 19 /* nice: the guest has its turn first */
+#define STEP (1u << 20) /* bytes between two looks at whether it is called off */
+
+/* What cannot be read is left for whoever needs it, and is told there. */
+static void read_range(struct prefault *prefault, const struct prefault_range *range)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t at = (range->from - prefault->ram.base) & -page, end = (range->end - prefault->ram.base + page - 1) & -page;
+
+	for (; at < end && !atomic_load(&prefault->cancelled); at += STEP)
+		madvise(prefault->ram.host + at, end - at < STEP ? end - at : STEP, MADV_POPULATE_READ);
+}
+
+static void *run(void *argument)
+{
+	struct prefault *prefault = argument;
+
+	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), BEHIND);
+	for (size_t i = 0; i < prefault->count; i++)
+		read_range(prefault, &prefault->ranges[i]);
+	return NULL;
+}
+
+int prefault_open(struct prefault *prefault, const struct ram *ram, const struct prefault_range *ranges, size_t count,
+		  struct error *error)
+{
+	int result;
+
+	for (size_t i = 0; i < count; i++)
+		if (ranges[i].from >= ranges[i].end || !ram_at(ram, ranges[i].from, ranges[i].end - ranges[i].from))
+			return error_set(error, EINVAL, "0x%" PRIx64 "-0x%" PRIx64 " is not in RAM, which is 0x%" PRIx64 "-0x%" PRIx64,
+					 ranges[i].from, ranges[i].end, ram->base, ram->base + ram->size);
+	*prefault = (struct prefault){ .ram = *ram, .ranges = ranges, .count = count };
+	result = thread_create(&prefault->thread, run, prefault);
+	if (result)
+		return error_system(error, result, "a thread to read RAM ahead");
+	prefault->is_open = true;
+	return 0;
+}
+
+void prefault_close(struct prefault *prefault)
+{
+	if (!prefault->is_open)
+		return;
+	atomic_store(&prefault->cancelled, true);
+	pthread_join(prefault->thread, NULL);
+	prefault->is_open = false;
+}
