@@ -13,26 +13,31 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include "lkvm/io.h"
 #include "lkvm/snapshot.h"
 #include "page_map.h"
 
 #define PAGE FORMAT_RAM_PAGE /* holes are made of these, whatever the host's pages are */
+#define ALL_PAGES 0xffffu /* of a chunk */
 #define STEP (4u << 20) /* bytes between two reports of progress, and of one look at the page map */
 
 /* What an update works with. */
 struct update {
 	struct image *image;
-	const uint8_t *chunks; /* NULL, or 1 for each that may be other than in the file */
+	const uint16_t *pages; /* NULL, or for each chunk a bit a page that may be other than in the file */
 	bool still;
 	struct page_map map;
 	uint64_t ram[STEP / PAGE];  /* the page map's entries of the part that is looked at */
-	uint64_t file[STEP / PAGE]; /* the same of the mapped file */
+	uint64_t file[STEP / PAGE]; /* the same of the mapped file, once `looked` */
+	bool looked;
 	uint8_t below[FORMAT_RAM_CHUNK] __attribute__((aligned(16))); /* what the base has of the chunk that is looked at */
 };
 
 static const uint8_t zeroes[PAGE] __attribute__((aligned(16)));
+
+_Static_assert(FORMAT_RAM_CHUNK / PAGE == 16, "a bit a page is 16 bits a chunk");
 
 static size_t chunk_size(const struct image *image, uint64_t at)
 {
@@ -245,9 +250,15 @@ static uint32_t chunk_checksum(const struct update *update, uint64_t at, size_t 
  * be read again from a disk that failed. It is there from when its checksum was made, or nearly all: so the page map is
  * asked first. Linux 5.14 can read it ahead; before that it is taken to be there.
  */
-static int populate(const struct update *update, uint64_t at, size_t size, struct error *error)
+static int populate(struct update *update, uint64_t at, size_t size, struct error *error)
 {
 	const struct image *image = update->image;
+	uint64_t step = at - at % STEP;
+
+	if (!update->looked)
+		page_map_look(&update->map, update->file, image->file + step,
+			      image->ram->size - step < STEP ? image->ram->size - step : STEP);
+	update->looked = true;
 
 	for (uint64_t page = at; page < at + size; page += PAGE) {
 		uint64_t entry = update->file[page % STEP / update->map.page_size];
@@ -259,70 +270,119 @@ static int populate(const struct update *update, uint64_t at, size_t size, struc
 	return 0;
 }
 
-/* Behind the pages from `page` on that are other than in the file. */
-static uint64_t end_of_change(const struct update *update, uint64_t page, uint64_t limit)
+/* Zeroes over a base's data are a hole, too, which the file has already. */
+static int write_changed(struct update *update, uint64_t at, uint64_t end, struct error *error)
 {
-	while (page < limit && !is_same(update, page))
-		page += PAGE;
-	return page;
+	struct image *image = update->image;
+
+	if (image->base && end - at == PAGE && !is_written(image, at) && is_zero(image->ram->host + at)) {
+		note_written(image, at);
+		return 0;
+	}
+	return write_pages(image, at, end - at, error);
 }
 
-/* Neighbours are written at once. Zeroes over a base's data are a hole, too, which the file has already. */
-static int update_chunk(struct update *update, uint64_t at, size_t size, struct error *error)
+/* All of a chunk may be other. Neighbours are written at once. */
+static int update_all(struct update *update, uint64_t at, size_t size, struct error *error)
 {
 	struct image *image = update->image;
 	uint64_t end = at + size;
 	bool changed = false;
 
-	if (populate(update, at, size, error) < 0 ||
-	    (image->base && snapshot_read_ram(image->base, at, update->below, size, error) < 0))
-		return -1;
 	for (uint64_t page = at, next; page < end; page = next) {
-		next = end_of_change(update, page, end);
-		if (next == page) {
+		for (next = page; next < end && !is_same(update, next);) {
 			next += PAGE;
-			continue;
+			if (image->base) /* each might be a hole */
+				break;
 		}
-		changed = true;
-		if (image->base && !is_written(image, page) && is_zero(image->ram->host + page)) {
-			note_written(image, page);
-			next = page + PAGE;
-		} else if (write_pages(image, page, next - page, error) < 0) {
+		if (next > page && write_changed(update, page, next, error) < 0)
 			return -1;
-		}
+		changed |= next > page;
+		next += next == page ? PAGE : 0;
 	}
-	if (!changed)
+	if (changed)
+		image->checksums[at / FORMAT_RAM_CHUNK] = chunk_checksum(update, at, size);
+	return changed;
+}
+
+/*
+ * Some pages may be other, and only they are looked at. A checksum is linear: what a page adds to that of its chunk is taken
+ * out and put in by itself, wherever the others are.
+ */
+static int update_some(struct update *update, uint64_t at, size_t size, uint16_t pages, struct error *error)
+{
+	struct image *image = update->image;
+	bool changed = false;
+
+	for (uint64_t page = at; page < at + size; page += PAGE, pages >>= 1) {
+		uint32_t difference;
+
+		if (!(pages & 1) || is_same(update, page))
+			continue;
+		difference = checksum(0, kept(update, page), PAGE);
+		if (write_changed(update, page, page + PAGE, error) < 0)
+			return -1;
+		difference ^= checksum(0, kept(update, page), PAGE);
+		image->checksums[at / FORMAT_RAM_CHUNK] ^=
+			(uint32_t)crc32_combine(difference, 0, (z_off_t)(at + size - page - PAGE));
+		changed = true;
+	}
+	return changed;
+}
+
+/* What the base has of these pages, where the file has none. */
+static int read_below(struct update *update, uint64_t at, size_t size, uint16_t pages, struct error *error)
+{
+	const struct image *image = update->image;
+
+	if (!image->base)
 		return 0;
-	image->checksums[at / FORMAT_RAM_CHUNK] = chunk_checksum(update, at, size);
-	image->changes++;
-	image->changed = at;
+	if (pages == ALL_PAGES)
+		return snapshot_read_ram(image->base, at, update->below, size, error);
+	for (uint64_t page = at; page < at + size; page += PAGE, pages >>= 1)
+		if (pages & 1 && !is_written(image, page) &&
+		    snapshot_read_ram(image->base, page, update->below + page % FORMAT_RAM_CHUNK, PAGE, error) < 0)
+			return -1;
 	return 0;
+}
+
+static int update_chunk(struct update *update, uint64_t at, size_t size, uint16_t pages, struct error *error)
+{
+	struct image *image = update->image;
+	int changed;
+
+	if ((any_written(image, at, size) && populate(update, at, size, error) < 0) ||
+	    read_below(update, at, size, pages, error) < 0)
+		return -1;
+	changed = pages == ALL_PAGES ? update_all(update, at, size, error) : update_some(update, at, size, pages, error);
+	if (changed > 0) {
+		image->changes++;
+		image->changed = at;
+	}
+	return changed < 0 ? -1 : 0;
 }
 
 static int update_step(struct update *update, uint64_t step, struct error *error)
 {
 	struct image *image = update->image;
 	uint64_t size = image->ram->size - step < STEP ? image->ram->size - step : STEP;
-	bool looked = false;
 
+	update->looked = false;
+	if (!update->pages)
+		page_map_look(&update->map, update->ram, image->ram->host + step, size);
 	for (uint64_t at = step; at < step + size; at += FORMAT_RAM_CHUNK) {
 		size_t chunk = chunk_size(image, at);
+		uint16_t pages = update->pages ? update->pages[at / FORMAT_RAM_CHUNK] : ALL_PAGES;
 
-		if (update->chunks && !update->chunks[at / FORMAT_RAM_CHUNK])
+		if (!pages || (!update->pages && !any_written(image, at, chunk) && !may_differ(update, at, chunk)))
 			continue;
-		if (!looked) {
-			page_map_look(&update->map, update->ram, image->ram->host + step, size);
-			page_map_look(&update->map, update->file, image->file + step, size);
-			looked = true;
-		}
-		if ((update->chunks || any_written(image, at, chunk) || may_differ(update, at, chunk)) &&
-		    update_chunk(update, at, chunk, error) < 0)
+		if (update_chunk(update, at, chunk, pages, error) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-int image_update(struct image *image, const uint8_t *chunks, bool still, const struct snapshot_progress *progress,
+int image_update(struct image *image, const uint16_t *pages, bool still, const struct snapshot_progress *progress,
 		 struct error *error)
 {
 	uint64_t total = image->ram->size;
@@ -332,7 +392,7 @@ int image_update(struct image *image, const uint8_t *chunks, bool still, const s
 	if (!update)
 		return error_system(error, ENOMEM, "memory");
 	update->image = image;
-	update->chunks = chunks;
+	update->pages = pages;
 	update->still = still;
 	page_map_open(&update->map);
 	for (uint64_t step = 0; result == 0 && step < total; step += STEP) {

@@ -39,11 +39,11 @@ int image_open(struct image *image, const struct ram *ram, const struct snapshot
 void image_close(struct image *image);
 
 /*
- * Brings the file up to date with RAM, and the checksums with the file. `chunks`: NULL, or a byte for each chunk of RAM, of
- * which those that are 0 are in the file as they are. Not `still`: RAM changes meanwhile, and the file then has something of
+ * Brings the file up to date with RAM, and the checksums with the file. `pages`: NULL, or for each chunk of RAM a bit
+ * a page, of which those that are 0 are in the file as they are. Not `still`: RAM changes meanwhile, and the file then has something of
  * before and something of after.
  */
-int image_update(struct image *image, const uint8_t *chunks, bool still, const struct snapshot_progress *progress,
+int image_update(struct image *image, const uint16_t *pages, bool still, const struct snapshot_progress *progress,
 		 struct error *error);
 
 /* How much of RAM is data in the file. */

@@ -92,9 +92,9 @@ int snapshot_begin(struct snapshot_writer *writer, struct error *error)
 	return -1;
 }
 
-int snapshot_copy(struct snapshot_writer *writer, const uint8_t *chunks, struct error *error)
+int snapshot_copy(struct snapshot_writer *writer, const uint16_t *pages, struct error *error)
 {
-	return fault(writer, "copy", error) < 0 ? -1 : image_update(writer->image, chunks, false, writer->progress, error);
+	return fault(writer, "copy", error) < 0 ? -1 : image_update(writer->image, pages, false, writer->progress, error);
 }
 
 static void add_base(const struct snapshot_writer *writer, struct section_writer *to)
@@ -136,11 +136,11 @@ static int write_tail(struct snapshot_writer *writer, const struct byte_buffer *
 }
 
 /* For tests, with LKVM_FAULT=save/recheck: whether what was said to be all that changed is all. */
-static int recheck(struct snapshot_writer *writer, const uint8_t *chunks, struct error *error)
+static int recheck(struct snapshot_writer *writer, const uint16_t *pages, struct error *error)
 {
 	uint64_t before = writer->image->changes;
 
-	if (!chunks || fault(writer, "recheck", error) == 0)
+	if (!pages || fault(writer, "recheck", error) == 0)
 		return 0;
 	if (image_update(writer->image, NULL, true, writer->progress, error) < 0)
 		return -1;
@@ -150,11 +150,11 @@ static int recheck(struct snapshot_writer *writer, const uint8_t *chunks, struct
 			 (unsigned long long)(writer->ram->base + writer->image->changed));
 }
 
-int snapshot_finish(struct snapshot_writer *writer, const uint8_t *chunks, const struct byte_buffer *sections,
+int snapshot_finish(struct snapshot_writer *writer, const uint16_t *pages, const struct byte_buffer *sections,
 		    struct error *error)
 {
-	if (fault(writer, "ram", error) < 0 || image_update(writer->image, chunks, true, writer->progress, error) < 0 ||
-	    recheck(writer, chunks, error) < 0 || fault(writer, "sections", error) < 0)
+	if (fault(writer, "ram", error) < 0 || image_update(writer->image, pages, true, writer->progress, error) < 0 ||
+	    recheck(writer, pages, error) < 0 || fault(writer, "sections", error) < 0)
 		return -1;
 	return write_tail(writer, sections, error);
 }

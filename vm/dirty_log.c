@@ -16,6 +16,12 @@
  */
 #define AT_ONCE 16384u
 
+#define OUR_PAGE 4096u
+#define OUR_PAGES (RAM_MARK / OUR_PAGE)
+#define ALL_OURS 0xffffu
+
+_Static_assert(OUR_PAGES == 16, "an element's bits are its pages");
+
 static int set_memory(const struct vm *vm, uint32_t flags)
 {
 	struct kvm_userspace_memory_region region = {
@@ -100,22 +106,23 @@ static int clear(const struct dirty_log *log, struct error *error)
 	return 0;
 }
 
-/* A chunk has 16 pages, 4 or 1, so whole chunks are in a word. */
-static void add_pages(const struct dirty_log *log, uint8_t *chunks)
+/* A chunk has 16 pages of ours, and 16, 4 or 1 of the host's: it lies in one word. */
+static void add_pages(const struct dirty_log *log, uint16_t *pages)
 {
-	uint64_t pages = log->vm->ram.size / log->page_size, chunk_pages = RAM_MARK / log->page_size;
-	uint64_t mask = (1ull << chunk_pages) - 1;
+	unsigned ours = (unsigned)(log->page_size / OUR_PAGE), chunk_bits = OUR_PAGES / ours;
+	uint64_t count = log->vm->ram.size / log->page_size;
 
-	for (uint64_t word = 0; word * 64 < pages; word++) {
-		if (!log->bitmap[word])
-			continue;
-		for (uint64_t bit = 0; bit < 64 && word * 64 + bit < pages; bit += chunk_pages)
-			if (log->bitmap[word] >> bit & mask)
-				chunks[(word * 64 + bit) / chunk_pages] = 1;
+	for (uint64_t word = 0; word * 64 < count; word++) {
+		for (uint64_t bits = log->bitmap[word]; bits; bits &= bits - 1) {
+			unsigned bit = (unsigned)__builtin_ctzll(bits);
+			uint64_t chunk = (word * 64 + bit) / chunk_bits;
+
+			pages[chunk] |= (uint16_t)(((1u << ours) - 1) << bit % chunk_bits * ours);
+		}
 	}
 }
 
-int dirty_log_take(struct dirty_log *log, uint8_t *chunks, bool last, struct error *error)
+int dirty_log_take(struct dirty_log *log, uint16_t *pages, bool last, struct error *error)
 {
 	struct kvm_dirty_log request = { .slot = 0, .dirty_bitmap = log->bitmap };
 	int result = kvm_call(log->vm->fd, KVM_GET_DIRTY_LOG, (uintptr_t)&request);
@@ -124,10 +131,10 @@ int dirty_log_take(struct dirty_log *log, uint8_t *chunks, bool last, struct err
 		return error_system(error, -result, "KVM_GET_DIRTY_LOG");
 	if (!last && clear(log, error) < 0)
 		return -1;
-	add_pages(log, chunks);
+	add_pages(log, pages);
 	for (uint64_t i = 0; i < log->chunks; i++)
 		if (__atomic_load_n(&log->vm->ram.marks[i], __ATOMIC_RELAXED) &&
 		    __atomic_exchange_n(&log->vm->ram.marks[i], 0, __ATOMIC_ACQ_REL))
-			chunks[i] = 1;
+			pages[i] = ALL_OURS;
 	return 0;
 }

@@ -24,7 +24,7 @@ static uint64_t count(const struct rounds *rounds)
 	uint64_t set = 0;
 
 	for (uint64_t i = 0; i < rounds->chunk_count; i++)
-		set += rounds->chunks[i];
+		set += (unsigned)__builtin_popcount(rounds->pages[i]);
 	return set;
 }
 
@@ -34,12 +34,12 @@ int rounds_open(struct rounds *rounds, struct machine *machine, struct snapshot_
 		.machine = machine, .writer = writer, .max_pause = rounds->max_pause, .throttle = rounds->throttle,
 		.chunk_count = (machine->vm.ram.size + FORMAT_RAM_CHUNK - 1) / FORMAT_RAM_CHUNK,
 	};
-	rounds->chunks = calloc(1, rounds->chunk_count);
-	if (!rounds->chunks)
+	rounds->pages = calloc(rounds->chunk_count, sizeof(*rounds->pages));
+	if (!rounds->pages)
 		return error_system(error, ENOMEM, "memory");
 	if (machine_track(machine, error) < 0) {
-		free(rounds->chunks);
-		rounds->chunks = NULL;
+		free(rounds->pages);
+		rounds->pages = NULL;
 		return -1;
 	}
 	/* Where account is kept since just that base, what it says is all that can be other than there. */
@@ -51,46 +51,46 @@ int rounds_open(struct rounds *rounds, struct machine *machine, struct snapshot_
 
 void rounds_close(struct rounds *rounds)
 {
-	free(rounds->chunks);
-	rounds->chunks = NULL;
+	free(rounds->pages);
+	rounds->pages = NULL;
 }
 
 /* Takes what was written since, on top of what is known and not yet in the file. */
 static int take(struct rounds *rounds, struct error *error)
 {
-	return machine_take_written(rounds->machine, rounds->chunks, false, error);
+	return machine_take_written(rounds->machine, rounds->pages, false, error);
 }
 
 /* Copies what is known to be other than in the file, or all if that is not known. */
 static int copy(struct rounds *rounds, struct error *error)
 {
-	const uint8_t *chunks = rounds->knows ? rounds->chunks : NULL;
+	const uint16_t *pages = rounds->knows ? rounds->pages : NULL;
 
-	if (snapshot_copy(rounds->writer, chunks, error) < 0)
+	if (snapshot_copy(rounds->writer, pages, error) < 0)
 		return -1;
-	memset(rounds->chunks, 0, rounds->chunk_count);
+	memset(rounds->pages, 0, rounds->chunk_count * sizeof(*rounds->pages));
 	rounds->knows = true;
 	rounds->count++;
 	return 0;
 }
 
-/* One round: nanoseconds a chunk. What is not known is what is in the file in the end. */
+/* One round: nanoseconds a page. What is not known is what is in the file in the end. */
 static int copy_round(struct rounds *rounds, uint64_t *pace, struct error *error)
 {
-	uint64_t start = now(), chunks = rounds->knows ? count(rounds) : 0;
+	uint64_t start = now(), pages = rounds->knows ? count(rounds) : 0;
 
 	if (copy(rounds, error) < 0)
 		return -1;
-	if (!chunks)
-		chunks = snapshot_written(rounds->writer).data / FORMAT_RAM_CHUNK + 1;
-	*pace = (now() - start) / chunks;
+	if (!pages)
+		pages = snapshot_written(rounds->writer).data / FORMAT_RAM_PAGE + 1;
+	*pace = (now() - start) / pages;
 	return take(rounds, error);
 }
 
 /* What is left fits into the pause, or is nothing to speak of. */
 static bool fits(const struct rounds *rounds, uint64_t left, uint64_t pace)
 {
-	return left * pace <= rounds->max_pause || left * FORMAT_RAM_CHUNK <= FEWEST_BYTES;
+	return left * pace <= rounds->max_pause || left * FORMAT_RAM_PAGE <= FEWEST_BYTES;
 }
 
 int rounds_copy(struct rounds *rounds, struct error *error)
@@ -117,5 +117,5 @@ int rounds_copy(struct rounds *rounds, struct error *error)
 
 int rounds_finish(struct rounds *rounds, bool goes_on, struct error *error)
 {
-	return machine_take_written(rounds->machine, rounds->chunks, !goes_on, error);
+	return machine_take_written(rounds->machine, rounds->pages, !goes_on, error);
 }

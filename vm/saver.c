@@ -29,7 +29,7 @@ static bool is_tracked(const struct machine *machine)
 
 static bool keeps_account(const struct saver *saver)
 {
-	return saver->rounds.chunks != NULL;
+	return saver->rounds.pages != NULL;
 }
 
 static int copy(struct saver *saver)
@@ -41,14 +41,14 @@ static int copy(struct saver *saver)
 /* With a base there may be another save upon this one: then it goes on being kept account. */
 static int finish(struct saver *saver)
 {
-	const uint8_t *chunks = NULL;
+	const uint16_t *pages = NULL;
 
 	if (keeps_account(saver)) {
 		if (rounds_finish(&saver->rounds, saver->writer.base != NULL, &saver->error) < 0)
 			return -1;
-		chunks = saver->rounds.knows ? saver->rounds.chunks : NULL;
+		pages = saver->rounds.knows ? saver->rounds.pages : NULL;
 	}
-	return snapshot_finish(&saver->writer, chunks, &saver->sections.buffer, &saver->error);
+	return snapshot_finish(&saver->writer, pages, &saver->sections.buffer, &saver->error);
 }
 
 static void *work(void *argument)
@@ -127,7 +127,7 @@ int saver_open(struct saver *saver, struct machine *machine, const struct save_r
 		.fd = request->fd, .ram = &machine->vm.ram, .fault = machine->config.fault, .progress = &saver->progress,
 	};
 	saver->sections = (struct section_writer){ 0 };
-	saver->rounds = (struct rounds){ .chunks = NULL };
+	saver->rounds = (struct rounds){ .pages = NULL };
 	saver->throttle.timer_fd = -1;
 	saver->base = (struct snapshot){ .fd = -1 };
 	saver->working = saver->finishing = false;

@@ -167,7 +167,7 @@ void machine_hold_interrupts(struct machine *machine);
  */
 int machine_track(struct machine *machine, struct error *error);
 void machine_untrack(struct machine *machine);
-int machine_take_written(struct machine *machine, uint8_t *chunks, bool last, struct error *error);
+int machine_take_written(struct machine *machine, uint16_t *pages, bool last, struct error *error);
 
 /*
  * Saves the paused machine as sections: what it was made as, KVM's state, the devices'. When it returns, guest RAM holds

@@ -18,9 +18,9 @@ struct rounds {
 	struct machine *machine;
 	struct snapshot_writer *writer;
 	uint64_t max_pause; /* nanoseconds; 0: one round will do */
-	uint8_t *chunks;    /* NULL while closed; else a byte a chunk: written, and not yet in the file */
+	uint16_t *pages;    /* NULL while closed; else as dirty_log_take() has it: written, and not yet in the file */
 	uint64_t chunk_count;
-	bool knows;         /* `chunks` is all that can be other than in the file or its base */
+	bool knows;         /* `pages` is all that can be other than in the file or its base */
 	unsigned count;
 	unsigned slow; /* rounds that were hardly shorter than the one before */
 	atomic_uint *throttle; /* struct throttle's step, or NULL */
@@ -30,10 +30,10 @@ struct rounds {
 int rounds_open(struct rounds *rounds, struct machine *machine, struct snapshot_writer *writer, struct error *error);
 void rounds_close(struct rounds *rounds);
 
-/* By any thread, the writer having begun. What is left then is in `chunks`. */
+/* By any thread, the writer having begun. What is left then is in `pages`. */
 int rounds_copy(struct rounds *rounds, struct error *error);
 
-/* The machine is paused, and its interrupt tables are in RAM: `chunks` is all that snapshot_finish() has to look at. */
+/* The machine is paused, and its interrupt tables are in RAM: `pages` is all that snapshot_finish() has to look at. */
 int rounds_finish(struct rounds *rounds, bool goes_on, struct error *error);
 
 #endif

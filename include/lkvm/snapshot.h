@@ -54,15 +54,15 @@ int snapshot_begin(struct snapshot_writer *writer, struct error *error);
 
 /*
  * Writes RAM, zeroes as holes, while the guest may change it: what is different by then, snapshot_finish() writes. With
- * `chunks`, a byte for each FORMAT_RAM_CHUNK of RAM, only those that are not 0.
+ * `pages`, a bit a FORMAT_RAM_PAGE in an element a FORMAT_RAM_CHUNK of RAM, the lowest first, only pages whose bit is set.
  */
-int snapshot_copy(struct snapshot_writer *writer, const uint8_t *chunks, struct error *error);
+int snapshot_copy(struct snapshot_writer *writer, const uint16_t *pages, struct error *error);
 
 /*
  * Writes what RAM has and the file has not, then `sections` (whole ones, without those of RAM), checksums and the commit
- * record. Nothing writes guest memory meanwhile. `chunks`: as above.
+ * record. Nothing writes guest memory meanwhile. `pages`: as above.
  */
-int snapshot_finish(struct snapshot_writer *writer, const uint8_t *chunks, const struct byte_buffer *sections,
+int snapshot_finish(struct snapshot_writer *writer, const uint16_t *pages, const struct byte_buffer *sections,
 		    struct error *error);
 
 /* What was written until now. */

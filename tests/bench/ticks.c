@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * In a guest: touches MIB of memory, page by page, with bytes that are not zero, then prints "tick N" every 2 ms: whoever
- * listens sees that the guest runs.
+ * listens sees that the guest runs. For each byte of input, a line say, it changes PAGES pages that lie as far apart as they
+ * can, and says "bench: dirtied".
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,9 +13,22 @@
 
 #define PERIOD 2000000 /* nanoseconds */
 
+static void dirty(unsigned char *memory, size_t size, size_t pages)
+{
+	char byte;
+
+	while (read(STDIN_FILENO, &byte, 1) == 1) {
+		for (size_t i = 0; i < pages; i++)
+			memory[size / pages * i] ^= 2;
+		printf("bench: dirtied 1\n");
+		fflush(stdout);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	size_t size = argc > 1 ? (size_t)atoi(argv[1]) << 20 : 0;
+	size_t pages = argc > 2 ? (size_t)atoi(argv[2]) : 0;
 	struct timespec next;
 	unsigned char *memory;
 
@@ -22,6 +37,8 @@ int main(int argc, char **argv)
 		return 1;
 	for (size_t i = 0; i < size; i += sizeof(i))
 		memcpy(memory + i, &(size_t){ i * 0x9e3779b97f4a7c15u | 1 }, sizeof(i));
+	if (pages)
+		fcntl(STDIN_FILENO, F_SETFL, O_NONBLOCK);
 	clock_gettime(CLOCK_MONOTONIC, &next);
 	for (unsigned long count = 0;; count++) {
 		char line[32];
@@ -29,6 +46,8 @@ int main(int argc, char **argv)
 
 		if (write(STDOUT_FILENO, line, (size_t)length) != length)
 			return 1;
+		if (pages)
+			dirty(memory, size, pages);
 		/* Kept from running, it does not make up for the lines it missed. */
 		clock_gettime(CLOCK_MONOTONIC, &next);
 		next.tv_nsec += PERIOD;

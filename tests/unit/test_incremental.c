@@ -19,7 +19,7 @@
 static char folder[] = "/tmp/incremental-XXXXXX";
 static char paths[FILES][64];
 static struct ram ram;
-static uint8_t chunks[CHUNKS]; /* written since the last save */
+static uint16_t pages[CHUNKS]; /* written since the last save */
 static uint8_t model[FILES][RAM_SIZE];
 
 static int setup(void **state)
@@ -48,7 +48,7 @@ static void change(unsigned count)
 		uint64_t page = (uint64_t)random() % (RAM_SIZE / FORMAT_RAM_PAGE);
 		uint8_t *at = ram.host + page * FORMAT_RAM_PAGE;
 
-		chunks[page * FORMAT_RAM_PAGE / FORMAT_RAM_CHUNK] = 1;
+		pages[page / 16] |= (uint16_t)(1u << page % 16);
 		if (random() % 4 == 0)
 			memset(at, 0, FORMAT_RAM_PAGE);
 		else
@@ -73,9 +73,9 @@ static int save_with(unsigned number, bool known, const char *fault, struct erro
 	}
 	result = snapshot_begin(&writer, error);
 	if (result == 0)
-		result = snapshot_copy(&writer, known ? chunks : NULL, error);
+		result = snapshot_copy(&writer, known ? pages : NULL, error);
 	if (result == 0)
-		result = snapshot_finish(&writer, known ? chunks : NULL, &none, error);
+		result = snapshot_finish(&writer, known ? pages : NULL, &none, error);
 	snapshot_end(&writer);
 	close(writer.fd);
 	if (base.fd >= 0)
@@ -90,7 +90,7 @@ static void save(unsigned number, bool known)
 	if (save_with(number, known, NULL, &error) < 0)
 		fail_msg("%s", error.text);
 	memcpy(model[number], ram.host, RAM_SIZE);
-	memset(chunks, 0, sizeof(chunks));
+	memset(pages, 0, sizeof(pages));
 }
 
 /* What is in file `number`, by each way to read it. */
