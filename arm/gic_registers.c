@@ -12,6 +12,7 @@
 #define GICD_CTLR 0x0000
 #define GICD_TYPER 0x0004
 #define GICD_IIDR 0x0008
+#define GICD_ISENABLER 0x0100
 #define GICD_IROUTER 0x6000
 #define GICR_CTLR 0x0000
 #define GICR_TYPER 0x0008
@@ -219,4 +220,16 @@ int gic_restore_distributor(struct vm *vm, unsigned interrupts, struct sections 
 			       (uint32_t)field_element(&routes, interrupt - GIC_PRIVATE_INTERRUPTS), error) < 0)
 			return -1;
 	return gic_frame_restore(&frame, &section->fields, error);
+}
+
+int gic_spi_enabled(struct vm *vm, unsigned spi, bool *enabled, struct error *error)
+{
+	const struct gic_frame distributor = { .vm = vm };
+	unsigned intid = GIC_PRIVATE_INTERRUPTS + spi;
+	uint32_t word;
+
+	if (gic_read(&distributor, "ISENABLER", GICD_ISENABLER + intid / 32 * 4, &word, error) < 0)
+		return -1;
+	*enabled = word >> intid % 32 & 1;
+	return 0;
 }

@@ -40,11 +40,16 @@ void generation_close(struct generation *generation)
 	ram_close(&generation->page);
 }
 
-int generation_restored(struct generation *generation, struct error *error)
+int generation_restored(struct generation *generation, bool listens, struct error *error)
 {
 	if (renew(generation, error) < 0)
 		return error_context(error, "generation");
-	/* An edge, which the GIC keeps until the guest takes it. */
+	/*
+	 * A driver that starts later reads the new one anyway; and the GIC would keep the edge until then, which Linux's
+	 * driver does not bear: its handler is called before it has set up what that needs.
+	 */
+	if (!listens)
+		return 0;
 	interrupts_set_line(generation->interrupts, generation->line, true);
 	interrupts_set_line(generation->interrupts, generation->line, false);
 	return 0;

@@ -54,9 +54,12 @@ static void unquiesce(struct machine *machine)
 static int forward(void *owner, struct error *error)
 {
 	struct machine *machine = owner;
+	bool listens;
 
 	/* First: no random number should be drawn before the guest hears of it. */
-	if (generation_restored(&machine->generation, error) < 0 || serial_restored(&machine->serial, error) < 0)
+	if (gic_spi_enabled(&machine->vm, MACHINE_LINE_GENERATION, &listens, error) < 0 ||
+	    generation_restored(&machine->generation, listens, error) < 0 ||
+	    serial_restored(&machine->serial, error) < 0)
 		return -1;
 	rtc_restored(&machine->rtc);
 	gpio_restored(&machine->gpio);

@@ -8,6 +8,7 @@
 #ifndef LKVM_GENERATION_H
 #define LKVM_GENERATION_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lkvm/err.h"
@@ -35,7 +36,10 @@ struct generation {
 int generation_open(struct generation *generation, struct vm *vm, unsigned line, uint64_t base, struct error *error);
 void generation_close(struct generation *generation);
 
-/* Its state was loaded, with the GIC restored, and the guest did not run yet: makes another one, and tells the guest. */
-int generation_restored(struct generation *generation, struct error *error);
+/*
+ * Its state was loaded, with the GIC restored, and the guest did not run yet: makes another one, and tells a guest that
+ * listens, which means that its interrupt is enabled.
+ */
+int generation_restored(struct generation *generation, bool listens, struct error *error);
 
 #endif

@@ -8,6 +8,7 @@
 #ifndef LKVM_GIC_H
 #define LKVM_GIC_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lkvm/err.h"
@@ -57,6 +58,9 @@ int gic_restore_lpi_tables(struct vm *vm, struct sections *sections, struct erro
 int gic_restore_redistributors(struct vm *vm, struct sections *sections, struct error *error);
 int gic_restore_distributor(struct vm *vm, unsigned interrupts, struct sections *sections, struct error *error);
 int gic_restore_cpu_interfaces(struct vm *vm, struct sections *sections, struct error *error);
+
+/* Whether the guest lets SPI `spi` (INTID 32 + spi) through: there is a driver that listens to it. */
+int gic_spi_enabled(struct vm *vm, unsigned spi, bool *enabled, struct error *error);
 
 /* Adds the interrupt-controller node with `phandle`, left open for subnodes: the caller ends it. libfdt's error or 0. */
 int gic_fdt_begin(void *fdt, const struct vm *vm, const struct gic_layout *layout, uint32_t phandle);

@@ -60,7 +60,7 @@ static void a_restore_makes_another_one_and_says_so(void **state)
 		struct generation_state before = generation.state = saved;
 
 		fake_kvm.count = 0;
-		assert_int_equal(generation_restored(&generation, &error), 0);
+		assert_int_equal(generation_restored(&generation, true, &error), 0);
 		assert_memory_not_equal(generation.state.id, before.id, sizeof(before.id));
 		assert_memory_equal(generation.page.host, generation.state.id, sizeof(generation.state.id));
 		up = fake_find(0, KVM_IRQ_LINE);
@@ -72,6 +72,17 @@ static void a_restore_makes_another_one_and_says_so(void **state)
 		assert_int_equal(fake_kvm.calls[down].value, 0);
 		assert_int_equal(fake_find(down + 1, KVM_IRQ_LINE), SIZE_MAX);
 	}
+}
+
+static void who_does_not_listen_finds_it(void **state)
+{
+	const struct generation_state before = generation.state;
+	struct error error;
+
+	(void)state;
+	assert_int_equal(generation_restored(&generation, false, &error), 0);
+	assert_memory_not_equal(generation.page.host, before.id, sizeof(before.id));
+	assert_int_equal(fake_find(0, KVM_IRQ_LINE), SIZE_MAX);
 }
 
 static void a_host_without_a_slot_for_it(void **state)
@@ -93,6 +104,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(the_guest_reads_it_as_memory),
 		CASE(a_restore_makes_another_one_and_says_so),
+		CASE(who_does_not_listen_finds_it),
 		CASE(a_host_without_a_slot_for_it),
 	};
 

@@ -321,6 +321,28 @@ static void a_fault_names_its_step(void **state)
 	byte_buffer_free(&writer.buffer);
 }
 
+static void an_spi_is_enabled_or_not(void **state)
+{
+	struct fixture *fixture = *state;
+	struct error error;
+	bool enabled;
+
+	fake_kvm.attribute_value = 1 << 3;
+	assert_int_equal(gic_spi_enabled(&fixture->vm, 3, &enabled, &error), 0);
+	assert_true(enabled);
+	assert_int_equal(fake_kvm.calls[fake_kvm.count - 1].group, KVM_DEV_ARM_VGIC_GRP_DIST_REGS);
+	assert_int_equal(fake_kvm.calls[fake_kvm.count - 1].attribute, 0x104);
+	assert_int_equal(gic_spi_enabled(&fixture->vm, 4, &enabled, &error), 0);
+	assert_false(enabled);
+	assert_int_equal(gic_spi_enabled(&fixture->vm, 35, &enabled, &error), 0);
+	assert_true(enabled);
+	assert_int_equal(fake_kvm.calls[fake_kvm.count - 1].attribute, 0x108);
+	fake_kvm.fail_request = KVM_GET_DEVICE_ATTR;
+	fake_kvm.fail_with = EIO;
+	assert_int_equal(gic_spi_enabled(&fixture->vm, 3, &enabled, &error), -1);
+	assert_non_null(strstr(error.text, "GICD_ISENABLER at 0x104"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -332,6 +354,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(restore_follows_the_documents, setup, teardown),
 		cmocka_unit_test_setup_teardown(every_call_of_a_save_and_a_restore_may_fail, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_fault_names_its_step, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_spi_is_enabled_or_not, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

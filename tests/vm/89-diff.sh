@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2154,SC2016
 # SPDX-License-Identifier: MIT
-# what: a machine that is saved, restored paused and saved again is the same, of another generation; one that ran in between is not
+# what: a machine saved, restored paused and saved again is the same, of another generation; one that ran in between is not
 # hosts: all
 # timeout: 400
 

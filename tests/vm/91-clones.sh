@@ -33,6 +33,21 @@ told()
 	check "$1 was told $(cat "$logs/said") times, not $2" test "$(cat "$logs/said")" = "$2"
 }
 
+# No driver listens yet, and Linux's does not bear an interrupt that waits for it.
+case_before_the_guest_started()
+{
+	start g lkvm.shell=plain --paused
+	wait_listening g
+	save g "$tmp/s" --stop
+	wait_exit g 0
+	clone a "$tmp/s"
+	wait_for a '^lkvm-guest: ready'
+	told a 0
+	save a "$tmp/t" --stop
+	clone b "$tmp/t"
+	told b 1
+}
+
 case_draw_their_own_random_numbers()
 {
 	start g lkvm.shell=plain
