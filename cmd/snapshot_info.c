@@ -16,6 +16,20 @@ static const struct option_entry entries[] = {
 static const struct info_options defaults = { .json = false };
 const struct option_table snapshot_info_options_table = OPTION_TABLE(entries, defaults);
 
+/* How RAM is kept: compressed, and upon which other snapshots. */
+static void add_form(const struct snapshot *snapshot, struct report *report)
+{
+	char identity[FORMAT_IDENTITY_TEXT];
+
+	report_bool(report, "compressed", snapshot->frames.size != 0);
+	report_begin_list(report, "bases");
+	for (const struct snapshot *base = snapshot->base; base; base = base->base) {
+		format_identity_text(base->header.identity, identity);
+		report_string(report, NULL, identity);
+	}
+	report_end_list(report);
+}
+
 int cmd_snapshot_info(const struct command_call *call)
 {
 	const struct info_options *options = call->values;
@@ -40,6 +54,7 @@ int cmd_snapshot_info(const struct command_call *call)
 		inspect_machine(&config, &report);
 		report_bytes(&report, "file_size", snapshot.file_size);
 		report_bytes(&report, "disk_usage", snapshot.disk_size);
+		add_form(&snapshot, &report);
 		report_number(&report, "sections", snapshot.sections.count);
 		status = command_print_report(call, &report);
 	}

@@ -69,6 +69,8 @@ case_a_chain_of_a_running_guest()
 	remembers
 	"$lkvm" stop --force g
 	wait_exit g 0
+	run "$lkvm" snapshot info --json "$tmp/d1"
+	check_out '"compressed": false, "bases": \["[0-9a-f-]{36}", "[0-9a-f-]{36}", "[0-9a-f-]{36}"\]'
 	rm "$tmp/b"
 	run "$lkvm" snapshot info "$tmp/d1"
 	check_status 1
