@@ -201,7 +201,21 @@ static int serve_all(struct pager *pager, struct error *error)
 	return result;
 }
 
-/* However it ends, nobody is left waiting: without the descriptor, what is not there is zero. */
+/* However it ends, nobody is left waiting: what is not there is zero from now on. */
+static void let_go(struct pager *pager)
+{
+	struct userfault_event event;
+
+	for (size_t i = 0; i < pager->missing.count; i++) {
+		const struct snapshot_stretch *stretch = &pager->missing.items[i];
+
+		userfault_unregister(pager->fault_fd, pager->ram.host + stretch->from, stretch->end - stretch->from);
+	}
+	while (userfault_read(pager->fault_fd, &event))
+		; /* who gave something back at the last moment waits for that */
+	close(pager->fault_fd);
+}
+
 static void *run_server(void *argument)
 {
 	struct pager *pager = argument;
@@ -212,7 +226,7 @@ static void *run_server(void *argument)
 	pthread_cond_signal(&pager->taken);
 	pthread_mutex_unlock(&pager->lock);
 	event_raise(pager->done_fd);
-	close(pager->fault_fd);
+	let_go(pager);
 	return NULL;
 }
 

@@ -46,6 +46,13 @@ int userfault_register(int fd, void *at, uint64_t size, struct error *error)
 	return ioctl(fd, UFFDIO_REGISTER, &area) < 0 ? error_system(error, errno, "UFFDIO_REGISTER") : 0;
 }
 
+void userfault_unregister(int fd, void *at, uint64_t size)
+{
+	struct uffdio_range range = { .start = (uintptr_t)at, .len = size };
+
+	ioctl(fd, UFFDIO_UNREGISTER, &range);
+}
+
 bool userfault_read(int fd, struct userfault_event *event)
 {
 	struct uffd_msg message;

@@ -20,11 +20,17 @@ struct userfault_event {
 	uint8_t *at, *end;
 };
 
-/* A descriptor, close-on-exec and never blocking; or -1 where the host has none for us. Closing it lets everybody go on. */
+/* A descriptor, close-on-exec and never blocking; or -1 where the host has none for us. */
 int userfault_open(struct error *error);
 
 /* From now on, untouched pages of this anonymous memory are events. */
 int userfault_register(int fd, void *at, uint64_t size, struct error *error);
+
+/*
+ * No more: who waits goes on, and what is not there is zero. Closing the descriptor does the same, but not as long as a child
+ * that was forked meanwhile has a copy.
+ */
+void userfault_unregister(int fd, void *at, uint64_t size);
 
 /* Whether there was one. */
 bool userfault_read(int fd, struct userfault_event *event);

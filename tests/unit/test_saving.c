@@ -2,7 +2,11 @@
 /* Saving a machine that others see, too: when it is paused, when it goes on, what becomes of a save that nobody wants. */
 #include "unit/lifecycle_bench.h"
 
+#include "unit/crafted.h"
+
+#include <dlfcn.h>
 #include <signal.h>
+#include <stdatomic.h>
 
 #include "lkvm/control.h"
 #include "lkvm/snapshot.h"
@@ -278,6 +282,88 @@ static void a_check_may_be_left_unfinished(void **state)
 	snapshot_close(&snapshot);
 }
 
+/* RAM is loaded from a compressed file by the pager, which may be slow: as of now. */
+static atomic_bool held;
+
+ssize_t pread(int fd, void *to, size_t size, off_t at)
+{
+	ssize_t (*real)(int, void *, size_t, off_t);
+
+	while (atomic_load(&held))
+		usleep(1000);
+	*(void **)&real = dlsym(RTLD_NEXT, "pread");
+	return real(fd, to, size, at);
+}
+
+static void start_loading(struct snapshot *snapshot, bool flaw)
+{
+	struct machine *machine = &bench->machine;
+	struct snapshot_missing missing;
+	char path[80];
+	struct crafted file = {
+		.path = path, .ram = machine->vm.ram.host, .size = machine->vm.ram.size, .frame = FORMAT_RAM_FRAME,
+		.damaged_chunk = flaw ? 9 : 0,
+	};
+	struct error error;
+
+	snprintf(path, sizeof(path), "%s/packed", scratch);
+	memset(machine->vm.ram.host + 9 * FORMAT_RAM_CHUNK, 0x55, 0x3000);
+	crafted_write(&file, 1);
+	lifecycle_close(&bench->lifecycle);
+	ram_close(&machine->vm.ram);
+	assert_int_equal(snapshot_open(snapshot, path, &error), 0);
+	assert_int_equal(snapshot_map_ram(snapshot, &machine->vm.ram, &missing, &error), 0);
+	atomic_store(&held, true);
+	if (pager_open(&machine->pager, snapshot, &machine->vm.ram, &missing, true, &error) < 0) {
+		atomic_store(&held, false);
+		skip();
+	}
+	machine->ram_is_checked = true;
+	assert_int_equal(lifecycle_open(&bench->lifecycle, machine, &bench->control, &error), 0);
+	assert_int_equal(lifecycle_check(&bench->lifecycle, snapshot, &error), 0);
+	assert_false(checker_is_open(&bench->lifecycle.checker));
+}
+
+/* It reads all of RAM, so that only its end has to wait. */
+static void a_save_waits_for_what_is_loaded(void **state)
+{
+	struct snapshot snapshot;
+	struct asking asking;
+	bool waits;
+
+	(void)state;
+	start_loading(&snapshot, false);
+	machine_pause(&bench->machine);
+	asking = ask_save(true);
+	run_loop_for(&bench->loop, 500);
+	waits = bench->lifecycle.finish_waits && fake_state.saves == 0;
+	atomic_store(&held, false);
+	assert_true(waits);
+	assert_int_equal(strncmp(serve(asking), "ok", 2), 0); /* the child has a copy of all descriptors */
+	assert_false(pager_is_open(&bench->machine.pager));
+	the_file_is_whole();
+	assert_int_equal(bench->machine.vm.ram.host[9 * FORMAT_RAM_CHUNK + 5], 0x55);
+	snapshot_close(&snapshot);
+}
+
+static void damage_that_is_loaded_is_the_end(void **state)
+{
+	struct snapshot snapshot;
+
+	(void)state;
+	start_loading(&snapshot, true);
+	atomic_store(&held, false);
+	loop_run(&bench->loop);
+	assert_int_equal(bench->lifecycle.end, LIFECYCLE_FAILURE);
+	assert_string_equal(bench->lifecycle.error.text,
+			    "the snapshot that it was restored from: RAM is damaged: the checksum of the 65536 bytes at 0x80090000 "
+			    "is wrong");
+	assert_true(pager_is_open(&bench->machine.pager));
+	lifecycle_close(&bench->lifecycle);
+	pager_close(&bench->machine.pager);
+	snapshot_close(&snapshot);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up_saving, tear_down_saving)
 
 int main(void)
@@ -295,6 +381,8 @@ int main(void)
 		TEST(a_save_waits_for_a_check),
 		TEST(damage_is_not_saved),
 		TEST(a_check_may_be_left_unfinished),
+		TEST(a_save_waits_for_what_is_loaded),
+		TEST(damage_that_is_loaded_is_the_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
