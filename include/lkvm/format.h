@@ -24,7 +24,7 @@
 #define FORMAT_RAM_ALIGNMENT 0x10000u /* of RAM in the file: the largest page that an arm64 host may have */
 #define FORMAT_RAM_CHUNK 0x10000u     /* bytes of RAM to one checksum */
 #define FORMAT_RAM_PAGE 4096u         /* what is a hole, or comes from a base, is whole pages */
-#define FORMAT_RAM_FRAME 0x20000u     /* bytes of RAM that are compressed together */
+#define FORMAT_RAM_FRAME 0x10000u     /* bytes of RAM that are compressed together */
 #define FORMAT_RAM_FRAME_LIMIT (1u << 20) /* the most that a reader takes */
 #define FORMAT_METADATA_LIMIT (256ull << 20) /* bytes of sections that a reader takes */
 

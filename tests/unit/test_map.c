@@ -198,7 +198,7 @@ static void a_frame_that_cannot_be_read_is_told(void **state)
 	close(fd);
 	assert_int_equal(snapshot_open(&snapshot, paths[0], &error), 0);
 	assert_int_equal(snapshot_map_ram(&snapshot, &ram, NULL, &error), -1);
-	assert_non_null(strstr(error.text, "RAM is damaged: the 131072 bytes at 0x80000000 cannot be decompressed"));
+	assert_non_null(strstr(error.text, "RAM is damaged: the 65536 bytes at 0x80000000 cannot be decompressed"));
 	assert_null(ram.host);
 	snapshot_close(&snapshot);
 	free(model);

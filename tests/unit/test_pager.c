@@ -201,7 +201,7 @@ static void ranges_are_read_ahead(void **state)
 	assert_string_equal(error.text, "0x80fff000-0x81001000 is not in RAM, which is 0x80000000-0x81000000");
 	prefault_close(&prefault);
 	assert_int_equal(prefault_open(&prefault, &rig.ram, ranges, 2, &error), 0);
-	await_resident(64 + 32 * 3 / 4 + 1); /* zeroes too, where they were asked for */
+	await_resident(64 + FORMAT_RAM_FRAME / PAGE * 3 / 4 + 1); /* zeroes too, where they were asked for */
 	prefault_close(&prefault);
 	end(0);
 	assert_memory_equal(rig.ram.host, model, RAM_SIZE);
