@@ -198,11 +198,11 @@ const struct snapshot *snapshot_find_file(const struct snapshot *snapshot, uint6
 
 struct snapshot_run snapshot_find_run(const struct snapshot *snapshot, uint64_t offset)
 {
-	const struct snapshot *in;
+	const struct snapshot *file;
 	uint64_t end;
 
 	if (offset >= snapshot->ram_size)
 		return (struct snapshot_run){ .kind = SNAPSHOT_ZERO, .in = snapshot };
-	in = snapshot_find_file(snapshot, offset, &end);
-	return in->frames.size ? frames_run(in, offset, end) : plain_run(in, offset, end);
+	file = snapshot_find_file(snapshot, offset, &end);
+	return file->frames.size ? frames_run(file, offset, end) : plain_run(file, offset, end);
 }
