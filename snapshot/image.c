@@ -362,11 +362,23 @@ static int update_chunk(struct update *update, uint64_t at, size_t size, uint16_
 	return changed < 0 ? -1 : 0;
 }
 
+/* Whether any page of a step is to be looked at: of much RAM, most is not. */
+static bool any_named(const struct update *update, uint64_t step, uint64_t size)
+{
+	uint16_t any = 0;
+
+	for (uint64_t chunk = step / FORMAT_RAM_CHUNK; chunk * FORMAT_RAM_CHUNK < step + size; chunk++)
+		any |= update->pages[chunk];
+	return any;
+}
+
 static int update_step(struct update *update, uint64_t step, struct error *error)
 {
 	struct image *image = update->image;
 	uint64_t size = image->ram->size - step < STEP ? image->ram->size - step : STEP;
 
+	if (update->pages && !any_named(update, step, size))
+		return 0;
 	update->looked = false;
 	if (!update->pages)
 		page_map_look(&update->map, update->ram, image->ram->host + step, size);

@@ -150,13 +150,16 @@ static int recheck(struct snapshot_writer *writer, const uint16_t *pages, struct
 			 (unsigned long long)(writer->ram->base + writer->image->changed));
 }
 
-int snapshot_finish(struct snapshot_writer *writer, const uint16_t *pages, const struct byte_buffer *sections,
-		    struct error *error)
+int snapshot_settle(struct snapshot_writer *writer, const uint16_t *pages, struct error *error)
 {
-	if (fault(writer, "ram", error) < 0 || image_update(writer->image, pages, true, writer->progress, error) < 0 ||
-	    recheck(writer, pages, error) < 0 || fault(writer, "sections", error) < 0)
+	if (fault(writer, "ram", error) < 0 || image_update(writer->image, pages, true, writer->progress, error) < 0)
 		return -1;
-	return write_tail(writer, sections, error);
+	return recheck(writer, pages, error);
+}
+
+int snapshot_finish(struct snapshot_writer *writer, const struct byte_buffer *sections, struct error *error)
+{
+	return fault(writer, "sections", error) < 0 ? -1 : write_tail(writer, sections, error);
 }
 
 struct snapshot_figures snapshot_written(const struct snapshot_writer *writer)
@@ -178,7 +181,7 @@ void snapshot_end(struct snapshot_writer *writer)
 
 int snapshot_write(struct snapshot_writer *writer, const struct byte_buffer *sections, struct error *error)
 {
-	if (snapshot_begin(writer, error) < 0)
+	if (snapshot_begin(writer, error) < 0 || snapshot_settle(writer, NULL, error) < 0)
 		return -1;
-	return snapshot_finish(writer, NULL, sections, error);
+	return snapshot_finish(writer, sections, error);
 }

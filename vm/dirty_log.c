@@ -132,9 +132,15 @@ int dirty_log_take(struct dirty_log *log, uint16_t *pages, bool last, struct err
 	if (!last && clear(log, error) < 0)
 		return -1;
 	add_pages(log, pages);
-	for (uint64_t i = 0; i < log->chunks; i++)
+	for (uint64_t i = 0; i < log->chunks; i++) {
+		/* Few are set, of many. */
+		if (i % 64 == 0 && log->chunks - i >= 64 && !memchr(log->vm->ram.marks + i, 1, 64)) {
+			i += 63;
+			continue;
+		}
 		if (__atomic_load_n(&log->vm->ram.marks[i], __ATOMIC_RELAXED) &&
 		    __atomic_exchange_n(&log->vm->ram.marks[i], 0, __ATOMIC_ACQ_REL))
 			pages[i] = ALL_OURS;
+	}
 	return 0;
 }

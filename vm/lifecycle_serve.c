@@ -144,7 +144,7 @@ static uint64_t now(void)
 
 void lifecycle_go_on(struct lifecycle *lifecycle)
 {
-	if (!lifecycle->halted || lifecycle->saving || lifecycle->holds)
+	if (!lifecycle->halted || lifecycle->frozen || lifecycle->holds)
 		return;
 	lifecycle->halted = false;
 	if (lifecycle->goes_on && lifecycle->end == LIFECYCLE_RUNNING)
@@ -160,24 +160,37 @@ void lifecycle_halt(struct lifecycle *lifecycle)
 	machine_pause(lifecycle->machine);
 }
 
+/* The machine may go on, unless it is held. */
+static void thaw(struct lifecycle *lifecycle)
+{
+	if (lifecycle->frozen)
+		lifecycle->pause = now() - lifecycle->paused_at; /* it may run before we do, once it may */
+	lifecycle->frozen = false;
+	lifecycle_go_on(lifecycle);
+}
+
+static void save_settled(void *owner)
+{
+	thaw(owner);
+}
+
 /* It has ended with an error if there is one. "PAUSE-NANOSECONDS RAM-BYTES DATA-BYTES FILE-BYTES ROUNDS THROTTLE" */
 static void end_save(struct lifecycle *lifecycle, const struct error *error)
 {
 	const struct snapshot_figures *figures = &lifecycle->saver.figures;
 	struct control_client *client = lifecycle->saves;
-	uint64_t pause = now() - lifecycle->paused_at; /* it may run before we do, once it may */
 	char body[128];
 
 	lifecycle->saving = false;
 	lifecycle->saves = NULL;
-	lifecycle_go_on(lifecycle);
+	thaw(lifecycle);
 	if (!client)
 		return;
 	if (error) {
 		control_refuse(client, error);
 		return;
 	}
-	snprintf(body, sizeof(body), "%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %u %u\n", pause, figures->ram,
+	snprintf(body, sizeof(body), "%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %u %u\n", lifecycle->pause, figures->ram,
 		 figures->data, figures->size, lifecycle->saver.rounds.count, lifecycle->saver.rounds.slow);
 	control_answer(client, body);
 }
@@ -200,6 +213,7 @@ void lifecycle_finish_save(void *owner)
 		return;
 	machine_hold_interrupts(lifecycle->machine);
 	lifecycle_halt(lifecycle);
+	lifecycle->frozen = true;
 	/* What the guest did before it was paused comes first: a power-off, a reset. Both are not in the saved state. */
 	lifecycle_take_event(lifecycle);
 	if (lifecycle->end != LIFECYCLE_RUNNING) {
@@ -234,7 +248,7 @@ static void serve_save(struct lifecycle *lifecycle, struct control_client *clien
 		control_refuse(client, &error);
 		return;
 	}
-	*saver = (struct saver){ .copied = lifecycle_finish_save, .done = save_done, .owner = lifecycle };
+	*saver = (struct saver){ .copied = lifecycle_finish_save, .settled = save_settled, .done = save_done, .owner = lifecycle };
 	if (saver_open(saver, lifecycle->machine, &request, lifecycle->loop, &error) < 0 ||
 	    (lifecycle->machine->running && saver_copy(saver, &error) < 0)) {
 		control_refuse(client, &error);

@@ -39,7 +39,7 @@ static int copy(struct saver *saver)
 }
 
 /* With a base there may be another save upon this one: then it goes on being kept account. */
-static int finish(struct saver *saver)
+static int settle(struct saver *saver)
 {
 	const uint16_t *pages = NULL;
 
@@ -48,16 +48,36 @@ static int finish(struct saver *saver)
 			return -1;
 		pages = saver->rounds.knows ? saver->rounds.pages : NULL;
 	}
-	return snapshot_finish(&saver->writer, pages, &saver->sections.buffer, &saver->error);
+	return snapshot_settle(&saver->writer, pages, &saver->error);
 }
 
 static void *work(void *argument)
 {
 	struct saver *saver = argument;
 
-	saver->result = saver->finishing ? finish(saver) : copy(saver);
+	switch (saver->phase) {
+	case SAVER_COPIES:
+		saver->result = copy(saver);
+		break;
+	case SAVER_SETTLES:
+		saver->result = settle(saver);
+		break;
+	case SAVER_FINISHES:
+		saver->result = snapshot_finish(&saver->writer, &saver->sections.buffer, &saver->error);
+		break;
+	}
 	event_raise(saver->done_fd);
 	return NULL;
+}
+
+static int start(struct saver *saver, struct error *error)
+{
+	int result = thread_create(&saver->thread, work, saver);
+
+	if (result)
+		return error_system(error, result, "a thread to save RAM");
+	saver->working = true;
+	return 0;
 }
 
 static void ended(void *owner, int fd, uint32_t events)
@@ -68,9 +88,17 @@ static void ended(void *owner, int fd, uint32_t events)
 	event_take(fd);
 	pthread_join(saver->thread, NULL);
 	saver->working = false;
-	if (saver->result == 0 && !saver->finishing) {
+	if (saver->result == 0 && saver->phase == SAVER_COPIES) {
 		saver->copied(saver->owner);
 		return;
+	}
+	if (saver->result == 0 && saver->phase == SAVER_SETTLES) {
+		saver->phase = SAVER_FINISHES;
+		throttle_close(&saver->throttle);
+		saver->settled(saver->owner);
+		saver->result = start(saver, &saver->error);
+		if (saver->result == 0)
+			return;
 	}
 	throttle_close(&saver->throttle);
 	saver->figures = snapshot_written(&saver->writer);
@@ -130,7 +158,8 @@ int saver_open(struct saver *saver, struct machine *machine, const struct save_r
 	saver->rounds = (struct rounds){ .pages = NULL };
 	saver->throttle.timer_fd = -1;
 	saver->base = (struct snapshot){ .fd = -1 };
-	saver->working = saver->finishing = false;
+	saver->working = false;
+	saver->phase = SAVER_COPIES;
 	atomic_store(&saver->cancelled, false);
 	saver->done_fd = event_open(error);
 	result = saver->done_fd < 0 ? -1 : begin(saver, request, error);
@@ -143,16 +172,6 @@ int saver_open(struct saver *saver, struct machine *machine, const struct save_r
 	return result;
 }
 
-static int start(struct saver *saver, struct error *error)
-{
-	int result = thread_create(&saver->thread, work, saver);
-
-	if (result)
-		return error_system(error, result, "a thread to save RAM");
-	saver->working = true;
-	return 0;
-}
-
 int saver_copy(struct saver *saver, struct error *error)
 {
 	if (start(saver, error) == 0)
@@ -163,7 +182,7 @@ int saver_copy(struct saver *saver, struct error *error)
 
 int saver_finish(struct saver *saver, struct error *error)
 {
-	saver->finishing = true;
+	saver->phase = SAVER_SETTLES;
 	if (machine_save(saver->machine, &saver->sections, error) == 0 && start(saver, error) == 0)
 		return 0;
 	saver_close(saver);

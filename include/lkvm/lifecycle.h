@@ -39,7 +39,9 @@ struct lifecycle {
 	bool finish_waits;  /* the save's end, for the checker's and the pager's */
 	bool halted;        /* it was paused for that, and may still be held */
 	bool goes_on;       /* it was running before that */
+	bool frozen;        /* the save needs it to stay so */
 	uint64_t paused_at; /* nanoseconds of CLOCK_MONOTONIC */
+	uint64_t pause;     /* nanoseconds that it was frozen */
 	struct control_client *saves, *holds; /* who asked for that; NULL: nobody, or nobody any more */
 	struct error error; /* for LIFECYCLE_CRASH and LIFECYCLE_FAILURE */
 };

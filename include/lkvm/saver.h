@@ -28,6 +28,8 @@ struct save_request {
 struct saver {
 	/* On the loop: saver_copy() is through. Pause the machine and call saver_finish(). */
 	void (*copied)(void *owner);
+	/* On the loop: the file has RAM as it is, and the state is collected: the machine can go on. */
+	void (*settled)(void *owner);
 	/* On the loop: it has ended, well or not; `result`, `error`, `figures` are filled in. It is closed right after. */
 	void (*done)(void *owner);
 	void *owner;
@@ -47,7 +49,8 @@ struct saver {
 	char base_path[PATH_MAX];
 	int done_fd; /* -1: not open */
 	pthread_t thread;
-	bool working, finishing;
+	bool working;
+	enum { SAVER_COPIES, SAVER_SETTLES, SAVER_FINISHES } phase;
 	atomic_bool cancelled;
 };
 
@@ -59,7 +62,7 @@ int saver_open(struct saver *saver, struct machine *machine, const struct save_r
 int saver_copy(struct saver *saver, struct error *error);
 
 /*
- * The machine is paused, and stays so until `done`: collects its state and starts to write all that is left. On failure
+ * The machine is paused, and stays so until `settled` or `done`: collects its state and starts to write all that is left. On failure
  * the saver is closed, and the machine can go on.
  */
 int saver_finish(struct saver *saver, struct error *error);

@@ -53,17 +53,19 @@ struct snapshot_writer {
 int snapshot_begin(struct snapshot_writer *writer, struct error *error);
 
 /*
- * Writes RAM, zeroes as holes, while the guest may change it: what is different by then, snapshot_finish() writes. With
+ * Writes RAM, zeroes as holes, while the guest may change it: what is different by then, snapshot_settle() writes. With
  * `pages`, a bit a FORMAT_RAM_PAGE in an element a FORMAT_RAM_CHUNK of RAM, the lowest first, only pages whose bit is set.
  */
 int snapshot_copy(struct snapshot_writer *writer, const uint16_t *pages, struct error *error);
 
 /*
- * Writes what RAM has and the file has not, then `sections` (whole ones, without those of RAM), checksums and the commit
- * record. Nothing writes guest memory meanwhile. `pages`: as above.
+ * Writes what RAM has and the file has not. Nothing writes guest memory meanwhile; behind it, the guest may go on. `pages`: as
+ * above.
  */
-int snapshot_finish(struct snapshot_writer *writer, const uint16_t *pages, const struct byte_buffer *sections,
-		    struct error *error);
+int snapshot_settle(struct snapshot_writer *writer, const uint16_t *pages, struct error *error);
+
+/* Writes `sections` (whole ones, without those of RAM), checksums and the commit record. */
+int snapshot_finish(struct snapshot_writer *writer, const struct byte_buffer *sections, struct error *error);
 
 /* What was written until now. */
 struct snapshot_figures snapshot_written(const struct snapshot_writer *writer);

@@ -75,7 +75,9 @@ static int save_with(unsigned number, bool known, const char *fault, struct erro
 	if (result == 0)
 		result = snapshot_copy(&writer, known ? pages : NULL, error);
 	if (result == 0)
-		result = snapshot_finish(&writer, known ? pages : NULL, &none, error);
+		result = snapshot_settle(&writer, known ? pages : NULL, error);
+	if (result == 0)
+		result = snapshot_finish(&writer, &none, error);
 	snapshot_end(&writer);
 	close(writer.fd);
 	if (base.fd >= 0)
