@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -146,8 +147,8 @@ static int recheck(struct snapshot_writer *writer, const uint16_t *pages, struct
 		return -1;
 	if (writer->image->changes == before)
 		return 0;
-	return error_set(error, EIO, "RAM at 0x%llx changed, and the log of what is written does not say so",
-			 (unsigned long long)(writer->ram->base + writer->image->changed));
+	return error_set(error, EIO, "RAM at 0x%" PRIx64 " changed, and the log of what is written does not say so",
+			 writer->ram->base + writer->image->changed);
 }
 
 int snapshot_settle(struct snapshot_writer *writer, const uint16_t *pages, struct error *error)

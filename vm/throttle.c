@@ -14,7 +14,7 @@ static const unsigned hold_ms[THROTTLE_STEPS + 1] = { 0, 10, 30, 90, 290 };
 
 static void wait_for(const struct throttle *throttle, unsigned ms)
 {
-	const struct itimerspec once = { .it_value = { .tv_nsec = ms * 1000000l } };
+	const struct itimerspec once = { .it_value = { .tv_nsec = (long)ms * 1000000 } };
 
 	timerfd_settime(throttle->timer_fd, 0, &once, NULL);
 }
