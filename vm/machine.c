@@ -189,6 +189,16 @@ static void generation_part_close(struct machine *machine)
 	generation_close(&machine->generation);
 }
 
+static void generation_part_resume(struct machine *machine)
+{
+	generation_go_on(&machine->generation);
+}
+
+static void generation_part_reset(struct machine *machine)
+{
+	generation_reset(&machine->generation);
+}
+
 /*
  * What the guest finds in memory, at the start and after each reset.
  */
@@ -267,7 +277,8 @@ static const struct part catalogue[] = {
 	{ "serial", .open = uart_open, .close = uart_close, .reset = uart_reset },
 	{ "rtc", .open = clock_open, .close = clock_close, .reset = clock_reset },
 	{ "gpio", .open = keys_open, .close = keys_close, .reset = keys_reset },
-	{ "generation", .open = generation_part_open, .close = generation_part_close },
+	{ "generation", .open = generation_part_open, .close = generation_part_close, .resume = generation_part_resume,
+	  .reset = generation_part_reset },
 	{ "virtio", .open = machine_virtio_open, .close = machine_virtio_close, .pause = machine_virtio_pause,
 	  .resume = machine_virtio_resume, .reset = machine_virtio_reset },
 	{ "software", .open = software_open },

@@ -56,7 +56,6 @@ static int forward(void *owner, struct error *error)
 	struct machine *machine = owner;
 	bool listens;
 
-	/* First: no random number should be drawn before the guest hears of it. */
 	if (gic_spi_enabled(&machine->vm, MACHINE_LINE_GENERATION, &listens, error) < 0 ||
 	    generation_restored(&machine->generation, listens, error) < 0 ||
 	    serial_restored(&machine->serial, error) < 0)

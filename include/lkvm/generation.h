@@ -30,6 +30,10 @@ struct generation {
 	unsigned line;
 	struct ram page;
 	struct generation_state state;
+
+	/* Restored, and has not run since. */
+	bool changes, listens;
+	struct generation_state next;
 };
 
 /* A new one, which stays the same through resets. */
@@ -37,9 +41,15 @@ int generation_open(struct generation *generation, struct vm *vm, unsigned line,
 void generation_close(struct generation *generation);
 
 /*
- * Its state was loaded, with the GIC restored, and the guest did not run yet: makes another one, and tells a guest that
- * listens, which means that its interrupt is enabled.
+ * Its state was loaded, with the GIC restored, and the guest did not run yet. It is still the machine that was saved; once it
+ * goes on it is another one. `listens`: the guest has the interrupt enabled.
  */
 int generation_restored(struct generation *generation, bool listens, struct error *error);
+
+/* The guest is about to run. For the first time since a restore, there is a new generation, and a guest that listens is told. */
+void generation_go_on(struct generation *generation);
+
+/* No driver listens any more. */
+void generation_reset(struct generation *generation);
 
 #endif

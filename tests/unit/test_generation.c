@@ -61,6 +61,10 @@ static void a_restore_makes_another_one_and_says_so(void **state)
 
 		fake_kvm.count = 0;
 		assert_int_equal(generation_restored(&generation, true, &error), 0);
+		/* As long as it does not run it is the one that was saved. */
+		assert_memory_equal(generation.page.host, before.id, sizeof(before.id));
+		assert_int_equal(fake_find(0, KVM_IRQ_LINE), SIZE_MAX);
+		generation_go_on(&generation);
 		assert_memory_not_equal(generation.state.id, before.id, sizeof(before.id));
 		assert_memory_equal(generation.page.host, generation.state.id, sizeof(generation.state.id));
 		up = fake_find(0, KVM_IRQ_LINE);
@@ -71,7 +75,24 @@ static void a_restore_makes_another_one_and_says_so(void **state)
 		assert_int_equal(fake_kvm.calls[up].value, 1);
 		assert_int_equal(fake_kvm.calls[down].value, 0);
 		assert_int_equal(fake_find(down + 1, KVM_IRQ_LINE), SIZE_MAX);
+		fake_kvm.count = 0;
+		generation_go_on(&generation); /* once */
+		assert_int_equal(fake_find(0, KVM_IRQ_LINE), SIZE_MAX);
 	}
+}
+
+/* An edge would wait for the driver of the kernel that starts then. */
+static void nobody_listens_behind_a_reset(void **state)
+{
+	const struct generation_state before = generation.state;
+	struct error error;
+
+	(void)state;
+	assert_int_equal(generation_restored(&generation, true, &error), 0);
+	generation_reset(&generation);
+	generation_go_on(&generation);
+	assert_memory_not_equal(generation.page.host, before.id, sizeof(before.id));
+	assert_int_equal(fake_find(0, KVM_IRQ_LINE), SIZE_MAX);
 }
 
 static void who_does_not_listen_finds_it(void **state)
@@ -81,6 +102,7 @@ static void who_does_not_listen_finds_it(void **state)
 
 	(void)state;
 	assert_int_equal(generation_restored(&generation, false, &error), 0);
+	generation_go_on(&generation);
 	assert_memory_not_equal(generation.page.host, before.id, sizeof(before.id));
 	assert_int_equal(fake_find(0, KVM_IRQ_LINE), SIZE_MAX);
 }
@@ -104,6 +126,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(the_guest_reads_it_as_memory),
 		CASE(a_restore_makes_another_one_and_says_so),
+		CASE(nobody_listens_behind_a_reset),
 		CASE(who_does_not_listen_finds_it),
 		CASE(a_host_without_a_slot_for_it),
 	};

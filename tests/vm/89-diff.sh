@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2154,SC2016
 # SPDX-License-Identifier: MIT
-# what: a machine saved, restored paused and saved again is the same, of another generation; one that ran in between is not
+# what: a machine that is saved, restored paused and saved again is the same; one that ran in between is not
 # hosts: all
 # timeout: 400
 
@@ -9,17 +9,6 @@ differs()
 {
 	run "$lkvm" snapshot diff "$2" "$3"
 	[ "$status" = "$1" ] || fail "diff of $2 and $3 is $status: $(head -n 8 "$logs/run.out" "$logs/run.err")"
-}
-
-# only_its_generation_differs FILE FILE: which a restore changes on purpose, and the guest did not hear of it yet.
-only_its_generation_differs()
-{
-	differs 1 "$1" "$2"
-	check_out '^  SPI 3 +35 +- +pending +no +yes$'
-	check_out '^  generation +id\[0-1\] +0x'
-	# Behind the heads of both files and of the lists.
-	more=$(sed 1,4d "$logs/run.out" | grep -vE '^(interrupts|devices|  (interrupt|section|SPI 3|generation) .*)$') || :
-	check "and more: $more" test -z "$more"
 }
 
 # Its timers expire while it stands still, interrupts are under way, and only then it is saved.
@@ -34,11 +23,9 @@ save_twice()
 	restore g "$tmp/a" --paused
 	wait_listening g
 	save g "$tmp/b"
-	only_its_generation_differs "$tmp/a" "$tmp/b"
-	save g "$tmp/again"
-	differs 0 "$tmp/b" "$tmp/again"
+	differs 0 "$tmp/a" "$tmp/b"
 	check "something is printed" test ! -s "$logs/run.out"
-	run "$lkvm" snapshot diff --json "$tmp/b" "$tmp/again"
+	run "$lkvm" snapshot diff --json "$tmp/a" "$tmp/b"
 	check_status 0
 	check_out '^\{"identical": true\}$'
 }
