@@ -43,11 +43,14 @@ static int settle(struct saver *saver)
 {
 	const uint16_t *pages = NULL;
 
-	if (keeps_account(saver)) {
-		if (rounds_finish(&saver->rounds, saver->writer.base != NULL, &saver->error) < 0)
-			return -1;
-		pages = saver->rounds.knows ? saver->rounds.pages : NULL;
-	}
+	if (keeps_account(saver) && rounds_finish(&saver->rounds, saver->writer.base != NULL, &saver->error) < 0)
+		return -1;
+	/*
+	 * The account is trusted only where a test looks behind it: with vhost and much else to do, the emulated host's
+	 * dirty log was seen to miss pages. Until it is known why, all of RAM is compared.
+	 */
+	if (keeps_account(saver) && saver->rounds.knows && saver->writer.fault && !strcmp(saver->writer.fault, "save/recheck"))
+		pages = saver->rounds.pages;
 	return snapshot_settle(&saver->writer, pages, &saver->error);
 }
 
