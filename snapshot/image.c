@@ -98,18 +98,6 @@ static bool is_base_of_ram(const struct image *image)
 	       memcmp(image->base->header.identity, from->header.identity, sizeof(from->header.identity)) == 0;
 }
 
-static bool holds_data(const struct snapshot *snapshot, uint64_t at, uint64_t end)
-{
-	while (at < end) {
-		const struct snapshot_run run = snapshot_find_run(snapshot, at);
-
-		if (run.kind != SNAPSHOT_ZERO)
-			return true;
-		at += run.size;
-	}
-	return false;
-}
-
 /* Whether a chunk may be other than in the base, or than zero, by what the page map says of it. */
 static bool may_differ(const struct update *update, uint64_t at, size_t size)
 {
@@ -126,8 +114,8 @@ static bool may_differ(const struct update *update, uint64_t at, size_t size)
 	/* What was not touched is as it was where RAM comes from. */
 	if (own_only)
 		return false;
-	return (image->ram->from && holds_data(image->ram->from, at, at + size)) ||
-	       (image->base && holds_data(image->base, at, at + size));
+	return (image->ram->from && snapshot_keeps(image->ram->from, at, at + size)) ||
+	       (image->base && snapshot_keeps(image->base, at, at + size));
 }
 
 int image_open(struct image *image, const struct ram *ram, const struct snapshot *base, int fd, uint64_t offset,

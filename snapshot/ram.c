@@ -206,3 +206,15 @@ struct snapshot_run snapshot_find_run(const struct snapshot *snapshot, uint64_t 
 	file = snapshot_find_file(snapshot, offset, &end);
 	return file->frames.size ? frames_run(file, offset, end) : plain_run(file, offset, end);
 }
+
+bool snapshot_keeps(const struct snapshot *snapshot, uint64_t offset, uint64_t end)
+{
+	while (offset < end) {
+		const struct snapshot_run run = snapshot_find_run(snapshot, offset);
+
+		if (run.kind != SNAPSHOT_ZERO)
+			return true;
+		offset += run.size;
+	}
+	return false;
+}

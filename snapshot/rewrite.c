@@ -73,19 +73,6 @@ static int put_tail(struct copy *copy, const struct byte_buffer *tail, struct er
 
 /* RAM. */
 
-/* Whether anything of it has to be read. */
-static bool is_kept(const struct snapshot *from, uint64_t at, uint64_t end)
-{
-	while (at < end) {
-		const struct snapshot_run run = snapshot_find_run(from, at);
-
-		if (run.kind != SNAPSHOT_ZERO)
-			return true;
-		at += run.size;
-	}
-	return false;
-}
-
 static int judge(const struct copy *copy, uint64_t at, uint32_t crc, struct error *error)
 {
 	if (field_element(&copy->from->checksums, (uint32_t)(at / FORMAT_RAM_CHUNK)) == crc)
@@ -162,7 +149,7 @@ static int copy_piece(void *owner, uint64_t from, uint64_t end, uint8_t *room, s
 {
 	struct copy *copy = owner;
 	size_t size = (size_t)(end - from);
-	bool kept = is_kept(copy->from, from, end);
+	bool kept = snapshot_keeps(copy->from, from, end);
 
 	if (kept && snapshot_read_ram(copy->from, from, room, size, error) < 0)
 		return -1;

@@ -49,7 +49,7 @@ static int settle(struct saver *saver)
 	 * The account is trusted only where a test looks behind it: with vhost and much else to do, the emulated host's
 	 * dirty log was seen to miss pages. Until it is known why, all of RAM is compared.
 	 */
-	if (keeps_account(saver) && saver->rounds.knows && saver->writer.fault && !strcmp(saver->writer.fault, "save/recheck"))
+	if (keeps_account(saver) && saver->rounds.knows && snapshot_is_rechecked(&saver->writer))
 		pages = saver->rounds.pages;
 	return snapshot_settle(&saver->writer, pages, &saver->error);
 }

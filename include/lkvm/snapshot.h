@@ -64,6 +64,9 @@ int snapshot_copy(struct snapshot_writer *writer, const uint16_t *pages, struct 
  */
 int snapshot_settle(struct snapshot_writer *writer, const uint16_t *pages, struct error *error);
 
+/* For tests, with LKVM_FAULT=save/recheck: `pages` is relied upon, and snapshot_settle() then looks whether it was right. */
+bool snapshot_is_rechecked(const struct snapshot_writer *writer);
+
 /* Writes `sections` (whole ones, without those of RAM), checksums and the commit record. */
 int snapshot_finish(struct snapshot_writer *writer, const struct byte_buffer *sections, struct error *error);
 
@@ -138,6 +141,9 @@ struct snapshot_run {
 };
 
 struct snapshot_run snapshot_find_run(const struct snapshot *snapshot, uint64_t offset);
+
+/* Whether anything of RAM in [offset, end) is kept: if not, it is zero. */
+bool snapshot_keeps(const struct snapshot *snapshot, uint64_t offset, uint64_t end);
 
 /* Parts of guest memory that a snapshot has something for, and that are zero yet. */
 struct snapshot_stretch {
