@@ -18,6 +18,8 @@ work='(while :; do dd if=/dev/vda of=/tmp/x bs=64k count=64 iflag=direct 2>/dev/
 remember() { ask g 'dd if=/dev/urandom of=/tmp/data bs=64k count=64 2>/dev/null; md5sum /tmp/data'; sum=$(cut -c1-32 "$logs/said"); }
 remembers() { ask g 'md5sum /tmp/data'; check "data changed" grep -q "$sum" "$logs/said"; }
 
+is_a_part() { check "it is as large as all" test "$(du -k "$1" | cut -f1)" -lt "$(($(du -k "$2" | cut -f1) / 2))"; }
+
 saved_live_while_it_works()
 {
 	remember
@@ -60,7 +62,7 @@ case_a_chain_of_a_running_guest()
 	save g "$tmp/c" --base "$tmp/b" --live
 	save g "$tmp/d1" --base "$tmp/c" --stop
 	wait_exit g 0
-	check "it is as large as all" test "$(du -k "$tmp/d1" | cut -f1)" -lt "$(($(du -k "$tmp/a" | cut -f1) / 2))"
+	is_a_part "$tmp/d1" "$tmp/a"
 	restore g "$tmp/d1"
 	wait_listening g
 	remembers
@@ -83,7 +85,7 @@ case_upon_what_it_was_restored_from()
 	ask g 'echo more >/tmp/more'
 	save g "$tmp/b" --base "$tmp/a" --stop
 	wait_exit g 0
-	check "it is as large as all" test "$(du -k "$tmp/b" | cut -f1)" -lt "$(($(du -k "$tmp/a" | cut -f1) / 2))"
+	is_a_part "$tmp/b" "$tmp/a"
 	restore g "$tmp/b"
 	wait_listening g
 	remembers
