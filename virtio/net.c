@@ -159,11 +159,6 @@ void virtio_net_mark(struct virtio_device *device)
 		vhost_mark(&net->vhosts[i], &device->vm->ram);
 }
 
-bool virtio_net_has_vhost(const struct virtio_device *device)
-{
-	return ((const struct net *)device)->vhost_wanted;
-}
-
 static void net_start(struct virtio_device *device)
 {
 	struct net *net = net_of(device);

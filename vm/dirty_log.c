@@ -35,7 +35,23 @@ static int set_memory(const struct vm *vm, uint32_t flags)
 	return kvm_call(vm->fd, KVM_SET_USER_MEMORY_REGION, (uintptr_t)&region);
 }
 
-/* Without the capability, asking clears, which is as right; only that all of RAM is protected at once, each time. */
+/* Of Linux 6.5: older headers lack them. */
+#ifndef KVM_CAP_ARM_EAGER_SPLIT_CHUNK_SIZE
+#define KVM_CAP_ARM_EAGER_SPLIT_CHUNK_SIZE 228
+#define KVM_CAP_ARM_SUPPORTED_BLOCK_SIZES 229
+#endif
+
+void dirty_log_prepare(int vm_fd)
+{
+	uint64_t page_size = (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t blocks = (uint64_t)kvm_extension(vm_fd, KVM_CAP_ARM_SUPPORTED_BLOCK_SIZES) & ~(page_size * 2 - 1);
+	/* The smallest: KVM keeps as many pages ready as it takes to split one. */
+	struct kvm_enable_cap split = { .cap = KVM_CAP_ARM_EAGER_SPLIT_CHUNK_SIZE, .args = { blocks & -blocks } };
+
+	if (blocks)
+		kvm_call(vm_fd, KVM_ENABLE_CAP, (uintptr_t)&split);
+}
+
 static bool clears_by_hand(const struct vm *vm)
 {
 	struct kvm_enable_cap manual = {
@@ -44,47 +60,6 @@ static bool clears_by_hand(const struct vm *vm)
 	};
 
 	return kvm_call(vm->fd, KVM_ENABLE_CAP, (uintptr_t)&manual) == 0;
-}
-
-int dirty_log_open(struct dirty_log *log, struct vm *vm, struct error *error)
-{
-	uint64_t pages;
-	int result;
-
-	*log = (struct dirty_log){
-		.page_size = (uint64_t)sysconf(_SC_PAGESIZE),
-		.chunks = (vm->ram.size + RAM_MARK - 1) / RAM_MARK,
-	};
-	pages = vm->ram.size / log->page_size;
-	log->bitmap = calloc((pages + 63) / 64, sizeof(uint64_t));
-	if (!vm->ram.marks)
-		__atomic_store_n(&vm->ram.marks, calloc(1, log->chunks), __ATOMIC_RELEASE);
-	if (!log->bitmap || !vm->ram.marks) {
-		free(log->bitmap);
-		return error_system(error, ENOMEM, "the dirty log");
-	}
-	if (!clears_by_hand(vm)) {
-		free(log->bitmap);
-		return error_set(error, ENOTSUP, "this host's KVM has no dirty log that is cleared by hand (Linux 5.2)");
-	}
-	result = set_memory(vm, KVM_MEM_LOG_DIRTY_PAGES);
-	if (result < 0) {
-		free(log->bitmap);
-		return error_system(error, -result, "KVM_SET_USER_MEMORY_REGION with KVM_MEM_LOG_DIRTY_PAGES");
-	}
-	/* The marks stay where they are, for good: a device may be about to make one. */
-	memset(vm->ram.marks, 1, log->chunks);
-	log->vm = vm;
-	return 0;
-}
-
-void dirty_log_close(struct dirty_log *log)
-{
-	if (!log->vm)
-		return;
-	set_memory(log->vm, 0);
-	free(log->bitmap);
-	*log = (struct dirty_log){ .vm = NULL };
 }
 
 static int clear(const struct dirty_log *log, struct error *error)
@@ -104,6 +79,67 @@ static int clear(const struct dirty_log *log, struct error *error)
 			return error_system(error, -result, "KVM_CLEAR_DIRTY_LOG");
 	}
 	return 0;
+}
+
+static int start(const struct dirty_log *log, struct error *error)
+{
+	int result = set_memory(log->vm, KVM_MEM_LOG_DIRTY_PAGES);
+
+	return result < 0 ? error_system(error, -result, "KVM_SET_USER_MEMORY_REGION with KVM_MEM_LOG_DIRTY_PAGES") : 0;
+}
+
+/* A block is split by clearing one page of it. What that says of the page is forgotten: the log starts again behind it. */
+static int split(const struct dirty_log *log, uint64_t block, struct error *error)
+{
+	if (start(log, error) < 0)
+		return -1;
+	for (uint64_t page = 0; page < log->vm->ram.size / log->page_size; page += block / log->page_size)
+		log->bitmap[page / 64] |= 1ull << page % 64;
+	return clear(log, error);
+}
+
+int dirty_log_open(struct dirty_log *log, struct vm *vm, struct error *error)
+{
+	uint64_t block = (uint64_t)kvm_extension(vm->fd, KVM_CAP_ARM_EAGER_SPLIT_CHUNK_SIZE);
+	int result = 0;
+
+	*log = (struct dirty_log){
+		.vm = vm,
+		.page_size = (uint64_t)sysconf(_SC_PAGESIZE),
+		.chunks = (vm->ram.size + RAM_MARK - 1) / RAM_MARK,
+		.is_exact = block != 0,
+	};
+	log->bitmap = calloc((vm->ram.size / log->page_size + 63) / 64, sizeof(*log->bitmap));
+	if (!vm->ram.marks)
+		__atomic_store_n(&vm->ram.marks, calloc(1, log->chunks), __ATOMIC_RELEASE);
+	if (!log->bitmap || !vm->ram.marks)
+		result = error_system(error, ENOMEM, "the dirty log");
+	else if (!clears_by_hand(vm))
+		result = error_set(error, ENOTSUP, "this host's KVM has no dirty log that is cleared by hand (Linux 5.2)");
+	else if (block)
+		result = split(log, block, error);
+	if (result < 0)
+		dirty_log_close(log);
+	return result;
+}
+
+int dirty_log_start(struct dirty_log *log, struct error *error)
+{
+	set_memory(log->vm, 0);
+	if (start(log, error) < 0)
+		return -1;
+	/* The marks stay where they are, for good: a device may be about to make one. */
+	memset(log->vm->ram.marks, 1, log->chunks);
+	return 0;
+}
+
+void dirty_log_close(struct dirty_log *log)
+{
+	if (!log->vm)
+		return;
+	set_memory(log->vm, 0);
+	free(log->bitmap);
+	*log = (struct dirty_log){ .vm = NULL };
 }
 
 /* A chunk has 16 pages of ours, and 16, 4 or 1 of the host's: it lies in one word. */

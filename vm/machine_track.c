@@ -12,30 +12,23 @@ static int log_networks(struct machine *machine, bool on, struct error *error)
 	return 0;
 }
 
-static bool has_vhost(const struct machine *machine)
-{
-	for (unsigned i = 0; i < machine->config.network_count; i++)
-		if (virtio_net_has_vhost(machine->virtio[machine->config.disk_count + i]))
-			return true;
-	return false;
-}
-
 int machine_track(struct machine *machine, struct error *error)
 {
-	/* vhost learns it when it starts. */
-	bool restarts = machine->running && has_vhost(machine);
+	bool runs = machine->running;
 	int result;
 
 	if (machine->dirty_log.vm)
 		return 0;
-	if (restarts)
-		machine_pause(machine);
+	if (dirty_log_open(&machine->dirty_log, &machine->vm, error) < 0)
+		return -1;
+	/* vhost learns it when it starts. */
+	machine_pause(machine);
 	result = log_networks(machine, true, error);
 	if (result == 0)
-		result = dirty_log_open(&machine->dirty_log, &machine->vm, error);
+		result = dirty_log_start(&machine->dirty_log, error);
 	if (result < 0)
-		log_networks(machine, false, &(struct error){ 0 });
-	if (restarts)
+		machine_untrack(machine);
+	if (runs)
 		machine_resume(machine);
 	memset(machine->tracked_since, 0, sizeof(machine->tracked_since));
 	return result;

@@ -43,7 +43,7 @@ int rounds_open(struct rounds *rounds, struct machine *machine, struct snapshot_
 		return -1;
 	}
 	/* Where account is kept since just that base, what it says is all that can be other than there. */
-	rounds->knows = snapshot_is_rechecked(writer) && writer->base &&
+	rounds->knows = machine->dirty_log.is_exact && writer->base &&
 			memcmp(machine->tracked_since, writer->base->header.identity, sizeof(machine->tracked_since)) == 0;
 	memset(machine->tracked_since, 0, sizeof(machine->tracked_since));
 	return 0;

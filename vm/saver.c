@@ -45,11 +45,7 @@ static int settle(struct saver *saver)
 
 	if (keeps_account(saver) && rounds_finish(&saver->rounds, saver->writer.base != NULL, &saver->error) < 0)
 		return -1;
-	/*
-	 * The account is trusted only where a test looks behind it: with vhost and much else to do, the emulated host's
-	 * dirty log was seen to miss pages. Until it is known why, all of RAM is compared.
-	 */
-	if (keeps_account(saver) && saver->rounds.knows && snapshot_is_rechecked(&saver->writer))
+	if (keeps_account(saver) && saver->rounds.knows && saver->machine->dirty_log.is_exact)
 		pages = saver->rounds.pages;
 	return snapshot_settle(&saver->writer, pages, &saver->error);
 }

@@ -4,6 +4,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "lkvm/dirty_log.h"
 #include "lkvm/kvm.h"
 #include "lkvm/vm.h"
 
@@ -96,6 +97,7 @@ int vm_open(struct vm *vm, const struct vm_config *config, struct error *error)
 		goto fail;
 	if (!vm->ram.host && ram_open(&vm->ram, config->ram_base, config->ram_size, error) < 0)
 		goto fail;
+	dirty_log_prepare(vm->fd);
 	if (vm_add_memory(vm, &vm->ram, false, error) < 0 || vcpus_open(vm, error) < 0)
 		goto fail;
 	return 0;

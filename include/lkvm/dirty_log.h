@@ -19,13 +19,25 @@ struct dirty_log {
 	uint64_t *bitmap; /* KVM's: a bit a page of the host */
 	uint64_t page_size;
 	uint64_t chunks; /* of RAM */
+	/*
+	 * All that is written is said. Not so where KVM cannot split its blocks (before Linux 6.5) and the host is emulated:
+	 * when the guest's table walk meets a protected block, QEMU before 8.0 says the level of the guest's table instead of
+	 * that of stage 2, and KVM then lets all of the block be written for one page that it notes.
+	 */
+	bool is_exact;
 };
 
+/* To be called before the VM has memory: where KVM can, it will split blocks as it protects them. */
+void dirty_log_prepare(int vm_fd);
+
 /*
- * From now on it is kept account of what is written. By the thread that makes memory slots. What was written before is
- * nobody's business: the first dirty_log_take() says that all of RAM was.
+ * By the thread that makes memory slots, while vCPUs run: what takes long is done here. dirty_log_start() begins to keep
+ * account, with no vCPU in KVM_RUN: a fault that was taken before and handled behind would be of a mapping that is another
+ * by then. What was written before is nobody's business: the first dirty_log_take() says that all of RAM was. After a failure
+ * of the latter, too, the log is to be closed.
  */
 int dirty_log_open(struct dirty_log *log, struct vm *vm, struct error *error);
+int dirty_log_start(struct dirty_log *log, struct error *error);
 void dirty_log_close(struct dirty_log *log);
 
 /*

@@ -161,7 +161,7 @@ int machine_reset(struct machine *machine, struct error *error);
 void machine_hold_interrupts(struct machine *machine);
 
 /*
- * Keeps account of what is written to RAM from now on, until machine_untrack() or machine_close(). The guest may have to be
+ * Keeps account of what is written to RAM from now on, until machine_untrack() or machine_close(). A guest that runs is
  * paused for it for a moment. Harmless where it does already. machine_take_written() is dirty_log_take(), and may be called by
  * any one thread.
  */

@@ -60,12 +60,9 @@ int snapshot_copy(struct snapshot_writer *writer, const uint16_t *pages, struct 
 
 /*
  * Writes what RAM has and the file has not. Nothing writes guest memory meanwhile; behind it, the guest may go on. `pages`: as
- * above.
+ * above; with LKVM_FAULT=save/recheck it is looked at whether it was right.
  */
 int snapshot_settle(struct snapshot_writer *writer, const uint16_t *pages, struct error *error);
-
-/* For tests, with LKVM_FAULT=save/recheck: `pages` is relied upon, and snapshot_settle() then looks whether it was right. */
-bool snapshot_is_rechecked(const struct snapshot_writer *writer);
 
 /* Writes `sections` (whole ones, without those of RAM), checksums and the commit record. */
 int snapshot_finish(struct snapshot_writer *writer, const struct byte_buffer *sections, struct error *error);

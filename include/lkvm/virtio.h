@@ -249,10 +249,9 @@ void virtio_block_describe(struct virtio_device *device, struct virtio_block_con
 void virtio_net_describe(struct virtio_device *device, struct virtio_net_config *config);
 
 /*
- * For who keeps account of what devices write (lkvm/ram.h): whether the kernel's vhost may write for an interface, that it is
- * to say what from its next start on (the machine is paused), and what it said until now, to ram_mark() (by any one thread).
+ * For who keeps account of what devices write (lkvm/ram.h): that the kernel's vhost, which may write for an interface, is to
+ * say what from its next start on (the machine is paused), and what it said until now, to ram_mark() (by any one thread).
  */
-bool virtio_net_has_vhost(const struct virtio_device *device);
 int virtio_net_log(struct virtio_device *device, bool on, struct error *error);
 void virtio_net_mark(struct virtio_device *device);
 

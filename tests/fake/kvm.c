@@ -114,6 +114,22 @@ static void record(struct fake_call *call, int fd, unsigned long request, uintpt
 		call->value = slot->memory_size;
 		return;
 	}
+	if (request == KVM_ENABLE_CAP) {
+		const struct kvm_enable_cap *capability = (const void *)argument;
+
+		call->attribute = capability->cap;
+		call->value = capability->args[0];
+		return;
+	}
+	if (request == KVM_CLEAR_DIRTY_LOG) {
+		const struct kvm_clear_dirty_log *part = (const void *)argument;
+		const uint64_t *words = part->dirty_bitmap;
+
+		call->attribute = part->first_page;
+		for (uint32_t i = 0; i < (part->num_pages + 63) / 64; i++)
+			call->value += (uint64_t)__builtin_popcountll(words[i]);
+		return;
+	}
 	if (request == KVM_IRQ_LINE) {
 		const struct kvm_irq_level *line = (const void *)argument;
 

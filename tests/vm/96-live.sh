@@ -4,6 +4,8 @@
 # hosts: all
 # timeout: 600
 
+export LKVM_FAULT=save/recheck # a page that no log told of fails the save
+
 boot()
 {
 	truncate -s 16M "$tmp/d"
