@@ -124,25 +124,47 @@ static int append_frame(struct copy *copy, uint64_t frame, const uint8_t *bytes,
 	return result;
 }
 
-/* `room` is for what comes out. */
-static int write_frames(struct copy *copy, uint64_t from, const uint8_t *bytes, size_t size, uint8_t *room,
+/* How large it is then, in `room`, which has compressBound(FORMAT_RAM_FRAME) bytes. */
+static size_t pack(z_stream *packer, const uint8_t *bytes, size_t size, uint8_t *room)
+{
+	deflateReset(packer);
+	packer->next_in = (uint8_t *)(uintptr_t)bytes;
+	packer->avail_in = (uInt)size;
+	packer->next_out = room;
+	packer->avail_out = (uInt)compressBound(FORMAT_RAM_FRAME);
+	deflate(packer, Z_FINISH);
+	return packer->total_out;
+}
+
+static int write_frames(struct copy *copy, z_stream *packer, uint64_t from, const uint8_t *bytes, size_t size, uint8_t *room,
 			struct error *error)
 {
 	for (size_t at = 0; at < size; at += FORMAT_RAM_FRAME) {
 		size_t end = size - at < FORMAT_RAM_FRAME ? size : at + FORMAT_RAM_FRAME, data = 0, next = at;
-		uLongf packed = compressBound(FORMAT_RAM_FRAME);
 
 		for (size_t run; (run = next_data(bytes, &next, end)) > 0; next += run)
 			data += run;
 		atomic_fetch_add(&copy->data, data);
 		if (!data)
 			continue;
-		if (compress2(room, &packed, bytes + at, end - at, copy->rewrite->level) != Z_OK)
-			return error_system(error, ENOMEM, "memory");
-		if (append_frame(copy, (from + at) / FORMAT_RAM_FRAME, room, packed, error) < 0)
+		if (append_frame(copy, (from + at) / FORMAT_RAM_FRAME, room, pack(packer, bytes + at, end - at, room), error) < 0)
 			return -1;
 	}
 	return 0;
+}
+
+/* One packer for many frames: to make one costs as much as a small frame. */
+static int write_packed(struct copy *copy, uint64_t from, const uint8_t *bytes, size_t size, uint8_t *room,
+			struct error *error)
+{
+	z_stream packer = { .next_in = NULL };
+	int result;
+
+	if (deflateInit(&packer, copy->rewrite->level) != Z_OK)
+		return error_system(error, ENOMEM, "memory");
+	result = write_frames(copy, &packer, from, bytes, size, room, error);
+	deflateEnd(&packer);
+	return result;
 }
 
 static int copy_piece(void *owner, uint64_t from, uint64_t end, uint8_t *room, struct error *error)
@@ -158,7 +180,7 @@ static int copy_piece(void *owner, uint64_t from, uint64_t end, uint8_t *room, s
 			return -1;
 	if (!kept)
 		return 0;
-	return copy->rewrite->level ? write_frames(copy, from, room, size, room + PIECE, error) :
+	return copy->rewrite->level ? write_packed(copy, from, room, size, room + PIECE, error) :
 				      write_plain(copy, from, room, size, error);
 }
 
