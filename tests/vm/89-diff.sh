@@ -1,7 +1,6 @@
 # shellcheck shell=sh disable=SC2154,SC2016
 # SPDX-License-Identifier: MIT
 # what: a machine that is saved, restored paused and saved again is the same; one that ran in between is not
-# hosts: all
 # timeout: 400
 
 # differs STATUS FILE FILE: what lkvm snapshot diff says, its output in $logs/run.out.

@@ -1,7 +1,6 @@
 # shellcheck shell=sh disable=SC2154
 # SPDX-License-Identifier: MIT
 # what: machines restored from one snapshot are told that they are not the only one
-# hosts: all
 # guests: all
 # timeout: 400
 

@@ -1,7 +1,6 @@
 # shellcheck shell=sh disable=SC2154,SC2016
 # SPDX-License-Identifier: MIT
 # what: clones from one snapshot, each with an overlay over the disk: what they write, keep and leave as it was
-# hosts: 6.1 6.12
 # timeout: 600
 
 sum() { sha1sum "$1" | cut -c1-40; }

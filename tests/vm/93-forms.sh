@@ -1,7 +1,6 @@
 # shellcheck shell=sh disable=SC2154,SC2016
 # SPDX-License-Identifier: MIT
 # what: a guest goes on from its snapshot in each form, and through a pipe
-# hosts: all
 # timeout: 400
 
 boot()
