@@ -10,13 +10,13 @@ static int read_ram(void *owner, uint64_t address, void *to, size_t size, struct
 	return snapshot_read_ram(snapshot, address - snapshot->ram_base, to, size, error);
 }
 
-struct guest_memory snapshot_memory(struct snapshot *snapshot)
+struct guest_memory snapshot_memory(const struct snapshot *snapshot)
 {
 	return (struct guest_memory){
 		.base = snapshot->ram_base,
 		.size = snapshot->ram_size,
 		.read = read_ram,
-		.owner = snapshot,
+		.owner = (void *)(uintptr_t)snapshot,
 	};
 }
 

@@ -115,7 +115,7 @@ int snapshot_examine(struct snapshot *snapshot, const char *path, const struct e
 		     struct error *error);
 
 /* Its RAM, to be looked at as long as it is open. Nothing is checked. */
-struct guest_memory snapshot_memory(struct snapshot *snapshot);
+struct guest_memory snapshot_memory(const struct snapshot *snapshot);
 
 /*
  * RAM as the guest had it, `offset` bytes behind its beginning, wherever it is: here or in a base, compressed or not. By any
