@@ -3,7 +3,7 @@
 
 #include "lkvm/command.h"
 #include "lkvm/inspect.h"
-#include "lkvm/snapshot.h"
+#include "lkvm/working_set.h"
 
 struct info_options {
 	bool json;
@@ -28,6 +28,8 @@ static void add_form(const struct snapshot *snapshot, struct report *report)
 		report_string(report, NULL, identity);
 	}
 	report_end_list(report);
+	if (snapshot->working_set.count)
+		report_bytes(report, "working_set", working_set_count(snapshot) * FORMAT_RAM_CHUNK);
 }
 
 int cmd_snapshot_info(const struct command_call *call)

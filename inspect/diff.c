@@ -7,6 +7,7 @@
 
 #include "diff.h"
 #include "lkvm/registers.h"
+#include "lkvm/working_set.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define TIMER_ISTATUS 4u /* of CNTV_CTL_EL0 and CNTP_CTL_EL0 */
@@ -41,7 +42,7 @@ static bool is_interrupt_controller(const char *name)
 
 static bool is_ram(const char *name)
 {
-	return format_is_about_place(name) || !strcmp(name, "ram-checksums");
+	return format_is_about_place(name) || !strcmp(name, "ram-checksums") || !strcmp(name, WORKING_SET_SECTION);
 }
 
 static bool is_device(const char *name)

@@ -10,6 +10,7 @@
 #include "chain.h"
 #include "lkvm/io.h"
 #include "lkvm/snapshot.h"
+#include "lkvm/working_set.h"
 
 static int get(const struct snapshot *snapshot, void *to, size_t size, uint64_t offset, struct error *error)
 {
@@ -148,7 +149,7 @@ static int find_ram(struct snapshot *snapshot, const struct format_commit *commi
 	snapshot->ram_size = size;
 	snapshot->ram_offset = offset;
 	if (snapshot_open_base(snapshot, path, depth, error) == 0)
-		return 0;
+		return working_set_load(&snapshot->sections, size, &snapshot->working_set, error);
 	snapshot->ram_size = 0; /* a part of it is nowhere */
 	return -1;
 }

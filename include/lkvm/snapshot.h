@@ -96,6 +96,7 @@ struct snapshot {
 	struct snapshot_frames frames;
 	struct snapshot *base;       /* NULL, or the one that has the pages which are not here: opened and closed with this one */
 	struct field pages;          /* with a base: a bit a page of FORMAT_RAM_PAGE, the lowest first: it is here */
+	struct field working_set;    /* for lkvm/working_set.h; count 0: there is none */
 	uint8_t *head, *tail;        /* what the sections point into */
 };
 

@@ -12,6 +12,7 @@
 
 #include "fuzz.h"
 #include "lkvm/verify.h"
+#include "lkvm/working_set.h"
 #include "mutate.h"
 
 struct plan {
@@ -112,6 +113,8 @@ static void read_all(struct snapshot *snapshot)
 
 	fuzz_must(snapshot->frames.size || snapshot->ram_offset + snapshot->ram_size <= snapshot->file_size);
 	snapshot_check_ram(snapshot, NULL, &error);
+	fuzz_must(working_set_count(snapshot) <= snapshot->ram_size / FORMAT_RAM_CHUNK);
+	fuzz_must(!working_set_has(snapshot, snapshot->ram_size));
 	for (size_t i = 0; i < snapshot->sections.count; i++)
 		fuzz_read_fields(&snapshot->sections.items[i].fields);
 	machine_config_load(&config, &snapshot->sections, &error);

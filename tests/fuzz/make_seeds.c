@@ -17,6 +17,7 @@
 #include "lkvm/rewrite.h"
 #include "lkvm/rtc.h"
 #include "lkvm/serial.h"
+#include "lkvm/working_set.h"
 
 static const char *folder;
 
@@ -59,7 +60,7 @@ static void make_sections(void)
 	byte_buffer_free(&writer.buffer);
 }
 
-static void make_snapshot(const char *name, bool with_machine)
+static void make_snapshot(const char *name, bool with_machine, bool with_working_set)
 {
 	static const struct machine_config config = {
 		.name = "seed", .kernel = "/boot/Image", .parameters = "quiet", .cpus = 2, .memory = 2 * FORMAT_RAM_CHUNK,
@@ -68,6 +69,7 @@ static void make_snapshot(const char *name, bool with_machine)
 		.networks = { { .tap = "tap0", .queues = 2, .vhost = true } },
 	};
 	static uint8_t ram[2 * FORMAT_RAM_CHUNK] = { "what is in RAM" };
+	const uint8_t chunks = 2;
 	struct section_writer writer = { 0 };
 	struct {
 		uint8_t as_it_is, chunks;
@@ -79,6 +81,8 @@ static void make_snapshot(const char *name, bool with_machine)
 		checksums[i] = checksum(0, ram + i * FORMAT_RAM_CHUNK, FORMAT_RAM_CHUNK);
 	if (with_machine)
 		machine_config_save(&config, &writer);
+	if (with_working_set)
+		working_set_save(&chunks, sizeof(ram), &writer);
 	section_begin(&writer, "ram", 1, SECTION_MANDATORY);
 	field_add_number(&writer.buffer, "base", MACHINE_RAM);
 	field_add_number(&writer.buffer, "size", sizeof(ram));
@@ -337,8 +341,9 @@ int main(int count, char **words)
 	folder = words[1];
 	mkdir(folder, 0777);
 	make_sections();
-	make_snapshot("ram-only", false);
-	make_snapshot("machine", true);
+	make_snapshot("ram-only", false, false);
+	make_snapshot("machine", true, false);
+	make_snapshot("working-set", false, true);
 	make_frames();
 	make_stream("plain", 0);
 	make_stream("compressed", 6);

@@ -24,6 +24,7 @@ struct crafted {
 	const char *base_path;  /* NULL, or what pages outside of `pages` come from */
 	const uint8_t *pages;
 	uint8_t identity[16];
+	struct byte_buffer more; /* sections behind those of RAM: freed here */
 	uint32_t damaged_chunk; /* its checksum is wrong, unless it is 0 */
 };
 
@@ -125,6 +126,8 @@ static inline void crafted_write(struct crafted *file, uint8_t identity)
 		crafted_frames(file, fd, &end, &tail);
 	else
 		crafted_pages(file, fd, &end);
+	byte_buffer_add(&tail.buffer, file->more.bytes, file->more.size);
+	byte_buffer_free(&file->more);
 	commit.head_end = head.buffer.size;
 	commit.tail = end;
 	commit.size = end + tail.buffer.size + FORMAT_COMMIT_SIZE;

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a machine touched is what its memory has in the page tables of this process: KVM takes a guest's pages out of them.
+ * With a file's page that is read Linux maps those beside it that are in its cache, in windows of 64 KiB, aligned as our
+ * chunks are. So a chunk is what can be told, and no page of it.
+ */
+#include "lkvm/working_set.h"
+
+#include <errno.h>
+
+#include "page_map.h"
+
+#define STEP (4u << 20) /* bytes of one look at the page map */
+
+size_t working_set_bytes(uint64_t ram_size)
+{
+	return (size_t)((ram_size / FORMAT_RAM_CHUNK + 7) / 8);
+}
+
+/* `size` bytes at `at` of RAM, whose entries in the page map these are. */
+static int note(uint8_t *chunks, const uint64_t *entries, uint64_t page, uint64_t at, uint64_t size, struct error *error)
+{
+	for (uint64_t i = 0; i < size / page; i++) {
+		uint64_t chunk = (at + i * page) / FORMAT_RAM_CHUNK;
+
+		if (entries[i] == UINT64_MAX)
+			return error_set(error, ENOTSUP, "this host does not tell which memory is there");
+		if (entries[i] & (PAGE_MAP_PRESENT | PAGE_MAP_SWAPPED))
+			chunks[chunk / 8] |= (uint8_t)(1u << chunk % 8);
+	}
+	return 0;
+}
+
+int working_set_look(const struct ram *ram, uint8_t *chunks, struct error *error)
+{
+	uint64_t entries[STEP / FORMAT_RAM_PAGE];
+	struct page_map map;
+	int result = 0;
+
+	page_map_open(&map);
+	for (uint64_t at = 0; result == 0 && at < ram->size; at += STEP) {
+		uint64_t size = ram->size - at < STEP ? ram->size - at : STEP;
+
+		page_map_look(&map, entries, ram->host + at, size);
+		result = note(chunks, entries, map.page_size, at, size, error);
+	}
+	page_map_close(&map);
+	return result;
+}
+
+void working_set_save(const uint8_t *chunks, uint64_t ram_size, struct section_writer *writer)
+{
+	section_begin(writer, WORKING_SET_SECTION, 1, 0);
+	field_add(&writer->buffer, "chunks", 1, (uint32_t)working_set_bytes(ram_size), chunks);
+	section_end(writer);
+}
+
+static bool has(const struct field *chunks, uint64_t chunk)
+{
+	return chunk / 8 < chunks->count && chunks->values[chunk / 8] >> chunk % 8 & 1;
+}
+
+int working_set_load(struct sections *sections, uint64_t ram_size, struct field *chunks, struct error *error)
+{
+	uint64_t count = ram_size / FORMAT_RAM_CHUNK;
+	const struct section *section;
+	struct field field;
+	bool fits;
+
+	if (!sections_find(sections, WORKING_SET_SECTION))
+		return 0;
+	section = sections_need(sections, WORKING_SET_SECTION, 1, error);
+	if (!section)
+		return -1;
+	fits = field_find(&section->fields, "chunks", &field) && field.size == 1 && field.count == working_set_bytes(ram_size);
+	for (uint64_t chunk = count; fits && chunk % 8; chunk++)
+		fits = !has(&field, chunk);
+	if (!fits)
+		return error_set(error, EBADMSG, "section %s does not fit %llu bytes of RAM", WORKING_SET_SECTION,
+				 (unsigned long long)ram_size);
+	*chunks = field;
+	return 0;
+}
+
+bool working_set_has(const struct snapshot *snapshot, uint64_t at)
+{
+	return has(&snapshot->working_set, at / FORMAT_RAM_CHUNK);
+}
+
+uint64_t working_set_count(const struct snapshot *snapshot)
+{
+	uint64_t count = 0;
+
+	for (uint32_t i = 0; i < snapshot->working_set.count; i++)
+		count += (uint64_t)__builtin_popcount(snapshot->working_set.values[i]);
+	return count;
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/* A working set in a snapshot, and how what was touched is told from what nobody touched. */
+#include "unit/crafted.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "lkvm/rewrite.h"
+#include "lkvm/working_set.h"
+
+#define CHUNK FORMAT_RAM_CHUNK
+#define RAM_SIZE (256ull * CHUNK)
+#define BITS (RAM_SIZE / CHUNK / 8)
+
+static char path[] = "/tmp/lkvm-working-set-XXXXXX", other[sizeof(path) + 2];
+static uint8_t *model;
+static struct snapshot snapshot;
+static bool blind; /* there is no page map */
+
+int open(const char *name, int flags, ...)
+{
+	int (*real)(const char *, int, ...);
+	va_list arguments;
+	unsigned mode = 0;
+
+	va_start(arguments, flags);
+	if (flags & O_CREAT)
+		mode = va_arg(arguments, unsigned);
+	va_end(arguments);
+	if (blind && !strcmp(name, "/proc/self/pagemap")) {
+		errno = EACCES;
+		return -1;
+	}
+	*(void **)&real = dlsym(RTLD_NEXT, "open");
+	return real(name, flags, mode);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	strcpy(path + strlen(path) - 6, "XXXXXX");
+	close(mkstemp(path));
+	snprintf(other, sizeof(other), "%s.2", path);
+	model = malloc(RAM_SIZE);
+	for (uint64_t at = 0; at < RAM_SIZE; at++)
+		model[at] = (uint8_t)(at / FORMAT_RAM_PAGE * 31 + at * at / 64 + 1);
+	snapshot.fd = -1;
+	blind = false;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	if (snapshot.fd >= 0)
+		snapshot_close(&snapshot);
+	free(model);
+	unlink(other);
+	return unlink(path);
+}
+
+/* A snapshot with these bits, or without any. */
+static void make(const uint8_t *chunks)
+{
+	struct crafted file = { .path = path, .ram = model, .size = RAM_SIZE };
+	struct section_writer writer = { 0 };
+	struct error error;
+
+	if (chunks)
+		working_set_save(chunks, RAM_SIZE, &writer);
+	file.more = writer.buffer;
+	crafted_write(&file, 1);
+	assert_int_equal(snapshot_open(&snapshot, path, &error), 0);
+}
+
+static bool is_set(const uint8_t *chunks, uint64_t chunk)
+{
+	return chunks[chunk / 8] >> chunk % 8 & 1;
+}
+
+static void what_is_kept_is_read(void **state)
+{
+	uint8_t chunks[BITS] = { [0] = 0x9e, [1] = 0x01, [BITS - 1] = 0x80 };
+
+	(void)state;
+	make(chunks);
+	assert_int_equal(working_set_count(&snapshot), 7);
+	for (uint64_t chunk = 0; chunk < RAM_SIZE / CHUNK; chunk++)
+		assert_int_equal(working_set_has(&snapshot, chunk * CHUNK + chunk), is_set(chunks, chunk));
+	assert_false(working_set_has(&snapshot, RAM_SIZE));
+	snapshot_close(&snapshot);
+	make(NULL);
+	assert_int_equal(snapshot.working_set.count, 0);
+	assert_int_equal(working_set_count(&snapshot), 0);
+	assert_false(working_set_has(&snapshot, 0));
+}
+
+/* It is the same snapshot in another form, and who does not know the section can leave it out. */
+static void another_form_keeps_it(void **state)
+{
+	uint8_t chunks[BITS] = { 0x12, 0x34 };
+	struct rewrite rewrite = { .level = 1 };
+	struct snapshot copy;
+	struct error error;
+
+	(void)state;
+	make(chunks);
+	assert_int_equal(sections_find(&snapshot.sections, WORKING_SET_SECTION)->flags, 0);
+	rewrite.fd = open(other, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(snapshot_rewrite(&snapshot, &rewrite, &error), 0);
+	close(rewrite.fd);
+	assert_int_equal(snapshot_open(&copy, other, &error), 0);
+	assert_int_equal(copy.working_set.count, BITS);
+	assert_memory_equal(copy.working_set.values, chunks, BITS);
+	snapshot_close(&copy);
+}
+
+/* Section `version` with `count` elements of `size` bytes, for so many chunks of RAM. */
+static int load(uint32_t version, unsigned size, uint32_t count, const void *values, uint64_t chunks, struct error *error)
+{
+	struct section_writer writer = { 0 };
+	struct sections sections = { 0 };
+	struct field field = { .count = 77 };
+	int result;
+
+	section_begin(&writer, WORKING_SET_SECTION, version, 0);
+	if (values)
+		field_add(&writer.buffer, "chunks", size, count, values);
+	section_end(&writer);
+	assert_int_equal(sections_parse(&sections, writer.buffer.bytes, writer.buffer.size, error), 0);
+	result = working_set_load(&sections, chunks * CHUNK, &field, error);
+	assert_true(result < 0 ? field.count == 77 : field.count == count);
+	sections_free(&sections);
+	byte_buffer_free(&writer.buffer);
+	return result;
+}
+
+static void what_does_not_fit_is_refused(void **state)
+{
+	const uint8_t bits[4] = { 0xff, 0x07 };
+	struct error error;
+
+	(void)state;
+	assert_int_equal(load(1, 1, 2, bits, 11, &error), 0);
+	assert_int_equal(load(1, 1, 2, bits, 16, &error), 0);
+	assert_int_equal(load(1, 1, 2, bits, 10, &error), -1); /* a bit behind the end of RAM */
+	assert_string_equal(error.text, "section working-set does not fit 655360 bytes of RAM");
+	assert_int_equal(load(1, 1, 2, bits, 8, &error), -1);
+	assert_int_equal(load(1, 1, 2, bits, 17, &error), -1);
+	assert_int_equal(load(1, 2, 2, bits, 11, &error), -1);
+	assert_int_equal(load(1, 1, 0, NULL, 11, &error), -1);
+	assert_int_equal(load(2, 1, 2, bits, 11, &error), -1);
+	assert_string_equal(error.text, "section working-set is of version 2, this lkvm reads up to 1");
+}
+
+/* The file as a whole is then, too; what is right of it is still checked by whoever wants all faults. */
+static void a_file_in_which_it_does_not_fit_is_refused(void **state)
+{
+	struct crafted file = { .path = path, .ram = model, .size = RAM_SIZE };
+	struct section_writer writer = { 0 };
+	uint8_t chunks[BITS + 1] = { 0 };
+	struct error error;
+
+	(void)state;
+	working_set_save(chunks, RAM_SIZE + 8 * CHUNK, &writer);
+	file.more = writer.buffer;
+	crafted_write(&file, 1);
+	assert_int_equal(snapshot_open(&snapshot, path, &error), -1);
+	assert_non_null(strstr(error.text, ": section working-set does not fit 16777216 bytes of RAM"));
+}
+
+/* Those 2 MiB away are not: hosts may map more of a file at once than a chunk. */
+static void what_is_touched_is_told_from_the_rest(void **state)
+{
+	uint8_t chunks[BITS] = { 0 };
+	struct error error;
+	struct ram ram;
+
+	(void)state;
+	make(NULL);
+	assert_int_equal(snapshot_check_ram(&snapshot, NULL, &error), 0); /* by the file, which is in the cache now */
+	assert_int_equal(snapshot_map_ram(&snapshot, &ram, NULL, &error), 0);
+	assert_int_equal(*(volatile uint8_t *)(ram.host + 40 * CHUNK + 7), model[40 * CHUNK + 7]);
+	ram.host[130 * CHUNK] = 1;
+	assert_int_equal(working_set_look(&ram, chunks, &error), 0);
+	for (uint64_t chunk = 0; chunk < RAM_SIZE / CHUNK; chunk++)
+		if (chunk == 40 || chunk / 32 != 40 / 32)
+			assert_int_equal(is_set(chunks, chunk), chunk == 40 || chunk == 130);
+	blind = true;
+	assert_int_equal(working_set_look(&ram, chunks, &error), -1);
+	assert_string_equal(error.text, "this host does not tell which memory is there");
+	ram_close(&ram);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(what_is_kept_is_read, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(another_form_keeps_it, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_does_not_fit_is_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_file_in_which_it_does_not_fit_is_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_is_touched_is_told_from_the_rest, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
