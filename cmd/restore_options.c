@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <string.h>
 
 #include "lkvm/command.h"
 #include "lkvm/parse.h"
@@ -7,9 +8,14 @@
 
 static int take_prefault(void *target, char *value, struct error *error)
 {
-	struct machine_config *config = &((struct run_options *)target)->config;
+	struct run_options *options = target;
+	struct machine_config *config = &options->config;
 	struct prefault_range *range = &config->prefault[config->prefault_count];
 
+	if (!strcmp(value, "none")) {
+		options->no_working_set = true;
+		return 0;
+	}
 	if (config->prefault_count == MACHINE_MAX_PREFAULT)
 		return error_set(error, E2BIG, "there are more than %u", MACHINE_MAX_PREFAULT);
 	config->prefault_count++;
@@ -26,8 +32,10 @@ static const struct option_entry entries[] = {
 	  .help = "Do not let it go on yet: lkvm resume does" },
 	{ .name = "eager", .kind = OPTION_FLAG, .offset = RUN(eager),
 	  .help = "Read and check all RAM before the guest goes on,\nnot while it does" },
-	{ .name = "prefault", .kind = OPTION_TAKEN, .take = take_prefault, .argument = "START-END|START+SIZE",
-	  .help = "Read this guest physical memory ahead of the guest; several" },
+	{ .name = "prefault", .kind = OPTION_TAKEN, .take = take_prefault, .argument = "START-END|START+SIZE|none",
+	  .choices = "none",
+	  .help = "Read this guest physical memory ahead of the guest; several.\n"
+		  "none: not what the snapshot has as its working set" },
 	{ .name = "no-verify", .kind = OPTION_FLAG, .offset = RUN(no_verify),
 	  .help = "Do not check RAM at all" },
 	{ .name = "hugetlbfs", .kind = OPTION_TAKEN, .take = run_options_take_huge_pages, .argument = "SIZE", .optional = true,

@@ -102,6 +102,8 @@ int cmd_snapshot_restore(const struct command_call *call)
 	config.eager = options->eager;
 	config.unchecked = options->no_verify;
 	config.prefault_count = options->config.prefault_count;
+	if (options->no_working_set)
+		snapshot.working_set.count = 0;
 	memcpy(config.prefault, options->config.prefault, sizeof(config.prefault));
 	config.huge_page = options->config.huge_page;
 	if (refuse_partial(&snapshot, &error) < 0 || configure(&config, options, &snapshot, &error) < 0) {

@@ -21,6 +21,7 @@ struct save_options {
 	bool live;
 	uint64_t max_pause; /* milliseconds */
 	const char *base;
+	bool working_set;
 	uint64_t level;
 };
 
@@ -33,6 +34,8 @@ static const struct option_entry entries[] = {
 	  .offset = offsetof(struct save_options, max_pause), .help = "How long that may take (10); implies --live" },
 	{ .name = "base", .kind = OPTION_FILE, .argument = "FILE", .offset = offsetof(struct save_options, base),
 	  .help = "Write only what is other than in this snapshot,\nwhich a restore needs then, too" },
+	{ .name = "working-set", .kind = OPTION_FLAG, .offset = offsetof(struct save_options, working_set),
+	  .help = "Keep what memory it touched first when it was restored,\nfor the next restore to read that ahead" },
 	FORMS_COMPRESS(struct save_options, level),
 	{ .name = "json", .kind = OPTION_FLAG, .offset = offsetof(struct save_options, json),
 	  .help = "Print the figures as JSON" },
@@ -102,7 +105,7 @@ static int save_to_file(struct save *save, struct error *error)
 	char request[64];
 	bool understood;
 
-	snprintf(request, sizeof(request), "save %" PRIu64, pause * 1000000);
+	snprintf(request, sizeof(request), "%s %" PRIu64, options->working_set ? "save-working-set" : "save", pause * 1000000);
 	if (control_call_with(save->name, request, SAVING, &extras, &reply, error) < 0)
 		return error_context(error, "%s", save->name);
 	understood = take_figures(reply.body, save);

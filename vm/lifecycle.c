@@ -140,6 +140,7 @@ static void loaded(void *owner, int fd, uint32_t events)
 		end_with_error(lifecycle, LIFECYCLE_FAILURE, &pager->error);
 		return; /* closed with the machine */
 	}
+	machine_working_set_take(lifecycle->machine); /* nobody waits for anything any more */
 	pager_close(pager);
 	if (lifecycle->finish_waits)
 		lifecycle_finish_save(lifecycle);

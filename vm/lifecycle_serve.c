@@ -233,11 +233,12 @@ static void close_both(const struct save_request *request)
 		close(request->base_fd);
 }
 
-/* "save [PAUSE]" with the file, and one to base it on: a pause of so many nanoseconds is to suffice. */
-static void serve_save(struct lifecycle *lifecycle, struct control_client *client, const char *word)
+static void begin_save(struct lifecycle *lifecycle, struct control_client *client, const char *word, bool working_set)
 {
 	const struct error none = { 0 };
-	struct save_request request = { .fd = control_take_fd(client, 0), .base_fd = control_take_fd(client, 1) };
+	struct save_request request = {
+		.fd = control_take_fd(client, 0), .base_fd = control_take_fd(client, 1), .working_set = working_set,
+	};
 	struct saver *saver = &lifecycle->saver;
 	struct error error;
 
@@ -259,6 +260,17 @@ static void serve_save(struct lifecycle *lifecycle, struct control_client *clien
 	control_defer(client, HAPPENED_SAVE, MAX_WAIT_SECONDS, &none);
 	if (!lifecycle->machine->running)
 		lifecycle_finish_save(lifecycle);
+}
+
+/* "save [PAUSE]" with the file, and one to base it on: a pause of so many nanoseconds is to suffice. */
+static void serve_save(struct lifecycle *lifecycle, struct control_client *client, const char *word)
+{
+	begin_save(lifecycle, client, word, false);
+}
+
+static void serve_save_working_set(struct lifecycle *lifecycle, struct control_client *client, const char *word)
+{
+	begin_save(lifecycle, client, word, true);
 }
 
 /* As long as the client stays, a machine that was paused for a save does not go on: for what it does behind that. */
@@ -297,6 +309,7 @@ static const struct verb {
 	void (*serve)(struct lifecycle *lifecycle, struct control_client *client, const char *word);
 } verbs[] = {
 	{ "save", serve_save },
+	{ "save-working-set", serve_save_working_set },
 	{ "hold", serve_hold },
 	{ "inspect", lifecycle_serve_inspect },
 	{ "pause", serve_pause },
@@ -321,8 +334,9 @@ static const struct verb *find_verb(const struct verb *table, size_t count, cons
 static bool may_be_served(const struct lifecycle *lifecycle, const char *verb, const char *word)
 {
 	bool ends = !strcmp(verb, "stop") && !strcmp(word, "force");
+	bool saves = !strcmp(verb, "save") || !strcmp(verb, "save-working-set");
 
-	return ends || (!lifecycle->saving && (!lifecycle->holds || !strcmp(verb, "save")));
+	return ends || (!lifecycle->saving && (!lifecycle->holds || saves));
 }
 
 void lifecycle_serve(void *owner, struct control_client *client, unsigned count, char **words)

@@ -271,7 +271,8 @@ static int threads_open(struct machine *machine, struct error *error)
 
 static const struct part catalogue[] = {
 	{ "files", .open = files_open, .close = files_close },
-	{ "vm", .open = core_open, .close = core_close },
+	{ "vm", .open = core_open, .close = core_close, .resume = machine_working_set_go_on,
+	  .reset = machine_working_set_disturb },
 	{ "processors", .open = processors_open },
 	{ "pci", .open = pci_open, .close = pci_close },
 	{ "serial", .open = uart_open, .close = uart_close, .reset = uart_reset },

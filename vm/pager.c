@@ -12,6 +12,7 @@
 #include "lkvm/io.h"
 #include "lkvm/thread.h"
 #include "lkvm/userfault.h"
+#include "lkvm/working_set.h"
 
 #define BEHIND 19 /* nice of the reader: the guest has its turn first */
 
@@ -138,6 +139,7 @@ static int serve(struct pager *pager, uint64_t at, struct error *error)
 	uint64_t block = at / pager->block;
 	int64_t done;
 
+	atomic_store(&pager->asked[block], true);
 	if (!atomic_load(&pager->loaded[block])) {
 		int result = read_block(pager, block, pager->bytes, error);
 
@@ -243,6 +245,32 @@ static void hand_over(struct pager *pager, int what)
 	pthread_mutex_unlock(&pager->lock);
 }
 
+static int read_ahead(struct pager *pager, uint64_t block)
+{
+	int result;
+
+	if (atomic_load(&pager->loaded[block]) || (!pager->missing.is_all && !is_missing(pager, block)))
+		return 0;
+	result = read_block(pager, block, pager->ahead_bytes, &pager->ahead_error);
+	if (result < 0)
+		return -1;
+	if (result == 0 && !is_missing(pager, block))
+		return 0;
+	pager->ahead_block = block;
+	pager->ahead_zero = result == 0;
+	hand_over(pager, AHEAD_BLOCK);
+	return 0;
+}
+
+static bool is_in_working_set(const struct pager *pager, uint64_t block)
+{
+	for (uint64_t at = block * pager->block; at < block_end(pager, block); at += FORMAT_RAM_CHUNK)
+		if (working_set_has(pager->snapshot, at))
+			return true;
+	return false;
+}
+
+/* What the guest will want soon, then all. */
 static void *run_reader(void *argument)
 {
 	struct pager *pager = argument;
@@ -250,18 +278,11 @@ static void *run_reader(void *argument)
 	int result = 0;
 
 	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), BEHIND);
-	for (uint64_t block = 0; block < blocks && !atomic_load(&pager->cancelled); block++) {
-		if (atomic_load(&pager->loaded[block]) || (!pager->missing.is_all && !is_missing(pager, block)))
-			continue;
-		result = read_block(pager, block, pager->ahead_bytes, &pager->ahead_error);
-		if (result < 0)
-			break;
-		if (result == 0 && !is_missing(pager, block))
-			continue;
-		pager->ahead_block = block;
-		pager->ahead_zero = result == 0;
-		hand_over(pager, AHEAD_BLOCK);
-	}
+	for (uint64_t block = 0; result == 0 && block < blocks && !atomic_load(&pager->cancelled); block++)
+		if (is_in_working_set(pager, block))
+			result = read_ahead(pager, block);
+	for (uint64_t block = 0; result == 0 && block < blocks && !atomic_load(&pager->cancelled); block++)
+		result = read_ahead(pager, block);
 	hand_over(pager, result < 0 ? AHEAD_FAILED : AHEAD_END);
 	return NULL;
 }
@@ -277,6 +298,7 @@ static void release(struct pager *pager)
 	pthread_cond_destroy(&pager->taken);
 	pthread_mutex_destroy(&pager->lock);
 	free(pager->loaded);
+	free(pager->asked);
 	free(pager->removed);
 	free(pager->bytes);
 	free(pager->ahead_bytes);
@@ -288,10 +310,11 @@ static int prepare(struct pager *pager, struct error *error)
 	uint64_t pages = pager->ram.size / pager->page, blocks = (pager->ram.size + pager->block - 1) / pager->block;
 
 	pager->loaded = calloc(blocks, sizeof(*pager->loaded));
+	pager->asked = calloc(blocks, sizeof(*pager->asked));
 	pager->removed = calloc(1, pages / 8 + 1);
 	pager->bytes = malloc(pager->block);
 	pager->ahead_bytes = malloc(pager->block);
-	if (!pager->loaded || !pager->removed || !pager->bytes || !pager->ahead_bytes)
+	if (!pager->loaded || !pager->asked || !pager->removed || !pager->bytes || !pager->ahead_bytes)
 		return error_system(error, ENOMEM, "memory");
 	pager->ahead_fd = event_open(error);
 	if (pager->ahead_fd < 0)
@@ -342,6 +365,16 @@ int pager_open(struct pager *pager, const struct snapshot *snapshot, const struc
 		close(pager->fault_fd);
 	release(pager);
 	return -1;
+}
+
+bool pager_brings(const struct pager *pager, uint64_t offset)
+{
+	return is_missing(pager, offset / pager->block);
+}
+
+bool pager_was_asked(const struct pager *pager, uint64_t offset)
+{
+	return atomic_load(&pager->asked[offset / pager->block]);
 }
 
 void pager_close(struct pager *pager)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -14,7 +15,7 @@
 #define STEP (1u << 20) /* bytes between two looks at whether it is called off */
 
 /* What cannot be read is left for whoever needs it, and is told there. */
-static void read_range(struct prefault *prefault, const struct prefault_range *range)
+static void touch_range(struct prefault *prefault, const struct prefault_range *range)
 {
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 	uint64_t at = (range->from - prefault->ram.base) & -page, end = (range->end - prefault->ram.base + page - 1) & -page;
@@ -23,18 +24,28 @@ static void read_range(struct prefault *prefault, const struct prefault_range *r
 		madvise(prefault->ram.host + at, end - at < STEP ? end - at : STEP, MADV_POPULATE_READ);
 }
 
+/* One after the other: all at once (MADV_WILLNEED) the disk would have to do it before what the guest waits for. */
+static void read_range(struct prefault *prefault, const struct prefault_range *range)
+{
+	const struct guest_memory *file = &prefault->file;
+	struct error error;
+
+	for (uint64_t at = range->from; at < range->end && !atomic_load(&prefault->cancelled); at += STEP)
+		file->read(file->owner, at, prefault->bytes, range->end - at < STEP ? range->end - at : STEP, &error);
+}
+
 static void *run(void *argument)
 {
 	struct prefault *prefault = argument;
 
 	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), BEHIND);
 	for (size_t i = 0; i < prefault->count; i++)
-		read_range(prefault, &prefault->ranges[i]);
+		(i < prefault->touched ? touch_range : read_range)(prefault, &prefault->ranges[i]);
 	return NULL;
 }
 
 int prefault_open(struct prefault *prefault, const struct ram *ram, const struct prefault_range *ranges, size_t count,
-		  struct error *error)
+		  size_t touched, const struct guest_memory *file, struct error *error)
 {
 	int result;
 
@@ -42,10 +53,18 @@ int prefault_open(struct prefault *prefault, const struct ram *ram, const struct
 		if (ranges[i].from >= ranges[i].end || !ram_at(ram, ranges[i].from, ranges[i].end - ranges[i].from))
 			return error_set(error, EINVAL, "0x%" PRIx64 "-0x%" PRIx64 " is not in RAM, which is 0x%" PRIx64 "-0x%" PRIx64,
 					 ranges[i].from, ranges[i].end, ram->base, ram->base + ram->size);
-	*prefault = (struct prefault){ .ram = *ram, .ranges = ranges, .count = count };
+	*prefault = (struct prefault){ .ram = *ram, .ranges = ranges, .count = count, .touched = touched };
+	if (touched < count) {
+		prefault->file = *file;
+		prefault->bytes = malloc(STEP);
+		if (!prefault->bytes)
+			return error_system(error, ENOMEM, "memory");
+	}
 	result = thread_create(&prefault->thread, run, prefault);
-	if (result)
+	if (result) {
+		free(prefault->bytes);
 		return error_system(error, result, "a thread to read RAM ahead");
+	}
 	prefault->is_open = true;
 	return 0;
 }
@@ -56,5 +75,6 @@ void prefault_close(struct prefault *prefault)
 		return;
 	atomic_store(&prefault->cancelled, true);
 	pthread_join(prefault->thread, NULL);
+	free(prefault->bytes);
 	prefault->is_open = false;
 }

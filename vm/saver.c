@@ -129,6 +129,9 @@ static int open_base(struct saver *saver, int fd, struct error *error)
 
 static int begin(struct saver *saver, const struct save_request *request, struct error *error)
 {
+	if (request->working_set && machine_working_set_check(saver->machine, error) < 0)
+		return -1;
+	machine_working_set_disturb(saver->machine); /* by reading all of RAM */
 	if (loop_add(saver->loop, saver->done_fd, POLLIN, ended, saver, error) < 0 ||
 	    (request->base_fd >= 0 && open_base(saver, request->base_fd, error) < 0))
 		return -1;
@@ -157,6 +160,7 @@ int saver_open(struct saver *saver, struct machine *machine, const struct save_r
 	saver->rounds = (struct rounds){ .pages = NULL };
 	saver->throttle.timer_fd = -1;
 	saver->base = (struct snapshot){ .fd = -1 };
+	saver->working_set = request->working_set;
 	saver->working = false;
 	saver->phase = SAVER_COPIES;
 	atomic_store(&saver->cancelled, false);
@@ -181,8 +185,12 @@ int saver_copy(struct saver *saver, struct error *error)
 
 int saver_finish(struct saver *saver, struct error *error)
 {
+	int result = machine_save(saver->machine, &saver->sections, error);
+
 	saver->phase = SAVER_SETTLES;
-	if (machine_save(saver->machine, &saver->sections, error) == 0 && start(saver, error) == 0)
+	if (result == 0 && saver->working_set)
+		machine_working_set_save(saver->machine, &saver->sections);
+	if (result == 0 && start(saver, error) == 0)
 		return 0;
 	saver_close(saver);
 	return -1;

@@ -114,11 +114,30 @@ struct machine_clock {
 
 extern const struct state_table machine_clock_table;
 
+enum machine_working_set_state {
+	WORKING_SET_NONE,      /* all of RAM was there at once */
+	WORKING_SET_HIDDEN,    /* something is touched ahead */
+	WORKING_SET_AWAITED,   /* it did not go on yet */
+	WORKING_SET_RECORDS,
+	WORKING_SET_DISTURBED, /* others touched RAM before it was known */
+	WORKING_SET_UNKNOWN,   /* the host would not say */
+	WORKING_SET_RECORDED,
+};
+
+/* What the guest touched first after a restore: lkvm/working_set.h. */
+struct machine_working_set {
+	enum machine_working_set_state state;
+	int timer_fd;    /* while it records */
+	uint8_t *chunks; /* once it is recorded */
+};
+
 struct machine {
 	struct machine_config config;
 	struct vm vm;
 	struct pager pager;   /* of RAM that is loaded while it runs; open until somebody closes it */
 	struct prefault prefault;
+	struct prefault_range *ahead; /* what that reads */
+	struct machine_working_set working_set;
 	bool ram_is_checked;  /* it is, or will be before the pager ends */
 	struct boot boot;
 	struct cpu_features cpu_features; /* as chosen: what was wanted and the host has */
@@ -168,6 +187,16 @@ void machine_hold_interrupts(struct machine *machine);
 int machine_track(struct machine *machine, struct error *error);
 void machine_untrack(struct machine *machine);
 int machine_take_written(struct machine *machine, uint16_t *pages, bool last, struct error *error);
+
+/*
+ * The working set is recorded in the first second after a restored machine goes on. Whoever is about to touch much of RAM in
+ * the guest's stead calls _disturb(); who closes the pager, _take() before that: no more can be known then. The sentence of
+ * _check() says why there is none, or not yet; _save() adds its section.
+ */
+void machine_working_set_disturb(struct machine *machine);
+void machine_working_set_take(struct machine *machine);
+int machine_working_set_check(const struct machine *machine, struct error *error);
+void machine_working_set_save(const struct machine *machine, struct section_writer *writer);
 
 /*
  * Saves the paused machine as sections: what it was made as, KVM's state, the devices'. When it returns, guest RAM holds

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Loading RAM from a compressed snapshot while the machine runs already. One thread owns the userfaultfd: it brings what
- * somebody waits for, and what a second one, last in line for the processor, reads ahead. All of it is checked on the way.
+ * somebody waits for, and what a second one, last in line for the processor, reads ahead, the snapshot's working set first. All
+ * of it is checked on the way.
  */
 #ifndef LKVM_PAGER_H
 #define LKVM_PAGER_H
@@ -28,6 +29,7 @@ struct pager {
 	int fault_fd, ahead_fd; /* ahead_fd: the reader has something for the server, or it is called off */
 	uint64_t page, block; /* bytes; `block` is what is read at once */
 	atomic_bool *loaded;  /* one a block; the server's to write */
+	atomic_bool *asked;   /* the same: somebody waited for some of it */
 	uint8_t *removed;     /* a bit a page, the server's: it was given back, what it was is not to come */
 	uint8_t *bytes;       /* a block, the server's */
 	pthread_t server, reader;
@@ -55,6 +57,10 @@ static inline bool pager_is_open(const struct pager *pager)
 {
 	return pager->done_fd >= 0;
 }
+
+/* While it is open: whether it brings what is `offset` bytes behind RAM's beginning; whether somebody waited for that. */
+bool pager_brings(const struct pager *pager, uint64_t offset);
+bool pager_was_asked(const struct pager *pager, uint64_t offset);
 
 /* Calls it off; what is not loaded reads as zeroes. Also where nothing was opened, if done_fd says so. */
 void pager_close(struct pager *pager);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading memory ahead of the guest, in the background: as if somebody touched it. Whatever brings it, a mapped file or the
- * pager, does so then.
+ * Reading memory ahead of the guest, in the background: as if somebody touched it, so that whatever brings it, a mapped file or
+ * the pager, does so then; or, of a mapped file, only read there, so that it is in the host's cache.
  */
 #ifndef LKVM_PREFAULT_H
 #define LKVM_PREFAULT_H
@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "lkvm/err.h"
+#include "lkvm/guest_memory.h"
 #include "lkvm/ram.h"
 
 /* Guest physical, bytes: [from, end). */
@@ -26,14 +27,19 @@ struct prefault {
 	/* Private. */
 	struct ram ram; /* a copy: where it is */
 	const struct prefault_range *ranges;
-	size_t count;
+	size_t count, touched;
+	struct guest_memory file;
+	uint8_t *bytes; /* what was read there, which nobody looks at */
 	pthread_t thread;
 	atomic_bool cancelled;
 };
 
-/* Starts with `ranges`, in their order, which stay where they are. What is not RAM is refused. */
+/*
+ * Starts with `ranges`, in their order, which stay where they are. The first `touched` of them are touched, the others read out
+ * of `file`; NULL where there are no others. What is not RAM is refused.
+ */
 int prefault_open(struct prefault *prefault, const struct ram *ram, const struct prefault_range *ranges, size_t count,
-		  struct error *error);
+		  size_t touched, const struct guest_memory *file, struct error *error);
 
 /* Calls it off. Also where nothing was opened. */
 void prefault_close(struct prefault *prefault);

@@ -22,6 +22,7 @@
 struct save_request {
 	int fd;      /* an empty regular file, open for reading and writing */
 	int base_fd; /* -1, or a snapshot: only what is other than there is written */
+	bool working_set;   /* with what was recorded of it */
 	uint64_t max_pause; /* nanoseconds, or 0: rounds while the guest runs until what is left fits into such a pause */
 };
 
@@ -47,6 +48,7 @@ struct saver {
 	struct throttle throttle;
 	struct snapshot base; /* fd -1: none */
 	char base_path[PATH_MAX];
+	bool working_set;
 	int done_fd; /* -1: not open */
 	pthread_t thread;
 	bool working;

@@ -197,10 +197,10 @@ static void ranges_are_read_ahead(void **state)
 	(void)state;
 	atomic_store(&held, true);
 	start_frames(0);
-	assert_int_equal(prefault_open(&prefault, &rig.ram, &bad, 1, &error), -1);
+	assert_int_equal(prefault_open(&prefault, &rig.ram, &bad, 1, 1, NULL, &error), -1);
 	assert_string_equal(error.text, "0x80fff000-0x81001000 is not in RAM, which is 0x80000000-0x81000000");
 	prefault_close(&prefault);
-	assert_int_equal(prefault_open(&prefault, &rig.ram, ranges, 2, &error), 0);
+	assert_int_equal(prefault_open(&prefault, &rig.ram, ranges, 2, 2, NULL, &error), 0);
 	await_resident(64 + FORMAT_RAM_FRAME / PAGE * 3 / 4 + 1); /* zeroes too, where they were asked for */
 	prefault_close(&prefault);
 	end(0);
@@ -208,7 +208,7 @@ static void ranges_are_read_ahead(void **state)
 	/* In the middle of it. */
 	close_ram();
 	start(paths[0]);
-	assert_int_equal(prefault_open(&prefault, &rig.ram, ranges, 2, &error), 0);
+	assert_int_equal(prefault_open(&prefault, &rig.ram, ranges, 2, 2, NULL, &error), 0);
 	prefault_close(&prefault);
 	prefault_close(&prefault);
 	pager_close(&rig.pager);

@@ -165,6 +165,7 @@ static void held_it_does_not_go_on(void **state)
 	assert_false(bench->machine.running);
 	assert_non_null(strstr(serve_one("resume"), "it is being saved"));
 	assert_int_equal(strncmp(serve(ask_save(true)), "ok", 2), 0); /* once more, while it is held */
+	assert_non_null(strstr(serve(ask_with_file("save-working-set", O_RDWR, NULL)), "no working set"));
 	assert_false(bench->machine.running);
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
@@ -192,6 +193,37 @@ static void a_guest_that_ends_meanwhile_is_not_saved(void **state)
 	loop_run(&bench->loop);
 	assert_int_equal(bench->lifecycle.end, LIFECYCLE_POWER_OFF);
 	it_ends_without_a_save(asking);
+}
+
+static void a_working_set_goes_along(void **state)
+{
+	uint8_t chunks[(8 << 20) / FORMAT_RAM_CHUNK / 8] = { 0x21, 0x43 };
+	struct snapshot snapshot;
+	struct error error;
+	char path[80];
+
+	(void)state;
+	assert_non_null(strstr(serve(ask_with_file("save-working-set", O_RDWR, NULL)), "error no working set was recorded: "));
+	assert_true(bench->machine.running);
+	assert_int_equal(fake_state.saves, 0);
+	bench->machine.working_set = (struct machine_working_set){ .state = WORKING_SET_RECORDED, .chunks = chunks };
+	assert_int_equal(strncmp(serve(ask_with_file("save-working-set 1000000000", O_RDWR, NULL)), "ok", 2), 0);
+	the_file_is_whole();
+	snprintf(path, sizeof(path), "%s/file", scratch);
+	assert_int_equal(snapshot_open(&snapshot, path, &error), 0);
+	assert_int_equal(snapshot.working_set.count, sizeof(chunks));
+	assert_memory_equal(snapshot.working_set.values, chunks, sizeof(chunks));
+	snapshot_close(&snapshot);
+	/* Who does not ask for it gets none, and what there is stays. */
+	assert_int_equal(strncmp(serve(ask_save(true)), "ok", 2), 0);
+	assert_int_equal(snapshot_open(&snapshot, path, &error), 0);
+	assert_int_equal(snapshot.working_set.count, 0);
+	snapshot_close(&snapshot);
+	assert_int_equal(bench->machine.working_set.state, WORKING_SET_RECORDED);
+	/* In the first second of another one it reads what the guest did not. */
+	bench->machine.working_set.state = WORKING_SET_AWAITED;
+	assert_int_equal(strncmp(serve(ask_save(true)), "ok", 2), 0);
+	assert_int_equal(bench->machine.working_set.state, WORKING_SET_DISTURBED);
 }
 
 /* Restored from what was saved before, whose RAM is checked while it runs. `flaw`: a byte of it is wrong. */
@@ -377,6 +409,7 @@ int main(void)
 		TEST(whoever_loses_patience_gets_nothing),
 		TEST(held_it_does_not_go_on),
 		TEST(a_guest_that_ends_meanwhile_is_not_saved),
+		TEST(a_working_set_goes_along),
 		TEST(a_check_that_finds_nothing_changes_nothing),
 		TEST(damage_that_a_check_finds_is_the_end),
 		TEST(a_save_waits_for_a_check),

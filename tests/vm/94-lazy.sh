@@ -111,3 +111,92 @@ case_ends()
 	check_status 1
 	check_err 'RAM is damaged: '
 }
+
+# The bytes of it in a snapshot, in $set.
+set_of()
+{
+	run "$lkvm" snapshot info --json "$1"
+	set=$(sed -n 's/.*"working_set": *\([0-9]*\).*/\1/p' "$logs/run.out")
+}
+
+refuses_set()
+{
+	run "$lkvm" snapshot save --working-set g "$tmp/no"
+	check_status 1
+	check_err "$1"
+	check "there is a file all the same" test ! -e "$tmp/no"
+}
+
+recorded()
+{
+	wait_listening g
+	tick
+	end=$((now + 30))
+	until "$lkvm" snapshot save --working-set "$@" g "$tmp/set" >"$logs/set.out" 2>&1; do
+		check "$(cat "$logs/set.out")" grep -q 'save it later$' "$logs/set.out"
+		tick
+		[ "$now" -lt "$end" ] || fail "no working set in 30 s"
+		sleep 0.2
+	done
+	"$lkvm" snapshot verify "$tmp/set" >"$logs/verify.out" 2>&1 || fail "verify: $(head -n 3 "$logs/verify.out")"
+	set_of "$tmp/set"
+}
+
+case_working_set()
+{
+	start g lkvm.shell=plain
+	wait_for g '^lkvm-guest: ready'
+	# Of this it touches nothing afterwards.
+	ask g 'dd if=/dev/urandom of=/tmp/data bs=64k count=1024 2>/dev/null; md5sum </tmp/data'
+	sum=$(sed -n 's/ .*//p' "$logs/said")
+	refuses_set 'no working set was recorded: it was not restored'
+	move g "$tmp/s" --paused
+	set_of "$tmp/s"
+	check "there is one without --working-set" test -z "$set"
+	refuses_set 'in the first second after it goes on: save it later'
+	"$lkvm" resume g || fail resume
+	recorded --stop
+	wait_exit g 0
+	# What it needs to be asked nothing is some of its kernel.
+	check "$set bytes were touched" test "$set" -gt 65536 -a "$set" -lt 50331648
+	before=$set
+	mv "$tmp/set" "$tmp/first"
+	restore g "$tmp/first"
+	# What is read ahead is not taken for what is touched: it can be recorded again.
+	recorded
+	check "$set bytes were touched this time" test "$set" -gt 65536 -a "$set" -lt 50331648
+	rm "$tmp/set"
+	remembers "with its working set"
+	"$lkvm" stop --force g
+	wait_exit g 0
+	run "$lkvm" snapshot merge --compress "$tmp/first" "$tmp/small"
+	check_status 0
+	set_of "$tmp/small"
+	check "compressing made $set of $before bytes" test "$set" = "$before"
+	restore g "$tmp/small"
+	remembers "compressed, with its working set"
+	refuses_set 'restore it with --prefault none and no range'
+	"$lkvm" stop --force g
+	wait_exit g 0
+	# Of compressed memory, and upon another one.
+	restore g "$tmp/small" --prefault none
+	recorded --base "$tmp/small"
+	check "$set bytes were waited for" test "$set" -gt 65536 -a "$set" -lt 100663296
+	"$lkvm" stop --force g
+	wait_exit g 0
+	restore g "$tmp/set"
+	remembers "based on another one, with its working set"
+	"$lkvm" stop --force g
+	wait_exit g 0
+	# Who touches all of it meanwhile leaves nothing to tell.
+	restore g "$tmp/s" --paused
+	wait_listening g
+	save g "$tmp/s2"
+	"$lkvm" resume g || fail resume
+	refuses_set 'it was saved or reset in its first second'
+	"$lkvm" stop --force g
+	wait_exit g 0
+	restore g "$tmp/s" --eager
+	wait_listening g
+	refuses_set 'with all of its memory loaded first'
+}
