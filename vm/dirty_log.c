@@ -107,8 +107,8 @@ int dirty_log_open(struct dirty_log *log, struct vm *vm, struct error *error)
 		.vm = vm,
 		.page_size = (uint64_t)sysconf(_SC_PAGESIZE),
 		.chunks = (vm->ram.size + RAM_MARK - 1) / RAM_MARK,
-		.is_exact = block != 0,
 	};
+	log->is_exact = block >= log->page_size;
 	log->bitmap = calloc((vm->ram.size / log->page_size + 63) / 64, sizeof(*log->bitmap));
 	if (!vm->ram.marks)
 		__atomic_store_n(&vm->ram.marks, calloc(1, log->chunks), __ATOMIC_RELEASE);
@@ -116,7 +116,7 @@ int dirty_log_open(struct dirty_log *log, struct vm *vm, struct error *error)
 		result = error_system(error, ENOMEM, "the dirty log");
 	else if (!clears_by_hand(vm))
 		result = error_set(error, ENOTSUP, "this host's KVM has no dirty log that is cleared by hand (Linux 5.2)");
-	else if (block)
+	else if (log->is_exact)
 		result = split(log, block, error);
 	if (result < 0)
 		dirty_log_close(log);
