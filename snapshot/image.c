@@ -17,7 +17,7 @@
 
 #include "lkvm/io.h"
 #include "lkvm/snapshot.h"
-#include "page_map.h"
+#include "page.h"
 
 #define PAGE FORMAT_RAM_PAGE /* holes are made of these, whatever the host's pages are */
 #define ALL_PAGES 0xffffu /* of a chunk */
@@ -28,14 +28,13 @@ struct update {
 	struct image *image;
 	const uint16_t *pages; /* NULL, or for each chunk a bit a page that may be other than in the file */
 	bool still;
-	struct page_map map;
 	uint64_t ram[STEP / PAGE];  /* the page map's entries of the part that is looked at */
 	uint64_t file[STEP / PAGE]; /* the same of the mapped file, once `looked` */
 	bool looked;
 	uint8_t below[FORMAT_RAM_CHUNK] __attribute__((aligned(16))); /* what the base has of the chunk that is looked at */
 };
 
-static const uint8_t zeroes[PAGE] __attribute__((aligned(16)));
+const uint8_t image_zeroes[PAGE] __attribute__((aligned(16)));
 
 _Static_assert(FORMAT_RAM_CHUNK / PAGE == 16, "a bit a page is 16 bits a chunk");
 
@@ -51,43 +50,8 @@ uint32_t image_zero_checksum(size_t size)
 	uint32_t crc = 0;
 
 	for (; size >= PAGE; size -= PAGE)
-		crc = checksum(crc, zeroes, PAGE);
-	return checksum(crc, zeroes, size);
-}
-
-/* Two words at a time: pages are aligned, and comparing them is most of a save's pause. */
-typedef uint64_t vector __attribute__((vector_size(16), may_alias));
-
-static bool is_zero(const uint8_t *page)
-{
-	const vector *words = (const void *)page;
-
-	for (size_t i = 0; i < PAGE / sizeof(vector); i += 8) {
-		vector any = { 0 };
-
-#pragma GCC unroll 8
-		for (size_t j = 0; j < 8; j++)
-			any |= words[i + j];
-		if (any[0] | any[1])
-			return false;
-	}
-	return true;
-}
-
-static bool is_equal(const uint8_t *page, const uint8_t *other)
-{
-	const vector *one = (const void *)page, *two = (const void *)other;
-
-	for (size_t i = 0; i < PAGE / sizeof(vector); i += 8) {
-		vector any = { 0 };
-
-#pragma GCC unroll 8
-		for (size_t j = 0; j < 8; j++)
-			any |= one[i + j] ^ two[i + j];
-		if (any[0] | any[1])
-			return false;
-	}
-	return true;
+		crc = checksum(crc, image_zeroes, PAGE);
+	return checksum(crc, image_zeroes, size);
 }
 
 static bool is_base_of_ram(const struct image *image)
@@ -102,7 +66,7 @@ static bool is_base_of_ram(const struct image *image)
 static bool may_differ(const struct update *update, uint64_t at, size_t size)
 {
 	const struct image *image = update->image;
-	uint64_t page_size = update->map.page_size;
+	uint64_t page_size = image->map.page_size;
 	bool own_only = is_base_of_ram(image);
 
 	for (uint64_t page = at; page < at + size; page += page_size) {
@@ -131,11 +95,13 @@ int image_open(struct image *image, const struct ram *ram, const struct snapshot
 		.offset = offset,
 		.chunks = (ram->size + FORMAT_RAM_CHUNK - 1) / FORMAT_RAM_CHUNK,
 		.file = file,
+		.map.fd = -1,
 	};
 	if (file == MAP_FAILED) {
 		image->file = NULL;
 		return error_system(error, errno, "mapping the file");
 	}
+	page_map_open(&image->map);
 	/* A mapping ends where its file does, and zeroes that hide a base's data are a hole that is looked at. */
 	if (base && ftruncate(fd, (off_t)(offset + ram->size)) < 0) {
 		image_close(image);
@@ -160,9 +126,10 @@ void image_close(struct image *image)
 {
 	if (image->file)
 		munmap((void *)(uintptr_t)image->file, image->ram->size);
+	page_map_close(&image->map);
 	free(image->checksums);
 	free(image->written);
-	*image = (struct image){ .fd = -1 };
+	*image = (struct image){ .fd = -1, .map.fd = -1 };
 }
 
 uint64_t image_bytes(const struct image *image)
@@ -190,14 +157,14 @@ static const uint8_t *kept(const struct update *update, uint64_t at)
 
 	if (is_written(image, at))
 		return image->file + at;
-	return image->base ? update->below + at % FORMAT_RAM_CHUNK : zeroes;
+	return image->base ? update->below + at % FORMAT_RAM_CHUNK : image_zeroes;
 }
 
 static bool is_same(const struct update *update, uint64_t at)
 {
 	const uint8_t *page = update->image->ram->host + at, *other = kept(update, at);
 
-	return other == zeroes ? is_zero(page) : is_equal(page, other);
+	return other == image_zeroes ? page_is_zero(page) : page_is_equal(page, other);
 }
 
 static void note_written(struct image *image, uint64_t page)
@@ -205,7 +172,7 @@ static void note_written(struct image *image, uint64_t page)
 	image->written[page / PAGE / 8] |= (uint8_t)(1u << page / PAGE % 8);
 }
 
-static int write_pages(struct image *image, uint64_t at, size_t size, struct error *error)
+int image_write(struct image *image, uint64_t at, size_t size, struct error *error)
 {
 	int result = pwrite_full(image->fd, image->ram->host + at, size, (off_t)(image->offset + at));
 
@@ -244,12 +211,12 @@ static int populate(struct update *update, uint64_t at, size_t size, struct erro
 	uint64_t step = at - at % STEP;
 
 	if (!update->looked)
-		page_map_look(&update->map, update->file, image->file + step,
+		page_map_look(&image->map, update->file, image->file + step,
 			      image->ram->size - step < STEP ? image->ram->size - step : STEP);
 	update->looked = true;
 
 	for (uint64_t page = at; page < at + size; page += PAGE) {
-		uint64_t entry = update->file[page % STEP / update->map.page_size];
+		uint64_t entry = update->file[page % STEP / update->image->map.page_size];
 
 		if (is_written(image, page) && !(entry & PAGE_MAP_PRESENT) &&
 		    madvise((void *)(uintptr_t)(image->file + page), PAGE, MADV_POPULATE_READ) < 0 && errno != EINVAL)
@@ -263,11 +230,11 @@ static int write_changed(struct update *update, uint64_t at, uint64_t end, struc
 {
 	struct image *image = update->image;
 
-	if (image->base && end - at == PAGE && !is_written(image, at) && is_zero(image->ram->host + at)) {
+	if (image->base && end - at == PAGE && !is_written(image, at) && page_is_zero(image->ram->host + at)) {
 		note_written(image, at);
 		return 0;
 	}
-	return write_pages(image, at, end - at, error);
+	return image_write(image, at, end - at, error);
 }
 
 /* All of a chunk may be other. Neighbours are written at once. */
@@ -369,7 +336,7 @@ static int update_step(struct update *update, uint64_t step, struct error *error
 		return 0;
 	update->looked = false;
 	if (!update->pages)
-		page_map_look(&update->map, update->ram, image->ram->host + step, size);
+		page_map_look(&image->map, update->ram, image->ram->host + step, size);
 	for (uint64_t at = step; at < step + size; at += FORMAT_RAM_CHUNK) {
 		size_t chunk = chunk_size(image, at);
 		uint16_t pages = update->pages ? update->pages[at / FORMAT_RAM_CHUNK] : ALL_PAGES;
@@ -394,14 +361,12 @@ int image_update(struct image *image, const uint16_t *pages, bool still, const s
 	update->image = image;
 	update->pages = pages;
 	update->still = still;
-	page_map_open(&update->map);
 	for (uint64_t step = 0; result == 0 && step < total; step += STEP) {
 		if (progress && !progress->step(progress->owner, step, total))
 			result = error_set(error, ECANCELED, "it was called off");
 		else
 			result = update_step(update, step, error);
 	}
-	page_map_close(&update->map);
 	free(update);
 	return result;
 }

@@ -12,6 +12,7 @@
 
 #include "lkvm/err.h"
 #include "lkvm/ram.h"
+#include "page_map.h"
 
 struct snapshot;
 struct snapshot_progress;
@@ -28,6 +29,7 @@ struct image {
 	uint64_t pages;      /* so many are data in the file */
 	uint64_t changes;    /* chunks that were brought up to date, each as often as it was */
 	uint64_t changed;    /* the last of them: offset in RAM */
+	struct page_map map; /* of this process */
 };
 
 /*
@@ -46,8 +48,13 @@ void image_close(struct image *image);
 int image_update(struct image *image, const uint16_t *pages, bool still, const struct snapshot_progress *progress,
 		 struct error *error);
 
+/* Writes whole pages of RAM as they are. Their chunks' checksums are the caller's. */
+int image_write(struct image *image, uint64_t at, size_t size, struct error *error);
+
 /* How much of RAM is data in the file. */
 uint64_t image_bytes(const struct image *image);
+
+extern const uint8_t image_zeroes[]; /* a page */
 
 /* The checksum of a chunk of `size` bytes that are all zero. */
 uint32_t image_zero_checksum(size_t size);
