@@ -19,9 +19,10 @@ void page_map_close(struct page_map *map);
 
 #define PAGE_MAP_PRESENT (1ull << 63)
 #define PAGE_MAP_SWAPPED (1ull << 62)
+#define PAGE_MAP_PROTECTED (1ull << 57) /* by userfaultfd; also of what is neither present nor swapped */
 #define PAGE_MAP_FILE (1ull << 61) /* with PRESENT: it is the file's page, not a private copy of it */
 
-/* One entry a page of the host for [host, host + size), which is aligned to pages. Where that is not known all bits are set. */
-void page_map_look(const struct page_map *map, uint64_t *entries, const uint8_t *host, uint64_t size);
+/* One entry a page of the host for [host, host + size), which is aligned to pages. False where that is not known: then all bits are set. */
+bool page_map_look(const struct page_map *map, uint64_t *entries, const uint8_t *host, uint64_t size);
 
 #endif

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
@@ -179,6 +180,9 @@ void snapshot_end(struct snapshot_writer *writer)
 		image_close(writer->image);
 	free(writer->image);
 	writer->image = NULL;
+	if (writer->kept)
+		munmap(writer->kept, writer->ram->size);
+	writer->kept = NULL;
 }
 
 int snapshot_write(struct snapshot_writer *writer, const struct byte_buffer *sections, struct error *error)

@@ -10,7 +10,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -94,7 +93,7 @@ static void discard(struct balloon *balloon, uint64_t address, uint64_t length)
 		return;
 	whole = (length - skip) & ~mask;
 	if (whole > 0)
-		madvise(host + skip, whole, MADV_DONTNEED);
+		ram_discard(ram, host + skip, whole);
 	ram_mark(ram, host, length);
 }
 

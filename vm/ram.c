@@ -33,6 +33,7 @@ int ram_map(struct ram *ram, uint64_t offset, uint64_t size, int fd, uint64_t at
 
 	if (mmap(area, size, PROT_READ | PROT_WRITE, flags, fd, (off_t)at) == MAP_FAILED)
 		return error_system(error, errno, "%llu MiB of guest memory", (unsigned long long)ram->size >> 20);
+	ram->is_mapped |= fd >= 0;
 	madvise(area, size, MADV_HUGEPAGE); /* a kernel without huge pages refuses: nothing lost */
 	madvise(area, size, MADV_DONTDUMP); /* a core dump is about the VMM */
 	return 0;
@@ -47,6 +48,14 @@ int ram_open(struct ram *ram, uint64_t base, uint64_t size, struct error *error)
 		return 0;
 	ram_close(ram);
 	return -1;
+}
+
+void ram_discard(const struct ram *ram, void *host, uint64_t size)
+{
+	/* No fault comes of taking pages away: who keeps what they hold is made to take it by a write. */
+	if (__atomic_load_n(&ram->keeps, __ATOMIC_ACQUIRE) && madvise(host, size, MADV_POPULATE_WRITE) < 0)
+		return;
+	madvise(host, size, MADV_DONTNEED);
 }
 
 void ram_close(struct ram *ram)

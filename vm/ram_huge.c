@@ -66,6 +66,6 @@ int ram_open_huge(struct ram *ram, uint64_t base, uint64_t size, uint64_t page, 
 		return error_system(error, errno, "huge pages of %" PRIu64 " KiB", page >> 10);
 	madvise(area, size, MADV_DONTDUMP);
 	madvise(area, size, MADV_DONTFORK); /* copies for a child would be of pages that nobody reserved */
-	*ram = (struct ram){ .host = area, .base = base, .size = size };
+	*ram = (struct ram){ .host = area, .base = base, .size = size, .huge_page = page };
 	return 0;
 }

@@ -23,9 +23,9 @@ static int open_any(void)
 	return fd >= 0 ? fd : (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
 }
 
-int userfault_open(struct error *error)
+static int open_with(uint64_t features, struct error *error)
 {
-	struct uffdio_api api = { .api = UFFD_API, .features = UFFD_FEATURE_EVENT_REMOVE };
+	struct uffdio_api api = { .api = UFFD_API, .features = features };
 	int fd = open_any();
 
 	if (fd < 0)
@@ -37,13 +37,40 @@ int userfault_open(struct error *error)
 	return -1;
 }
 
-int userfault_register(int fd, void *at, uint64_t size, struct error *error)
+int userfault_open(struct error *error)
 {
-	struct uffdio_register area = {
-		.range = { .start = (uintptr_t)at, .len = size }, .mode = UFFDIO_REGISTER_MODE_MISSING,
-	};
+	return open_with(UFFD_FEATURE_EVENT_REMOVE, error);
+}
+
+int userfault_open_protecting(struct error *error)
+{
+	return open_with(UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_WP_HUGETLBFS_SHMEM, error);
+}
+
+static int register_for(int fd, void *at, uint64_t size, uint64_t mode, struct error *error)
+{
+	struct uffdio_register area = { .range = { .start = (uintptr_t)at, .len = size }, .mode = mode };
 
 	return ioctl(fd, UFFDIO_REGISTER, &area) < 0 ? error_system(error, errno, "UFFDIO_REGISTER") : 0;
+}
+
+int userfault_register(int fd, void *at, uint64_t size, struct error *error)
+{
+	return register_for(fd, at, size, UFFDIO_REGISTER_MODE_MISSING, error);
+}
+
+int userfault_register_protecting(int fd, void *at, uint64_t size, struct error *error)
+{
+	return register_for(fd, at, size, UFFDIO_REGISTER_MODE_WP, error);
+}
+
+int userfault_protect(int fd, void *at, uint64_t size, bool on, struct error *error)
+{
+	struct uffdio_writeprotect area = {
+		.range = { .start = (uintptr_t)at, .len = size }, .mode = on ? UFFDIO_WRITEPROTECT_MODE_WP : 0,
+	};
+
+	return ioctl(fd, UFFDIO_WRITEPROTECT, &area) < 0 ? error_system(error, errno, "UFFDIO_WRITEPROTECT") : 0;
 }
 
 void userfault_unregister(int fd, void *at, uint64_t size)

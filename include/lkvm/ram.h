@@ -6,6 +6,7 @@
 #ifndef LKVM_RAM_H
 #define LKVM_RAM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lkvm/err.h"
@@ -17,6 +18,9 @@ struct ram {
 	uint64_t base; /* guest physical, bytes */
 	uint64_t size; /* bytes, a multiple of the host's page size */
 	const struct snapshot *from; /* NULL, or what untouched pages come from: the caller's, open as long as the RAM is */
+	uint64_t huge_page; /* bytes of the pages that it is made of, if they are of the host's pool; or 0 */
+	bool is_mapped; /* some of it is of files */
+	bool keeps;     /* what it holds is protected (lkvm/point_in_time.h); ram_discard() */
 	uint8_t *marks; /* NULL, or a byte a RAM_MARK bytes: written by a device since it was last taken; ram_mark() */
 };
 
@@ -53,6 +57,9 @@ static inline void *ram_at(const struct ram *ram, uint64_t address, uint64_t len
 		return NULL;
 	return ram->host + offset;
 }
+
+/* Gives whole pages of the host back to it: they are zero from then on. By any thread that machine_pause() stops. */
+void ram_discard(const struct ram *ram, void *host, uint64_t size);
 
 /*
  * To be called by whoever writes guest memory behind KVM's back, once [host, host + size) of it is written. By any thread;

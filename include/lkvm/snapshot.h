@@ -47,6 +47,7 @@ struct snapshot_writer {
 	struct format_commit commit;
 	struct image *image;
 	uint64_t written; /* bytes, without RAM */
+	uint8_t *kept;    /* for tests: RAM as it was when it was begun to be taken */
 };
 
 /* The header, and where RAM will be. On failure the file is of no use: it has no commit record. Nothing is synced. */
@@ -63,6 +64,19 @@ int snapshot_copy(struct snapshot_writer *writer, const uint16_t *pages, struct 
  * above; with LKVM_FAULT=save/recheck it is looked at whether it was right.
  */
 int snapshot_settle(struct snapshot_writer *writer, const uint16_t *pages, struct error *error);
+
+/*
+ * Instead of these two: RAM as it was when all of it was write-protected (lkvm/userfault.h), without a base. Begun while nothing
+ * writes it. Each chunk is taken once, and may be written behind that. Both looking, which tells what kinds of pages there are,
+ * and taking are of whole chunks, no more than the limit at a time, by one thread at a time. With LKVM_FAULT=save/recheck the
+ * end looks whether it was right, by a copy of RAM from the beginning.
+ */
+#define SNAPSHOT_TAKE_LIMIT (2u << 20)
+enum snapshot_seen { SNAPSHOT_ABSENT = 1, SNAPSHOT_OPEN = 2, SNAPSHOT_PROTECTED = 4 }; /* there, and protected or not */
+int snapshot_look(struct snapshot_writer *writer, uint64_t at, uint64_t size, uint8_t *seen, struct error *error);
+int snapshot_take_begin(struct snapshot_writer *writer, struct error *error);
+int snapshot_take(struct snapshot_writer *writer, uint64_t at, uint64_t size, struct error *error);
+int snapshot_take_end(struct snapshot_writer *writer, struct error *error);
 
 /* Writes `sections` (whole ones, without those of RAM), checksums and the commit record. */
 int snapshot_finish(struct snapshot_writer *writer, const struct byte_buffer *sections, struct error *error);

@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: MIT */
+/* RAM that is copied as it was at one point in time, while others write it: the file has nothing of what came later. */
+#include "unit/test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "lkvm/point_in_time.h"
+
+#define BASE 0x80000000u
+#define RAM_SIZE (16ull << 20)
+#define TOUCHED (12ull << 20) /* nobody used what is behind it */
+#define PAGE FORMAT_RAM_PAGE
+
+static struct rig {
+	char path[40];
+	struct ram ram;
+	struct snapshot_writer writer;
+	struct point_in_time point;
+	struct snapshot_progress progress;
+	uint64_t steps; /* then it is called off; 0: never */
+	pthread_t thread;
+	sem_t prepared;
+	int result;
+	struct error error;
+	uint8_t model[RAM_SIZE];
+	uint8_t there[RAM_SIZE / PAGE];
+} rig;
+
+static const uint8_t zeroes[PAGE];
+
+static bool step(void *owner, uint64_t done, uint64_t total)
+{
+	(void)owner;
+	assert_true(done < total);
+	return rig.steps != 1 && (!rig.steps || --rig.steps);
+}
+
+static int setup(void **state)
+{
+	struct error error;
+
+	(void)state;
+	memset(&rig, 0, sizeof(rig));
+	assert_int_equal(ram_open(&rig.ram, BASE, RAM_SIZE, &error), 0);
+	for (uint64_t at = 0; at < TOUCHED; at += PAGE)
+		memset(rig.ram.host + at, at / PAGE % 4 ? (int)(at / PAGE % 251 + 1) : 0, PAGE);
+	strcpy(rig.path, "/tmp/lkvm-point-XXXXXX");
+	rig.progress.step = step;
+	rig.writer = (struct snapshot_writer){ .fd = mkstemp(rig.path), .ram = &rig.ram, .progress = &rig.progress };
+	assert_true(rig.writer.fd >= 0);
+	rig.point.fault_fd = -1;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	point_in_time_close(&rig.point);
+	snapshot_end(&rig.writer);
+	close(rig.writer.fd);
+	unlink(rig.path);
+	ram_close(&rig.ram);
+	return 0;
+}
+
+static uint64_t resident(void)
+{
+	uint64_t count = 0;
+
+	assert_int_equal(mincore(rig.ram.host, RAM_SIZE, rig.there), 0);
+	for (uint64_t i = 0; i < RAM_SIZE / PAGE; i++)
+		count += rig.there[i] & 1;
+	return count;
+}
+
+static void open_point(const char *fault)
+{
+	struct error error;
+
+	rig.writer.fault = fault;
+	if (point_in_time_open(&rig.point, &rig.ram, &rig.writer, &error) < 0) {
+		print_message("%s\n", error.text);
+		skip();
+	}
+	assert_int_equal(snapshot_begin(&rig.writer, &error), 0);
+}
+
+static void *copy(void *argument)
+{
+	(void)argument;
+	rig.result = point_in_time_prepare(&rig.point, &rig.error);
+	sem_post(&rig.prepared);
+	if (rig.result == 0)
+		rig.result = point_in_time_copy(&rig.point, &rig.error);
+	return NULL;
+}
+
+/* Up to the pause. */
+static void prepare(const char *fault)
+{
+	open_point(fault);
+	assert_int_equal(sem_init(&rig.prepared, 0, 0), 0);
+	assert_int_equal(pthread_create(&rig.thread, NULL, copy, NULL), 0);
+	assert_int_equal(sem_wait(&rig.prepared), 0);
+}
+
+static void freeze(void)
+{
+	struct error error;
+
+	resident();
+	memset(rig.model, 0, RAM_SIZE);
+	for (uint64_t at = 0; at < RAM_SIZE; at += PAGE)
+		if (rig.there[at / PAGE] & 1)
+			memcpy(rig.model + at, rig.ram.host + at, PAGE);
+	assert_int_equal(point_in_time_freeze(&rig.point, &error), 0);
+}
+
+static void start(const char *fault)
+{
+	prepare(fault);
+	freeze();
+	point_in_time_go(&rig.point);
+}
+
+static void join(int result)
+{
+	pthread_join(rig.thread, NULL);
+	assert_int_equal(rig.result, result);
+}
+
+static void file_is_the_model(void)
+{
+	const struct byte_buffer none = { 0 };
+	struct snapshot snapshot;
+	struct error error;
+	uint8_t bytes[PAGE];
+	uint64_t data = 0;
+
+	assert_int_equal(snapshot_finish(&rig.writer, &none, &error), 0);
+	assert_int_equal(snapshot_open(&snapshot, rig.path, &error), 0);
+	assert_int_equal(snapshot_check_ram(&snapshot, NULL, &error), 0);
+	for (uint64_t at = 0; at < RAM_SIZE; at += PAGE) {
+		assert_int_equal(snapshot_read_ram(&snapshot, at, bytes, PAGE, &error), 0);
+		if (memcmp(bytes, rig.model + at, PAGE))
+			fail_msg("another page at 0x%llx", (unsigned long long)at);
+		data += memcmp(bytes, zeroes, PAGE) ? PAGE : 0;
+	}
+	assert_int_equal(snapshot_written(&rig.writer).data, data);
+	snapshot_close(&snapshot);
+}
+
+/* All of it, at once and by hand: as long as somebody would have to wait this does not end. */
+static void write_all(void) { memset(rig.ram.host, 0xa5, RAM_SIZE); }
+
+static void write_backwards(void)
+{
+	for (uint64_t at = RAM_SIZE; at > 0; at -= PAGE)
+		memset(rig.ram.host + at - PAGE, 0x5a, PAGE);
+}
+
+static unsigned mappings(void)
+{
+	FILE *file = fopen("/proc/self/maps", "r");
+	unsigned lines = 0;
+
+	assert_non_null(file);
+	for (int c = fgetc(file); c != EOF; c = fgetc(file))
+		lines += c == '\n';
+	fclose(file);
+	return lines;
+}
+
+static void what_nobody_writes_is_there(void **state)
+{
+	(void)state;
+	start(NULL);
+	join(0);
+	assert_int_equal(rig.point.held, 0);
+	file_is_the_model();
+}
+
+static void what_is_written_meanwhile_is_not(void **state)
+{
+	(void)state;
+	prepare(NULL);
+	freeze();
+	rig.ram.host[TOUCHED - 1] = 1;
+	point_in_time_go(&rig.point);
+	write_backwards();
+	join(0);
+	assert_true(rig.point.held > 0);
+	file_is_the_model();
+	for (uint64_t at = 0; at < RAM_SIZE; at++)
+		assert_int_equal(rig.ram.host[at], 0x5a);
+}
+
+/* While all is being protected, and with most of it so: in places that were there, that were not, and that went and came again. */
+static void what_was_written_before_is_there(void **state)
+{
+	(void)state;
+	madvise(rig.ram.host, RAM_SIZE, MADV_NOHUGEPAGE);
+	for (uint64_t at = 0; at < RAM_SIZE; at += 1 << 20)
+		madvise(rig.ram.host + at + 5 * FORMAT_RAM_CHUNK, FORMAT_RAM_CHUNK, MADV_DONTNEED);
+	prepare(NULL);
+	for (uint64_t at = 0; at < RAM_SIZE; at += 3 * PAGE)
+		memset(rig.ram.host + at, 0x31, 1);
+	for (uint64_t at = 1 << 20; at < RAM_SIZE; at += 1 << 20) {
+		ram_discard(&rig.ram, rig.ram.host + at, 32 * PAGE);
+		memset(rig.ram.host + at + PAGE, 0x32, PAGE);
+		memset(rig.ram.host + at + 2 * PAGE, 0, PAGE);
+	}
+	freeze();
+	for (uint64_t at = 0; at < RAM_SIZE; at += PAGE)
+		memset(rig.ram.host + at, 0x33, at / PAGE % 5 ? PAGE : 0);
+	point_in_time_go(&rig.point);
+	join(0);
+	assert_true(rig.point.held > 0);
+	file_is_the_model();
+}
+
+/* As KVM, vhost and a device's read(2) do. */
+static void nor_what_the_kernel_writes(void **state)
+{
+	uint8_t bytes[PAGE];
+	int pipes[2];
+
+	(void)state;
+	memset(bytes, 0x77, PAGE);
+	assert_int_equal(pipe(pipes), 0);
+	prepare(NULL);
+	freeze();
+	for (uint64_t at = RAM_SIZE; at > 0; at -= 8 * PAGE) {
+		if (at == RAM_SIZE / 2)
+			point_in_time_go(&rig.point);
+		assert_int_equal(write(pipes[1], bytes, PAGE), PAGE);
+		assert_int_equal(read(pipes[0], rig.ram.host + at - PAGE, PAGE), PAGE);
+	}
+	join(0);
+	assert_true(rig.point.held > 0);
+	file_is_the_model();
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
+static void what_is_discarded_is_kept_before(void **state)
+{
+	(void)state;
+	start(NULL);
+	for (uint64_t at = RAM_SIZE; at > 0; at -= 32 * PAGE)
+		ram_discard(&rig.ram, rig.ram.host + at - 32 * PAGE, 32 * PAGE);
+	join(0);
+	file_is_the_model();
+	for (uint64_t at = 0; at < RAM_SIZE; at++)
+		assert_int_equal(rig.ram.host[at], 0);
+	ram_discard(&rig.ram, rig.ram.host, RAM_SIZE);
+	assert_int_equal(resident(), 0);
+}
+
+/* Small pages, or one that is touched is many. */
+static void what_nobody_touched_stays_so(void **state)
+{
+	uint64_t before;
+
+	(void)state;
+	madvise(rig.ram.host, RAM_SIZE, MADV_NOHUGEPAGE);
+	madvise(rig.ram.host + TOUCHED, RAM_SIZE - TOUCHED, MADV_DONTNEED);
+	before = resident();
+	start(NULL);
+	join(0);
+	file_is_the_model();
+	assert_int_equal(resident(), before);
+}
+
+static void nothing_is_left_behind(void **state)
+{
+	unsigned before = mappings();
+
+	(void)state;
+	start(NULL);
+	join(0);
+	point_in_time_close(&rig.point);
+	snapshot_end(&rig.writer);
+	assert_int_equal(mappings(), before);
+	assert_false(rig.ram.keeps);
+	write_all();
+}
+
+/* However it ends, who waits goes on. */
+static void it_may_fail(void **state)
+{
+	(void)state;
+	prepare("save/take");
+	freeze();
+	write_backwards();
+	point_in_time_go(&rig.point);
+	join(-1);
+	write_all();
+}
+
+static void it_may_be_called_off(void **state)
+{
+	(void)state;
+	prepare(NULL);
+	freeze();
+	write_backwards();
+	rig.steps = 3;
+	point_in_time_go(&rig.point);
+	write_backwards();
+	join(-1);
+	assert_int_equal(rig.error.code, ECANCELED);
+	write_all();
+}
+
+static void it_may_be_called_off_before(void **state)
+{
+	(void)state;
+	rig.steps = 3;
+	prepare(NULL);
+	write_backwards();
+	join(-1);
+	point_in_time_close(&rig.point);
+	write_all();
+}
+
+static void it_may_not_even_begin(void **state)
+{
+	(void)state;
+	prepare(NULL);
+	rig.steps = 1;
+	point_in_time_go(&rig.point);
+	join(-1);
+	write_all();
+}
+
+static void a_mapping_of_a_file_is_refused(void **state)
+{
+	struct error error;
+
+	(void)state;
+	assert_int_equal(ftruncate(rig.writer.fd, RAM_SIZE), 0);
+	assert_int_equal(ram_map(&rig.ram, 0, PAGE, rig.writer.fd, 0, &error), 0);
+	assert_int_equal(point_in_time_open(&rig.point, &rig.ram, &rig.writer, &error), -1);
+	assert_int_equal(error.code, ENOTSUP);
+	assert_false(point_in_time_is_open(&rig.point));
+}
+
+/* What a test relies on that compares the file with a copy of RAM. */
+static void a_recheck_sees_what_is_wrong(void **state)
+{
+	(void)state;
+	prepare("save/recheck");
+	freeze();
+	assert_non_null(rig.writer.kept);
+	rig.writer.kept[5 * PAGE + 1] ^= 1;
+	point_in_time_go(&rig.point);
+	join(-1);
+	assert_non_null(strstr(rig.error.text, "RAM at 0x80005000"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(what_nobody_writes_is_there, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_written_meanwhile_is_not, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_was_written_before_is_there, setup, teardown),
+		cmocka_unit_test_setup_teardown(nor_what_the_kernel_writes, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_discarded_is_kept_before, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_nobody_touched_stays_so, setup, teardown),
+		cmocka_unit_test_setup_teardown(nothing_is_left_behind, setup, teardown),
+		cmocka_unit_test_setup_teardown(it_may_fail, setup, teardown),
+		cmocka_unit_test_setup_teardown(it_may_be_called_off, setup, teardown),
+		cmocka_unit_test_setup_teardown(it_may_be_called_off_before, setup, teardown),
+		cmocka_unit_test_setup_teardown(it_may_not_even_begin, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_mapping_of_a_file_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_recheck_sees_what_is_wrong, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
