@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,20 +19,32 @@
 struct save_options {
 	bool stop;
 	bool json;
-	bool live;
+	const char *live;   /* NULL, or what `save` is asked for: the way, or "" for rounds */
 	uint64_t max_pause; /* milliseconds */
 	const char *base;
 	bool working_set;
 	uint64_t level;
 };
 
+static int take_live(void *field, char *value, struct error *error)
+{
+	const char **live = field;
+
+	*live = !value ? "live" : !strcmp(value, "point-in-time") ? "point-in-time" : "";
+	if (value && !**live && strcmp(value, "rounds"))
+		return error_set(error, EINVAL, "point-in-time or rounds, not \"%s\"", value);
+	return 0;
+}
+
 static const struct option_entry entries[] = {
 	{ .name = "stop", .kind = OPTION_FLAG, .offset = offsetof(struct save_options, stop),
 	  .help = "End the virtual machine once it is saved" },
-	{ .name = "live", .kind = OPTION_FLAG, .offset = offsetof(struct save_options, live),
-	  .help = "Go through RAM again and again while the guest runs,\nuntil what it wrote meanwhile fits into a short pause" },
+	{ .name = "live", .kind = OPTION_TAKEN, .take = take_live, .argument = "WAY", .choices = "point-in-time|rounds",
+	  .optional = true, .offset = offsetof(struct save_options, live),
+	  .help = "Pause the guest for a moment only. WAY is point-in-time:\nRAM is copied behind the pause, each part before the guest\n"
+		  "writes it; or rounds: again and again before it. Without\nWAY, the first one that this host has" },
 	{ .name = "max-pause", .kind = OPTION_NUMBER, .argument = "MS", .minimum = 1, .maximum = 60000,
-	  .offset = offsetof(struct save_options, max_pause), .help = "How long that may take (10); implies --live" },
+	  .offset = offsetof(struct save_options, max_pause), .help = "How long that may take (10); implies --live=rounds" },
 	{ .name = "base", .kind = OPTION_FILE, .argument = "FILE", .offset = offsetof(struct save_options, base),
 	  .help = "Write only what is other than in this snapshot,\nwhich a restore needs then, too" },
 	{ .name = "working-set", .kind = OPTION_FLAG, .offset = offsetof(struct save_options, working_set),
@@ -57,6 +70,7 @@ struct save {
 	uint64_t pause, duration;   /* nanoseconds: of the guest's, of the whole save */
 	uint64_t ram, data, size;   /* bytes */
 	uint64_t rounds, throttle;
+	uint64_t way, held; /* an index of `ways`; writes of the guest that waited for it */
 };
 
 /* What is written so far is what the file has grown to: the VMM need not say. */
@@ -70,10 +84,15 @@ static bool show_progress(void *owner)
 	return true;
 }
 
-/* The answer: pause, bytes of RAM, bytes written of it, bytes of the file, rounds, how much the guest was slowed down. */
+/* enum save_way of lkvm/saver.h. */
+static const char *const ways[] = { "plain", "rounds", "point-in-time" };
+
+/* The answer of vm/lifecycle_serve.c. */
 static bool take_figures(const char *text, struct save *save)
 {
-	uint64_t *const figures[] = { &save->pause, &save->ram, &save->data, &save->size, &save->rounds, &save->throttle };
+	uint64_t *const figures[] = {
+		&save->pause, &save->ram, &save->data, &save->size, &save->rounds, &save->throttle, &save->way, &save->held,
+	};
 
 	for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++) {
 		char *end;
@@ -83,7 +102,7 @@ static bool take_figures(const char *text, struct save *save)
 			return false;
 		text = end;
 	}
-	return true;
+	return save->way < sizeof(ways) / sizeof(ways[0]);
 }
 
 static uint64_t now(void)
@@ -100,12 +119,17 @@ static int save_to_file(struct save *save, struct error *error)
 		.fds = { save->file.fd, save->base_fd }, .tick = show_progress, .owner = save,
 	};
 	const struct save_options *options = save->options;
-	uint64_t pause = options->max_pause ? options->max_pause : options->live ? DEFAULT_PAUSE : 0;
+	const char *verb = options->working_set ? "save-working-set" : "save";
+	bool rounds = options->max_pause || (options->live && !*options->live);
+	uint64_t pause = options->max_pause ? options->max_pause : DEFAULT_PAUSE;
 	struct control_reply reply;
 	char request[64];
 	bool understood;
 
-	snprintf(request, sizeof(request), "%s %" PRIu64, options->working_set ? "save-working-set" : "save", pause * 1000000);
+	if (rounds)
+		snprintf(request, sizeof(request), "%s %" PRIu64, verb, pause * 1000000);
+	else
+		snprintf(request, sizeof(request), "%s %s", verb, options->live ? options->live : "0");
 	if (control_call_with(save->name, request, SAVING, &extras, &reply, error) < 0)
 		return error_context(error, "%s", save->name);
 	understood = take_figures(reply.body, save);
@@ -234,8 +258,10 @@ static int print_figures(const struct save *save, bool stopped, bool json)
 	report_bytes(&report, "ram", save->ram);
 	report_bytes(&report, "data", save->data);
 	report_bytes(&report, "written", save->size);
+	report_string(&report, "way", ways[save->way]);
 	report_number(&report, "rounds", save->rounds);
 	report_number(&report, "throttle", save->throttle);
+	report_number(&report, "held_writes", save->held);
 	return forms_print_report(save->call, save->path, &report);
 }
 

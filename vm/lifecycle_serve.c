@@ -11,6 +11,7 @@
 #include "lkvm/parse.h"
 
 #define MAX_WAIT_SECONDS 86400
+#define DEFAULT_PAUSE UINT64_C(10000000) /* nanoseconds, of a live save */
 
 static void serve_info(struct lifecycle *lifecycle, struct control_client *client, const char *word)
 {
@@ -174,14 +175,17 @@ static void save_settled(void *owner)
 	thaw(owner);
 }
 
-/* It has ended with an error if there is one. "PAUSE-NANOSECONDS RAM-BYTES DATA-BYTES FILE-BYTES ROUNDS THROTTLE" */
+/*
+ * It has ended with an error if there is one. "PAUSE-NANOSECONDS RAM-BYTES DATA-BYTES FILE-BYTES ROUNDS THROTTLE WAY HELD-WRITES"
+ */
 static void end_save(struct lifecycle *lifecycle, const struct error *error)
 {
 	const struct snapshot_figures *figures = &lifecycle->saver.figures;
 	struct control_client *client = lifecycle->saves;
-	char body[128];
+	char body[192];
 
 	lifecycle->saving = false;
+	lifecycle->finish_waits = false;
 	lifecycle->saves = NULL;
 	thaw(lifecycle);
 	if (!client)
@@ -190,8 +194,9 @@ static void end_save(struct lifecycle *lifecycle, const struct error *error)
 		control_refuse(client, error);
 		return;
 	}
-	snprintf(body, sizeof(body), "%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %u %u\n", lifecycle->pause, figures->ram,
-		 figures->data, figures->size, lifecycle->saver.rounds.count, lifecycle->saver.rounds.slow);
+	snprintf(body, sizeof(body), "%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %u %u %u %" PRIu64 "\n", lifecycle->pause,
+		 figures->ram, figures->data, figures->size, lifecycle->saver.rounds.count, lifecycle->saver.rounds.slow,
+		 lifecycle->saver.way, lifecycle->saver.held);
 	control_answer(client, body);
 }
 
@@ -233,16 +238,33 @@ static void close_both(const struct save_request *request)
 		close(request->base_fd);
 }
 
+/* Nanoseconds of a pause that rounds are to come down to; 0: no rounds. */
+static int read_way(const char *word, struct save_request *request, struct error *error)
+{
+	request->max_pause = DEFAULT_PAUSE;
+	request->way = SAVE_LIVE;
+	if (!strcmp(word, "live"))
+		return 0;
+	request->way = SAVE_POINT_IN_TIME;
+	if (!strcmp(word, "point-in-time"))
+		return 0;
+	if (parse_number(word, 0, UINT64_MAX, &request->max_pause, error) < 0)
+		return -1;
+	request->way = request->max_pause ? SAVE_ROUNDS : SAVE_PLAIN;
+	return 0;
+}
+
 static void begin_save(struct lifecycle *lifecycle, struct control_client *client, const char *word, bool working_set)
 {
 	const struct error none = { 0 };
 	struct save_request request = {
 		.fd = control_take_fd(client, 0), .base_fd = control_take_fd(client, 1), .working_set = working_set,
+		.stays = lifecycle->holds != NULL,
 	};
 	struct saver *saver = &lifecycle->saver;
 	struct error error;
 
-	if (request.fd < 0 || parse_number(word ? word : "0", 0, UINT64_MAX, &request.max_pause, &error) < 0) {
+	if (request.fd < 0 || read_way(word ? word : "0", &request, &error) < 0) {
 		if (request.fd < 0)
 			error_set(&error, EINVAL, "no file came with the request");
 		close_both(&request);
@@ -262,7 +284,7 @@ static void begin_save(struct lifecycle *lifecycle, struct control_client *clien
 		lifecycle_finish_save(lifecycle);
 }
 
-/* "save [PAUSE]" with the file, and one to base it on: a pause of so many nanoseconds is to suffice. */
+/* "save [live|point-in-time|PAUSE]" with the file, and one to base it on. */
 static void serve_save(struct lifecycle *lifecycle, struct control_client *client, const char *word)
 {
 	begin_save(lifecycle, client, word, false);

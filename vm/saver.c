@@ -50,13 +50,25 @@ static int settle(struct saver *saver)
 	return snapshot_settle(&saver->writer, pages, &saver->error);
 }
 
+/* By one thread from before the pause on: others may have to wait for it while it waits. */
+static int copy_point_in_time(struct saver *saver)
+{
+	if (point_in_time_prepare(&saver->point, &saver->error) < 0)
+		return -1;
+	atomic_store(&saver->prepared, true);
+	event_raise(saver->done_fd);
+	if (point_in_time_copy(&saver->point, &saver->error) < 0)
+		return -1;
+	return snapshot_finish(&saver->writer, &saver->sections.buffer, &saver->error);
+}
+
 static void *work(void *argument)
 {
 	struct saver *saver = argument;
 
 	switch (saver->phase) {
 	case SAVER_COPIES:
-		saver->result = copy(saver);
+		saver->result = saver->way == SAVE_POINT_IN_TIME ? copy_point_in_time(saver) : copy(saver);
 		break;
 	case SAVER_SETTLES:
 		saver->result = settle(saver);
@@ -85,6 +97,11 @@ static void ended(void *owner, int fd, uint32_t events)
 
 	(void)events;
 	event_take(fd);
+	if (saver->phase == SAVER_COPIES && atomic_load(&saver->prepared)) {
+		saver->phase = SAVER_FINISHES;
+		saver->copied(saver->owner);
+		return;
+	}
 	pthread_join(saver->thread, NULL);
 	saver->working = false;
 	if (saver->result == 0 && saver->phase == SAVER_COPIES) {
@@ -101,6 +118,7 @@ static void ended(void *owner, int fd, uint32_t events)
 	}
 	throttle_close(&saver->throttle);
 	saver->figures = snapshot_written(&saver->writer);
+	saver->held = saver->point.held;
 	if (saver->result == 0 && saver->writer.base)
 		memcpy(saver->machine->tracked_since, saver->writer.commit.identity, sizeof(saver->machine->tracked_since));
 	saver->done(saver->owner);
@@ -127,19 +145,42 @@ static int open_base(struct saver *saver, int fd, struct error *error)
 	return 0;
 }
 
+/* Which way it goes where the user leaves it to us, or why not the one that he wants. */
+static int choose(struct saver *saver, const struct save_request *request, struct error *error)
+{
+	saver->way = request->way;
+	if (request->way != SAVE_LIVE && request->way != SAVE_POINT_IN_TIME)
+		return 0;
+	if (request->way == SAVE_POINT_IN_TIME && request->base_fd >= 0)
+		return error_set(error, EINVAL, "a save with a base goes in rounds, not point-in-time");
+	/* What stands still is as it is, and what will stand still behind the save is not to do so for all of it. */
+	if (!saver->machine->running || request->base_fd >= 0 || request->stays) {
+		saver->way = saver->machine->running ? SAVE_ROUNDS : SAVE_PLAIN;
+		return 0;
+	}
+	saver->way = SAVE_POINT_IN_TIME;
+	if (point_in_time_open(&saver->point, &saver->machine->vm.ram, &saver->writer, error) == 0)
+		return 0;
+	if (request->way == SAVE_POINT_IN_TIME)
+		return error_context(error, "RAM cannot be kept as it is while the guest goes on");
+	saver->way = SAVE_ROUNDS;
+	return 0;
+}
+
 static int begin(struct saver *saver, const struct save_request *request, struct error *error)
 {
 	if (request->working_set && machine_working_set_check(saver->machine, error) < 0)
 		return -1;
 	machine_working_set_disturb(saver->machine); /* by reading all of RAM */
 	if (loop_add(saver->loop, saver->done_fd, POLLIN, ended, saver, error) < 0 ||
+	    choose(saver, request, error) < 0 ||
 	    (request->base_fd >= 0 && open_base(saver, request->base_fd, error) < 0))
 		return -1;
-	if (request->max_pause && throttle_open(&saver->throttle, saver->machine, saver->loop, error) < 0)
+	if (saver->way == SAVE_ROUNDS && throttle_open(&saver->throttle, saver->machine, saver->loop, error) < 0)
 		return -1;
-	saver->rounds.max_pause = request->max_pause;
+	saver->rounds.max_pause = saver->way == SAVE_ROUNDS ? request->max_pause : 0;
 	saver->rounds.throttle = &saver->throttle.step;
-	if ((request->base_fd >= 0 || request->max_pause) &&
+	if ((request->base_fd >= 0 || saver->way == SAVE_ROUNDS) &&
 	    rounds_open(&saver->rounds, saver->machine, &saver->writer, error) < 0)
 		return -1;
 	return snapshot_begin(&saver->writer, error);
@@ -159,11 +200,13 @@ int saver_open(struct saver *saver, struct machine *machine, const struct save_r
 	saver->sections = (struct section_writer){ 0 };
 	saver->rounds = (struct rounds){ .pages = NULL };
 	saver->throttle.timer_fd = -1;
+	saver->point = (struct point_in_time){ .fault_fd = -1 };
 	saver->base = (struct snapshot){ .fd = -1 };
 	saver->working_set = request->working_set;
 	saver->working = false;
 	saver->phase = SAVER_COPIES;
 	atomic_store(&saver->cancelled, false);
+	atomic_store(&saver->prepared, false);
 	saver->done_fd = event_open(error);
 	result = saver->done_fd < 0 ? -1 : begin(saver, request, error);
 	if (request->base_fd >= 0)
@@ -187,13 +230,21 @@ int saver_finish(struct saver *saver, struct error *error)
 {
 	int result = machine_save(saver->machine, &saver->sections, error);
 
-	saver->phase = SAVER_SETTLES;
+	if (saver->way != SAVE_POINT_IN_TIME)
+		saver->phase = SAVER_SETTLES;
 	if (result == 0 && saver->working_set)
 		machine_working_set_save(saver->machine, &saver->sections);
-	if (result == 0 && start(saver, error) == 0)
-		return 0;
-	saver_close(saver);
-	return -1;
+	if (result == 0)
+		result = saver->way == SAVE_POINT_IN_TIME ? point_in_time_freeze(&saver->point, error) : start(saver, error);
+	if (result < 0) {
+		saver_close(saver);
+		return -1;
+	}
+	if (saver->way == SAVE_POINT_IN_TIME) {
+		saver->settled(saver->owner);
+		point_in_time_go(&saver->point);
+	}
+	return 0;
 }
 
 void saver_cancel(struct saver *saver)
@@ -206,10 +257,13 @@ void saver_close(struct saver *saver)
 	if (saver->done_fd < 0)
 		return;
 	saver_cancel(saver);
+	if (point_in_time_is_open(&saver->point))
+		point_in_time_go(&saver->point);
 	if (saver->working)
 		pthread_join(saver->thread, NULL);
 	saver->working = false;
 	throttle_close(&saver->throttle);
+	point_in_time_close(&saver->point);
 	loop_remove(saver->loop, saver->done_fd);
 	close(saver->done_fd);
 	saver->done_fd = -1;

@@ -14,6 +14,7 @@
 #include "lkvm/err.h"
 #include "lkvm/loop.h"
 #include "lkvm/machine.h"
+#include "lkvm/point_in_time.h"
 #include "lkvm/rounds.h"
 #include "lkvm/snapshot.h"
 #include "lkvm/throttle.h"
@@ -23,7 +24,14 @@ struct save_request {
 	int fd;      /* an empty regular file, open for reading and writing */
 	int base_fd; /* -1, or a snapshot: only what is other than there is written */
 	bool working_set;   /* with what was recorded of it */
-	uint64_t max_pause; /* nanoseconds, or 0: rounds while the guest runs until what is left fits into such a pause */
+	enum save_way { /* in this order, cmd/snapshot_save.c has their names */
+		SAVE_PLAIN,  /* RAM once while the guest runs, and in the pause what is different by then */
+		SAVE_ROUNDS, /* again and again while the guest runs, until what is left fits into a pause of `max_pause` */
+		SAVE_POINT_IN_TIME, /* as it was when the guest went on behind the shortest of pauses */
+		SAVE_LIVE,   /* that where it can be done, or else rounds */
+	} way;
+	uint64_t max_pause; /* nanoseconds */
+	bool stays;  /* the machine does not go on behind it: what is copied behind the pause would be copied in it */
 };
 
 struct saver {
@@ -38,8 +46,11 @@ struct saver {
 	struct error error;
 	struct snapshot_figures figures;
 	struct rounds rounds; /* closed where no account is kept of what is written */
+	enum save_way way; /* that was taken */
+	uint64_t held; /* writes that waited for it */
 
 	/* Private. */
+	struct point_in_time point;
 	struct machine *machine;
 	struct loop *loop;
 	struct snapshot_writer writer;
@@ -54,6 +65,7 @@ struct saver {
 	bool working;
 	enum { SAVER_COPIES, SAVER_SETTLES, SAVER_FINISHES } phase;
 	atomic_bool cancelled;
+	atomic_bool prepared; /* for a point in time: the thread is not through with that, but pause the machine */
 };
 
 /* Begins to save `machine`. The functions and `owner` are set in `saver`, everything else is not. */
@@ -64,8 +76,8 @@ int saver_open(struct saver *saver, struct machine *machine, const struct save_r
 int saver_copy(struct saver *saver, struct error *error);
 
 /*
- * The machine is paused, and stays so until `settled` or `done`: collects its state and starts to write all that is left. On failure
- * the saver is closed, and the machine can go on.
+ * The machine is paused, and stays so until `settled` (which may be before this returns) or `done`: collects its state and starts
+ * to write all that is left. On failure the saver is closed, and the machine can go on.
  */
 int saver_finish(struct saver *saver, struct error *error);
 

@@ -31,6 +31,7 @@ int machine_save(struct machine *machine, struct section_writer *writer, struct 
 	fake_state.saved_paused = !machine->running;
 	if (fake_state.fails)
 		return error_set(error, EIO, "its-tables: no");
+	machine->vm.ram.host[0x6000] = 0x79; /* KVM's tables */
 	section_begin(writer, "machine", 1, SECTION_MANDATORY);
 	section_end(writer);
 	return 0;
@@ -132,6 +133,48 @@ static void each_step_may_fail(void **state)
 	}
 	bench->machine.config.fault = NULL;
 	assert_int_equal(strncmp(serve(ask_save(true)), "ok", 2), 0);
+}
+
+/* What is asked for with "live": RAM is copied behind the pause, in which its tables changed. */
+static void a_point_in_time(void **state)
+{
+	const char *reply = serve(ask_with_file("save live", O_RDWR, NULL));
+	unsigned long long data;
+	unsigned way;
+
+	(void)state;
+	assert_int_equal(sscanf(reply, "ok %*u %*u %llu %*u %*u %*u %u", &data, &way), 2);
+	if (way == SAVE_ROUNDS)
+		skip();
+	assert_int_equal(way, SAVE_POINT_IN_TIME);
+	assert_int_equal(data, 0x3000);
+	the_file_is_whole();
+	assert_true(fake_state.held_running);
+	assert_true(fake_state.saved_paused);
+	assert_int_equal(fake_machine.pauses, 1);
+	assert_true(bench->machine.running);
+	assert_false(bench->machine.vm.ram.keeps);
+	memset(bench->machine.vm.ram.host, 1, bench->machine.vm.ram.size);
+}
+
+static void a_point_in_time_may_fail(void **state)
+{
+	static const char *const steps[] = { "save/head", "save/take", "save/sections", "save/commit" };
+
+	(void)state;
+	if (strstr(serve(ask_with_file("save point-in-time", O_RDWR, NULL)), "serfault"))
+		skip();
+	for (unsigned i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		bench->machine.config.fault = steps[i];
+		assert_non_null(strstr(serve(ask_with_file("save live", O_RDWR, NULL)), steps[i] + strlen("save/")));
+		assert_true(bench->machine.running);
+		memset(bench->machine.vm.ram.host, (int)i, bench->machine.vm.ram.size);
+	}
+	bench->machine.config.fault = NULL;
+	fake_state.fails = true;
+	assert_string_equal(serve(ask_with_file("save live", O_RDWR, NULL)), "error its-tables: no");
+	assert_true(bench->machine.running);
+	memset(bench->machine.vm.ram.host, 9, bench->machine.vm.ram.size);
 }
 
 static void whoever_loses_patience_gets_nothing(void **state)
@@ -406,6 +449,8 @@ int main(void)
 		TEST(one_that_is_paused_stays_so),
 		TEST(after_a_failure_it_goes_on),
 		TEST(each_step_may_fail),
+		TEST(a_point_in_time),
+		TEST(a_point_in_time_may_fail),
 		TEST(whoever_loses_patience_gets_nothing),
 		TEST(held_it_does_not_go_on),
 		TEST(a_guest_that_ends_meanwhile_is_not_saved),

@@ -27,7 +27,7 @@ saved_live_while_it_works()
 	remember
 	input g "$work"
 	for i in 1 2 3; do
-		save g "$tmp/s$i" --live --json
+		save g "$tmp/s$i" --live=rounds --json
 		check_out '"rounds": [1-9]'
 	done
 	save g "$tmp/s" --live --stop
@@ -140,4 +140,37 @@ case_bases_that_do_not_fit()
 	run "$lkvm" snapshot restore "$tmp/b" --name x
 	check_status 1
 	check_err 'another snapshot now'
+}
+
+# What the host and the other options leave to choose from.
+case_which_way()
+{
+	boot
+	save g "$tmp/a" --live --json
+	if [ "$host" = 6.1 ]; then
+		check_out '"way": "rounds"'
+		run "$lkvm" snapshot save --live=point-in-time g "$tmp/b"
+		check_status 1
+		check_err 'as it is while the guest goes on: UFFDIO_API'
+	else
+		check_out '"way": "point-in-time", "rounds": 0'
+		save g "$tmp/b" --live=point-in-time --json
+		check_out '"way": "point-in-time"'
+	fi
+	save g "$tmp/b" --max-pause 20 --json
+	check_out '"way": "rounds"'
+	save g "$tmp/b" --base "$tmp/a" --live --json
+	check_out '"way": "rounds"'
+	run "$lkvm" snapshot save --base "$tmp/a" --live=point-in-time g "$tmp/c"
+	check_status 1
+	check_err 'a save with a base'
+	run "$lkvm" snapshot save --live=often g "$tmp/c"
+	check_status 2
+	check_err 'point-in-time or rounds, not "often"'
+	save g "$tmp/b" --json
+	check_out '"way": "plain"'
+	# what does not go on behind it is not copied behind it
+	save g "$tmp/b" --live --stop --json
+	check_out '"way": "rounds"'
+	wait_exit g 0
 }

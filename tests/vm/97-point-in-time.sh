@@ -1,0 +1,201 @@
+# shellcheck shell=sh disable=SC2154,SC2016
+# SPDX-License-Identifier: MIT
+# what: RAM as it was at one point in time, copied while a guest writes it, behind the pause
+# timeout: 600
+
+boot()
+{
+	truncate -s 16M "$tmp/d"
+	start g lkvm.shell=plain --cpus 2 --disk "$tmp/d" --rng --balloon "$@"
+	wait_for g '^lkvm-guest: ready'
+}
+
+# Writes memory from the processors, by the disk's DMA and by the entropy device's.
+work='(while :; do dd if=/dev/vda of=/tmp/x bs=64k count=64 iflag=direct 2>/dev/null; dd if=/dev/hwrng of=/tmp/y bs=1k count=4 2>/dev/null; done) &'
+
+save_point()
+{
+	save g "$@" --live --json
+	check_out '"way": "point-in-time"'
+}
+
+# What is in the file is compared with a copy of RAM from the pause.
+case_while_it_works()
+{
+	export LKVM_FAULT=save/recheck
+	boot
+	input g "$work"
+	sleep 2
+	for i in 1 2 3; do
+		save_point "$tmp/s$i"
+		check_out '"held_writes": [1-9]'
+	done
+	ask g 'echo alive'
+	check "it does not go on" grep -qx alive "$logs/said"
+}
+
+case_with_a_tap()
+{
+	export LKVM_FAULT=save/recheck
+	boot --network mode=tap,tapif=lk0
+	ip addr add 10.9.0.1/24 dev lk0
+	ask g 'ifconfig eth0 10.9.0.2 up; ping -c 1 10.9.0.1 >/dev/null; echo "ping $?"'
+	check "no network" grep -qx 'ping 0' "$logs/said"
+	ping -f -s 1400 10.9.0.2 >/dev/null 2>&1 &
+	ping=$!
+	input g "$work"
+	for i in 1 2 3; do
+		save_point "$tmp/s$i"
+	done
+	kill $ping 2>/dev/null || true # it may have given up
+}
+
+case_on_huge_pages()
+{
+	echo 140 >/proc/sys/vm/nr_hugepages
+	export LKVM_FAULT=save/recheck
+	boot --hugetlbfs
+	input g "$work"
+	for i in 1 2; do
+		before=$(sed -n 's/^HugePages_Free: *//p' /proc/meminfo)
+		save_point "$tmp/s$i"
+	done
+	check "what nobody touched was made" test "$(sed -n 's/^HugePages_Free: *//p' /proc/meminfo)" -gt $((before - 20))
+	echo 0 >/proc/sys/vm/nr_hugepages
+}
+
+# Pages go back to the host by no write at all.
+case_while_the_balloon_works()
+{
+	export LKVM_FAULT=save/recheck
+	boot
+	ask g 'dd if=/dev/urandom of=/tmp/x bs=1M count=96 2>/dev/null; rm /tmp/x'
+	for i in 1 2 3; do
+		"$lkvm" balloon g 160M || fail "balloon"
+		save_point "$tmp/s$i"
+		"$lkvm" balloon g 0 || fail "balloon"
+		ask g 'dd if=/dev/urandom of=/tmp/x bs=1M count=64 2>/dev/null; rm /tmp/x'
+	done
+}
+
+# As many files as there are numbers in a variable, all the same: what was saved is of one time.
+case_goes_on_where_it_was()
+{
+	boot
+	ask g 'dd if=/dev/urandom of=/tmp/data bs=64k count=64 2>/dev/null; md5sum /tmp/data'
+	sum=$(cut -c1-32 "$logs/said")
+	input g '(i=0; while :; do for f in 1 2 3 4 5 6 7 8; do read -r j </tmp/f$f; [ "$i" = 0 ] || [ "$j" = "$i" ] || echo torn; done 2>/dev/null; i=$((i + 1)); for f in 1 2 3 4 5 6 7 8; do echo $i >/tmp/f$f; done; done) &'
+	sleep 2
+	save_point "$tmp/s"
+	"$lkvm" stop --force g
+	wait_exit g 0
+	restore g "$tmp/s"
+	wait_listening g
+	ask g 'sleep 3; md5sum /tmp/data'
+	check "data changed" grep -q "$sum" "$logs/said"
+	ask g 'for n in 1 2 3 4 5 6; do cat /tmp/f1; sleep 1; done' # it is empty for a moment each time
+	check "it does not count" test "$(sort -u "$logs/said" | wc -l)" -gt 1
+	check "it is of more than one time" test "$(grep -c torn "$logs/g.out")" = 0
+}
+
+# A guest that has more than can be saved in a moment; and a save of it, of which $saving is the process.
+begin_save()
+{
+	ask g 'dd if=/dev/urandom of=/tmp/x bs=1M count=128 2>/dev/null'
+	mkdir -p "$tmp/folder"
+	"$lkvm" snapshot save --live=point-in-time g "$tmp/folder/s" >"$logs/saved" 2>&1 &
+	saving=$!
+	until grep -q ' uw' "/proc/$(pid g)/smaps"; do kill -0 $saving || fail "it is saved already"; done
+}
+
+# The guest goes on, no file is there, and no memory is watched any more.
+nothing_is_left()
+{
+	ask g 'dd if=/dev/zero of=/tmp/x bs=1M count=128 2>/dev/null; echo alive'
+	check "the guest does not go on" grep -qx alive "$logs/said"
+	check "a file is left" test -z "$(ls -A "$tmp/folder")"
+	check "memory is still protected" test "$(grep -c ' uw' "/proc/$(pid g)/smaps")" = 0
+}
+
+case_nobody_wants_it()
+{
+	boot
+	begin_save
+	kill -9 $saving
+	nothing_is_left
+	rmdir "$tmp/folder"
+	mkdir "$tmp/folder"
+	mount -t tmpfs -o size=16m small "$tmp/folder"
+	run "$lkvm" snapshot save --live g "$tmp/folder/s"
+	check_status 1
+	check_err 'No space left'
+	nothing_is_left
+	umount "$tmp/folder"
+	mappings=$(wc -l <"/proc/$(pid g)/maps")
+	save_point "$tmp/s"
+	check "memory is in parts now" test "$(wc -l <"/proc/$(pid g)/maps")" -le $((mappings + 2))
+}
+
+case_what_is_asked_meanwhile()
+{
+	boot
+	begin_save
+	for request in "snapshot save g $tmp/t" "snapshot save --live g $tmp/t" "inspect g" "pause g" "reboot --force g"; do
+		# shellcheck disable=SC2086 # words
+		run "$lkvm" $request
+		check_status 1
+		check_err 'being saved'
+	done
+	run "$lkvm" stat g
+	check_status 0
+	kill -0 $saving || fail "it is saved already"
+	# The guest may do what it likes: it resets, and is saved as it was.
+	input g 'reboot -f'
+	wait $saving || fail "it was not saved: $(cat "$logs/saved")"
+	wait_for g '^lkvm-guest: ready'
+	run "$lkvm" snapshot verify "$tmp/folder/s"
+	check_status 0
+}
+
+case_it_ends_meanwhile()
+{
+	boot
+	begin_save
+	"$lkvm" stop --force g || fail "stop"
+	wait_exit g 0
+	! wait $saving || fail "it was saved"
+	check "it says something else" grep -q 'ended while it was saved' "$logs/saved"
+	check "a file is left" test -z "$(ls -A "$tmp/folder")"
+	boot
+	begin_save
+	kill -TERM "$(pid g)"
+	! wait $saving || fail "it was saved"
+	tick
+	end=$((now + 30))
+	until [ -s "$tmp/g.status" ]; do tick; [ "$now" -lt $end ] || fail "it hangs"; sleep 0.2; done
+}
+
+# What is mapped of a snapshot cannot be protected; what was loaded of one can.
+case_of_restored()
+{
+	boot
+	save_point "$tmp/s"
+	"$lkvm" stop --force g
+	wait_exit g 0
+	restore g "$tmp/s"
+	wait_listening g
+	run "$lkvm" snapshot save --live=point-in-time g "$tmp/t"
+	check_status 1
+	check_err 'as it is while the guest goes on: RAM is a mapping of the snapshot'
+	save g "$tmp/t" --live --json
+	check_out '"way": "rounds"'
+	"$lkvm" stop --force g
+	wait_exit g 0
+	export LKVM_FAULT=save/recheck
+	restore g "$tmp/s" --eager
+	wait_listening g
+	input g "$work"
+	save_point "$tmp/u"
+	ask g 'echo alive'
+	check "it does not go on" grep -qx alive "$logs/said"
+}
