@@ -2,10 +2,8 @@
 /* MSI-X (PCI Local Bus Specification 3.0, section 6.8.2). How vectors reach KVM is said in lkvm/pci.h. */
 #include <errno.h>
 #include <linux/pci_regs.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "msix.h"
 
@@ -15,82 +13,29 @@
 _Static_assert(PCI_MAX_VECTORS * PCI_MSIX_ENTRY_SIZE <= MSIX_PENDING_OFFSET, "the table reaches the pending bits");
 _Static_assert(PCI_MAX_VECTORS <= 64, "pending bits fill one 64-bit word");
 
-static bool take_pending(const struct msix_vector *vector)
-{
-	eventfd_t count;
-
-	return eventfd_read(vector->event_fd, &count) == 0;
-}
-
-static bool is_pending(const struct msix_vector *vector)
-{
-	struct pollfd poll_fd = { .fd = vector->event_fd, .events = POLLIN };
-
-	return !vector->joined && poll(&poll_fd, 1, 0) == 1;
-}
-
-static void part(struct pci_device *device, struct msix_vector *vector)
-{
-	if (vector->joined)
-		interrupts_irqfd_detach(device->bus->interrupts, vector->gsi, vector->event_fd);
-	vector->joined = false;
-	__atomic_store_n(&vector->direct, false, __ATOMIC_RELEASE);
-}
-
-static void release(struct pci_device *device, struct msix_vector *vector)
-{
-	part(device, vector);
-	if (vector->gsi >= 0)
-		interrupts_route_remove(device->bus->interrupts, vector->gsi);
-	vector->gsi = -1;
-}
-
-static bool same_message(const struct msi_message *a, const struct msi_message *b)
-{
-	return a->address == b->address && a->data == b->data && a->device_id == b->device_id;
-}
-
-static int join(struct pci_device *device, struct msix_vector *vector, const struct msi_message *message)
-{
-	struct interrupts *interrupts = device->bus->interrupts;
-	struct error ignored;
-
-	if (vector->gsi < 0) {
-		vector->gsi = interrupts_route_add(interrupts, message, &ignored);
-		if (vector->gsi < 0)
-			return -1;
-	} else if (!same_message(&vector->message, message) &&
-		   interrupts_route_change(interrupts, vector->gsi, message, &ignored) < 0) {
-		return -1;
-	}
-	vector->message = *message;
-	if (interrupts_irqfd_attach(interrupts, vector->gsi, vector->event_fd, &ignored) < 0)
-		return -1;
-	vector->joined = true;
-	return 0;
-}
-
 static void update_vector(struct pci_device *device, unsigned number, bool enabled)
 {
 	const struct pci_state *state = &device->state;
-	struct msix_vector *vector = &device->vectors[number];
+	struct interrupts *interrupts = device->bus->interrupts;
+	struct msi_vector *vector = &device->vectors[number];
 	const struct msi_message message = {
 		.address = state->msix_address[number],
 		.data = state->msix_data[number],
 		.device_id = pci_device_id(device),
 	};
 	bool open = enabled && !(state->msix_control[number] & PCI_MSIX_ENTRY_CTRL_MASKBIT);
+	struct error ignored;
 
-	if ((vector->joined || vector->direct) && (!open || !same_message(&vector->message, &message)))
-		part(device, vector);
-	if (!open || vector->joined || vector->direct || join(device, vector, &message) == 0)
+	if ((vector->joined || vector->direct) && (!open || !vector_says(vector, &message)))
+		vector_part(vector, interrupts);
+	if (!open || vector->joined || vector->direct || vector_join(vector, interrupts, &message, &ignored) == 0)
 		return;
 
 	/* No route or no irqfd to be had, or the address is nonsense: as hardware, send each message by itself. */
 	vector->message = message;
 	__atomic_store_n(&vector->direct, true, __ATOMIC_RELEASE);
-	if (take_pending(vector))
-		interrupts_signal_msi(device->bus->interrupts, &message);
+	if (vector_take_pending(vector))
+		interrupts_signal_msi(interrupts, &message);
 }
 
 static uint16_t message_control(const struct pci_device *device)
@@ -122,8 +67,8 @@ void msix_update(struct pci_device *device)
 		if (control & PCI_MSIX_FLAGS_ENABLE) {
 			update_vector(device, i, enabled);
 		} else {
-			release(device, &device->vectors[i]);
-			take_pending(&device->vectors[i]);
+			vector_release(&device->vectors[i], device->bus->interrupts);
+			vector_take_pending(&device->vectors[i]);
 		}
 	}
 }
@@ -131,8 +76,8 @@ void msix_update(struct pci_device *device)
 void msix_reset(struct pci_device *device)
 {
 	for (unsigned i = 0; i < device->vector_count; i++) {
-		release(device, &device->vectors[i]);
-		take_pending(&device->vectors[i]);
+		vector_release(&device->vectors[i], device->bus->interrupts);
+		vector_take_pending(&device->vectors[i]);
 		device->state.msix_address[i] = 0;
 		device->state.msix_data[i] = 0;
 		device->state.msix_control[i] = PCI_MSIX_ENTRY_CTRL_MASKBIT;
@@ -144,12 +89,12 @@ void pci_device_quiesce(struct pci_device *device)
 	pthread_mutex_lock(&device->lock);
 	device->state.msix_pending = 0;
 	for (unsigned i = 0; i < device->vector_count; i++) {
-		struct msix_vector *vector = &device->vectors[i];
+		struct msi_vector *vector = &device->vectors[i];
 
 		/* KVM_IRQFD's deassignment waits for injections that are under way: virt/kvm/eventfd.c. */
 		if (vector->joined)
-			part(device, vector);
-		device->state.msix_pending |= (uint64_t)is_pending(vector) << i;
+			vector_part(vector, device->bus->interrupts);
+		device->state.msix_pending |= (uint64_t)vector_is_pending(vector) << i;
 	}
 	pthread_mutex_unlock(&device->lock);
 }
@@ -172,13 +117,9 @@ void msix_restored(struct pci_device *device)
 
 void msix_close(struct pci_device *device)
 {
-	for (unsigned i = 0; i < PCI_MAX_VECTORS; i++) {
-		if (device->vectors[i].event_fd < 0)
-			continue;
-		release(device, &device->vectors[i]);
-		close(device->vectors[i].event_fd);
-		device->vectors[i].event_fd = -1;
-	}
+	for (unsigned i = 0; i < PCI_MAX_VECTORS; i++)
+		if (device->vectors[i].event_fd >= 0)
+			vector_close(&device->vectors[i], device->bus ? device->bus->interrupts : NULL);
 	device->vector_count = 0;
 }
 
@@ -189,7 +130,7 @@ int pci_device_vector_fd(struct pci_device *device, unsigned vector)
 
 void pci_device_signal(struct pci_device *device, unsigned number)
 {
-	struct msix_vector *vector;
+	struct msi_vector *vector;
 
 	if (number >= device->vector_count)
 		return;
@@ -230,7 +171,7 @@ static uint32_t read_word(struct pci_device *device, uint64_t offset)
 	}
 	if (offset == MSIX_PENDING_OFFSET || offset == MSIX_PENDING_OFFSET + 4) {
 		for (unsigned i = 0; i < device->vector_count; i++)
-			pending |= (uint64_t)is_pending(&device->vectors[i]) << i;
+			pending |= (uint64_t)vector_is_pending(&device->vectors[i]) << i;
 		return (uint32_t)(pending >> 8 * (offset - MSIX_PENDING_OFFSET));
 	}
 	return 0;
@@ -321,12 +262,8 @@ int pci_device_add_msix(struct pci_device *device, struct pci_bus *pci, unsigned
 	device->msix_capability = (unsigned)offset;
 	device->writable[offset + PCI_MSIX_FLAGS + 1] = (PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL) >> 8;
 
-	for (; device->vector_count < vectors; device->vector_count++) {
-		struct msix_vector *vector = &device->vectors[device->vector_count];
-
-		vector->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		if (vector->event_fd < 0)
-			return error_system(error, errno, "an eventfd for an MSI-X vector of %s", device->identity.name);
-	}
+	for (; device->vector_count < vectors; device->vector_count++)
+		if (vector_open(&device->vectors[device->vector_count], error) < 0)
+			return error_context(error, "an MSI-X vector of %s", device->identity.name);
 	return 0;
 }

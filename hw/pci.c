@@ -300,7 +300,7 @@ int pci_device_open(struct pci_device *device, const struct pci_identity *identi
 
 	*device = (struct pci_device){ .identity = *identity, .next_capability = 0x40 };
 	for (unsigned i = 0; i < PCI_MAX_VECTORS; i++)
-		device->vectors[i] = (struct msix_vector){ .event_fd = -1, .gsi = -1 };
+		device->vectors[i] = MSI_VECTOR_NONE;
 	if (pthread_mutex_init(&device->lock, NULL) || pthread_mutex_init(&device->line_lock, NULL))
 		return error_set(error, ENOMEM, "locks for %s", identity->name);
 

@@ -19,6 +19,7 @@
 #include "lkvm/err.h"
 #include "lkvm/interrupts.h"
 #include "lkvm/state.h"
+#include "lkvm/vector.h"
 
 #define PCI_SLOTS 32
 #define PCI_CONFIG_SIZE 4096u
@@ -61,14 +62,6 @@ struct pci_state {
 
 extern const struct state_table pci_state_table;
 
-struct msix_vector {
-	int event_fd; /* -1: no such vector */
-	int gsi;      /* -1: no route */
-	bool joined;  /* the irqfd is attached */
-	bool direct;  /* unmasked, but without irqfd (none could be had): sent by KVM_SIGNAL_MSI */
-	struct msi_message message; /* what the route says, or what is sent */
-};
-
 /* What identifies a device, fixed by its maker. */
 struct pci_identity {
 	const char *name; /* "virtio-blk0": for messages, stat and inspect */
@@ -95,7 +88,7 @@ struct pci_device {
 
 	unsigned msix_capability; /* offset in config space, 0: none */
 	unsigned vector_count;    /* 0 where the bus has no MSI */
-	struct msix_vector vectors[PCI_MAX_VECTORS];
+	struct msi_vector vectors[PCI_MAX_VECTORS];
 
 	/*
 	 * Reads and writes of config space in a range that the device answers itself (virtio's PCI configuration
