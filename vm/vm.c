@@ -56,16 +56,43 @@ static int create(struct vm *vm, const struct vm_config *config, struct error *e
 	return 0;
 }
 
-int vm_add_memory(struct vm *vm, const struct ram *ram, bool read_only, struct error *error)
+unsigned vm_take_slot(struct vm *vm)
+{
+	return vm->slots++;
+}
+
+static int set_memory(struct vm *vm, unsigned slot, const struct ram *ram, uint32_t flags)
 {
 	struct kvm_userspace_memory_region region = {
-		.slot = vm->slots,
-		.flags = read_only ? KVM_MEM_READONLY : 0,
+		.slot = slot,
+		.flags = flags,
 		.guest_phys_addr = ram->base,
 		.memory_size = ram->size,
 		.userspace_addr = (uintptr_t)ram->host,
 	};
-	int result = kvm_call(vm->fd, KVM_SET_USER_MEMORY_REGION, (uintptr_t)&region);
+
+	return kvm_call(vm->fd, KVM_SET_USER_MEMORY_REGION, (uintptr_t)&region);
+}
+
+int vm_show_memory(struct vm *vm, unsigned slot, const struct ram *ram, struct error *error)
+{
+	int result = set_memory(vm, slot, ram, 0);
+
+	if (result < 0)
+		return error_system(error, -result, "KVM_SET_USER_MEMORY_REGION of guest memory");
+	return 0;
+}
+
+void vm_hide_memory(struct vm *vm, unsigned slot)
+{
+	const struct ram none = { 0 };
+
+	set_memory(vm, slot, &none, 0);
+}
+
+int vm_add_memory(struct vm *vm, const struct ram *ram, bool read_only, struct error *error)
+{
+	int result = set_memory(vm, vm->slots, ram, read_only ? KVM_MEM_READONLY : 0);
 
 	if (result < 0)
 		return error_system(error, -result, "KVM_SET_USER_MEMORY_REGION of guest memory");
