@@ -127,10 +127,9 @@ int pci_device_add_bar(struct pci_device *device, unsigned index, const struct p
 	device->bars[index] = *bar;
 	device->bars[index].mapped = false;
 	put32(writable, (uint32_t)mask & (uint32_t)PCI_BASE_ADDRESS_MEM_MASK);
-	if (bar->wide) {
-		put32(config, PCI_BASE_ADDRESS_MEM_TYPE_64 | PCI_BASE_ADDRESS_MEM_PREFETCH);
+	put32(config, (bar->wide ? PCI_BASE_ADDRESS_MEM_TYPE_64 : 0) | (bar->prefetchable ? PCI_BASE_ADDRESS_MEM_PREFETCH : 0));
+	if (bar->wide)
 		put32(writable + 4, (uint32_t)(mask >> 32));
-	}
 	return 0;
 }
 
@@ -258,7 +257,7 @@ static void ecam_write(void *owner, uint64_t offset, unsigned size, uint64_t val
 	if (vacated)
 		settle_bars(owner);
 	if (hooked(device, reg, size) && device->hook_write)
-		device->hook_write(device->hook_owner, reg, size);
+		device->hook_write(device->hook_owner, reg, size, value);
 }
 
 static const struct bus_ops ecam_ops = { .read = ecam_read, .write = ecam_write };

@@ -305,13 +305,14 @@ static void access_read(void *owner, unsigned hook_offset, unsigned hook_size)
 	pthread_mutex_unlock(&device->pci.lock);
 }
 
-static void access_write(void *owner, unsigned hook_offset, unsigned hook_size)
+static void access_write(void *owner, unsigned hook_offset, unsigned hook_size, uint64_t value)
 {
 	struct virtio_device *device = owner;
 	uint32_t offset, size, data;
 
 	(void)hook_offset;
 	(void)hook_size;
+	(void)value; /* it may be a part of the field only */
 	if (access_window(device, &offset, &size, &data))
 		registers_write(device, offset, size, size == 4 ? data : data & ((1u << (8 * size)) - 1));
 }
@@ -389,6 +390,7 @@ int virtio_pci_open(struct virtio_device *device, struct pci_bus *pci, struct er
 	struct pci_bar registers = {
 		.size = REGISTERS_SIZE,
 		.wide = true,
+		.prefetchable = true,
 		.ops = &register_ops,
 		.owner = device,
 		.moved = registers_moved,

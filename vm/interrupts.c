@@ -44,8 +44,14 @@ void interrupts_reset_lines(struct interrupts *interrupts)
 			interrupts_set_line(interrupts, spi, false);
 }
 
-static struct kvm_irq_routing_entry route_entry(unsigned gsi, const struct msi_message *message)
+static struct kvm_irq_routing_entry route_entry(unsigned gsi, const struct interrupt_route *route)
 {
+	const struct msi_message *message = &route->message;
+
+	if (route->is_line)
+		return (struct kvm_irq_routing_entry){
+			.gsi = gsi, .type = KVM_IRQ_ROUTING_IRQCHIP, .u.irqchip.pin = route->spi,
+		};
 	return (struct kvm_irq_routing_entry){
 		.gsi = gsi,
 		.type = KVM_IRQ_ROUTING_MSI,
@@ -78,8 +84,7 @@ static int routes_commit(struct interrupts *interrupts, struct error *error)
 	return 0;
 }
 
-int interrupts_route_add(struct interrupts *interrupts, const struct msi_message *message,
-			 struct error *error)
+static int add_route(struct interrupts *interrupts, const struct interrupt_route *route, struct error *error)
 {
 	int gsi = 0;
 
@@ -90,7 +95,7 @@ int interrupts_route_add(struct interrupts *interrupts, const struct msi_message
 		gsi = error_set(error, ENOSPC, "all %d interrupt routes are taken", INTERRUPTS_MAX_ROUTES);
 	} else {
 		interrupts->used[gsi] = true;
-		interrupts->routes[gsi] = *message;
+		interrupts->routes[gsi] = *route;
 		if (routes_commit(interrupts, error) < 0) {
 			interrupts->used[gsi] = false;
 			gsi = -1;
@@ -100,15 +105,26 @@ int interrupts_route_add(struct interrupts *interrupts, const struct msi_message
 	return gsi;
 }
 
+int interrupts_route_add(struct interrupts *interrupts, const struct msi_message *message,
+			 struct error *error)
+{
+	return add_route(interrupts, &(struct interrupt_route){ .message = *message }, error);
+}
+
+int interrupts_route_add_line(struct interrupts *interrupts, unsigned spi, struct error *error)
+{
+	return add_route(interrupts, &(struct interrupt_route){ .is_line = true, .spi = spi }, error);
+}
+
 int interrupts_route_change(struct interrupts *interrupts, int gsi, const struct msi_message *message,
 			    struct error *error)
 {
-	struct msi_message old;
+	struct interrupt_route old;
 	int result;
 
 	pthread_mutex_lock(&interrupts->lock);
 	old = interrupts->routes[gsi];
-	interrupts->routes[gsi] = *message;
+	interrupts->routes[gsi].message = *message;
 	result = routes_commit(interrupts, error);
 	if (result < 0)
 		interrupts->routes[gsi] = old;
@@ -135,14 +151,30 @@ unsigned interrupts_route_count(struct interrupts *interrupts)
 	return count;
 }
 
+static int attach(struct interrupts *interrupts, struct kvm_irqfd *request, struct error *error)
+{
+	int result = kvm_call(interrupts->vm_fd, KVM_IRQFD, (uintptr_t)request);
+
+	if (result < 0)
+		return error_system(error, -result, "KVM_IRQFD on GSI %u", request->gsi);
+	return 0;
+}
+
 int interrupts_irqfd_attach(struct interrupts *interrupts, int gsi, int event_fd, struct error *error)
 {
 	struct kvm_irqfd request = { .fd = (uint32_t)event_fd, .gsi = (uint32_t)gsi };
-	int result = kvm_call(interrupts->vm_fd, KVM_IRQFD, (uintptr_t)&request);
 
-	if (result < 0)
-		return error_system(error, -result, "KVM_IRQFD on GSI %d", gsi);
-	return 0;
+	return attach(interrupts, &request, error);
+}
+
+int interrupts_irqfd_attach_line(struct interrupts *interrupts, int gsi, int event_fd, int resample_fd, struct error *error)
+{
+	struct kvm_irqfd request = {
+		.fd = (uint32_t)event_fd, .gsi = (uint32_t)gsi, .flags = KVM_IRQFD_FLAG_RESAMPLE,
+		.resamplefd = (uint32_t)resample_fd,
+	};
+
+	return attach(interrupts, &request, error);
 }
 
 void interrupts_irqfd_detach(struct interrupts *interrupts, int gsi, int event_fd)

@@ -42,6 +42,7 @@ struct pci_layout {
 struct pci_bar {
 	uint64_t size; /* a power of two, at least 16; 0: no such BAR (or the upper half of the one before) */
 	bool wide;     /* 64-bit; takes the next index too */
+	bool prefetchable;
 	const struct bus_ops *ops;
 	void *owner;
 	/* Called with the device locked when the BAR appears at an address or, with mapped false, leaves it. */
@@ -92,11 +93,11 @@ struct pci_device {
 
 	/*
 	 * Reads and writes of config space in a range that the device answers itself (virtio's PCI configuration
-	 * access). Called with the device unlocked.
+	 * access, what a passed-through device has in hardware). Called with the device unlocked.
 	 */
 	unsigned hook_offset, hook_size;
 	void (*hook_read)(void *owner, unsigned offset, unsigned size); /* fill config before a read */
-	void (*hook_write)(void *owner, unsigned offset, unsigned size); /* config was written */
+	void (*hook_write)(void *owner, unsigned offset, unsigned size, uint64_t value); /* config was written */
 	void *hook_owner;
 };
 

@@ -60,7 +60,10 @@ static int setup(void **state)
 	const struct pci_identity identity = {
 		.name = "test", .vendor = 0x1af4, .device = 0x1041, .class_code = 0x020000, .vectors = VECTORS,
 	};
-	const struct pci_bar registers = { .size = 0x4000, .wide = true, .ops = &bar_ops, .owner = &fixture.moves, .moved = moved };
+	const struct pci_bar registers = {
+		.size = 0x4000, .wide = true, .prefetchable = true,
+		.ops = &bar_ops, .owner = &fixture.moves, .moved = moved,
+	};
 	struct error error;
 
 	(void)state;
@@ -239,9 +242,9 @@ static void an_unmasked_vector_is_joined(void **state)
 	assert_true(route < join);
 	assert_int_not_equal(join, SIZE_MAX);
 	assert_int_equal(interrupts_route_count(&fixture.interrupts), 1);
-	assert_int_equal(fixture.interrupts.routes[0].device_id, 1 << 3);
-	assert_int_equal(fixture.interrupts.routes[0].address, 0x3ffe0040);
-	assert_int_equal(fixture.interrupts.routes[0].data, 7);
+	assert_int_equal(fixture.interrupts.routes[0].message.device_id, 1 << 3);
+	assert_int_equal(fixture.interrupts.routes[0].message.address, 0x3ffe0040);
+	assert_int_equal(fixture.interrupts.routes[0].message.data, 7);
 
 	/* Masking parts it, the same message again joins it without a new route. */
 	size_t from = fake_kvm.count;

@@ -49,7 +49,9 @@ static void open_host(struct host *host)
 	const struct pci_identity identity = {
 		.name = "test", .vendor = 0x1af4, .device = 0x1041, .class_code = 0x020000, .vectors = VECTORS,
 	};
-	const struct pci_bar registers = { .size = 0x4000, .wide = true, .ops = &ops, .owner = host, .moved = moved };
+	const struct pci_bar registers = {
+		.size = 0x4000, .wide = true, .prefetchable = true, .ops = &ops, .owner = host, .moved = moved,
+	};
 	struct error error;
 
 	*host = (struct host){ 0 };
