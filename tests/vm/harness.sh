@@ -13,6 +13,7 @@
 #   # needs: passt tree:iproute2   products of scripts/arm64-debs, as $share/passt ...
 #   # clock: counted       the emulated host's clock counts instructions, and jumps
 #                           over what would be waited for: an hour takes no time (real)
+#   # vfio: edu nvme        PCI devices to pass through, as of scripts/host --vfio (none)
 #   # needs: systemd       a guest with systemd and Debian's full kernel, in $share/systemd
 #   # soak: yes             only runs with tests/vm/run --soak (make soak); "more": then, too,
 #                           with $times times as many rounds and as much time
