@@ -33,12 +33,12 @@ ALL_CFLAGS := -std=gnu11 $(CFLAGS) $(WARNINGS) -fstack-protector-strong -ffuncti
 LINK_FLAGS := -pthread -Wl,--gc-sections -Wl,-z,relro,-z,now -Wl,--as-needed
 
 # What a VM is made of; and the commands, some of which need no KVM.
-VM_SOURCES := $(sort $(wildcard util/*.c vm/*.c arm/*.c hw/*.c virtio/*.c snapshot/*.c inspect/*.c))
+VM_SOURCES := $(sort $(wildcard util/*.c vm/*.c arm/*.c hw/*.c virtio/*.c vfio/*.c snapshot/*.c inspect/*.c))
 SOURCES := main.c $(sort $(wildcard cmd/*.c)) $(VM_SOURCES)
 
 # On x86-64, the commands that need no KVM; cmd/host/ stands in for the others.
 HOST_SOURCES := main.c $(filter-out cmd/run.c cmd/detach.c cmd/machine_run.c cmd/snapshot_restore.c,$(sort $(wildcard cmd/*.c))) $(sort $(wildcard cmd/host/*.c)) \
-	$(sort $(wildcard util/*.c)) vm/control_client.c vm/control_name.c vm/ram.c vm/probe.c vm/probes.c vm/machine_config.c virtio/queue.c \
+	$(sort $(wildcard util/*.c)) vm/control_client.c vm/control_name.c vm/ram.c vm/probe.c vm/probes.c vm/machine_config.c virtio/queue.c vfio/address.c \
 	$(sort $(wildcard arm/its_*.c arm/register*.c)) \
 	$(sort $(wildcard snapshot/*.c inspect/*.c))
 
@@ -125,7 +125,7 @@ build/helpers/%: tests/vm/helpers/%.c Makefile
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 UNIT_FLAGS := $(if $(OVERLAY),-I$(OVERLAY)) $(CPPFLAGS) -Itests -O1 $(filter-out -O2,$(ALL_CFLAGS)) $(SANITIZE)
-UNIT_SOURCES := $(filter-out vm/kvm.c,$(VM_SOURCES)) $(sort $(wildcard tests/fake/*.c)) \
+UNIT_SOURCES := $(filter-out vm/kvm.c vfio/call.c,$(VM_SOURCES)) $(sort $(wildcard tests/fake/*.c)) \
 	$(filter-out cmd/main.c,$(sort $(wildcard cmd/*.c)))
 UNIT_OBJECTS := $(UNIT_SOURCES:%.c=build/unit/obj/%.o)
 UNIT_TESTS := $(patsubst tests/unit/%.c,build/unit/%,$(sort $(wildcard tests/unit/test_*.c)))

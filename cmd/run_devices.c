@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The items of --disk and --network. */
+/* The items of --disk, --network and --vfio-pci. */
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
@@ -221,5 +221,21 @@ int run_options_take_network(void *target, char *value, struct error *error)
 	if (config->network_count == MACHINE_MAX_NETWORKS)
 		return error_set(error, ENOSPC, "there are more than %d interfaces", MACHINE_MAX_NETWORKS);
 	config->networks[config->network_count++] = net;
+	return 0;
+}
+
+int run_options_take_vfio(void *target, char *value, struct error *error)
+{
+	struct vfio_config *config = &((struct run_options *)target)->config.vfio;
+	char address[VFIO_ADDRESS_SIZE];
+
+	if (vfio_address(value, address, error) < 0)
+		return -1;
+	for (unsigned i = 0; i < config->count; i++)
+		if (!strcmp(config->devices[i], address))
+			return error_set(error, EINVAL, "%s is given twice", address);
+	if (config->count == VFIO_MAX_DEVICES)
+		return error_set(error, ENOSPC, "there are more than %d devices", VFIO_MAX_DEVICES);
+	memcpy(config->devices[config->count++], address, sizeof(address));
 	return 0;
 }

@@ -70,6 +70,8 @@ static const struct option_entry entries[] = {
 	  .help = "Network interface; several. With tap: tapif=NAME, script=FILE,\n"
 		  "vhost=on|off|required, fd=N. With user: passt=FILE,\n"
 		  "passt-options=TEXT (last). With both: mac=MAC, queues=N" },
+	{ .name = "vfio-pci", .kind = OPTION_TAKEN, .take = run_options_take_vfio, .argument = "[DOM:]BB:DD.F",
+	  .help = "A PCI device of the host, which vfio-pci has; several" },
 	{ .name = "console", .kind = OPTION_CHOICE, .argument = "serial|virtio", .choices = "serial|virtio",
 	  .offset = CONFIG(console), .help = "Where standard input and output are in the guest (serial)" },
 	{ .name = "rng", .kind = OPTION_FLAG, .offset = CONFIG(entropy),
@@ -133,6 +135,10 @@ int run_options_finish(struct run_options *options, const char *kernel, struct e
 		return error_set(error, EINVAL, "no kernel was given; --kernel FILE names it");
 	if (config->name && control_check_name(config->name, error) < 0)
 		return error_context(error, "--name");
+
+	if (config->vfio.count && config->balloon)
+		return error_set(error, EINVAL, "--balloon: a device of --vfio-pci may write to any page of the guest's memory, so "
+				 "that none can be given back");
 
 	config->cpus = (unsigned)options->cpus;
 	if (!config->memory) /* kvmtool's rule, which lets many vCPUs boot too */

@@ -264,7 +264,8 @@ static void begin_save(struct lifecycle *lifecycle, struct control_client *clien
 	struct saver *saver = &lifecycle->saver;
 	struct error error;
 
-	if (request.fd < 0 || read_way(word ? word : "0", &request, &error) < 0) {
+	if (request.fd < 0 || read_way(word ? word : "0", &request, &error) < 0 ||
+	    machine_config_check_saving(&lifecycle->machine->config, &error) < 0) {
 		if (request.fd < 0)
 			error_set(&error, EINVAL, "no file came with the request");
 		close_both(&request);

@@ -199,6 +199,28 @@ static void generation_part_reset(struct machine *machine)
 	generation_reset(&machine->generation);
 }
 
+/* Last, as their slots are those that are left. */
+static int passed_through_open(struct machine *machine, struct error *error)
+{
+	const struct vfio_config *config = &machine->config.vfio;
+
+	if (!config->count)
+		return 0;
+	machine->vfio = vfio_open(config, &vfio_host, &machine->vm, &machine->pci, machine->loop, error);
+	return machine->vfio ? 0 : error_context(error, "--vfio-pci");
+}
+
+static void passed_through_close(struct machine *machine)
+{
+	vfio_close(machine->vfio);
+	machine->vfio = NULL;
+}
+
+static void passed_through_reset(struct machine *machine)
+{
+	vfio_reset(machine->vfio);
+}
+
 /*
  * What the guest finds in memory, at the start and after each reset.
  */
@@ -282,6 +304,7 @@ static const struct part catalogue[] = {
 	  .reset = generation_part_reset },
 	{ "virtio", .open = machine_virtio_open, .close = machine_virtio_close, .pause = machine_virtio_pause,
 	  .resume = machine_virtio_resume, .reset = machine_virtio_reset },
+	{ "vfio", .open = passed_through_open, .close = passed_through_close, .reset = passed_through_reset },
 	{ "software", .open = software_open },
 	{ "threads", .open = threads_open },
 };

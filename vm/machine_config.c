@@ -123,6 +123,14 @@ void machine_config_save(const struct machine_config *config, struct section_wri
 	}
 }
 
+int machine_config_check_saving(const struct machine_config *config, struct error *error)
+{
+	if (!config->vfio.count)
+		return 0;
+	return error_set(error, ENOTSUP, "the guest has a device of the host, %s, whose state cannot be saved",
+			 config->vfio.devices[0]);
+}
+
 /* Loading. */
 
 static int load_number(const struct config_field *field, const struct field *saved, uint64_t *value,

@@ -58,5 +58,6 @@ void machine_stat(struct machine *machine, struct report *report)
 		virtio_stat(machine->virtio[i], report);
 		report_end(report);
 	}
+	vfio_stat(machine->vfio, report);
 	report_end_list(report);
 }

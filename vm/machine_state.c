@@ -42,6 +42,7 @@ static int quiesce(void *owner, struct error *error)
 	(void)error;
 	for (unsigned i = 0; i < machine->virtio_count; i++)
 		pci_device_quiesce(&machine->virtio[i]->pci);
+	vfio_quiesce(machine->vfio);
 	return 0;
 }
 
@@ -49,6 +50,7 @@ static void unquiesce(struct machine *machine)
 {
 	for (unsigned i = 0; i < machine->virtio_count; i++)
 		pci_device_resume(&machine->virtio[i]->pci);
+	vfio_resume(machine->vfio);
 }
 
 static int forward(void *owner, struct error *error)

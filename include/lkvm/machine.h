@@ -27,6 +27,7 @@
 #include "lkvm/serial.h"
 #include "lkvm/snapshot.h"
 #include "lkvm/terminal.h"
+#include "lkvm/vfio.h"
 #include "lkvm/virtio.h"
 #include "lkvm/vm.h"
 
@@ -94,6 +95,7 @@ struct machine_config {
 	struct virtio_block_config disks[MACHINE_MAX_DISKS];
 	unsigned network_count;
 	struct virtio_net_config networks[MACHINE_MAX_NETWORKS];
+	struct vfio_config vfio; /* in no snapshot */
 
 	const struct snapshot *snapshot; /* NULL, or what is restored: RAM comes from there, nothing is loaded */
 	bool eager;         /* all of it before the machine is open */
@@ -153,6 +155,7 @@ struct machine {
 	unsigned virtio_count;
 	struct virtio_device *virtio[MACHINE_MAX_VIRTIO];
 	struct virtio_device *balloon, *input; /* of these, or NULL */
+	struct vfio *vfio; /* passed-through devices; NULL: none */
 	const struct error_collector *refused; /* NULL but in machine_check_host() */
 	struct dirty_log dirty_log;
 	uint8_t tracked_since[16]; /* identity of the snapshot that RAM was equal to when all of the log was last taken, or zeroes */
@@ -224,6 +227,9 @@ int machine_check_host(struct snapshot *snapshot, const struct error_collector *
  */
 void machine_config_save(const struct machine_config *config, struct section_writer *writer);
 int machine_config_load(struct machine_config *config, struct sections *sections, struct error *error);
+
+/* Whether a machine that is made so can be saved at all; the sentence says what stands against it. */
+int machine_config_check_saving(const struct machine_config *config, struct error *error);
 
 /* Gives each disk that may be written an overlay: a file in `folder`, which is an absolute path, named after the machine. */
 int machine_config_overlay(struct machine_config *config, const char *folder, struct error *error);

@@ -45,6 +45,9 @@ void run_options_name(struct run_options *options, pid_t pid);
 int run_options_take_disk(void *options, char *value, struct error *error);
 int run_options_take_network(void *options, char *value, struct error *error);
 
+/* The option --vfio-pci: a device. */
+int run_options_take_vfio(void *options, char *value, struct error *error);
+
 /* The option --hugetlbfs. */
 int run_options_take_huge_pages(void *options, char *value, struct error *error);
 

@@ -269,6 +269,18 @@ static void each_section_is_needed(void **state)
 	byte_buffer_free(&writer.buffer);
 }
 
+static void a_device_of_the_host_cannot_be_saved(void **state)
+{
+	struct machine_config config = { 0 };
+	struct error error;
+
+	(void)state;
+	assert_int_equal(machine_config_check_saving(&config, &error), 0);
+	config.vfio = (struct vfio_config){ .count = 1, .devices = { "0000:01:00.0" } };
+	assert_int_equal(machine_config_check_saving(&config, &error), -1);
+	assert_non_null(strstr(error.text, "0000:01:00.0"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -277,6 +289,7 @@ int main(void)
 		cmocka_unit_test(impossible_values_are_refused),
 		cmocka_unit_test(fields_that_do_not_fit_are_refused_by_name),
 		cmocka_unit_test(each_section_is_needed),
+		cmocka_unit_test(a_device_of_the_host_cannot_be_saved),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

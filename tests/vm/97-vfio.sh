@@ -1,0 +1,105 @@
+# shellcheck shell=sh disable=SC2154,SC2016
+# SPDX-License-Identifier: MIT
+# what: passed-through PCI devices: data, interrupts, resets; what cannot be passed through, and why
+# hosts: all
+# vfio: edu nvme
+# timeout: 400
+
+# Slots that scripts/host gives to its devices, in the order of the line above.
+edu=0000:00:10.0
+nvme=0000:00:11.0
+devices=/sys/bus/pci/devices
+
+bind()
+{
+	modprobe vfio_iommu_type1
+	modprobe vfio-pci
+	unbind "$@"
+	for b; do
+		echo vfio-pci >$devices/$b/driver_override
+		echo "$b" >/sys/bus/pci/drivers_probe
+	done
+}
+
+unbind()
+{
+	for b; do
+		echo >$devices/$b/driver_override
+		[ ! -e $devices/$b/driver ] || echo "$b" >$devices/$b/driver/unbind
+	done
+}
+
+boot()
+{
+	start g lkvm.shell=plain "$@"
+	wait_for g '^lkvm-guest: ready'
+}
+
+# counted REGEX: the interrupts of these names so far, on all vCPUs, in $count.
+counted()
+{
+	ask g "grep -E '$1' /proc/interrupts"
+	count=$(awk '{ for (i = 2; $i ~ /^[0-9]+$/; i++) sum += $i } END { print sum + 0 }' "$logs/said")
+}
+
+says() { ask g "$1"; check "\"$1\" did not say \"$2\": $(cat "$logs/said")" grep -qx -- "$2" "$logs/said"; }
+
+# Each KiB of the disk begins with its number, and blanks follow.
+read_all()
+{
+	sum=$(awk 'BEGIN { for (i = 0; i < 16384; i++) printf "%-1023d\n", i }' | sha1sum | cut -c1-40)
+	says 'sha1sum </dev/nvme0n1 | cut -c1-40' "$sum"
+}
+
+case_nvme_with_its_own_driver()
+{
+	bind $nvme
+	boot --cpus 2 --vfio-pci $nvme
+	read_all
+	counted 'nvme0q[1-9]'
+	check "no interrupt of its queues" test "$count" -gt 0
+	before=$count
+	says 'dd if=/dev/urandom of=/tmp/x bs=1M count=4 2>/dev/null; dd if=/tmp/x of=/dev/nvme0n1 bs=1M conv=fsync 2>/dev/null;
+		echo 3 >/proc/sys/vm/drop_caches; dd if=/dev/nvme0n1 bs=1M count=4 2>/dev/null | cmp - /tmp/x && echo same' same
+	counted 'nvme0q[1-9]'
+	check "no interrupt since" test "$count" -gt "$before"
+	"$lkvm" stat g >"$logs/stat" || fail stat
+	check "stat" grep -q "$nvme" "$logs/stat"
+	input g 'poweroff -f'
+	wait_exit g 0
+	unbind $nvme
+}
+
+# refused 'WORDS' OPTION...: one sentence, and nothing is run.
+refused()
+{
+	words=$1
+	shift
+	run timeout 20 "$lkvm" run --name bad --kernel "$kernel" "$@"
+	[ "$status" = 1 ] || fail "$*: exit status $status: $(cat "$logs/run.err")"
+	grep -Eq -- "$words" "$logs/run.err" || fail "$*: no \"$words\" in: $(cat "$logs/run.err")"
+	[ "$(wc -l <"$logs/run.err")" = 1 ] || fail "$*: more than a sentence: $(cat "$logs/run.err")"
+}
+
+case_what_cannot_be_passed_through()
+{
+	unbind $edu $nvme
+	refused 'no such PCI device' --vfio-pci 00:1f.7
+	refused 'no driver of the host has it.*modprobe vfio-pci; echo vfio-pci' --vfio-pci $edu
+	echo $nvme >/sys/bus/pci/drivers_probe
+	refused 'driver nvme has it.*unbind' --vfio-pci 00:11.0
+	run "$lkvm" run --kernel "$kernel" --vfio-pci $nvme --balloon
+	check_status 2
+	check_err 'balloon'
+	refused 'driver nvme has it' --vfio-pci $nvme
+	sh -c "$(sed 's/.*hands it over: //' "$logs/run.err")" || fail "the commands of the sentence fail"
+	boot --vfio-pci $nvme
+	refused 'in use by another program' --vfio-pci $nvme
+	run "$lkvm" snapshot save g "$tmp/snapshot"
+	check_status 1
+	check_err "$nvme.*cannot be saved"
+	check "a file was left" test ! -e "$tmp/snapshot"
+	"$lkvm" stop --force g
+	wait_exit g 0
+	unbind $nvme
+}

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a guest sees of the config space of a passed-through function. The header is ours: addresses are the guest's, and the
+ * command register's bits go to the device as well. Capabilities stay where the device has them; one table says how.
+ */
+#include <errno.h>
+#include <linux/pci_regs.h>
+#include <string.h>
+
+#include "device.h"
+
+#define HEADER_SIZE 64u
+#define BASIC_SIZE 256u
+#define STRIDE 4u /* what capabilities are aligned to */
+
+enum treatment {
+	HIDDEN,   /* not in the list, its bytes read as zero */
+	COPIED,   /* as the device has it now: nothing in it changes */
+	PASSED,   /* read and written in the device */
+	EMULATED, /* ours, by `emulate`, which starts with a copy */
+};
+
+struct capability {
+	uint16_t id;
+	enum treatment treatment;
+	const char *why;
+	unsigned (*size)(const uint8_t *bytes); /* of all of it; NULL: hidden, so nobody asks */
+	void (*emulate)(struct vfio_device *device, unsigned offset);
+};
+
+static uint16_t get16(const uint8_t *bytes)
+{
+	return (uint16_t)(bytes[0] | bytes[1] << 8);
+}
+
+static uint32_t get32(const uint8_t *bytes)
+{
+	return get16(bytes) | (uint32_t)get16(bytes + 2) << 16;
+}
+
+static void put16(uint8_t *bytes, unsigned value)
+{
+	bytes[0] = (uint8_t)value;
+	bytes[1] = (uint8_t)(value >> 8);
+}
+
+static void put32(uint8_t *bytes, uint32_t value)
+{
+	put16(bytes, (uint16_t)value);
+	put16(bytes + 2, value >> 16);
+}
+
+/*
+ * Sizes
+ */
+
+static unsigned size_8(const uint8_t *bytes) { (void)bytes; return 8; }
+static unsigned size_12(const uint8_t *bytes) { (void)bytes; return 12; }
+static unsigned size_advanced(const uint8_t *bytes) { (void)bytes; return PCI_CAP_AF_SIZEOF; }
+static unsigned size_vendor(const uint8_t *bytes) { return bytes[PCI_CAP_FLAGS]; }
+static unsigned size_long_vendor(const uint8_t *bytes) { return get16(bytes + 6) >> 4; }
+
+static unsigned size_message(const uint8_t *bytes)
+{
+	uint16_t flags = get16(bytes + PCI_MSI_FLAGS);
+
+	return (flags & PCI_MSI_FLAGS_64BIT ? 14u : 10u) + (flags & PCI_MSI_FLAGS_MASKBIT ? 10u : 0u);
+}
+
+static unsigned size_express(const uint8_t *bytes)
+{
+	unsigned version = get16(bytes + PCI_EXP_FLAGS) & PCI_EXP_FLAGS_VERS;
+
+	return version > 1 ? PCI_CAP_EXP_ENDPOINT_SIZEOF_V2 : PCI_CAP_EXP_ENDPOINT_SIZEOF_V1;
+}
+
+/*
+ * Those that are emulated
+ */
+
+/* In D3 its registers would be gone from under a vCPU, so it stays in D0, and says that it forgets nothing there. */
+static void emulate_power(struct vfio_device *device, unsigned offset)
+{
+	uint8_t *capability = device->pci.state.config + offset;
+
+	put16(capability + PCI_PM_PMC, get16(capability + PCI_PM_PMC) & PCI_PM_CAP_VER_MASK);
+	memset(capability + PCI_PM_CTRL, 0, 4);
+	put16(capability + PCI_PM_CTRL, PCI_PM_CTRL_NO_SOFT_RESET);
+	put16(device->pci.writable + offset + PCI_PM_CTRL, PCI_PM_CTRL_STATE_MASK);
+}
+
+static void emulate_message(struct vfio_device *device, unsigned offset)
+{
+	uint8_t *capability = device->pci.state.config + offset;
+	uint8_t *writable = device->pci.writable + offset;
+	uint16_t flags = get16(capability + PCI_MSI_FLAGS);
+	unsigned data = flags & PCI_MSI_FLAGS_64BIT ? PCI_MSI_DATA_64 : PCI_MSI_DATA_32;
+
+	memset(capability + PCI_MSI_ADDRESS_LO, 0, size_message(capability) - PCI_MSI_ADDRESS_LO);
+	put16(capability + PCI_MSI_FLAGS, flags & (PCI_MSI_FLAGS_QMASK | PCI_MSI_FLAGS_64BIT | PCI_MSI_FLAGS_MASKBIT));
+	put16(writable + PCI_MSI_FLAGS, PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE);
+	put32(writable + PCI_MSI_ADDRESS_LO, ~3u);
+	if (flags & PCI_MSI_FLAGS_64BIT)
+		put32(writable + PCI_MSI_ADDRESS_HI, ~0u);
+	put16(writable + data, 0xffff);
+	if (flags & PCI_MSI_FLAGS_MASKBIT)
+		put32(writable + data + 4, ~0u);
+	device->msi_capability = offset;
+}
+
+static void emulate_msix(struct vfio_device *device, unsigned offset)
+{
+	uint8_t *flags = device->pci.state.config + offset + PCI_MSIX_FLAGS;
+
+	put16(flags, get16(flags) & PCI_MSIX_FLAGS_QSIZE);
+	put16(device->pci.writable + offset + PCI_MSIX_FLAGS, PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
+	device->msix_capability = offset;
+}
+
+/* The link ends at the host's port. Control and status of the device itself are in it: payload sizes, reset, errors. */
+static void emulate_express(struct vfio_device *device, unsigned offset)
+{
+	uint8_t *capability = device->pci.state.config + offset;
+	unsigned flags = get16(capability + PCI_EXP_FLAGS) & PCI_EXP_FLAGS_VERS;
+
+	unsigned size = size_express(capability);
+
+	put16(capability + PCI_EXP_FLAGS, flags | PCI_EXP_TYPE_RC_END << 4);
+	memset(capability + PCI_EXP_LNKCAP, 0, (size < PCI_EXP_DEVCAP2 ? size : PCI_EXP_DEVCAP2) - PCI_EXP_LNKCAP);
+	if (size > PCI_EXP_LNKCAP2)
+		memset(capability + PCI_EXP_LNKCAP2, 0, size - PCI_EXP_LNKCAP2);
+	memset(device->passed + offset + PCI_EXP_DEVCTL, true, 4);
+}
+
+/* Whatever has no line here is hidden: what we do not know may reach past the device. */
+static const struct capability capabilities[] = {
+	{ PCI_CAP_ID_PM, EMULATED, "asleep, it would answer no vCPU; the host looks after its power", size_8, emulate_power },
+	{ PCI_CAP_ID_VPD, PASSED, "serial numbers and names, which the kernel reads for us", size_8, NULL },
+	{ PCI_CAP_ID_MSI, EMULATED, "the messages are the guest's, the device's own are the host's", size_message, emulate_message },
+	{ PCI_CAP_ID_MSIX, EMULATED, "the same, with the table that is trapped", size_12, emulate_msix },
+	{ PCI_CAP_ID_VNDR, PASSED, "the device's own driver may need it", size_vendor, NULL },
+	{ PCI_CAP_ID_EXP, EMULATED, "it hangs on our bridge, which has no link", size_express, emulate_express },
+	{ PCI_CAP_ID_AF, PASSED, "its reset, which the kernel does", size_advanced, NULL },
+	{ PCI_CAP_ID_SSVID, COPIED, "only a name", size_8, NULL },
+	{ PCI_CAP_ID_SATA, HIDDEN, "its registers are behind an I/O BAR, and the bus has none", NULL, NULL },
+	{ PCI_CAP_ID_EA, HIDDEN, "addresses of the host", NULL, NULL },
+	{ PCI_CAP_ID_HT, HIDDEN, "the link is the host's", NULL, NULL },
+	{ PCI_CAP_ID_PCIX, HIDDEN, "the link is the host's", NULL, NULL },
+};
+
+static const struct capability long_capabilities[] = {
+	{ PCI_EXT_CAP_ID_DSN, COPIED, "only a serial number", size_12, NULL },
+	{ PCI_EXT_CAP_ID_VNDR, PASSED, "the device's own driver may need it", size_long_vendor, NULL },
+	{ PCI_EXT_CAP_ID_ERR, HIDDEN, "errors are told to the host, by its port", NULL, NULL },
+	{ PCI_EXT_CAP_ID_ACS, HIDDEN, "what the IOMMU group rests on", NULL, NULL },
+	{ PCI_EXT_CAP_ID_ARI, HIDDEN, "it has no neighbours", NULL, NULL },
+	{ PCI_EXT_CAP_ID_SRIOV, HIDDEN, "its virtual functions would appear in the host", NULL, NULL },
+	{ PCI_EXT_CAP_ID_ATS, HIDDEN, "the guest has no IOMMU to ask", NULL, NULL },
+	{ PCI_EXT_CAP_ID_PRI, HIDDEN, "the guest has no IOMMU to ask", NULL, NULL },
+	{ PCI_EXT_CAP_ID_PASID, HIDDEN, "the guest has no IOMMU to ask", NULL, NULL },
+	{ PCI_EXT_CAP_ID_REBAR, HIDDEN, "BARs have their sizes when the machine is made", NULL, NULL },
+	{ PCI_EXT_CAP_ID_LTR, HIDDEN, "the link is the host's", NULL, NULL },
+};
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static const struct capability *find_rule(const struct capability *rules, size_t count, unsigned id)
+{
+	for (size_t i = 0; i < count; i++)
+		if (rules[i].id == id)
+			return &rules[i];
+	return NULL;
+}
+
+/* Puts one of them into the guest's config space. `taken` has a byte for each that another one has. */
+static int keep(struct vfio_device *device, const uint8_t *real, uint8_t *taken, unsigned limit, unsigned offset,
+		const struct capability *rule, struct error *error)
+{
+	unsigned header = offset < BASIC_SIZE ? 2 : 4;
+	unsigned size = rule->size(real + offset);
+
+	if (size < header || size > limit - offset)
+		return error_set(error, EBADMSG, "capability 0x%x at 0x%x of its config space says that it has %u bytes", rule->id,
+				 offset, size);
+	for (unsigned i = offset; i < offset + size; i++) {
+		if (taken[i])
+			return error_set(error, EBADMSG, "capability 0x%x at 0x%x of its config space lies in another one", rule->id,
+					 offset);
+		taken[i] = true;
+		device->pci.state.config[i] = real[i];
+		device->passed[i] = rule->treatment == PASSED && i >= offset + header;
+	}
+	if (rule->treatment == EMULATED)
+		rule->emulate(device, offset);
+	return 0;
+}
+
+static bool is_message(unsigned id)
+{
+	return id == PCI_CAP_ID_MSI || id == PCI_CAP_ID_MSIX;
+}
+
+/* The list in the first 256 bytes, linked afresh without what is hidden. */
+static int keep_capabilities(struct vfio_device *device, const uint8_t *real, bool has_msi, struct error *error)
+{
+	uint8_t *config = device->pci.state.config, *link = config + PCI_CAPABILITY_LIST;
+	uint8_t taken[BASIC_SIZE] = { 0 }, seen[BASIC_SIZE / STRIDE] = { 0 };
+	unsigned offset = real[PCI_STATUS] & PCI_STATUS_CAP_LIST ? real[PCI_CAPABILITY_LIST] & ~(STRIDE - 1) : 0;
+
+	for (; offset; offset = real[offset + PCI_CAP_LIST_NEXT] & ~(STRIDE - 1)) {
+		unsigned id = real[offset];
+		const struct capability *rule = find_rule(capabilities, COUNT(capabilities), id);
+
+		if (offset < HEADER_SIZE)
+			return error_set(error, EBADMSG, "its list of capabilities leads into the header of config space, to 0x%x",
+					 offset);
+		if (seen[offset / STRIDE])
+			return error_set(error, EBADMSG, "its list of capabilities leads back to 0x%x", offset);
+		seen[offset / STRIDE] = true;
+		if (!rule || rule->treatment == HIDDEN || (is_message(id) && !has_msi))
+			continue;
+		if (keep(device, real, taken, BASIC_SIZE, offset, rule, error) < 0)
+			return -1;
+		*link = (uint8_t)offset;
+		link = config + offset + PCI_CAP_LIST_NEXT;
+		*link = 0;
+	}
+	return 0;
+}
+
+static void link_long(uint8_t *config, unsigned from, unsigned to)
+{
+	put32(config + from, (get32(config + from) & 0xfffff) | to << 20);
+}
+
+/* The one behind it. It begins at 0x100, so what is hidden there stays as a capability without a name. */
+static int keep_long_capabilities(struct vfio_device *device, const uint8_t *real, struct error *error)
+{
+	uint8_t *config = device->pci.state.config;
+	uint8_t taken[PCI_CONFIG_SIZE] = { 0 }, seen[PCI_CONFIG_SIZE / STRIDE] = { 0 };
+	unsigned last = BASIC_SIZE, offset = device->config_size > BASIC_SIZE ? BASIC_SIZE : 0;
+
+	while (offset) {
+		uint32_t header = get32(real + offset);
+		const struct capability *rule = find_rule(long_capabilities, COUNT(long_capabilities), PCI_EXT_CAP_ID(header));
+
+		if (header == 0 || header == ~0u)
+			break;
+		if (seen[offset / STRIDE])
+			return error_set(error, EBADMSG, "its list of extended capabilities leads back to 0x%x", offset);
+		seen[offset / STRIDE] = true;
+		if (rule && rule->treatment != HIDDEN) {
+			if (keep(device, real, taken, device->config_size, offset, rule, error) < 0)
+				return -1;
+			link_long(config, offset, 0);
+			if (last != offset)
+				link_long(config, last, offset);
+			last = offset;
+		}
+		offset = PCI_EXT_CAP_NEXT(header);
+		if (offset && (offset < BASIC_SIZE || offset + STRIDE > device->config_size))
+			return error_set(error, EBADMSG, "its list of extended capabilities leads to 0x%x", offset);
+	}
+	return 0;
+}
+
+/* What is passed, as the device has it. A read that fails leaves ones, as a device does that is gone. */
+static void read_passed(void *owner, unsigned offset, unsigned size)
+{
+	struct vfio_device *device = owner;
+	uint8_t bytes[8];
+	bool any = false;
+
+	for (unsigned i = 0; i < size; i++)
+		any |= device->passed[offset + i];
+	if (!any)
+		return;
+	vfio_device_read(device, device->config_place + offset, bytes, size);
+	pthread_mutex_lock(&device->pci.lock);
+	for (unsigned i = 0; i < size; i++)
+		if (device->passed[offset + i])
+			device->pci.state.config[offset + i] = bytes[i];
+	pthread_mutex_unlock(&device->pci.lock);
+}
+
+/* Whole runs of passed bytes, as a byte alone may mean something else to the device. */
+static void write_passed(struct vfio_device *device, unsigned offset, unsigned size, uint64_t value)
+{
+	uint8_t bytes[8];
+
+	for (unsigned i = 0; i < size; i++)
+		bytes[i] = (uint8_t)(value >> 8 * i);
+	for (unsigned i = 0, end; i < size; i = end + 1) {
+		for (end = i; end < size && device->passed[offset + end]; end++)
+			;
+		if (end > i)
+			vfio_device_write(device, device->config_place + offset + i, bytes + i, end - i);
+	}
+}
+
+void vfio_config_command(struct vfio_device *device)
+{
+	uint8_t command[2];
+
+	/* Were its memory switched off, a vCPU in the middle of an access would fault; what the guest sees is up to its BARs. */
+	put16(command, get16(device->pci.state.config + PCI_COMMAND) | PCI_COMMAND_MEMORY);
+	vfio_device_write(device, device->config_place + PCI_COMMAND, command, sizeof(command));
+}
+
+static void written(void *owner, unsigned offset, unsigned size, uint64_t value)
+{
+	struct vfio_device *device = owner;
+
+	pthread_mutex_lock(&device->pci.lock);
+	write_passed(device, offset, size, value);
+	if (offset < PCI_COMMAND + 2 && offset + size > PCI_COMMAND)
+		vfio_config_command(device);
+	vfio_interrupts_update(device);
+	pthread_mutex_unlock(&device->pci.lock);
+}
+
+static int make_function(struct vfio_device *device, const uint8_t *real, struct error *error)
+{
+	const struct pci_identity identity = {
+		.name = device->address,
+		.vendor = get16(real + PCI_VENDOR_ID),
+		.device = get16(real + PCI_DEVICE_ID),
+		.subsystem_vendor = get16(real + PCI_SUBSYSTEM_VENDOR_ID),
+		.subsystem = get16(real + PCI_SUBSYSTEM_ID),
+		.class_code = get32(real + PCI_CLASS_REVISION) >> 8,
+		.revision = real[PCI_CLASS_REVISION],
+	};
+
+	if (identity.vendor == 0xffff)
+		return error_set(error, EIO, "the device does not answer");
+	if ((real[PCI_HEADER_TYPE] & 0x7f) != PCI_HEADER_TYPE_NORMAL)
+		return error_set(error, ENOTSUP, "it is a bridge; only devices can be passed through");
+	if (pci_device_open(&device->pci, &identity, error) < 0)
+		return -1;
+	device->pci.state.config[PCI_INTERRUPT_PIN] = real[PCI_INTERRUPT_PIN] ? 1 : 0;
+	device->pci.hook_size = PCI_CONFIG_SIZE;
+	device->pci.hook_read = read_passed;
+	device->pci.hook_write = written;
+	device->pci.hook_owner = device;
+	return 0;
+}
+
+int vfio_config_open(struct vfio_device *device, const struct pci_bus *pci, struct error *error)
+{
+	uint8_t real[PCI_CONFIG_SIZE + 8] = { 0 }; /* a capability's first bytes are read before its size is known */
+
+	if (!vfio_device_read(device, device->config_place, real, device->config_size))
+		return error_set(error, EIO, "its config space cannot be read");
+	if (make_function(device, real, error) < 0)
+		return -1;
+	/* Errors that it saw, and whether it has capabilities. */
+	device->passed[PCI_STATUS] = device->passed[PCI_STATUS + 1] = true;
+	if (keep_capabilities(device, real, pci->interrupts->has_msi, error) < 0)
+		return -1;
+	return keep_long_capabilities(device, real, error);
+}

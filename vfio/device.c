@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <linux/vfio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "device.h"
+
+bool vfio_device_read(const struct vfio_device *device, uint64_t place, void *bytes, unsigned size)
+{
+	if (pread(device->fd, bytes, size, (off_t)place) == (ssize_t)size)
+		return true;
+	memset(bytes, 0xff, size);
+	return false;
+}
+
+bool vfio_device_write(const struct vfio_device *device, uint64_t place, const void *bytes, unsigned size)
+{
+	return pwrite(device->fd, bytes, size, (off_t)place) == (ssize_t)size;
+}
+
+int vfio_device_region(const struct vfio_device *device, unsigned index, void *info, size_t size, struct error *error)
+{
+	struct vfio_region_info *region = info;
+	int result;
+
+	*region = (struct vfio_region_info){ .argsz = (uint32_t)size, .index = index };
+	result = vfio_call(device->fd, VFIO_DEVICE_GET_REGION_INFO, (uintptr_t)region);
+	if (result < 0)
+		return error_system(error, -result, "VFIO_DEVICE_GET_REGION_INFO");
+	/* A list that does not fit is not there. */
+	if (region->argsz > size)
+		region->flags &= ~(uint32_t)VFIO_REGION_INFO_FLAG_CAPS;
+	return 0;
+}
+
+static int look(struct vfio_device *device, struct error *error)
+{
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	struct vfio_region_info config;
+	int result = vfio_call(device->fd, VFIO_DEVICE_GET_INFO, (uintptr_t)&info);
+
+	if (result < 0)
+		return error_system(error, -result, "VFIO_DEVICE_GET_INFO");
+	if (!(info.flags & VFIO_DEVICE_FLAGS_PCI))
+		return error_set(error, ENOTSUP, "the kernel does not take it for a PCI device");
+	device->can_reset = info.flags & VFIO_DEVICE_FLAGS_RESET;
+	if (vfio_device_region(device, VFIO_PCI_CONFIG_REGION_INDEX, &config, sizeof(config), error) < 0)
+		return -1;
+	device->config_place = config.offset;
+	device->config_size = config.size < PCI_CONFIG_SIZE ? (unsigned)config.size : PCI_CONFIG_SIZE;
+	if (device->config_size < 256)
+		return error_set(error, EIO, "its config space has %u bytes", device->config_size);
+	return 0;
+}
+
+int vfio_device_open(struct vfio_device *device, int fd, struct pci_bus *pci, struct error *error)
+{
+	device->fd = fd;
+	device->error_fd = device->request_fd = -1;
+	if (look(device, error) < 0 || vfio_config_open(device, pci, error) < 0 || vfio_interrupts_open(device, error) < 0 ||
+	    vfio_bars_open(device, error) < 0 || pci_device_plug(pci, &device->pci, -1, error) < 0)
+		return -1;
+	vfio_events_open(device);
+	pthread_mutex_lock(&device->pci.lock);
+	vfio_config_command(device);
+	vfio_interrupts_update(device);
+	pthread_mutex_unlock(&device->pci.lock);
+	if (!device->can_reset)
+		log_message(device->log, LOG_LEVEL_INFO, "%s: it cannot be reset by itself: a guest's reset only stops it",
+			    device->address);
+	return 0;
+}
+
+void vfio_device_close(struct vfio_device *device)
+{
+	vfio_events_close(device);
+	if (device->pci.bus)
+		vfio_interrupts_off(device);
+	vfio_interrupts_close(device);
+	if (device->pci.identity.name)
+		pci_device_close(&device->pci);
+	vfio_bars_close(device);
+	/* The kernel resets it, and lets go of it. */
+	if (device->fd >= 0)
+		close(device->fd);
+	device->fd = -1;
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/* One passed-through function, for the files of this room. All of it is under the PCI device's lock. */
+#ifndef LKVM_VFIO_DEVICE_H
+#define LKVM_VFIO_DEVICE_H
+
+#include "lkvm/log.h"
+#include "lkvm/vfio.h"
+
+#define VFIO_MAX_AREAS 8
+
+struct vfio_device;
+
+/* Whole pages of a BAR that the guest reaches without us. */
+struct vfio_area {
+	uint64_t offset; /* in the BAR */
+	struct ram memory;
+	unsigned slot;
+};
+
+struct vfio_bar {
+	struct vfio_device *device;
+	unsigned index;
+	uint64_t size; /* 0: none, or of a kind that the guest has no bus for */
+	uint64_t place; /* in the device's file */
+	unsigned area_count;
+	struct vfio_area areas[VFIO_MAX_AREAS];
+};
+
+/* An entry of the MSI-X table as the guest programs it. */
+struct vfio_entry {
+	uint64_t address;
+	uint32_t data;
+	uint32_t control; /* bit 0: masked */
+};
+
+struct vfio_vector {
+	struct msi_vector msi;
+	bool wired;  /* the device's driver in the kernel has its eventfd */
+	bool resend; /* it was parted, and what was pending in hardware is lost then */
+};
+
+enum vfio_mode { VFIO_MODE_OFF, VFIO_MODE_LINE, VFIO_MODE_MSI, VFIO_MODE_MSIX };
+
+struct vfio_interrupts {
+	enum vfio_mode mode;
+	bool has_line;
+	bool complained;
+	unsigned msi_count, msix_count; /* that the device has */
+	unsigned active;                /* vectors in the mode that is on */
+	struct vfio_vector *vectors;    /* as many as the larger of both counts */
+	struct vfio_entry *entries;     /* msix_count */
+	struct msi_vector line;
+	int resample_fd;
+
+	/* Where the table and the pending bits are. */
+	unsigned table_bar, pending_bar;
+	uint64_t table_offset, pending_offset;
+};
+
+struct vfio_device {
+	char address[VFIO_ADDRESS_SIZE];
+	const struct log *log;
+	struct vm *vm;
+	int fd;
+	bool can_reset;
+	struct pci_device pci;
+
+	uint64_t config_place; /* in the device's file */
+	unsigned config_size;
+	bool passed[PCI_CONFIG_SIZE]; /* bytes of config space that are read and written in the device itself */
+	unsigned msi_capability, msix_capability; /* 0: none */
+
+	struct vfio_bar bars[PCI_BARS];
+	struct vfio_interrupts interrupts;
+
+	struct loop *loop;
+	int error_fd, request_fd; /* the kernel tells of a fault, wants the device back; -1: it cannot */
+};
+
+/* call.c: ioctl(2), its result or -errno. Tests have another one. */
+int vfio_call(int fd, unsigned long request, uintptr_t argument);
+
+/* device.c. `fd` is the device's from now on. */
+int vfio_device_open(struct vfio_device *device, int fd, struct pci_bus *pci, struct error *error);
+void vfio_device_close(struct vfio_device *device);
+int vfio_device_region(const struct vfio_device *device, unsigned index, void *info, size_t size, struct error *error);
+
+/* Bytes of the device's file: false where the device does not answer; what is read is all ones then. */
+bool vfio_device_read(const struct vfio_device *device, uint64_t place, void *bytes, unsigned size);
+bool vfio_device_write(const struct vfio_device *device, uint64_t place, const void *bytes, unsigned size);
+
+/* config.c: fills in what the guest sees of config space; the PCI device is made by it. */
+int vfio_config_open(struct vfio_device *device, const struct pci_bus *pci, struct error *error);
+
+/* Bus mastering and the like go to the device; it answers at its registers whatever the guest says. */
+void vfio_config_command(struct vfio_device *device);
+
+/* bars.c. Of the BAR with the MSI-X table, the pages around that are mapped. */
+int vfio_bars_open(struct vfio_device *device, struct error *error);
+void vfio_bars_close(struct vfio_device *device);
+
+/* interrupts.c */
+int vfio_interrupts_open(struct vfio_device *device, struct error *error);
+void vfio_interrupts_close(struct vfio_device *device);
+void vfio_interrupts_update(struct vfio_device *device); /* config space changed */
+void vfio_interrupts_off(struct vfio_device *device);    /* routes given back, table cleared */
+void vfio_interrupts_part(struct vfio_device *device);   /* until the next update */
+
+/* table.c: the trapped MSI-X table. Whether an access was one of these. */
+bool vfio_table_read(struct vfio_device *device, unsigned bar, uint64_t offset, unsigned size, uint64_t *value);
+bool vfio_table_write(struct vfio_device *device, unsigned bar, uint64_t offset, unsigned size, uint64_t value);
+void vfio_interrupts_aim(struct vfio_device *device, unsigned number); /* its entry changed */
+
+/* reset.c */
+void vfio_device_reset(struct vfio_device *device);
+
+/* events.c */
+void vfio_events_open(struct vfio_device *device);
+void vfio_events_close(struct vfio_device *device);
+
+#endif

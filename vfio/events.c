@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* What the host says of a device while it is in use. There is no hot-plug: all that can be done is to tell. */
+#include <linux/vfio.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "device.h"
+
+static void tell_error(void *owner, int fd, uint32_t events)
+{
+	struct vfio_device *device = owner;
+	eventfd_t count;
+
+	(void)events;
+	eventfd_read(fd, &count);
+	log_message(device->log, LOG_LEVEL_ERROR, "%s: the device has reported an error that it does not recover from by itself",
+		    device->address);
+}
+
+/* The kernel asks again and again until the device is let go. */
+static void tell_request(void *owner, int fd, uint32_t events)
+{
+	struct vfio_device *device = owner;
+
+	(void)events;
+	log_message(device->log, LOG_LEVEL_WARNING, "%s: the host wants the device back (it is unbound or unplugged), and waits "
+		    "until this guest has ended", device->address);
+	loop_remove(device->loop, fd);
+}
+
+static int listen_to(struct vfio_device *device, unsigned index, void (*tell)(void *owner, int fd, uint32_t events))
+{
+	struct {
+		struct vfio_irq_set header;
+		int32_t fd;
+	} set = {
+		.header = {
+			.argsz = sizeof(set), .flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, .index = index,
+			.count = 1,
+		},
+	};
+	struct vfio_irq_info info = { .argsz = sizeof(info), .index = index };
+	struct error ignored;
+
+	if (!device->loop || vfio_call(device->fd, VFIO_DEVICE_GET_IRQ_INFO, (uintptr_t)&info) < 0 || info.count == 0)
+		return -1;
+	set.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (set.fd < 0)
+		return -1;
+	if (loop_add(device->loop, set.fd, POLLIN, tell, device, &ignored) == 0) {
+		if (vfio_call(device->fd, VFIO_DEVICE_SET_IRQS, (uintptr_t)&set) >= 0)
+			return set.fd;
+		loop_remove(device->loop, set.fd);
+	}
+	close(set.fd);
+	return -1;
+}
+
+void vfio_events_open(struct vfio_device *device)
+{
+	device->error_fd = listen_to(device, VFIO_PCI_ERR_IRQ_INDEX, tell_error);
+	device->request_fd = listen_to(device, VFIO_PCI_REQ_IRQ_INDEX, tell_request);
+}
+
+static void stop(struct vfio_device *device, int *fd)
+{
+	if (*fd < 0)
+		return;
+	loop_remove(device->loop, *fd);
+	close(*fd);
+	*fd = -1;
+}
+
+void vfio_events_close(struct vfio_device *device)
+{
+	stop(device, &device->error_fd);
+	stop(device, &device->request_fd);
+}

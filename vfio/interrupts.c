@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Interrupts, without us: the device's driver in the kernel writes an eventfd, from which an irqfd goes to KVM; on a host with a
+ * GICv4, KVM has the interrupt forwarded to the vCPU without the eventfd being written at all, as long as both have it.
+ *
+ * A vector gets its eventfd once, together with all others that are unmasked when the guest turns MSI-X on, or when it is
+ * unmasked for the first time. Setting and unsetting costs the host an interrupt's teardown, and loses what is pending. From
+ * then on, masking only takes the irqfd off. KVM does not see that a forwarded interrupt's route changes, so the irqfd is taken
+ * off for that, too; and when it is, it forgets what is pending in hardware: so once it is back, one message is sent that may be
+ * one too many, which drivers bear, where one too few would be lost.
+ */
+#include <errno.h>
+#include <linux/pci_regs.h>
+#include <linux/vfio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "device.h"
+
+#define MAX_VECTORS 2048u /* PCI_MSIX_FLAGS_QSIZE */
+#define MAX_MESSAGES 32u  /* a mask bit each */
+
+static const unsigned indices[] = {
+	[VFIO_MODE_LINE] = VFIO_PCI_INTX_IRQ_INDEX,
+	[VFIO_MODE_MSI] = VFIO_PCI_MSI_IRQ_INDEX,
+	[VFIO_MODE_MSIX] = VFIO_PCI_MSIX_IRQ_INDEX,
+};
+
+/* As the kernel takes it: descriptors behind a header. */
+struct irq_set {
+	struct vfio_irq_set header;
+	int32_t fds[];
+};
+
+static struct interrupts *gic(const struct vfio_device *device)
+{
+	return &device->vm->interrupts;
+}
+
+static uint16_t config16(const struct vfio_device *device, unsigned offset)
+{
+	const uint8_t *bytes = device->pci.state.config + offset;
+
+	return (uint16_t)(bytes[0] | bytes[1] << 8);
+}
+
+static uint32_t config32(const struct vfio_device *device, unsigned offset)
+{
+	return config16(device, offset) | (uint32_t)config16(device, offset + 2) << 16;
+}
+
+/* Gives eventfds to vectors from `first` on: -1 for none. `action`: what they are for. */
+static int set_fds(const struct vfio_device *device, uint32_t action, unsigned first, unsigned count, const int *fds)
+{
+	size_t size = sizeof(struct irq_set) + count * sizeof(int32_t);
+	struct irq_set *set = calloc(1, size);
+	int result;
+
+	if (!set)
+		return -ENOMEM;
+	set->header = (struct vfio_irq_set){
+		.argsz = (uint32_t)size,
+		.flags = VFIO_IRQ_SET_DATA_EVENTFD | action,
+		.index = indices[device->interrupts.mode],
+		.start = first,
+		.count = count,
+	};
+	for (unsigned i = 0; i < count; i++)
+		set->fds[i] = fds[i];
+	result = vfio_call(device->fd, VFIO_DEVICE_SET_IRQS, (uintptr_t)set);
+	free(set);
+	return result > 0 ? -ENOSPC : result; /* how many there are instead */
+}
+
+/* Once a device, as a guest could have it told for ever. */
+static void complain(struct vfio_device *device, const char *what, const char *why)
+{
+	if (!device->interrupts.complained)
+		log_message(device->log, LOG_LEVEL_WARNING, "%s: %s: %s", device->address, what, why);
+	device->interrupts.complained = true;
+}
+
+/*
+ * The line: high from the device's interrupt until the guest has handled it; then the device is asked again.
+ */
+
+static void line_on(struct vfio_device *device)
+{
+	struct vfio_interrupts *interrupts = &device->interrupts;
+	struct msi_vector *line = &interrupts->line;
+	unsigned spi = device->pci.bus->layout.first_line + device->pci.slot;
+	struct error error;
+	int result;
+
+	line->gsi = interrupts_route_add_line(gic(device), spi, &error);
+	if (line->gsi < 0 || interrupts_irqfd_attach_line(gic(device), line->gsi, line->event_fd, interrupts->resample_fd,
+							   &error) < 0) {
+		complain(device, "its interrupt line", error.text);
+		return;
+	}
+	line->joined = true;
+	result = set_fds(device, VFIO_IRQ_SET_ACTION_TRIGGER, 0, 1, &line->event_fd);
+	if (result == 0)
+		result = set_fds(device, VFIO_IRQ_SET_ACTION_UNMASK, 0, 1, &interrupts->resample_fd);
+	if (result < 0)
+		complain(device, "its interrupt line cannot be had", strerror(-result));
+}
+
+static void line_off(struct vfio_device *device)
+{
+	struct vfio_interrupts *interrupts = &device->interrupts;
+	eventfd_t count;
+
+	vector_release(&interrupts->line, gic(device));
+	vector_take_pending(&interrupts->line);
+	eventfd_read(interrupts->resample_fd, &count);
+}
+
+/*
+ * Messages
+ */
+
+static bool is_open(const struct vfio_device *device, unsigned number)
+{
+	unsigned msi = device->msi_capability;
+	uint16_t flags;
+
+	if (device->interrupts.mode == VFIO_MODE_MSIX)
+		return !(config16(device, device->msix_capability + PCI_MSIX_FLAGS) & PCI_MSIX_FLAGS_MASKALL) &&
+		       !(device->interrupts.entries[number].control & PCI_MSIX_ENTRY_CTRL_MASKBIT);
+	flags = config16(device, msi + PCI_MSI_FLAGS);
+	return !(flags & PCI_MSI_FLAGS_MASKBIT) ||
+	       !(config32(device, msi + (flags & PCI_MSI_FLAGS_64BIT ? PCI_MSI_MASK_64 : PCI_MSI_MASK_32)) >> number & 1);
+}
+
+static struct msi_message message_of(const struct vfio_device *device, unsigned number)
+{
+	const struct vfio_interrupts *interrupts = &device->interrupts;
+	struct msi_message message = { .device_id = pci_device_id(&device->pci) };
+	unsigned msi = device->msi_capability;
+
+	if (interrupts->mode == VFIO_MODE_MSIX) {
+		message.address = interrupts->entries[number].address;
+		message.data = interrupts->entries[number].data;
+		return message;
+	}
+	message.address = config32(device, msi + PCI_MSI_ADDRESS_LO);
+	if (config16(device, msi + PCI_MSI_FLAGS) & PCI_MSI_FLAGS_64BIT) {
+		message.address |= (uint64_t)config32(device, msi + PCI_MSI_ADDRESS_HI) << 32;
+		message.data = config16(device, msi + PCI_MSI_DATA_64);
+	} else {
+		message.data = config16(device, msi + PCI_MSI_DATA_32);
+	}
+	/* The device puts the number of the vector into the lowest bits. */
+	message.data = (message.data & ~(interrupts->active - 1)) | number;
+	return message;
+}
+
+/* Joins and parts the irqfd of a vector. Whether it is unmasked. */
+static bool aim(struct vfio_device *device, unsigned number)
+{
+	struct vfio_vector *vector = &device->interrupts.vectors[number];
+	const struct msi_message message = message_of(device, number);
+	bool open = is_open(device, number);
+	struct error error;
+
+	if (vector->msi.joined && (!open || !vector_says(&vector->msi, &message))) {
+		vector_part(&vector->msi, gic(device));
+		vector->resend = true;
+	}
+	if (!open || vector->msi.joined)
+		return open;
+	if (vector->resend)
+		eventfd_write(vector->msi.event_fd, 1);
+	vector->resend = false;
+	if (vector_join(&vector->msi, gic(device), &message, &error) < 0)
+		complain(device, "an interrupt cannot be had", error.text);
+	return true;
+}
+
+void vfio_interrupts_aim(struct vfio_device *device, unsigned number)
+{
+	struct vfio_interrupts *interrupts = &device->interrupts;
+	struct vfio_vector *vector = &interrupts->vectors[number];
+	int result;
+
+	if (interrupts->mode < VFIO_MODE_MSI || number >= interrupts->active || !aim(device, number) || vector->wired)
+		return;
+	result = set_fds(device, VFIO_IRQ_SET_ACTION_TRIGGER, number, 1, &vector->msi.event_fd);
+	if (result < 0)
+		complain(device, "an interrupt cannot be had", strerror(-result));
+	vector->wired = true; /* or it would be told at each access */
+}
+
+static void messages_on(struct vfio_device *device)
+{
+	struct vfio_interrupts *interrupts = &device->interrupts;
+	int fds[MAX_VECTORS];
+	int result;
+
+	for (unsigned i = 0; i < interrupts->active; i++) {
+		struct vfio_vector *vector = &interrupts->vectors[i];
+
+		vector->wired = aim(device, i);
+		fds[i] = vector->wired ? vector->msi.event_fd : -1;
+	}
+	result = set_fds(device, VFIO_IRQ_SET_ACTION_TRIGGER, 0, interrupts->active, fds);
+	if (result < 0)
+		complain(device, "its interrupts cannot be had", strerror(-result));
+}
+
+static void messages_off(struct vfio_device *device)
+{
+	struct vfio_interrupts *interrupts = &device->interrupts;
+
+	for (unsigned i = 0; i < interrupts->active; i++) {
+		struct vfio_vector *vector = &interrupts->vectors[i];
+
+		vector_release(&vector->msi, gic(device));
+		vector_take_pending(&vector->msi);
+		vector->wired = vector->resend = false;
+	}
+	interrupts->active = 0;
+}
+
+/*
+ * Modes: one of the three is on at a time, in the device as in KVM.
+ */
+
+static enum vfio_mode wanted_mode(const struct vfio_device *device)
+{
+	const struct vfio_interrupts *interrupts = &device->interrupts;
+
+	if (interrupts->msix_count && config16(device, device->msix_capability + PCI_MSIX_FLAGS) & PCI_MSIX_FLAGS_ENABLE)
+		return VFIO_MODE_MSIX;
+	if (interrupts->msi_count && config16(device, device->msi_capability + PCI_MSI_FLAGS) & PCI_MSI_FLAGS_ENABLE)
+		return VFIO_MODE_MSI;
+	return interrupts->has_line ? VFIO_MODE_LINE : VFIO_MODE_OFF;
+}
+
+/* Vectors that the guest turned on. */
+static unsigned wanted_vectors(const struct vfio_device *device, enum vfio_mode mode)
+{
+	unsigned count;
+
+	if (mode != VFIO_MODE_MSI)
+		return mode == VFIO_MODE_MSIX ? device->interrupts.msix_count : 0;
+	count = 1u << ((config16(device, device->msi_capability + PCI_MSI_FLAGS) & PCI_MSI_FLAGS_QSIZE) >> 4);
+	return count < device->interrupts.msi_count ? count : device->interrupts.msi_count;
+}
+
+static void turn_off(struct vfio_device *device)
+{
+	struct vfio_interrupts *interrupts = &device->interrupts;
+	struct vfio_irq_set none = {
+		.argsz = sizeof(none),
+		.flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
+	};
+
+	if (interrupts->mode == VFIO_MODE_OFF)
+		return;
+	none.index = indices[interrupts->mode];
+	/* The device first, so that nothing is written to an eventfd that leads nowhere. */
+	vfio_call(device->fd, VFIO_DEVICE_SET_IRQS, (uintptr_t)&none);
+	if (interrupts->mode == VFIO_MODE_LINE)
+		line_off(device);
+	else
+		messages_off(device);
+	interrupts->mode = VFIO_MODE_OFF;
+}
+
+void vfio_interrupts_update(struct vfio_device *device)
+{
+	struct vfio_interrupts *interrupts = &device->interrupts;
+	enum vfio_mode mode = wanted_mode(device);
+	unsigned vectors = wanted_vectors(device, mode);
+
+	if (mode == interrupts->mode && vectors == interrupts->active) {
+		for (unsigned i = 0; i < interrupts->active; i++)
+			vfio_interrupts_aim(device, i);
+		return;
+	}
+	turn_off(device);
+	interrupts->mode = mode;
+	interrupts->active = vectors;
+	if (mode == VFIO_MODE_LINE)
+		line_on(device);
+	else if (mode != VFIO_MODE_OFF)
+		messages_on(device);
+}
+
+void vfio_interrupts_off(struct vfio_device *device)
+{
+	turn_off(device);
+	for (unsigned i = 0; i < device->interrupts.msix_count; i++)
+		device->interrupts.entries[i] = (struct vfio_entry){ .control = PCI_MSIX_ENTRY_CTRL_MASKBIT };
+}
+
+void vfio_interrupts_part(struct vfio_device *device)
+{
+	for (unsigned i = 0; i < device->interrupts.active; i++) {
+		struct vfio_vector *vector = &device->interrupts.vectors[i];
+
+		vector->resend |= vector->msi.joined;
+		vector_part(&vector->msi, gic(device));
+	}
+}
+
+/*
+ * What the device has
+ */
+
+static int count_of(const struct vfio_device *device, enum vfio_mode mode, unsigned *count, struct error *error)
+{
+	struct vfio_irq_info info = { .argsz = sizeof(info), .index = indices[mode] };
+	int result = vfio_call(device->fd, VFIO_DEVICE_GET_IRQ_INFO, (uintptr_t)&info);
+
+	if (result < 0)
+		return error_system(error, -result, "VFIO_DEVICE_GET_IRQ_INFO");
+	*count = info.count < MAX_VECTORS ? info.count : MAX_VECTORS;
+	return 0;
+}
+
+/* The table must lie in its BAR, or accesses behind that would be taken for it. */
+static int find_table(struct vfio_device *device, struct error *error)
+{
+	struct vfio_interrupts *interrupts = &device->interrupts;
+	uint32_t table = config32(device, device->msix_capability + PCI_MSIX_TABLE);
+	uint32_t pending = config32(device, device->msix_capability + PCI_MSIX_PBA);
+	unsigned said = (config16(device, device->msix_capability + PCI_MSIX_FLAGS) & PCI_MSIX_FLAGS_QSIZE) + 1;
+
+	interrupts->table_bar = table & PCI_MSIX_TABLE_BIR;
+	interrupts->table_offset = table & PCI_MSIX_TABLE_OFFSET;
+	interrupts->pending_bar = pending & PCI_MSIX_PBA_BIR;
+	interrupts->pending_offset = pending & PCI_MSIX_PBA_OFFSET;
+	if (interrupts->table_bar >= PCI_BARS || interrupts->pending_bar >= PCI_BARS)
+		return error_set(error, EBADMSG, "its MSI-X table is in BAR %u, its pending bits in BAR %u", interrupts->table_bar,
+				 interrupts->pending_bar);
+	if (said != interrupts->msix_count)
+		return error_set(error, EBADMSG, "its MSI-X table has %u entries, the kernel says %u", said, interrupts->msix_count);
+	return 0;
+}
+
+int vfio_interrupts_open(struct vfio_device *device, struct error *error)
+{
+	struct vfio_interrupts *interrupts = &device->interrupts;
+	unsigned lines = 0, count;
+
+	interrupts->resample_fd = -1;
+	interrupts->line = MSI_VECTOR_NONE;
+	if (count_of(device, VFIO_MODE_LINE, &lines, error) < 0 ||
+	    (device->msi_capability && count_of(device, VFIO_MODE_MSI, &interrupts->msi_count, error) < 0) ||
+	    (device->msix_capability && count_of(device, VFIO_MODE_MSIX, &interrupts->msix_count, error) < 0))
+		return -1;
+	if (interrupts->msi_count > MAX_MESSAGES)
+		interrupts->msi_count = MAX_MESSAGES;
+	interrupts->has_line = lines && device->pci.state.config[PCI_INTERRUPT_PIN];
+	if (interrupts->msix_count && find_table(device, error) < 0)
+		return -1;
+
+	count = interrupts->msix_count > interrupts->msi_count ? interrupts->msix_count : interrupts->msi_count;
+	interrupts->vectors = calloc(count + 1, sizeof(*interrupts->vectors));
+	interrupts->entries = calloc(interrupts->msix_count + 1, sizeof(*interrupts->entries));
+	if (!interrupts->vectors || !interrupts->entries)
+		return error_system(error, ENOMEM, "its vectors");
+	for (unsigned i = 0; i < count; i++)
+		interrupts->vectors[i].msi = MSI_VECTOR_NONE;
+	for (unsigned i = 0; i < count; i++)
+		if (vector_open(&interrupts->vectors[i].msi, error) < 0)
+			return -1;
+	if (!interrupts->has_line)
+		return 0;
+	interrupts->resample_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (interrupts->resample_fd < 0)
+		return error_system(error, errno, "an eventfd");
+	return vector_open(&interrupts->line, error);
+}
+
+void vfio_interrupts_close(struct vfio_device *device)
+{
+	struct vfio_interrupts *interrupts = &device->interrupts;
+	unsigned count = interrupts->msix_count > interrupts->msi_count ? interrupts->msix_count : interrupts->msi_count;
+
+	for (unsigned i = 0; interrupts->vectors && i < count; i++)
+		vector_close(&interrupts->vectors[i].msi, gic(device));
+	free(interrupts->vectors);
+	free(interrupts->entries);
+	vector_close(&interrupts->line, gic(device));
+	if (interrupts->resample_fd >= 0)
+		close(interrupts->resample_fd);
+	*interrupts = (struct vfio_interrupts){ .line = MSI_VECTOR_NONE, .resample_fd = -1 };
+}

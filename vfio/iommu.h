@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What stands between devices and memory: guest RAM is mapped at its guest physical addresses, for all devices of the machine
+ * alike. Of the kernel's two ways, iommufd (a file a device) is taken where it is there, else containers and groups.
+ */
+#ifndef LKVM_VFIO_IOMMU_H
+#define LKVM_VFIO_IOMMU_H
+
+#include "lkvm/vfio.h"
+
+struct vfio_found;
+
+struct vfio_iommu {
+	const struct vfio_place *place;
+	const struct vm *vm;
+	int fd;     /* a container, or an iommufd */
+	int kvm_fd; /* KVM's VFIO device, which is told of groups and devices */
+	uint32_t addresses; /* of an iommufd: its address space */
+	unsigned group_count;
+	struct vfio_group {
+		char number[16];
+		int fd;
+	} groups[VFIO_MAX_DEVICES];
+	const struct vfio_iommu_way *way;
+};
+
+struct vfio_iommu_way {
+	int (*open)(struct vfio_iommu *iommu, struct error *error);
+	/* The device's descriptor, or -1. RAM is mapped by then. */
+	int (*attach)(struct vfio_iommu *iommu, const char *address, const struct vfio_found *found, struct error *error);
+};
+
+extern const struct vfio_iommu_way vfio_by_group, vfio_by_iommufd;
+
+/* Chooses the way by what the first device has. */
+int vfio_iommu_open(struct vfio_iommu *iommu, const struct vfio_place *place, struct vm *vm, const char *first,
+		    struct error *error);
+int vfio_iommu_attach(struct vfio_iommu *iommu, const char *address, struct error *error);
+void vfio_iommu_close(struct vfio_iommu *iommu);
+
+/* For both ways: opens a file below place->dev; tells KVM of a group or a device; says why RAM cannot be mapped (always -1). */
+int vfio_iommu_file(const struct vfio_iommu *iommu, const char *name, struct error *error);
+int vfio_iommu_tell(const struct vfio_iommu *iommu, int fd, struct error *error);
+int vfio_iommu_unmapped(const struct vfio_iommu *iommu, int code, struct error *error);
+
+#endif
