@@ -70,6 +70,50 @@ case_nvme_with_its_own_driver()
 	unbind $nvme
 }
 
+drive_edu()
+{
+	kernel=$programs/edu.bin
+	bind $edu
+	start g "$@" --vfio-pci $edu
+}
+
+edu_passes()
+{
+	wait_exit g 0 300
+	! grep -q 'edu: FAILED' "$logs/g.out" || fail "$(grep 'edu: FAILED' "$logs/g.out")"
+	grep -q "^edu: boot $1: $2 cases passed" "$logs/g.out" || fail "no \"boot $1: $2 cases passed\""
+	unbind $edu
+}
+
+case_edu()
+{
+	drive_edu ''
+	edu_passes 1 8
+}
+
+case_edu_without_its()
+{
+	drive_edu 'count=30' --irqchip gicv3
+	edu_passes 1 5
+}
+
+# Each reset comes with an interrupt under way.
+case_edu_resets()
+{
+	drive_edu 'boots=11 count=20 cases=registers,dma,msi,line'
+	edu_passes 11 4
+}
+
+# This host has a GICv4.0: its interrupts reach the vCPU without one of the host's.
+case_edu_forwarded()
+{
+	drive_edu 'count=200 cases=msi linger=4000'
+	wait_for g '^edu: 200 MSIs'
+	taken=$(grep "vfio-msi.*$edu" /proc/interrupts | awk '{ print $2 + $3 }')
+	check "the host took $taken interrupts of 200" test "${taken:-200}" -lt 20
+	edu_passes 1 1
+}
+
 # refused 'WORDS' OPTION...: one sentence, and nothing is run.
 refused()
 {
