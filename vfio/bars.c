@@ -95,7 +95,7 @@ static struct ranges mappable(const union region *region)
 	if (!(info->flags & VFIO_REGION_INFO_FLAG_MMAP))
 		return (struct ranges){ 0 };
 	for (uint32_t at = info->flags & VFIO_REGION_INFO_FLAG_CAPS ? info->cap_offset : 0;
-	     at && at <= sizeof(region->bytes) - sizeof(sparse); at = header.next) {
+	     at && at <= sizeof(region->bytes) - sizeof(sparse); at = header.next > at ? header.next : 0) {
 		memcpy(&header, region->bytes + at, sizeof(header));
 		if (header.id != VFIO_REGION_INFO_CAP_SPARSE_MMAP)
 			continue;

@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <sys/ioctl.h>
 
-#include "device.h"
+#include "lkvm/vfio.h"
 
 int vfio_call(int fd, unsigned long request, uintptr_t argument)
 {

@@ -58,6 +58,7 @@ int vfio_device_open(struct vfio_device *device, int fd, struct pci_bus *pci, st
 {
 	device->fd = fd;
 	device->error_fd = device->request_fd = -1;
+	device->interrupts = VFIO_INTERRUPTS_NONE;
 	if (look(device, error) < 0 || vfio_config_open(device, pci, error) < 0 || vfio_interrupts_open(device, error) < 0 ||
 	    vfio_bars_open(device, error) < 0 || pci_device_plug(pci, &device->pci, -1, error) < 0)
 		return -1;

@@ -57,6 +57,8 @@ struct vfio_interrupts {
 	uint64_t table_offset, pending_offset;
 };
 
+#define VFIO_INTERRUPTS_NONE ((struct vfio_interrupts){ .line = MSI_VECTOR_NONE, .resample_fd = -1 })
+
 struct vfio_device {
 	char address[VFIO_ADDRESS_SIZE];
 	const struct log *log;
@@ -76,9 +78,6 @@ struct vfio_device {
 	struct loop *loop;
 	int error_fd, request_fd; /* the kernel tells of a fault, wants the device back; -1: it cannot */
 };
-
-/* call.c: ioctl(2), its result or -errno. Tests have another one. */
-int vfio_call(int fd, unsigned long request, uintptr_t argument);
 
 /* device.c. `fd` is the device's from now on. */
 int vfio_device_open(struct vfio_device *device, int fd, struct pci_bus *pci, struct error *error);

@@ -291,11 +291,17 @@ void vfio_interrupts_update(struct vfio_device *device)
 		messages_on(device);
 }
 
+static void clear_table(struct vfio_interrupts *interrupts)
+{
+	for (unsigned i = 0; i < interrupts->msix_count; i++)
+		interrupts->entries[i] = (struct vfio_entry){ .control = PCI_MSIX_ENTRY_CTRL_MASKBIT };
+}
+
 void vfio_interrupts_off(struct vfio_device *device)
 {
 	turn_off(device);
-	for (unsigned i = 0; i < device->interrupts.msix_count; i++)
-		device->interrupts.entries[i] = (struct vfio_entry){ .control = PCI_MSIX_ENTRY_CTRL_MASKBIT };
+	if (device->interrupts.entries)
+		clear_table(&device->interrupts);
 }
 
 void vfio_interrupts_part(struct vfio_device *device)
@@ -348,8 +354,6 @@ int vfio_interrupts_open(struct vfio_device *device, struct error *error)
 	struct vfio_interrupts *interrupts = &device->interrupts;
 	unsigned lines = 0, count;
 
-	interrupts->resample_fd = -1;
-	interrupts->line = MSI_VECTOR_NONE;
 	if (count_of(device, VFIO_MODE_LINE, &lines, error) < 0 ||
 	    (device->msi_capability && count_of(device, VFIO_MODE_MSI, &interrupts->msi_count, error) < 0) ||
 	    (device->msix_capability && count_of(device, VFIO_MODE_MSIX, &interrupts->msix_count, error) < 0))
@@ -365,6 +369,7 @@ int vfio_interrupts_open(struct vfio_device *device, struct error *error)
 	interrupts->entries = calloc(interrupts->msix_count + 1, sizeof(*interrupts->entries));
 	if (!interrupts->vectors || !interrupts->entries)
 		return error_system(error, ENOMEM, "its vectors");
+	clear_table(interrupts);
 	for (unsigned i = 0; i < count; i++)
 		interrupts->vectors[i].msi = MSI_VECTOR_NONE;
 	for (unsigned i = 0; i < count; i++)
@@ -390,5 +395,5 @@ void vfio_interrupts_close(struct vfio_device *device)
 	vector_close(&interrupts->line, gic(device));
 	if (interrupts->resample_fd >= 0)
 		close(interrupts->resample_fd);
-	*interrupts = (struct vfio_interrupts){ .line = MSI_VECTOR_NONE, .resample_fd = -1 };
+	*interrupts = VFIO_INTERRUPTS_NONE;
 }

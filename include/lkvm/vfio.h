@@ -31,6 +31,9 @@ struct vfio_config {
 	char devices[VFIO_MAX_DEVICES][VFIO_ADDRESS_SIZE]; /* as vfio_address() makes them */
 };
 
+/* ioctl(2) on a file of VFIO's, its result or -errno: the one way there, in whose place unit tests have a fake. */
+int vfio_call(int fd, unsigned long request, uintptr_t argument);
+
 /* [DOM:]BB:DD.F as sysfs writes it. */
 int vfio_address(const char *text, char address[VFIO_ADDRESS_SIZE], struct error *error);
 

@@ -130,6 +130,14 @@ static void record(struct fake_call *call, int fd, unsigned long request, uintpt
 			call->value += (uint64_t)__builtin_popcountll(words[i]);
 		return;
 	}
+	if (request == KVM_IRQFD) {
+		const struct kvm_irqfd *irqfd = (const void *)argument;
+
+		call->group = irqfd->flags;
+		call->attribute = irqfd->gsi;
+		call->value = irqfd->fd;
+		return;
+	}
 	if (request == KVM_IRQ_LINE) {
 		const struct kvm_irq_level *line = (const void *)argument;
 

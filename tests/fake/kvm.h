@@ -21,8 +21,9 @@ struct fake_call {
 	uintptr_t argument;
 	/*
 	 * For device attributes; KVM_IOEVENTFD leaves its flags, address and descriptor here, a memory slot its number
-	 * with the flags from bit 16 on, its address and its size; in the last two, KVM_IRQ_LINE its interrupt and level,
-	 * KVM_ENABLE_CAP the capability and its first argument, KVM_CLEAR_DIRTY_LOG the first page and how many are cleared.
+	 * with the flags from bit 16 on, its address and its size, KVM_IRQFD its flags, GSI and descriptor; in the last two,
+	 * KVM_IRQ_LINE its interrupt and level, KVM_ENABLE_CAP the capability and its first argument, KVM_CLEAR_DIRTY_LOG
+	 * the first page and how many are cleared.
 	 */
 	uint32_t group;
 	uint64_t attribute;

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+#include "fake/vfio.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/vfio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "fake/kvm.h"
+#include "lkvm/vfio.h"
+
+#define FILE_SIZE (FAKE_VFIO_REGION * FAKE_VFIO_REGIONS)
+#define MAP_OF_IOMMUFD _IO(VFIO_TYPE, 0x85)
+#define BIND _IO(VFIO_TYPE, VFIO_BASE + 18)
+
+struct fake_vfio fake_vfio;
+
+void fake_vfio_reset(void)
+{
+	fake_vfio = (struct fake_vfio){ .fd = memfd_create("fake-vfio", MFD_CLOEXEC) };
+	if (fake_vfio.fd < 0 || ftruncate(fake_vfio.fd, FILE_SIZE) < 0)
+		abort();
+	fake_vfio.regions = mmap(NULL, FILE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fake_vfio.fd, 0);
+	if (fake_vfio.regions == MAP_FAILED)
+		abort();
+	fake_vfio.sizes[VFIO_PCI_CONFIG_REGION_INDEX] = 4096;
+}
+
+void fake_vfio_close(void)
+{
+	munmap(fake_vfio.regions, FILE_SIZE);
+	close(fake_vfio.fd);
+}
+
+size_t fake_vfio_find(size_t from, unsigned long request)
+{
+	for (size_t i = from; i < fake_vfio.count; i++)
+		if (fake_vfio.calls[i].request == request)
+			return i;
+	return SIZE_MAX;
+}
+
+size_t fake_vfio_find_irqs(size_t from, uint32_t index)
+{
+	while ((from = fake_vfio_find(from, VFIO_DEVICE_SET_IRQS)) != SIZE_MAX && fake_vfio.calls[from].index != index)
+		from++;
+	return from;
+}
+
+static void record(unsigned long request, uintptr_t argument)
+{
+	struct fake_vfio_call *call = &fake_vfio.calls[fake_vfio.count];
+
+	if (fake_vfio.count++ == FAKE_VFIO_CALLS)
+		abort();
+	*call = (struct fake_vfio_call){ .request = request, .kvm = fake_kvm.count };
+	if (request == VFIO_DEVICE_SET_IRQS) {
+		const struct vfio_irq_set *set = (const void *)argument;
+
+		call->flags = set->flags;
+		call->index = set->index;
+		call->start = set->start;
+		call->count = set->count;
+		if (set->flags & VFIO_IRQ_SET_DATA_EVENTFD)
+			memcpy(call->fds, set->data, (set->count < FAKE_VFIO_FDS ? set->count : FAKE_VFIO_FDS) * sizeof(int32_t));
+	} else if (request == VFIO_IOMMU_MAP_DMA) {
+		const struct vfio_iommu_type1_dma_map *map = (const void *)argument;
+
+		call->address = map->iova;
+		call->size = map->size;
+	} else if (request == MAP_OF_IOMMUFD) {
+		const uint64_t *map = (const void *)argument; /* host, length, address behind four 32-bit words */
+
+		call->size = map[3];
+		call->address = map[4];
+	}
+}
+
+int vfio_call(int fd, unsigned long request, uintptr_t argument)
+{
+	(void)fd;
+	record(request, argument);
+	if (request == fake_vfio.fail_request)
+		return -fake_vfio.fail_with;
+	switch (request) {
+	case VFIO_CHECK_EXTENSION:
+		return 1;
+	case VFIO_GROUP_GET_STATUS:
+		((struct vfio_group_status *)argument)->flags = fake_vfio.not_viable ? 0 : VFIO_GROUP_FLAGS_VIABLE;
+		return 0;
+	case VFIO_GROUP_GET_DEVICE_FD:
+		return fcntl(fake_vfio.fd, F_DUPFD_CLOEXEC, 0);
+	case BIND: /* from here on this file is the device, which has no other one */
+		return dup2(fake_vfio.fd, fd) < 0 ? -errno : 0;
+	case VFIO_DEVICE_GET_INFO:
+		((struct vfio_device_info *)argument)->flags = VFIO_DEVICE_FLAGS_PCI | (fake_vfio.no_reset ? 0 : VFIO_DEVICE_FLAGS_RESET);
+		return 0;
+	case VFIO_DEVICE_GET_REGION_INFO: {
+		struct vfio_region_info *region = (void *)argument;
+
+		region->size = fake_vfio.sizes[region->index];
+		region->offset = FAKE_VFIO_REGION * region->index;
+		region->flags = VFIO_REGION_INFO_FLAG_MMAP;
+		return 0;
+	}
+	case VFIO_DEVICE_GET_IRQ_INFO: {
+		struct vfio_irq_info *info = (void *)argument;
+
+		info->count = fake_vfio.vectors[info->index];
+		return 0;
+	}
+	default:
+		return 0;
+	}
+}

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT */
+/* How interrupts of a passed-through device are set up in VFIO and in KVM: which calls, how many, in which order. */
+#include "unit/vfio_rig.h"
+
+#define MSIX_FLAGS (ECAM + 0x72)
+#define MSI_FLAGS (ECAM + 0x52)
+#define TABLE (WINDOW64 + 0x2000)
+#define LINE_INDEX VFIO_PCI_INTX_IRQ_INDEX
+#define MSI_INDEX VFIO_PCI_MSI_IRQ_INDEX
+#define MSIX_INDEX VFIO_PCI_MSIX_IRQ_INDEX
+
+static int open_passed(void **state)
+{
+	struct rig *rig;
+
+	open_rig(state);
+	rig = *state;
+	assert_int_equal(pass_through(rig), 0);
+	put(rig, ECAM + PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	return 0;
+}
+
+static void program(struct rig *rig, unsigned vector, uint32_t data, uint32_t control)
+{
+	put(rig, TABLE + 16 * vector, 8, DOORBELL);
+	put(rig, TABLE + 16 * vector + 8, 4, data);
+	put(rig, TABLE + 16 * vector + 12, 4, control);
+}
+
+static size_t count_calls(size_t from, unsigned long request)
+{
+	size_t count = 0;
+
+	while ((from = fake_vfio_find(from, request)) != SIZE_MAX) {
+		from++;
+		count++;
+	}
+	return count;
+}
+
+static const struct fake_vfio_call *last_call(void)
+{
+	assert_true(fake_vfio.count > 0);
+	return &fake_vfio.calls[fake_vfio.count - 1];
+}
+
+/* What waits in an eventfd: nobody takes it here. */
+static uint64_t waiting(int fd)
+{
+	eventfd_t value = 0;
+
+	eventfd_read(fd, &value);
+	return value;
+}
+
+static void one_call_for_all_vectors(void **state)
+{
+	struct rig *rig = *state;
+	const struct fake_vfio_call *call;
+	size_t from = fake_vfio.count;
+
+	for (unsigned i = 0; i < 8; i++)
+		program(rig, i, i, i < 3 ? 0 : 1);
+	assert_int_equal(fake_vfio.count, from);
+	put(rig, MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE);
+	/* The line goes, the vectors come. */
+	assert_int_equal(count_calls(from, VFIO_DEVICE_SET_IRQS), 2);
+	assert_int_equal(fake_vfio.calls[from].index, LINE_INDEX);
+	assert_int_equal(fake_vfio.calls[from].count, 0);
+	call = last_call();
+	assert_int_equal(call->index, MSIX_INDEX);
+	assert_int_equal(call->flags, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER);
+	assert_int_equal(call->start, 0);
+	assert_int_equal(call->count, 8);
+	for (unsigned i = 0; i < 8; i++)
+		assert_true(i < 3 ? call->fds[i] >= 0 : call->fds[i] == -1);
+	assert_int_equal(interrupts_route_count(&rig->vm.interrupts), 3);
+	assert_int_equal(rig->vm.interrupts.routes[1].message.data, 1);
+	assert_int_equal(rig->vm.interrupts.routes[1].message.device_id, 0);
+}
+
+/* As Linux does it: on with all masked, then one by one. */
+static void a_vector_is_wired_once(void **state)
+{
+	struct rig *rig = *state;
+	size_t from;
+	int fd;
+
+	put(rig, MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
+	for (unsigned i = 0; i < 8; i++)
+		assert_int_equal(last_call()->fds[i], -1);
+	put(rig, MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE);
+	from = fake_vfio.count;
+	program(rig, 5, 50, 0);
+	assert_int_equal(fake_vfio.count, from + 1);
+	assert_int_equal(last_call()->index, MSIX_INDEX);
+	assert_int_equal(last_call()->start, 5);
+	assert_int_equal(last_call()->count, 1);
+	fd = last_call()->fds[0];
+	assert_true(fd >= 0);
+
+	/* From now on masks are KVM's business only; what comes meanwhile waits. */
+	for (unsigned round = 0; round < 3; round++) {
+		size_t kvm = fake_kvm.count;
+
+		put(rig, TABLE + 16 * 5 + 12, 4, 1);
+		assert_int_equal(fake_kvm.count, kvm + 1);
+		assert_int_equal(fake_kvm.calls[kvm].request, KVM_IRQFD);
+		assert_int_equal(fake_kvm.calls[kvm].group, KVM_IRQFD_FLAG_DEASSIGN);
+		assert_int_equal(get(rig, WINDOW64 + 0x4000, 4), 0);
+		eventfd_write(fd, 1);
+		assert_int_equal(get(rig, WINDOW64 + 0x4000, 4), 1 << 5);
+		put(rig, MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
+		put(rig, TABLE + 16 * 5 + 12, 4, 0);
+		put(rig, MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE);
+		assert_int_equal(fake_kvm.count, kvm + 2);
+		assert_int_equal(fake_kvm.calls[kvm + 1].group, 0);
+		assert_int_equal(fake_kvm.calls[kvm + 1].value, fd);
+		/* And once more, for what may have been pending in hardware. */
+		assert_int_equal(waiting(fd), 2);
+	}
+	assert_int_equal(fake_vfio.count, from + 1);
+}
+
+static void a_route_changes_with_the_irqfd_off(void **state)
+{
+	struct rig *rig = *state;
+	size_t vfio, kvm;
+	int fd;
+
+	program(rig, 0, 1, 0);
+	put(rig, MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE);
+	fd = last_call()->fds[0];
+	assert_int_equal(waiting(fd), 0);
+	vfio = fake_vfio.count;
+	kvm = fake_kvm.count;
+	put(rig, TABLE + 8, 4, 2);
+	assert_int_equal(fake_kvm.count, kvm + 3);
+	assert_int_equal(fake_kvm.calls[kvm].request, KVM_IRQFD);
+	assert_int_equal(fake_kvm.calls[kvm].group, KVM_IRQFD_FLAG_DEASSIGN);
+	assert_int_equal(fake_kvm.calls[kvm + 1].request, KVM_SET_GSI_ROUTING);
+	assert_int_equal(fake_kvm.calls[kvm + 2].request, KVM_IRQFD);
+	assert_int_equal(fake_kvm.calls[kvm + 2].group, 0);
+	assert_int_equal(fake_vfio.count, vfio);
+	assert_int_equal(waiting(fd), 1);
+	assert_int_equal(rig->vm.interrupts.routes[0].message.data, 2);
+	/* Nothing that changes nothing is told to anybody. */
+	kvm = fake_kvm.count;
+	program(rig, 0, 2, 0);
+	assert_int_equal(fake_kvm.count, kvm);
+	assert_int_equal(fake_vfio.count, vfio);
+}
+
+static void messages_in_config_space(void **state)
+{
+	struct rig *rig = *state;
+
+	put(rig, ECAM + 0x54, 8, DOORBELL);
+	put(rig, ECAM + 0x5c, 2, 0x47);
+	put(rig, ECAM + 0x60, 4, 2); /* the second is masked */
+	put(rig, MSI_FLAGS, 2, PCI_MSI_FLAGS_ENABLE | 1 << 4);
+	assert_int_equal(last_call()->index, MSI_INDEX);
+	assert_int_equal(last_call()->count, 2);
+	assert_true(last_call()->fds[0] >= 0);
+	assert_int_equal(last_call()->fds[1], -1);
+	put(rig, ECAM + 0x60, 4, 0);
+	assert_int_equal(last_call()->start, 1);
+	assert_int_equal(rig->vm.interrupts.routes[0].message.address, DOORBELL);
+	assert_int_equal(rig->vm.interrupts.routes[0].message.data, 0x46);
+	assert_int_equal(rig->vm.interrupts.routes[1].message.data, 0x47);
+	/* More than it has are as many as it has. */
+	put(rig, MSI_FLAGS, 2, 0);
+	put(rig, MSI_FLAGS, 2, PCI_MSI_FLAGS_ENABLE | 7 << 4);
+	assert_int_equal(last_call()->count, 4);
+}
+
+static void the_line_is_asked_again(void **state)
+{
+	struct rig *rig = *state;
+	size_t trigger = fake_vfio_find_irqs(0, LINE_INDEX), unmask = fake_vfio_find_irqs(trigger + 1, LINE_INDEX);
+	size_t irqfd = fake_find(0, KVM_IRQFD);
+
+	assert_int_equal(fake_vfio.calls[trigger].flags, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER);
+	assert_int_equal(fake_vfio.calls[unmask].flags, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_UNMASK);
+	assert_int_equal(fake_kvm.calls[irqfd].group, KVM_IRQFD_FLAG_RESAMPLE);
+	assert_int_equal(fake_kvm.calls[irqfd].value, fake_vfio.calls[trigger].fds[0]);
+	assert_true(rig->vm.interrupts.routes[0].is_line);
+	assert_int_equal(rig->vm.interrupts.routes[0].spi, 32);
+
+	/* MSI-X on and off: it is back. */
+	put(rig, MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE);
+	assert_int_equal(interrupts_route_count(&rig->vm.interrupts), 0);
+	put(rig, MSIX_FLAGS, 2, 0);
+	assert_int_equal(last_call()->index, LINE_INDEX);
+	assert_int_equal(interrupts_route_count(&rig->vm.interrupts), 1);
+}
+
+static void a_reset_in_order(void **state)
+{
+	struct rig *rig = *state;
+	size_t vfio, kvm, reset, off;
+
+	program(rig, 0, 1, 0);
+	program(rig, 1, 2, 0);
+	put(rig, MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE);
+	vfio = fake_vfio.count;
+	kvm = fake_kvm.count;
+	vfio_reset(rig->vfio);
+	reset = fake_vfio_find(vfio, VFIO_DEVICE_RESET);
+	off = fake_vfio_find_irqs(vfio, MSIX_INDEX);
+	assert_true(reset < off);
+	assert_int_equal(fake_vfio.calls[off].flags, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER);
+	assert_int_equal(fake_vfio.calls[off].count, 0);
+	/* Both irqfds go behind that. */
+	assert_int_equal(fake_vfio.calls[off].kvm, kvm);
+	assert_int_equal(fake_kvm.calls[kvm].group, KVM_IRQFD_FLAG_DEASSIGN);
+	assert_int_equal(fake_kvm.calls[kvm + 1].group, KVM_IRQFD_FLAG_DEASSIGN);
+	assert_int_equal(interrupts_route_count(&rig->vm.interrupts), 1); /* the line's */
+	assert_int_equal(*real_config(PCI_COMMAND), PCI_COMMAND_MEMORY);
+	assert_int_equal(get(rig, ECAM + PCI_COMMAND, 2), 0);
+	assert_int_equal(get(rig, MSIX_FLAGS, 2), 7);
+	put(rig, ECAM + PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	assert_int_equal(get(rig, TABLE, 8), 0);
+	assert_int_equal(get(rig, TABLE + 12, 4), 1);
+}
+
+static void one_that_cannot_be_reset_is_not(void **state)
+{
+	struct rig *rig;
+
+	open_rig(state);
+	rig = *state;
+	fake_vfio.no_reset = true;
+	assert_int_equal(pass_through(rig), 0);
+	put(rig, ECAM + PCI_COMMAND, 2, PCI_COMMAND_MASTER);
+	vfio_reset(rig->vfio);
+	assert_int_equal(fake_vfio_find(0, VFIO_DEVICE_RESET), SIZE_MAX);
+	assert_int_equal(*real_config(PCI_COMMAND), PCI_COMMAND_MEMORY);
+	close_rig(state);
+}
+
+/* For a look at the machine: nothing is lost that comes meanwhile, or that was in hardware. */
+static void quiet_and_on_again(void **state)
+{
+	struct rig *rig = *state;
+	size_t vfio;
+	int fd;
+
+	program(rig, 0, 1, 0);
+	put(rig, MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE);
+	fd = last_call()->fds[0];
+	vfio = fake_vfio.count;
+	vfio_quiesce(rig->vfio);
+	vfio_quiesce(rig->vfio);
+	assert_int_equal(fake_kvm.calls[fake_kvm.count - 1].group, KVM_IRQFD_FLAG_DEASSIGN);
+	vfio_resume(rig->vfio);
+	vfio_resume(rig->vfio);
+	assert_int_equal(fake_kvm.calls[fake_kvm.count - 1].group, 0);
+	assert_int_equal(waiting(fd), 1);
+	assert_int_equal(fake_vfio.count, vfio);
+}
+
+/* The host has none left: the guest goes without, and nothing is tried again and again. */
+static void interrupts_that_cannot_be_had(void **state)
+{
+	struct rig *rig = *state;
+	size_t from;
+
+	fake_vfio.fail_request = VFIO_DEVICE_SET_IRQS;
+	fake_vfio.fail_with = ENOSPC;
+	put(rig, MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE);
+	program(rig, 2, 1, 0);
+	from = fake_vfio.count;
+	for (unsigned i = 0; i < 10; i++)
+		program(rig, 2, 1, i % 2);
+	assert_int_equal(fake_vfio.count, from);
+	fake_kvm.fail_request = KVM_IRQFD;
+	fake_kvm.fail_with = ENOMEM;
+	program(rig, 2, 5, 0);
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, open_passed, close_rig)
+	const struct CMUnitTest tests[] = {
+		CASE(one_call_for_all_vectors),
+		CASE(a_vector_is_wired_once),
+		CASE(a_route_changes_with_the_irqfd_off),
+		CASE(messages_in_config_space),
+		CASE(the_line_is_asked_again),
+		CASE(a_reset_in_order),
+		cmocka_unit_test(one_that_cannot_be_reset_is_not),
+		CASE(quiet_and_on_again),
+		CASE(interrupts_that_cannot_be_had),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
