@@ -38,6 +38,8 @@ case_each_has_its_sentence()
 		refused 2 'kaslr' $k --kaslr-seed xyz
 		refused 2 'nonsense' $k --nonsense
 		refused 1 '/no/' $k --dump-dtb /no/where
+		refused 2 'no address' $k --vfio-pci 1:2
+		refused 1 'no IOMMU' $k --vfio-pci 00:01.0
 		refused 1 'passt' $k --network mode=user,passt=/no/passt
 	}
 	truncate -s 0 "$tmp/empty"

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: MIT
 # what: passed-through PCI devices: data, interrupts, resets; what cannot be passed through, and why
 # hosts: all
-# vfio: edu nvme
+# vfio: edu nvme pair
 # timeout: 400
 
 # Slots that scripts/host gives to its devices, in the order of the line above.
 edu=0000:00:10.0
 nvme=0000:00:11.0
+pair=0000:00:12
 devices=/sys/bus/pci/devices
 
 bind()
@@ -43,6 +44,17 @@ counted()
 }
 
 says() { ask g "$1"; check "\"$1\" did not say \"$2\": $(cat "$logs/said")" grep -qx -- "$2" "$logs/said"; }
+
+# refused 'WORDS' OPTION...: one sentence, and nothing is run.
+refused()
+{
+	words=$1
+	shift
+	run timeout 20 "$lkvm" run --name bad --kernel "$kernel" "$@"
+	[ "$status" = 1 ] || fail "$*: exit status $status: $(cat "$logs/run.err")"
+	grep -Eq -- "$words" "$logs/run.err" || fail "$*: no \"$words\" in: $(cat "$logs/run.err")"
+	[ "$(wc -l <"$logs/run.err")" = 1 ] || fail "$*: more than a sentence: $(cat "$logs/run.err")"
+}
 
 # Each KiB of the disk begins with its number, and blanks follow.
 read_all()
@@ -114,15 +126,80 @@ case_edu_forwarded()
 	edu_passes 1 1
 }
 
-# refused 'WORDS' OPTION...: one sentence, and nothing is run.
-refused()
+# Its driver comes up each time, without a guest that put it to rest before.
+case_nvme_ten_reboots()
 {
-	words=$1
-	shift
-	run timeout 20 "$lkvm" run --name bad --kernel "$kernel" "$@"
-	[ "$status" = 1 ] || fail "$*: exit status $status: $(cat "$logs/run.err")"
-	grep -Eq -- "$words" "$logs/run.err" || fail "$*: no \"$words\" in: $(cat "$logs/run.err")"
-	[ "$(wc -l <"$logs/run.err")" = 1 ] || fail "$*: more than a sentence: $(cat "$logs/run.err")"
+	bind $nvme
+	boot --vfio-pci $nvme
+	boots=1
+	while [ $boots -lt 11 ]; do
+		ask g '(dd if=/dev/nvme0n1 of=/dev/null bs=64k &)'
+		"$lkvm" reboot --force g || fail "reboot $boots"
+		boots=$((boots + 1)) tries=0
+		until [ "$(grep -c '^lkvm-guest: ready' "$logs/g.out")" = $boots ]; do
+			tries=$((tries + 1))
+			[ $tries -lt 300 ] || fail "boot $boots did not end"
+			sleep 0.2
+		done
+		says "dd if=/dev/nvme0n1 bs=1k skip=$((boots * 777)) count=1 2>/dev/null | tr -d ' '" $((boots * 777))
+		counted 'nvme0q[1-9]'
+		check "no interrupt after boot $boots" test "$count" -gt 0
+	done
+	"$lkvm" stop --force g
+	wait_exit g 0
+	check "messages: $(head -n 1 "$logs/g.err")" test ! -s "$logs/g.err"
+	unbind $nvme
+}
+
+case_two_devices_of_one_group()
+{
+	bind $pair.0 $pair.1
+	check "two groups" test -e $devices/$pair.0/iommu_group/devices/$pair.1
+	start g 'lkvm.shell=plain' --vfio-pci $pair.0 --vfio-pci $pair.1
+	wait_for g '^lkvm-guest: ready'
+	ask g 'cat /sys/bus/pci/devices/*/device'
+	check "not both" test "$(grep -c 0x11e8 "$logs/said")" = 2
+	refused 'in use by another program' --vfio-pci $pair.0
+	"$lkvm" stop --force g
+	wait_exit g 0
+	unbind $pair.0 $pair.1
+}
+
+case_the_host_wants_it_back()
+{
+	bind $nvme
+	boot --vfio-pci $nvme
+	echo $nvme >$devices/$nvme/driver/unbind &
+	unbinding=$!
+	tries=0
+	until grep -q "$nvme: the host wants the device back" "$logs/g.err"; do
+		tries=$((tries + 1))
+		[ $tries -lt 100 ] || fail "nothing is said of it"
+		sleep 0.2
+	done
+	says 'head -c 1 /dev/nvme0n1; echo' 0
+	"$lkvm" stop --force g
+	wait_exit g 0
+	wait $unbinding || fail "it was not unbound"
+	unbind $nvme
+}
+
+# As somebody who may do little.
+case_a_user_with_little_memory()
+{
+	bind $nvme
+	group=$(basename "$(readlink $devices/$nvme/iommu_group)")
+	chmod 777 "$XDG_RUNTIME_DIR" "$logs"
+	chmod 666 /dev/kvm
+	as_nobody="ulimit -l 1024; exec $lkvm run --name bad --kernel $kernel --mem 256 --vfio-pci $nvme"
+	run su nobody -s /bin/sh -c "$as_nobody"
+	check_status 1
+	check_err "/dev/vfio/$group may not be opened"
+	chown nobody "/dev/vfio/$group"
+	run su nobody -s /bin/sh -c "$as_nobody"
+	check_status 1
+	check_err "256 MiB of memory, which have to be locked; this user may lock 1 MiB"
+	unbind $nvme
 }
 
 case_what_cannot_be_passed_through()
