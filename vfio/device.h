@@ -110,6 +110,9 @@ bool vfio_table_read(struct vfio_device *device, unsigned bar, uint64_t offset, 
 bool vfio_table_write(struct vfio_device *device, unsigned bar, uint64_t offset, unsigned size, uint64_t value);
 void vfio_interrupts_aim(struct vfio_device *device, unsigned number); /* its entry changed */
 
+/* stat.c */
+void vfio_device_stat(struct vfio_device *device, struct report *report);
+
 /* reset.c */
 void vfio_device_reset(struct vfio_device *device);
 

@@ -84,24 +84,9 @@ void vfio_resume(struct vfio *vfio)
 
 void vfio_stat(struct vfio *vfio, struct report *report)
 {
-	static const char *const modes[] = { "none", "line", "MSI", "MSI-X" };
-
 	for (unsigned i = 0; vfio && i < vfio->count; i++) {
-		struct vfio_device *device = &vfio->devices[i];
-		const struct vfio_interrupts *interrupts = &device->interrupts;
-		unsigned joined = 0;
-
-		pthread_mutex_lock(&device->pci.lock);
-		for (unsigned j = 0; j < interrupts->active; j++)
-			joined += interrupts->vectors[j].msi.joined;
 		report_begin(report, NULL);
-		report_begin(report, device->address);
-		report_number(report, "slot", device->pci.slot);
-		report_string(report, "interrupts", modes[interrupts->mode]);
-		report_number(report, "vectors", interrupts->active);
-		report_number(report, "unmasked", joined);
+		vfio_device_stat(&vfio->devices[i], report);
 		report_end(report);
-		report_end(report);
-		pthread_mutex_unlock(&device->pci.lock);
 	}
 }
