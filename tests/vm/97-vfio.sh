@@ -17,7 +17,7 @@ bind()
 	modprobe vfio-pci
 	unbind "$@"
 	for b; do
-		echo vfio-pci >$devices/$b/driver_override
+		echo vfio-pci >"$devices/$b"/driver_override
 		echo "$b" >/sys/bus/pci/drivers_probe
 	done
 }
@@ -25,8 +25,8 @@ bind()
 unbind()
 {
 	for b; do
-		echo >$devices/$b/driver_override
-		[ ! -e $devices/$b/driver ] || echo "$b" >$devices/$b/driver/unbind
+		echo >"$devices/$b"/driver_override
+		[ ! -e "$devices/$b"/driver ] || echo "$b" >"$devices/$b"/driver/unbind
 	done
 }
 
@@ -68,11 +68,14 @@ case_nvme_with_its_own_driver()
 	bind $nvme
 	boot --cpus 2 --vfio-pci $nvme
 	read_all
+	# A 64-bit BAR, in the upper half of the guest's physical addresses.
+	says 'd=$(readlink -f /sys/block/nvme0n1/device/device); head -n 1 $d/resource | cut -c1-10' 0x00000080
 	counted 'nvme0q[1-9]'
 	check "no interrupt of its queues" test "$count" -gt 0
 	before=$count
-	says 'dd if=/dev/urandom of=/tmp/x bs=1M count=4 2>/dev/null; dd if=/tmp/x of=/dev/nvme0n1 bs=1M conv=fsync 2>/dev/null;
-		echo 3 >/proc/sys/vm/drop_caches; dd if=/dev/nvme0n1 bs=1M count=4 2>/dev/null | cmp - /tmp/x && echo same' same
+	# Behind what other cases read.
+	says 'dd if=/dev/urandom of=/tmp/x bs=1M count=4 2>/dev/null; dd if=/tmp/x of=/dev/nvme0n1 bs=1M seek=12 conv=fsync 2>/dev/null;
+		echo 3 >/proc/sys/vm/drop_caches; dd if=/dev/nvme0n1 bs=1M skip=12 2>/dev/null | cmp - /tmp/x && echo same' same
 	counted 'nvme0q[1-9]'
 	check "no interrupt since" test "$count" -gt "$before"
 	# This host has a GICv4.0, which brings them to the vCPUs itself.
@@ -81,7 +84,7 @@ case_nvme_with_its_own_driver()
 	# A look at it takes the irqfds off and on: nothing is lost.
 	run "$lkvm" inspect --its g
 	check_status 0
-	says 'dd if=/dev/nvme0n1 bs=1M count=4 iflag=direct 2>/dev/null | cmp - /tmp/x && echo same' same
+	says 'dd if=/dev/nvme0n1 bs=1M skip=12 iflag=direct 2>/dev/null | cmp - /tmp/x && echo same' same
 	run "$lkvm" stat --json g
 	check_out "\"path\": \"irqfd\", \"host_interrupts\": 0\}, "
 	input g 'poweroff -f'
@@ -188,6 +191,19 @@ case_the_host_wants_it_back()
 	"$lkvm" stop --force g
 	wait_exit g 0
 	wait $unbinding || fail "it was not unbound"
+
+	# Unplugged altogether.
+	bind $nvme
+	boot --vfio-pci $nvme
+	echo 1 >$devices/$nvme/remove &
+	unplugging=$!
+	sleep 1
+	"$lkvm" stop --force g
+	wait_exit g 0
+	wait $unplugging || fail "it was not unplugged"
+	refused 'no such PCI device' --vfio-pci $nvme
+	echo 1 >/sys/bus/pci/rescan
+	check "it is not back" test -e $devices/$nvme
 	unbind $nvme
 }
 
