@@ -5,19 +5,25 @@
 
 #include "lkvm/vfio.h"
 
+/* Takes one to `most` hexadecimal digits and the character behind them. */
+static bool take(const char **text, unsigned most, char behind, unsigned *value)
+{
+	static const char digits[] = "0123456789abcdef0123456789ABCDEF";
+	unsigned count = 0;
+
+	for (*value = 0; **text && strchr(digits, **text) && count < most; count++)
+		*value = *value << 4 | ((unsigned)(strchr(digits, *(*text)++) - digits) & 15);
+	return count > 0 && *(*text)++ == behind;
+}
+
 int vfio_address(const char *text, char address[VFIO_ADDRESS_SIZE], struct error *error)
 {
 	unsigned domain = 0, bus, slot, function;
-	int end = 0;
+	const char *rest = text, *first = strchr(text, ':');
+	bool has_domain = first && strchr(first + 1, ':');
 
-	if (sscanf(text, "%4x:%2x:%2x.%1x%n", &domain, &bus, &slot, &function, &end) != 4 || text[end]) {
-		domain = 0;
-		end = 0;
-		if (sscanf(text, "%2x:%2x.%1x%n", &bus, &slot, &function, &end) != 3 || text[end])
-			end = -1;
-	}
-	/* scanf takes signs and blanks, too. */
-	if (end < 0 || strspn(text, "0123456789abcdefABCDEF:.") != strlen(text) || slot > 0x1f || function > 7)
+	if ((has_domain && !take(&rest, 4, ':', &domain)) || !take(&rest, 2, ':', &bus) || !take(&rest, 2, '.', &slot) ||
+	    !take(&rest, 1, '\0', &function) || slot > 0x1f || function > 7)
 		return error_set(error, EINVAL, "\"%.100s\" is no address of a PCI device, as 0000:01:00.0 or 01:00.0", text);
 	snprintf(address, VFIO_ADDRESS_SIZE, "%04x:%02x:%02x.%x", domain & 0xffff, bus & 0xff, slot, function);
 	return 0;

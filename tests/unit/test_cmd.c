@@ -387,6 +387,17 @@ static void test_run_networks(void **state)
 	assert_memory_not_equal(nets[1].mac, other.config.networks[1].mac, 6);
 }
 
+static void test_run_devices_of_the_host(void **state)
+{
+	struct run_options options = parse_run("-k X --vfio-pci 1:02.3 --vfio-pci=000a:Ff:1f.7");
+	const struct vfio_config *config = &options.config.vfio;
+
+	(void)state;
+	assert_int_equal(config->count, 2);
+	assert_string_equal(config->devices[0], "0000:01:02.3");
+	assert_string_equal(config->devices[1], "000a:ff:1f.7");
+}
+
 static void test_run_refuses_with_a_sentence(void **state)
 {
 	static const struct {
@@ -409,6 +420,10 @@ static void test_run_refuses_with_a_sentence(void **state)
 		{ "-k idle --kaslr-seed x", "--kaslr-seed: \"x\" is not a number" },
 		{ "-k idle --virtio-transport mmio",
 		  "--virtio-transport: \"mmio\" is not there: virtio devices are on PCI" },
+		{ "-k idle --vfio-pci 1.2", "--vfio-pci: \"1.2\" is no address of a PCI device, as 0000:01:00.0 or 01:00.0" },
+		{ "-k idle --vfio-pci 1:2.3 --vfio-pci 0:1:2.3", "--vfio-pci: 0000:01:02.3 is given twice" },
+		{ "-k idle --vfio-pci 1:2.3 --balloon", "--balloon: a device of --vfio-pci may write to any page of the guest's "
+							"memory, so that none can be given back" },
 		{ "-k idle -d ,ro", "-d: no file was given" },
 		{ "-k idle -d x,rw", "-d: \"rw\" is none of ro, queues=N, serial=TEXT" },
 		{ "-k idle -d x,ro=1", "-d: \"ro\" is none of ro, queues=N, serial=TEXT" },
@@ -660,7 +675,7 @@ int main(void)
 		TEST(test_run_defaults),
 		TEST(test_run_as_kvmtool_is_run),
 		TEST(test_run_disks),
-		TEST(test_run_networks),
+		TEST(test_run_networks), TEST(test_run_devices_of_the_host),
 		TEST(test_run_refuses_with_a_sentence),
 		TEST(test_run_too_many_devices),
 		TEST(test_run_without_its_kernel),
