@@ -38,10 +38,21 @@ const struct state_table pci_state_table = STATE_TABLE(struct pci_state, "pci", 
  * BARs
  */
 
+static unsigned bar_offset(unsigned index)
+{
+	return index == PCI_ROM ? PCI_ROM_ADDRESS : PCI_BASE_ADDRESS_0 + 4 * index;
+}
+
+/* Of its first register. */
+static uint32_t address_bits(unsigned index)
+{
+	return index == PCI_ROM ? (uint32_t)PCI_ROM_ADDRESS_MASK : (uint32_t)PCI_BASE_ADDRESS_MEM_MASK;
+}
+
 static uint64_t bar_address(const struct pci_device *device, unsigned index)
 {
-	const uint8_t *bar = device->state.config + PCI_BASE_ADDRESS_0 + 4 * index;
-	uint64_t address = get32(bar) & (uint32_t)PCI_BASE_ADDRESS_MEM_MASK;
+	const uint8_t *bar = device->state.config + bar_offset(index);
+	uint64_t address = get32(bar) & address_bits(index);
 
 	if (device->bars[index].wide)
 		address |= (uint64_t)get32(bar + 4) << 32;
@@ -62,12 +73,19 @@ static bool bar_reachable(const struct pci_device *device, uint64_t address, uin
 	       inside(address, size, layout->window64, layout->window64_size);
 }
 
+/* A ROM has a switch of its own, beside that for all memory. */
+static bool bar_is_on(const struct pci_device *device, unsigned index)
+{
+	return device->state.config[PCI_COMMAND] & PCI_COMMAND_MEMORY &&
+	       (index != PCI_ROM || device->state.config[PCI_ROM_ADDRESS] & PCI_ROM_ADDRESS_ENABLE);
+}
+
 /* Maps, moves or unmaps a BAR as config space says. Whether an address range became free. */
 static bool move_bar(struct pci_device *device, unsigned index)
 {
 	struct pci_bar *bar = &device->bars[index];
 	uint64_t address = bar_address(device, index);
-	bool wanted = device->state.config[PCI_COMMAND] & PCI_COMMAND_MEMORY && bar_reachable(device, address, bar->size);
+	bool wanted = bar_is_on(device, index) && bar_reachable(device, address, bar->size);
 	bool vacated = bar->mapped && (!wanted || address != bar->address);
 	struct error ignored;
 
@@ -96,7 +114,7 @@ static bool move_bars(struct pci_device *device)
 {
 	bool vacated = false;
 
-	for (unsigned i = 0; i < PCI_BARS; i++)
+	for (unsigned i = 0; i <= PCI_ROM; i++)
 		if (device->bars[i].size)
 			vacated |= move_bar(device, i);
 	return vacated;
@@ -118,15 +136,20 @@ static void settle_bars(struct pci_bus *pci)
 
 int pci_device_add_bar(struct pci_device *device, unsigned index, const struct pci_bar *bar, struct error *error)
 {
-	uint8_t *config = device->state.config + PCI_BASE_ADDRESS_0 + 4 * index;
-	uint8_t *writable = device->writable + PCI_BASE_ADDRESS_0 + 4 * index;
-	uint64_t mask = ~(bar->size - 1);
+	uint8_t *config = device->state.config + bar_offset(index);
+	uint8_t *writable = device->writable + bar_offset(index);
+	uint64_t mask = ~(bar->size - 1), smallest = index == PCI_ROM ? 2048 : 16;
 
-	if (index + bar->wide >= PCI_BARS || device->bars[index].size || bar->size < 16 || bar->size & (bar->size - 1))
+	if (index > PCI_ROM || (bar->wide && index + 1 >= PCI_BARS) || device->bars[index].size || bar->size < smallest ||
+	    bar->size & (bar->size - 1))
 		return error_set(error, EINVAL, "BAR %u of %s", index, device->identity.name);
 	device->bars[index] = *bar;
 	device->bars[index].mapped = false;
-	put32(writable, (uint32_t)mask & (uint32_t)PCI_BASE_ADDRESS_MEM_MASK);
+	put32(writable, (uint32_t)mask & address_bits(index));
+	if (index == PCI_ROM) {
+		*writable |= PCI_ROM_ADDRESS_ENABLE;
+		return 0;
+	}
 	put32(config, (bar->wide ? PCI_BASE_ADDRESS_MEM_TYPE_64 : 0) | (bar->prefetchable ? PCI_BASE_ADDRESS_MEM_PREFETCH : 0));
 	if (bar->wide)
 		put32(writable + 4, (uint32_t)(mask >> 32));
@@ -137,7 +160,7 @@ int pci_device_add_bar(struct pci_device *device, unsigned index, const struct p
 static int place_bar(struct pci_bus *pci, struct pci_device *device, unsigned index, struct error *error)
 {
 	struct pci_bar *bar = &device->bars[index];
-	uint8_t *config = device->state.config + PCI_BASE_ADDRESS_0 + 4 * index;
+	uint8_t *config = device->state.config + bar_offset(index);
 	bool high = bar->wide && pci->layout.window64_size;
 	uint64_t *next = high ? &pci->next64 : &pci->next32;
 	uint64_t window = high ? pci->layout.window64 : pci->layout.window32;
@@ -147,7 +170,7 @@ static int place_bar(struct pci_bus *pci, struct pci_device *device, unsigned in
 	if (!inside(address, bar->size, window, window_size))
 		return error_set(error, ENOSPC, "no room for BAR %u of %s", index, device->identity.name);
 	*next = address + bar->size;
-	put32(config, (uint32_t)address | (get32(config) & ~(uint32_t)PCI_BASE_ADDRESS_MEM_MASK));
+	put32(config, (uint32_t)address | (get32(config) & ~address_bits(index)));
 	if (bar->wide)
 		put32(config + 4, (uint32_t)(address >> 32));
 	return 0;
@@ -198,7 +221,8 @@ static bool config_write(struct pci_device *device, unsigned offset, unsigned si
 			drive_line(device);
 		pthread_mutex_unlock(&device->line_lock);
 	}
-	if (overlaps(offset, size, PCI_COMMAND, 1) || overlaps(offset, size, PCI_BASE_ADDRESS_0, 4 * PCI_BARS))
+	if (overlaps(offset, size, PCI_COMMAND, 1) || overlaps(offset, size, PCI_BASE_ADDRESS_0, 4 * PCI_BARS) ||
+	    overlaps(offset, size, PCI_ROM_ADDRESS, 4))
 		vacated = move_bars(device);
 	if (overlaps(offset, size, PCI_COMMAND, 1) ||
 	    (device->msix_capability && overlaps(offset, size, device->msix_capability + PCI_MSIX_FLAGS, 2)))
@@ -340,7 +364,7 @@ int pci_device_plug(struct pci_bus *pci, struct pci_device *device, int slot, st
 			;
 	if (slot >= PCI_SLOTS || pci->devices[slot])
 		return error_set(error, ENOSPC, "no free PCI slot for %s", device->identity.name);
-	for (unsigned i = 0; i < PCI_BARS; i++)
+	for (unsigned i = 0; i <= PCI_ROM; i++)
 		if (device->bars[i].size && place_bar(pci, device, i, error) < 0)
 			return -1;
 	device->bus = pci;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Registers. Whole pages of them are memory to KVM, wherever the guest puts the BAR; the rest comes to us: the MSI-X table,
- * its pending bits and what shares a page with them, and BARs smaller than a page.
+ * its pending bits and what shares a page with them, BARs smaller than a page, and the ROM.
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
@@ -169,17 +169,20 @@ static int open_bar(struct vfio_device *device, unsigned index, const union regi
 	return pci_device_add_bar(&device->pci, index, &pci, error);
 }
 
+_Static_assert(PCI_ROM == VFIO_PCI_ROM_REGION_INDEX, "BARs and regions have the same numbers");
+
 int vfio_bars_open(struct vfio_device *device, struct error *error)
 {
-	for (unsigned i = 0; i < PCI_BARS; i++) {
+	for (unsigned i = 0; i <= PCI_ROM; i++) {
 		union region region = { 0 };
-		uint8_t kind[4];
+		uint8_t kind[4] = { 0 };
 
 		if (vfio_device_region(device, i, &region, sizeof(region), error) < 0)
 			return -1;
 		if (region.info.size == 0)
 			continue;
-		if (!vfio_device_read(device, device->config_place + PCI_BASE_ADDRESS_0 + 4 * i, kind, sizeof(kind)))
+		if (i < PCI_ROM &&
+		    !vfio_device_read(device, device->config_place + PCI_BASE_ADDRESS_0 + 4 * i, kind, sizeof(kind)))
 			return error_set(error, EIO, "BAR %u cannot be read", i);
 		/* The bus has no I/O ports; what has them has memory, too, today. */
 		if (kind[0] & PCI_BASE_ADDRESS_SPACE_IO)
@@ -192,7 +195,7 @@ int vfio_bars_open(struct vfio_device *device, struct error *error)
 
 void vfio_bars_close(struct vfio_device *device)
 {
-	for (unsigned i = 0; i < PCI_BARS; i++) {
+	for (unsigned i = 0; i <= PCI_ROM; i++) {
 		struct vfio_bar *bar = &device->bars[i];
 
 		while (bar->area_count) {

@@ -72,7 +72,7 @@ struct vfio_device {
 	bool passed[PCI_CONFIG_SIZE]; /* bytes of config space that are read and written in the device itself */
 	unsigned msi_capability, msix_capability; /* 0: none */
 
-	struct vfio_bar bars[PCI_BARS];
+	struct vfio_bar bars[PCI_BARS + 1];
 	struct vfio_interrupts interrupts;
 
 	struct loop *loop;

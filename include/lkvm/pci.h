@@ -24,6 +24,7 @@
 #define PCI_SLOTS 32
 #define PCI_CONFIG_SIZE 4096u
 #define PCI_BARS 6
+#define PCI_ROM 6u /* among the BARs: the expansion ROM */
 #define PCI_MAX_VECTORS 64
 
 struct pci_bus;
@@ -40,7 +41,7 @@ struct pci_layout {
 };
 
 struct pci_bar {
-	uint64_t size; /* a power of two, at least 16; 0: no such BAR (or the upper half of the one before) */
+	uint64_t size; /* a power of two, at least 16 (of a ROM, 2048); 0: no such BAR (or the upper half of the one before) */
 	bool wide;     /* 64-bit; takes the next index too */
 	bool prefetchable;
 	const struct bus_ops *ops;
@@ -83,7 +84,7 @@ struct pci_device {
 	struct pci_state state;
 	uint8_t writable[PCI_CONFIG_SIZE]; /* bits that a guest's write changes */
 	uint8_t initial[PCI_CONFIG_SIZE];  /* as after reset; taken when the device is plugged */
-	struct pci_bar bars[PCI_BARS];
+	struct pci_bar bars[PCI_BARS + 1];
 	unsigned next_capability; /* offset of the next free byte for capabilities */
 	unsigned last_capability; /* the chain's end, 0: no capability yet */
 

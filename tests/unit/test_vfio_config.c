@@ -113,6 +113,24 @@ static void bars_are_memory_around_the_table(void **state)
 	}
 }
 
+static void the_rom_is_read_where_it_is_on(void **state)
+{
+	struct rig *rig = *state;
+	uint64_t value;
+
+	memcpy(fake_vfio_region(VFIO_PCI_ROM_REGION_INDEX), "\x55\xaa", 2);
+	assert_int_equal(pass_through(rig), 0);
+	put(rig, ECAM + PCI_ROM_ADDRESS, 4, ~1u);
+	assert_int_equal(config(rig, PCI_ROM_ADDRESS, 4), 0xfffff800);
+	put(rig, ECAM + PCI_ROM_ADDRESS, 4, WINDOW32 + 0x200000);
+	put(rig, ECAM + PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	assert_false(bus_read(&rig->vm.bus, WINDOW32 + 0x200000, 2, &value));
+	put(rig, ECAM + PCI_ROM_ADDRESS, 4, (WINDOW32 + 0x200000) | PCI_ROM_ADDRESS_ENABLE);
+	assert_int_equal(get(rig, WINDOW32 + 0x200000, 2), 0xaa55);
+	put(rig, ECAM + PCI_COMMAND, 2, 0);
+	assert_false(bus_read(&rig->vm.bus, WINDOW32 + 0x200000, 2, &value));
+}
+
 static void lists_that_lie_are_refused(void **state)
 {
 	static const struct {
@@ -220,6 +238,7 @@ int main(void)
 		CASE(capabilities_are_kept_hidden_or_ours),
 		CASE(without_an_its_there_are_no_messages),
 		CASE(bars_are_memory_around_the_table),
+		CASE(the_rom_is_read_where_it_is_on),
 		CASE(lists_that_lie_are_refused),
 		CASE(nonsense_does_no_harm),
 		cmocka_unit_test(addresses),

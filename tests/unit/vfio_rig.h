@@ -146,6 +146,7 @@ static inline void make_device(void)
 
 	fake_vfio.sizes[0] = 0x8000;
 	fake_vfio.sizes[2] = 0x1000;
+	fake_vfio.sizes[VFIO_PCI_ROM_REGION_INDEX] = 0x800;
 	fake_vfio.vectors[VFIO_PCI_INTX_IRQ_INDEX] = 1;
 	fake_vfio.vectors[VFIO_PCI_MSI_IRQ_INDEX] = 4;
 	fake_vfio.vectors[VFIO_PCI_MSIX_IRQ_INDEX] = 8;

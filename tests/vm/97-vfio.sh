@@ -110,13 +110,13 @@ edu_passes()
 case_edu()
 {
 	drive_edu ''
-	edu_passes 1 8
+	edu_passes 1 9
 }
 
 case_edu_without_its()
 {
 	drive_edu 'count=30' --irqchip gicv3
-	edu_passes 1 5
+	edu_passes 1 6
 }
 
 # Each reset comes with an interrupt under way.

@@ -21,6 +21,7 @@
 #define EDU_BUFFER 0x40000u
 #define EDU_BUFFER_SIZE 2048u /* twice as much in fact, but QEMU 7.2 ends where all of it is asked for */
 
+#define PCI_ROM 0x30u
 #define PCI_CAPABILITY_MSI 0x05u
 #define MSI_FLAGS 2u
 #define MSI_ADDRESS 4u
@@ -72,6 +73,20 @@ static void case_registers(void)
 		write32(registers + EDU_INVERT, i);
 		CHECK(read32(registers + EDU_INVERT) == ~i, "it does not invert", i, read32(registers + EDU_INVERT));
 	}
+}
+
+static void case_rom(void)
+{
+	const uint64_t place = BOARD_PCI32 + 0x2000000;
+
+	write32(edu.config + PCI_ROM, ~1u);
+	CHECK(read32(edu.config + PCI_ROM) == ~0x7ffu, "the size of its ROM", read32(edu.config + PCI_ROM), 0);
+	write32(edu.config + PCI_ROM, (uint32_t)place | 1);
+	CHECK(read16(place) == 0xaa55, "its ROM", read16(place), 0);
+	CHECK(read32(place + 0x1c) == 0x52494350, "its ROM's header", read32(place + 0x1c), 0);
+	probe(PROBE_WRITE64, place, 0);
+	CHECK(read16(place) == 0xaa55, "its ROM was written", read16(place), 0);
+	write32(edu.config + PCI_ROM, 0);
 }
 
 static void copy(uint64_t from, uint64_t to, uint32_t size, uint32_t direction)
@@ -236,6 +251,7 @@ static const struct {
 	bool needs_its;
 } cases[] = {
 	{ "registers", case_registers, false },
+	{ "rom", case_rom, false },
 	{ "dma", case_dma, false },
 	{ "msi", case_msi, true },
 	{ "route", case_route, true },
