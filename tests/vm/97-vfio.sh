@@ -56,6 +56,15 @@ refused()
 	[ "$(wc -l <"$logs/run.err")" = 1 ] || fail "$*: more than a sentence: $(cat "$logs/run.err")"
 }
 
+# Until there is $tmp/enough: looks into the guest, each of which takes its irqfds off and on again.
+look_again_and_again()
+{
+	while [ ! -e "$tmp/enough" ]; do
+		"$lkvm" inspect --its --json "$1" >/dev/null 2>>"$logs/looks.err" || break
+		echo >>"$logs/looks"
+	done &
+}
+
 # Each KiB of the disk begins with its number, and blanks follow.
 read_all()
 {
@@ -110,7 +119,7 @@ edu_passes()
 case_edu()
 {
 	drive_edu ''
-	edu_passes 1 9
+	edu_passes 1 10
 }
 
 case_edu_without_its()
@@ -134,6 +143,36 @@ case_edu_forwarded()
 	taken=$(grep "vfio-msi.*$edu" /proc/interrupts | awk '{ print $2 + $3 }')
 	check "the host took $taken interrupts of 200" test "${taken:-200}" -lt 20
 	edu_passes 1 1
+}
+
+case_edu_storm_while_irqfds_come_and_go()
+{
+	drive_edu 'cases=storm storm=20000'
+	wait_listening g
+	look_again_and_again g
+	wait_for g '^edu: 20000 MSIs' 300
+	looks=$(wc -l <"$logs/looks")
+	check "$looks looks into it" test "$looks" -gt 4
+	touch "$tmp/enough"
+	edu_passes 1 1
+}
+
+# One with PCI Express, which resets itself when config space says so.
+case_garbage_for_nvme()
+{
+	kernel=$programs/edu.bin
+	bind $nvme
+	for seed in 1 2 3; do
+		start g "id=0x00101b36 cases=config-garbage count=150 seed=$seed" --vfio-pci $nvme
+		edu_passes 1 1
+	done
+	kernel=$share/guest/Image
+	bind $nvme
+	boot --vfio-pci $nvme
+	says 'head -c 1 /dev/nvme0n1; echo' 0
+	"$lkvm" stop --force g
+	wait_exit g 0
+	unbind $nvme
 }
 
 # Its driver comes up each time, without a guest that put it to rest before.
