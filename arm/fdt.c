@@ -219,8 +219,8 @@ static void board(struct writer *w, const struct fdt_machine *machine)
 static void pci(struct writer *w, const struct vm *vm, const struct fdt_machine *machine)
 {
 	/*
-	 * First cell of a range (IEEE 1275 PCI binding): 32-bit memory space; 64-bit memory space, not said to be prefetchable, as
-	 * only BARs that are may go there then.
+	 * First cell of a range (IEEE 1275 PCI binding): 32-bit memory space; 64-bit memory space, not said to be prefetchable,
+	 * as only BARs that are may go there then.
 	 */
 	const uint32_t memory32 = 0x02000000, memory64 = 0x03000000;
 	const struct fdt_window *low = &machine->pci32, *high = &machine->pci64;

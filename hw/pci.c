@@ -150,7 +150,8 @@ int pci_device_add_bar(struct pci_device *device, unsigned index, const struct p
 		*writable |= PCI_ROM_ADDRESS_ENABLE;
 		return 0;
 	}
-	put32(config, (bar->wide ? PCI_BASE_ADDRESS_MEM_TYPE_64 : 0) | (bar->prefetchable ? PCI_BASE_ADDRESS_MEM_PREFETCH : 0));
+	put32(config, (bar->wide ? PCI_BASE_ADDRESS_MEM_TYPE_64 : 0u) |
+		      (bar->prefetchable ? PCI_BASE_ADDRESS_MEM_PREFETCH : 0u));
 	if (bar->wide)
 		put32(writable + 4, (uint32_t)(mask >> 32));
 	return 0;

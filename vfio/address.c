@@ -24,7 +24,8 @@ int vfio_address(const char *text, char address[VFIO_ADDRESS_SIZE], struct error
 
 	if ((has_domain && !take(&rest, 4, ':', &domain)) || !take(&rest, 2, ':', &bus) || !take(&rest, 2, '.', &slot) ||
 	    !take(&rest, 1, '\0', &function) || slot > 0x1f || function > 7)
-		return error_set(error, EINVAL, "\"%.100s\" is no address of a PCI device, as 0000:01:00.0 or 01:00.0", text);
+		return error_set(error, EINVAL, "\"%.100s\" is no address of a PCI device, as 0000:01:00.0 or 01:00.0",
+				 text);
 	snprintf(address, VFIO_ADDRESS_SIZE, "%04x:%02x:%02x.%x", domain & 0xffff, bus & 0xff, slot, function);
 	return 0;
 }

@@ -143,7 +143,9 @@ static void map_areas(struct vfio_bar *bar, const union region *region)
 		if (host == MAP_FAILED)
 			continue;
 		*area = (struct vfio_area){
-			.offset = start, .memory = { .host = host, .size = end - start }, .slot = vm_take_slot(bar->device->vm),
+			.offset = start,
+			.memory = { .host = host, .size = end - start },
+			.slot = vm_take_slot(bar->device->vm),
 		};
 		bar->area_count++;
 	}

@@ -134,9 +134,9 @@ static void emulate_express(struct vfio_device *device, unsigned offset)
 
 /* Whatever has no line here is hidden: what we do not know may reach past the device. */
 static const struct capability capabilities[] = {
-	{ PCI_CAP_ID_PM, EMULATED, "asleep, it would answer no vCPU; the host looks after its power", size_8, emulate_power },
+	{ PCI_CAP_ID_PM, EMULATED, "asleep, it would answer no vCPU; the host sees to its power", size_8, emulate_power },
 	{ PCI_CAP_ID_VPD, PASSED, "serial numbers and names, which the kernel reads for us", size_8, NULL },
-	{ PCI_CAP_ID_MSI, EMULATED, "the messages are the guest's, the device's own are the host's", size_message, emulate_message },
+	{ PCI_CAP_ID_MSI, EMULATED, "the device's own messages are the host's", size_message, emulate_message },
 	{ PCI_CAP_ID_MSIX, EMULATED, "the same, with the table that is trapped", size_12, emulate_msix },
 	{ PCI_CAP_ID_VNDR, PASSED, "the device's own driver may need it", size_vendor, NULL },
 	{ PCI_CAP_ID_EXP, EMULATED, "it hangs on our bridge, which has no link", size_express, emulate_express },
@@ -180,12 +180,12 @@ static int keep(struct vfio_device *device, const uint8_t *real, uint8_t *taken,
 	unsigned size = rule->size(real + offset);
 
 	if (size < header || size > limit - offset)
-		return error_set(error, EBADMSG, "capability 0x%x at 0x%x of its config space says that it has %u bytes", rule->id,
-				 offset, size);
+		return error_set(error, EBADMSG, "capability 0x%x at 0x%x of its config space says that it has %u bytes",
+				 rule->id, offset, size);
 	for (unsigned i = offset; i < offset + size; i++) {
 		if (taken[i])
-			return error_set(error, EBADMSG, "capability 0x%x at 0x%x of its config space lies in another one", rule->id,
-					 offset);
+			return error_set(error, EBADMSG, "capability 0x%x at 0x%x of its config space lies in another one",
+					 rule->id, offset);
 		taken[i] = true;
 		device->pci.state.config[i] = real[i];
 		device->passed[i] = rule->treatment == PASSED && i >= offset + header;
@@ -212,8 +212,7 @@ static int keep_capabilities(struct vfio_device *device, const uint8_t *real, bo
 		const struct capability *rule = find_rule(capabilities, COUNT(capabilities), id);
 
 		if (offset < HEADER_SIZE)
-			return error_set(error, EBADMSG, "its list of capabilities leads into the header of config space, to 0x%x",
-					 offset);
+			return error_set(error, EBADMSG, "its list of capabilities leads into the header, to 0x%x", offset);
 		if (seen[offset / STRIDE])
 			return error_set(error, EBADMSG, "its list of capabilities leads back to 0x%x", offset);
 		seen[offset / STRIDE] = true;
@@ -242,7 +241,8 @@ static int keep_long_capabilities(struct vfio_device *device, const uint8_t *rea
 
 	while (offset) {
 		uint32_t header = get32(real + offset);
-		const struct capability *rule = find_rule(long_capabilities, COUNT(long_capabilities), PCI_EXT_CAP_ID(header));
+		unsigned id = PCI_EXT_CAP_ID(header);
+		const struct capability *rule = find_rule(long_capabilities, COUNT(long_capabilities), id);
 
 		if (header == 0 || header == ~0u)
 			break;
@@ -302,7 +302,7 @@ void vfio_config_command(struct vfio_device *device)
 {
 	uint8_t command[2];
 
-	/* Were its memory switched off, a vCPU in the middle of an access would fault; what the guest sees is up to its BARs. */
+	/* Were its memory off, a vCPU in the middle of an access would fault; what the guest sees is up to its BARs. */
 	put16(command, get16(device->pci.state.config + PCI_COMMAND) | PCI_COMMAND_MEMORY);
 	vfio_device_write(device, device->config_place + PCI_COMMAND, command, sizeof(command));
 }

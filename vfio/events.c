@@ -15,7 +15,7 @@ static void tell_error(void *owner, int fd, uint32_t events)
 
 	(void)events;
 	eventfd_read(fd, &count);
-	log_message(device->log, LOG_LEVEL_ERROR, "%s: the device has reported an error that it does not recover from by itself",
+	log_message(device->log, LOG_LEVEL_ERROR, "%s: the device has reported an error that it does not recover from",
 		    device->address);
 }
 
@@ -25,8 +25,8 @@ static void tell_request(void *owner, int fd, uint32_t events)
 	struct vfio_device *device = owner;
 
 	(void)events;
-	log_message(device->log, LOG_LEVEL_WARNING, "%s: the host wants the device back (it is unbound or unplugged), and waits "
-		    "until this guest has ended", device->address);
+	log_message(device->log, LOG_LEVEL_WARNING, "%s: the host wants the device back (it is unbound or unplugged), "
+		    "and waits until this guest has ended", device->address);
 	loop_remove(device->loop, fd);
 }
 
@@ -37,7 +37,9 @@ static int listen_to(struct vfio_device *device, unsigned index, void (*tell)(vo
 		int32_t fd;
 	} set = {
 		.header = {
-			.argsz = sizeof(set), .flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, .index = index,
+			.argsz = sizeof(set),
+			.flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+			.index = index,
 			.count = 1,
 		},
 	};

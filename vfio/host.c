@@ -83,8 +83,8 @@ int vfio_host_find(const struct vfio_place *place, const char *address, struct v
 	if (access(path, F_OK) < 0)
 		return error_set(error, ENODEV, "the host has no such PCI device (ls %s/" DEVICES ")", place->sys);
 	if (!has_iommu(place))
-		return error_set(error, ENODEV, "this host has no IOMMU, or it is switched off in its firmware: nothing would keep "
-				 "the device from the host's memory");
+		return error_set(error, ENODEV, "this host has no IOMMU, or it is switched off in its firmware: nothing would "
+				 "keep the device from the host's memory");
 	if (check_driver(place, address, error) < 0)
 		return -1;
 	if (!link_name(place, address, "iommu_group", found->group, sizeof(found->group)))
@@ -110,8 +110,8 @@ int vfio_host_blame(const struct vfio_place *place, const char *address, const c
 		if (other[0] == '.' || !strcmp(other, address) ||
 		    !link_name(place, other, "driver", driver, sizeof(driver)) || is_vfio(driver))
 			continue;
-		error_set(error, EPERM, "its IOMMU group %s is shared with %s, which the host's driver %s has: the IOMMU cannot "
-			  "tell them apart, so that one must be bound to vfio-pci, too", group, other, driver);
+		error_set(error, EPERM, "its IOMMU group %s is shared with %s, which the host's driver %s has: the IOMMU "
+			  "cannot tell them apart, so that one must be bound to vfio-pci, too", group, other, driver);
 		break;
 	}
 	closedir(folder);

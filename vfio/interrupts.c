@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Interrupts, without us: the device's driver in the kernel writes an eventfd, from which an irqfd goes to KVM; on a host with a
- * GICv4, KVM has the interrupt forwarded to the vCPU without the eventfd being written at all, as long as both have it.
+ * Interrupts, without us: the device's driver in the kernel writes an eventfd, from which an irqfd goes to KVM; on a host
+ * with a GICv4, KVM has the interrupt forwarded to the vCPU without the eventfd being written at all, as long as both have it.
  *
  * A vector gets its eventfd once, together with all others that are unmasked when the guest turns MSI-X on, or when it is
  * unmasked for the first time. Setting and unsetting costs the host an interrupt's teardown, and loses what is pending. From
- * then on, masking only takes the irqfd off. KVM does not see that a forwarded interrupt's route changes, so the irqfd is taken
- * off for that, too; and when it is, it forgets what is pending in hardware: so once it is back, one message is sent that may be
- * one too many, which drivers bear, where one too few would be lost.
+ * then on, masking only takes the irqfd off. KVM does not see that a forwarded interrupt's route changes, so the irqfd is
+ * taken off for that, too; and when it is, KVM forgets what is pending in hardware: so once it is back, one message is sent
+ * that may be one too many, which drivers bear, where one too few would hang them.
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
@@ -342,10 +342,11 @@ static int find_table(struct vfio_device *device, struct error *error)
 	interrupts->pending_bar = pending & PCI_MSIX_PBA_BIR;
 	interrupts->pending_offset = pending & PCI_MSIX_PBA_OFFSET;
 	if (interrupts->table_bar >= PCI_BARS || interrupts->pending_bar >= PCI_BARS)
-		return error_set(error, EBADMSG, "its MSI-X table is in BAR %u, its pending bits in BAR %u", interrupts->table_bar,
-				 interrupts->pending_bar);
+		return error_set(error, EBADMSG, "its MSI-X table is in BAR %u, its pending bits in BAR %u",
+				 interrupts->table_bar, interrupts->pending_bar);
 	if (said != interrupts->msix_count)
-		return error_set(error, EBADMSG, "its MSI-X table has %u entries, the kernel says %u", said, interrupts->msix_count);
+		return error_set(error, EBADMSG, "its MSI-X table has %u entries, the kernel says %u", said,
+				 interrupts->msix_count);
 	return 0;
 }
 

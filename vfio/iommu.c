@@ -46,8 +46,8 @@ int vfio_iommu_unmapped(const struct vfio_iommu *iommu, int code, struct error *
 
 	getrlimit(RLIMIT_MEMLOCK, &limit);
 	if (code == ENOMEM && limit.rlim_cur < iommu->vm->ram.size)
-		return error_set(error, code, "a device writes to all of the guest's %llu MiB of memory, which have to be locked; this "
-				 "user may lock %llu MiB: raise it (ulimit -l, or LimitMEMLOCK= in systemd)", size,
+		return error_set(error, code, "a device writes to all of the guest's %llu MiB of memory, which have to be "
+				 "locked; this user may lock %llu MiB: raise it (ulimit -l, or LimitMEMLOCK= in systemd)", size,
 				 (unsigned long long)limit.rlim_cur >> 20);
 	return error_system(error, code, "the IOMMU does not map the guest's %llu MiB of memory", size);
 }

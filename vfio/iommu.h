@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What stands between devices and memory: guest RAM is mapped at its guest physical addresses, for all devices of the machine
- * alike. Of the kernel's two ways, iommufd (a file a device) is taken where it is there, else containers and groups.
+ * What stands between devices and memory: guest RAM is mapped at its guest physical addresses, for all devices of the
+ * machine alike. Of the kernel's two ways, iommufd (a file a device) is taken where it is there, else containers and groups.
  */
 #ifndef LKVM_VFIO_IOMMU_H
 #define LKVM_VFIO_IOMMU_H
@@ -38,7 +38,7 @@ int vfio_iommu_open(struct vfio_iommu *iommu, const struct vfio_place *place, st
 int vfio_iommu_attach(struct vfio_iommu *iommu, const char *address, struct error *error);
 void vfio_iommu_close(struct vfio_iommu *iommu);
 
-/* For both ways: opens a file below place->dev; tells KVM of a group or a device; says why RAM cannot be mapped (always -1). */
+/* For both ways: opens a file below place->dev; tells KVM of a group or a device; says why RAM is not mapped (always -1). */
 int vfio_iommu_file(const struct vfio_iommu *iommu, const char *name, struct error *error);
 int vfio_iommu_tell(const struct vfio_iommu *iommu, int fd, struct error *error);
 int vfio_iommu_unmapped(const struct vfio_iommu *iommu, int code, struct error *error);

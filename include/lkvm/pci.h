@@ -41,7 +41,7 @@ struct pci_layout {
 };
 
 struct pci_bar {
-	uint64_t size; /* a power of two, at least 16 (of a ROM, 2048); 0: no such BAR (or the upper half of the one before) */
+	uint64_t size; /* a power of two, at least 16, of a ROM 2048; 0: no such BAR (or the upper half of the one before) */
 	bool wide;     /* 64-bit; takes the next index too */
 	bool prefetchable;
 	const struct bus_ops *ops;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One interrupt of a device on its way to an MSI: an eventfd that the device, or the kernel on its behalf, writes. Joined, an
- * irqfd leads it to a GSI whose route is the message; parted, its count is the pending bit, which KVM delivers when it is
+ * One interrupt of a device on its way to an MSI: an eventfd that the device, or the kernel on its behalf, writes. Joined,
+ * an irqfd leads it to a GSI whose route is the message; parted, its count is the pending bit, which KVM delivers when it is
  * joined again. The caller locks.
  */
 #ifndef LKVM_VECTOR_H
@@ -25,7 +25,7 @@ struct msi_vector {
 int vector_open(struct msi_vector *vector, struct error *error);
 void vector_close(struct msi_vector *vector, struct interrupts *interrupts);
 
-/* Routes it to `message` unless it is, and attaches the irqfd. It must be parted. Fails where KVM gives no route or irqfd. */
+/* Routes it to `message` unless it is, and attaches the irqfd. It must be parted. Fails where KVM has no route or irqfd. */
 int vector_join(struct msi_vector *vector, struct interrupts *interrupts, const struct msi_message *message,
 		struct error *error);
 

@@ -77,8 +77,8 @@ int vm_open(struct vm *vm, const struct vm_config *config, struct error *error);
 int vm_add_memory(struct vm *vm, const struct ram *ram, bool read_only, struct error *error);
 
 /*
- * Memory that comes and goes while vCPUs run, as a device's does: a slot for good, taken while the machine is made; then what
- * is in it, by any thread. Hidden, accesses come to the bus again when vm_hide_memory() returns.
+ * Memory that comes and goes while vCPUs run, as a device's does: a slot for good, taken while the machine is made; then
+ * what is in it, by any thread. Hidden, accesses come to the bus again when vm_hide_memory() returns.
  */
 unsigned vm_take_slot(struct vm *vm);
 int vm_show_memory(struct vm *vm, unsigned slot, const struct ram *memory, struct error *error);

@@ -65,7 +65,8 @@ static void record(unsigned long request, uintptr_t argument)
 		call->start = set->start;
 		call->count = set->count;
 		if (set->flags & VFIO_IRQ_SET_DATA_EVENTFD)
-			memcpy(call->fds, set->data, (set->count < FAKE_VFIO_FDS ? set->count : FAKE_VFIO_FDS) * sizeof(int32_t));
+			memcpy(call->fds, set->data,
+			       (set->count < FAKE_VFIO_FDS ? set->count : FAKE_VFIO_FDS) * sizeof(int32_t));
 	} else if (request == VFIO_IOMMU_MAP_DMA) {
 		const struct vfio_iommu_type1_dma_map *map = (const void *)argument;
 
@@ -96,7 +97,8 @@ int vfio_call(int fd, unsigned long request, uintptr_t argument)
 	case BIND: /* from here on this file is the device, which has no other one */
 		return dup2(fake_vfio.fd, fd) < 0 ? -errno : 0;
 	case VFIO_DEVICE_GET_INFO:
-		((struct vfio_device_info *)argument)->flags = VFIO_DEVICE_FLAGS_PCI | (fake_vfio.no_reset ? 0 : VFIO_DEVICE_FLAGS_RESET);
+		((struct vfio_device_info *)argument)->flags =
+			VFIO_DEVICE_FLAGS_PCI | (fake_vfio.no_reset ? 0 : VFIO_DEVICE_FLAGS_RESET);
 		return 0;
 	case VFIO_DEVICE_GET_REGION_INFO: {
 		struct vfio_region_info *region = (void *)argument;

@@ -24,7 +24,8 @@ static void in_order(const unsigned long *requests, size_t count)
 static void by_a_group(void **state)
 {
 	static const unsigned long requests[] = {
-		VFIO_GROUP_GET_STATUS, VFIO_GROUP_SET_CONTAINER, VFIO_SET_IOMMU, VFIO_IOMMU_MAP_DMA, VFIO_GROUP_GET_DEVICE_FD,
+		VFIO_GROUP_GET_STATUS, VFIO_GROUP_SET_CONTAINER, VFIO_SET_IOMMU, VFIO_IOMMU_MAP_DMA,
+		VFIO_GROUP_GET_DEVICE_FD,
 	};
 	struct rig *rig = *state;
 	const struct fake_vfio_call *map;

@@ -216,7 +216,8 @@ static void nonsense_does_no_harm(void **state)
 static void addresses(void **state)
 {
 	static const char *const bad[] = {
-		"", "1:2", "01:00", "01:00.8", "01:20.0", "00000:01:00.0", "01:00.0x", " 01:00.0", "0000:01:00.0 ", "-1:00.0", "x:y.z",
+		"", "1:2", "01:00", "01:00.8", "01:20.0", "00000:01:00.0", "01:00.0x", " 01:00.0", "0000:01:00.0 ",
+		"-1:00.0", "x:y.z", ":", "::", "01:00.", "1:2:3:4.5",
 	};
 	char address[VFIO_ADDRESS_SIZE];
 	struct error error;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A host with one device that may be passed through, in a folder: what /sys and /dev have of it, the fake VFIO behind that; and
- * a machine's PCI bus, on which a guest reaches the device.
+ * A host with one device that may be passed through, in a folder: what /sys and /dev have of it, the fake VFIO behind that;
+ * and a machine's PCI bus, on which a guest reaches the device.
  */
 #ifndef TESTS_UNIT_VFIO_RIG_H
 #define TESTS_UNIT_VFIO_RIG_H
