@@ -119,13 +119,13 @@ edu_passes()
 case_edu()
 {
 	drive_edu ''
-	edu_passes 1 10
+	edu_passes 1 11
 }
 
 case_edu_without_its()
 {
 	drive_edu 'count=30' --irqchip gicv3
-	edu_passes 1 6
+	edu_passes 1 7
 }
 
 # Each reset comes with an interrupt under way.
