@@ -3,26 +3,10 @@
 #include <linux/pci_regs.h>
 #include <string.h>
 
+#include "bars.h"
 #include "msix.h"
 
 #define ECAM_SIZE ((uint64_t)PCI_SLOTS * 8 * PCI_CONFIG_SIZE) /* one bus, eight functions a slot */
-
-static uint32_t get32(const uint8_t *bytes)
-{
-	return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
-}
-
-static void put16(uint8_t *bytes, uint16_t value)
-{
-	bytes[0] = (uint8_t)value;
-	bytes[1] = (uint8_t)(value >> 8);
-}
-
-static void put32(uint8_t *bytes, uint32_t value)
-{
-	put16(bytes, (uint16_t)value);
-	put16(bytes + 2, (uint16_t)(value >> 16));
-}
 
 static const struct state_field pci_fields[] = {
 	STATE_ARRAY(struct pci_state, config, STATE_RUNTIME, 0), /* pci_device_reset(): as it was plugged */
@@ -33,149 +17,6 @@ static const struct state_field pci_fields[] = {
 };
 
 const struct state_table pci_state_table = STATE_TABLE(struct pci_state, "pci", 1, pci_fields);
-
-/*
- * BARs
- */
-
-static unsigned bar_offset(unsigned index)
-{
-	return index == PCI_ROM ? PCI_ROM_ADDRESS : PCI_BASE_ADDRESS_0 + 4 * index;
-}
-
-/* Of its first register. */
-static uint32_t address_bits(unsigned index)
-{
-	return index == PCI_ROM ? (uint32_t)PCI_ROM_ADDRESS_MASK : (uint32_t)PCI_BASE_ADDRESS_MEM_MASK;
-}
-
-static uint64_t bar_address(const struct pci_device *device, unsigned index)
-{
-	const uint8_t *bar = device->state.config + bar_offset(index);
-	uint64_t address = get32(bar) & address_bits(index);
-
-	if (device->bars[index].wide)
-		address |= (uint64_t)get32(bar + 4) << 32;
-	return address;
-}
-
-static bool inside(uint64_t address, uint64_t size, uint64_t window, uint64_t window_size)
-{
-	return address >= window && size <= window_size && address - window <= window_size - size;
-}
-
-/* A BAR that the guest puts outside the host bridge's windows answers nowhere, as on hardware. */
-static bool bar_reachable(const struct pci_device *device, uint64_t address, uint64_t size)
-{
-	const struct pci_layout *layout = &device->bus->layout;
-
-	return inside(address, size, layout->window32, layout->window32_size) ||
-	       inside(address, size, layout->window64, layout->window64_size);
-}
-
-/* A ROM has a switch of its own, beside that for all memory. */
-static bool bar_is_on(const struct pci_device *device, unsigned index)
-{
-	return device->state.config[PCI_COMMAND] & PCI_COMMAND_MEMORY &&
-	       (index != PCI_ROM || device->state.config[PCI_ROM_ADDRESS] & PCI_ROM_ADDRESS_ENABLE);
-}
-
-/* Maps, moves or unmaps a BAR as config space says. Whether an address range became free. */
-static bool move_bar(struct pci_device *device, unsigned index)
-{
-	struct pci_bar *bar = &device->bars[index];
-	uint64_t address = bar_address(device, index);
-	bool wanted = bar_is_on(device, index) && bar_reachable(device, address, bar->size);
-	bool vacated = bar->mapped && (!wanted || address != bar->address);
-	struct error ignored;
-
-	if (vacated) {
-		if (bar->moved)
-			bar->moved(bar->owner, bar->address, false);
-		bus_unmap(device->bus->bus, bar->address, bar->owner);
-		bar->mapped = false;
-	}
-	if (!wanted || bar->mapped)
-		return vacated;
-
-	const struct bus_region region = { address, bar->size, bar->ops, bar->owner };
-
-	/* Where another BAR is already, this one is not: the first keeps the place until it moves. */
-	if (bus_map(device->bus->bus, &region, &ignored) < 0)
-		return vacated;
-	bar->mapped = true;
-	bar->address = address;
-	if (bar->moved)
-		bar->moved(bar->owner, address, true);
-	return vacated;
-}
-
-static bool move_bars(struct pci_device *device)
-{
-	bool vacated = false;
-
-	for (unsigned i = 0; i <= PCI_ROM; i++)
-		if (device->bars[i].size)
-			vacated |= move_bar(device, i);
-	return vacated;
-}
-
-/* A place became free: whoever was put there too, and answered nowhere, may have it now. No device is locked. */
-static void settle_bars(struct pci_bus *pci)
-{
-	for (unsigned slot = 0; slot < PCI_SLOTS; slot++) {
-		struct pci_device *device = pci->devices[slot];
-
-		if (!device)
-			continue;
-		pthread_mutex_lock(&device->lock);
-		move_bars(device);
-		pthread_mutex_unlock(&device->lock);
-	}
-}
-
-int pci_device_add_bar(struct pci_device *device, unsigned index, const struct pci_bar *bar, struct error *error)
-{
-	uint8_t *config = device->state.config + bar_offset(index);
-	uint8_t *writable = device->writable + bar_offset(index);
-	uint64_t mask = ~(bar->size - 1), smallest = index == PCI_ROM ? 2048 : 16;
-
-	if (index > PCI_ROM || (bar->wide && index + 1 >= PCI_BARS) || device->bars[index].size || bar->size < smallest ||
-	    bar->size & (bar->size - 1))
-		return error_set(error, EINVAL, "BAR %u of %s", index, device->identity.name);
-	device->bars[index] = *bar;
-	device->bars[index].mapped = false;
-	put32(writable, (uint32_t)mask & address_bits(index));
-	if (index == PCI_ROM) {
-		*writable |= PCI_ROM_ADDRESS_ENABLE;
-		return 0;
-	}
-	put32(config, (bar->wide ? PCI_BASE_ADDRESS_MEM_TYPE_64 : 0u) |
-		      (bar->prefetchable ? PCI_BASE_ADDRESS_MEM_PREFETCH : 0u));
-	if (bar->wide)
-		put32(writable + 4, (uint32_t)(mask >> 32));
-	return 0;
-}
-
-/* The first address of a BAR, from the window that fits it. */
-static int place_bar(struct pci_bus *pci, struct pci_device *device, unsigned index, struct error *error)
-{
-	struct pci_bar *bar = &device->bars[index];
-	uint8_t *config = device->state.config + bar_offset(index);
-	bool high = bar->wide && pci->layout.window64_size;
-	uint64_t *next = high ? &pci->next64 : &pci->next32;
-	uint64_t window = high ? pci->layout.window64 : pci->layout.window32;
-	uint64_t window_size = high ? pci->layout.window64_size : pci->layout.window32_size;
-	uint64_t address = (*next + bar->size - 1) & ~(bar->size - 1);
-
-	if (!inside(address, bar->size, window, window_size))
-		return error_set(error, ENOSPC, "no room for BAR %u of %s", index, device->identity.name);
-	*next = address + bar->size;
-	put32(config, (uint32_t)address | (get32(config) & ~address_bits(index)));
-	if (bar->wide)
-		put32(config + 4, (uint32_t)(address >> 32));
-	return 0;
-}
 
 /*
  * Config space
@@ -224,7 +65,7 @@ static bool config_write(struct pci_device *device, unsigned offset, unsigned si
 	}
 	if (overlaps(offset, size, PCI_COMMAND, 1) || overlaps(offset, size, PCI_BASE_ADDRESS_0, 4 * PCI_BARS) ||
 	    overlaps(offset, size, PCI_ROM_ADDRESS, 4))
-		vacated = move_bars(device);
+		vacated = bars_move(device);
 	if (overlaps(offset, size, PCI_COMMAND, 1) ||
 	    (device->msix_capability && overlaps(offset, size, device->msix_capability + PCI_MSIX_FLAGS, 2)))
 		msix_update(device);
@@ -280,7 +121,7 @@ static void ecam_write(void *owner, uint64_t offset, unsigned size, uint64_t val
 	vacated = config_write(device, reg, size, value);
 	pthread_mutex_unlock(&device->lock);
 	if (vacated)
-		settle_bars(owner);
+		bars_settle(owner);
 	if (hooked(device, reg, size) && device->hook_write)
 		device->hook_write(device->hook_owner, reg, size, value);
 }
@@ -365,9 +206,8 @@ int pci_device_plug(struct pci_bus *pci, struct pci_device *device, int slot, st
 			;
 	if (slot >= PCI_SLOTS || pci->devices[slot])
 		return error_set(error, ENOSPC, "no free PCI slot for %s", device->identity.name);
-	for (unsigned i = 0; i <= PCI_ROM; i++)
-		if (device->bars[i].size && place_bar(pci, device, i, error) < 0)
-			return -1;
+	if (bars_place(pci, device, error) < 0)
+		return -1;
 	device->bus = pci;
 	device->slot = (unsigned)slot;
 	msix_reset(device);
@@ -380,7 +220,7 @@ void pci_device_reset(struct pci_device *device)
 {
 	pthread_mutex_lock(&device->lock);
 	memcpy(device->state.config, device->initial, sizeof(device->state.config));
-	move_bars(device);
+	bars_move(device);
 	msix_reset(device);
 	pthread_mutex_unlock(&device->lock);
 	pci_device_set_line(device, false);
@@ -394,7 +234,7 @@ int pci_device_restored(struct pci_device *device, struct error *error)
 					 "0x%02x here: it is another kind of device", i, device->state.config[i],
 					 device->initial[i]);
 	pthread_mutex_lock(&device->lock);
-	move_bars(device);
+	bars_move(device);
 	msix_restored(device);
 	pthread_mutex_lock(&device->line_lock);
 	drive_line(device);
