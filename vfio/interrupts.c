@@ -329,27 +329,6 @@ static int count_of(const struct vfio_device *device, enum vfio_mode mode, unsig
 	return 0;
 }
 
-/* The table must lie in its BAR, or accesses behind that would be taken for it. */
-static int find_table(struct vfio_device *device, struct error *error)
-{
-	struct vfio_interrupts *interrupts = &device->interrupts;
-	uint32_t table = config32(device, device->msix_capability + PCI_MSIX_TABLE);
-	uint32_t pending = config32(device, device->msix_capability + PCI_MSIX_PBA);
-	unsigned said = (config16(device, device->msix_capability + PCI_MSIX_FLAGS) & PCI_MSIX_FLAGS_QSIZE) + 1;
-
-	interrupts->table_bar = table & PCI_MSIX_TABLE_BIR;
-	interrupts->table_offset = table & PCI_MSIX_TABLE_OFFSET;
-	interrupts->pending_bar = pending & PCI_MSIX_PBA_BIR;
-	interrupts->pending_offset = pending & PCI_MSIX_PBA_OFFSET;
-	if (interrupts->table_bar >= PCI_BARS || interrupts->pending_bar >= PCI_BARS)
-		return error_set(error, EBADMSG, "its MSI-X table is in BAR %u, its pending bits in BAR %u",
-				 interrupts->table_bar, interrupts->pending_bar);
-	if (said != interrupts->msix_count)
-		return error_set(error, EBADMSG, "its MSI-X table has %u entries, the kernel says %u", said,
-				 interrupts->msix_count);
-	return 0;
-}
-
 int vfio_interrupts_open(struct vfio_device *device, struct error *error)
 {
 	struct vfio_interrupts *interrupts = &device->interrupts;
@@ -362,7 +341,7 @@ int vfio_interrupts_open(struct vfio_device *device, struct error *error)
 	if (interrupts->msi_count > MAX_MESSAGES)
 		interrupts->msi_count = MAX_MESSAGES;
 	interrupts->has_line = lines && device->pci.state.config[PCI_INTERRUPT_PIN];
-	if (interrupts->msix_count && find_table(device, error) < 0)
+	if (interrupts->msix_count && vfio_table_find(device, error) < 0)
 		return -1;
 
 	count = interrupts->msix_count > interrupts->msi_count ? interrupts->msix_count : interrupts->msi_count;

@@ -3,6 +3,7 @@
  * The MSI-X table and its pending bits, where the device has them in its BARs. The guest programs ours; the device's own is
  * the kernel's. Aligned accesses of 4 or 8 bytes only, as specified (PCI 3.0, section 6.8.2).
  */
+#include <errno.h>
 #include <linux/pci_regs.h>
 #include <string.h>
 
@@ -119,4 +120,27 @@ bool vfio_table_write(struct vfio_device *device, unsigned bar, uint64_t offset,
 	vfio_interrupts_aim(device, number);
 	pthread_mutex_unlock(&device->pci.lock);
 	return true;
+}
+
+int vfio_table_find(struct vfio_device *device, struct error *error)
+{
+	struct vfio_interrupts *interrupts = &device->interrupts;
+	const uint8_t *capability = device->pci.state.config + device->msix_capability;
+	uint32_t table, pending;
+	uint16_t flags;
+
+	memcpy(&table, capability + PCI_MSIX_TABLE, sizeof(table));
+	memcpy(&pending, capability + PCI_MSIX_PBA, sizeof(pending));
+	memcpy(&flags, capability + PCI_MSIX_FLAGS, sizeof(flags));
+	interrupts->table_bar = table & PCI_MSIX_TABLE_BIR;
+	interrupts->table_offset = table & PCI_MSIX_TABLE_OFFSET;
+	interrupts->pending_bar = pending & PCI_MSIX_PBA_BIR;
+	interrupts->pending_offset = pending & PCI_MSIX_PBA_OFFSET;
+	if (interrupts->table_bar >= PCI_BARS || interrupts->pending_bar >= PCI_BARS)
+		return error_set(error, EBADMSG, "its MSI-X table is in BAR %u, its pending bits in BAR %u",
+				 interrupts->table_bar, interrupts->pending_bar);
+	if ((flags & PCI_MSIX_FLAGS_QSIZE) + 1u != interrupts->msix_count)
+		return error_set(error, EBADMSG, "its MSI-X table has %u entries, the kernel says %u",
+				 (flags & PCI_MSIX_FLAGS_QSIZE) + 1u, interrupts->msix_count);
+	return 0;
 }
