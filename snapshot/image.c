@@ -31,6 +31,7 @@ struct update {
 	uint64_t ram[STEP / PAGE];  /* the page map's entries of the part that is looked at */
 	uint64_t file[STEP / PAGE]; /* the same of the mapped file, once `looked` */
 	bool looked;
+	uint8_t page[PAGE] __attribute__((aligned(16))); /* one of RAM, as it was when it was looked at */
 	uint8_t below[FORMAT_RAM_CHUNK] __attribute__((aligned(16))); /* what the base has of the chunk that is looked at */
 };
 
@@ -172,9 +173,9 @@ static void note_written(struct image *image, uint64_t page)
 	image->written[page / PAGE / 8] |= (uint8_t)(1u << page / PAGE % 8);
 }
 
-int image_write(struct image *image, uint64_t at, size_t size, struct error *error)
+int image_write(struct image *image, uint64_t at, const uint8_t *bytes, size_t size, struct error *error)
 {
-	int result = pwrite_full(image->fd, image->ram->host + at, size, (off_t)(image->offset + at));
+	int result = pwrite_full(image->fd, bytes, size, (off_t)(image->offset + at));
 
 	if (result < 0)
 		return error_system(error, -result, "writing RAM");
@@ -226,15 +227,13 @@ static int populate(struct update *update, uint64_t at, size_t size, struct erro
 }
 
 /* Zeroes over a base's data are a hole, too, which the file has already. */
-static int write_changed(struct update *update, uint64_t at, uint64_t end, struct error *error)
+static int write_changed(struct image *image, uint64_t at, const uint8_t *bytes, size_t size, struct error *error)
 {
-	struct image *image = update->image;
-
-	if (image->base && end - at == PAGE && !is_written(image, at) && page_is_zero(image->ram->host + at)) {
+	if (image->base && size == PAGE && !is_written(image, at) && page_is_zero(bytes)) {
 		note_written(image, at);
 		return 0;
 	}
-	return image_write(image, at, end - at, error);
+	return image_write(image, at, bytes, size, error);
 }
 
 /* All of a chunk may be other. Neighbours are written at once. */
@@ -250,7 +249,7 @@ static int update_all(struct update *update, uint64_t at, size_t size, struct er
 			if (image->base) /* each might be a hole */
 				break;
 		}
-		if (next > page && write_changed(update, page, next, error) < 0)
+		if (next > page && write_changed(image, page, image->ram->host + page, next - page, error) < 0)
 			return -1;
 		changed |= next > page;
 		next += next == page ? PAGE : 0;
@@ -274,10 +273,11 @@ static int update_some(struct update *update, uint64_t at, size_t size, uint16_t
 
 		if (!(pages & 1) || is_same(update, page))
 			continue;
-		difference = checksum(0, kept(update, page), PAGE);
-		if (write_changed(update, page, page + PAGE, error) < 0)
+		/* What is summed up is what is written, also where RAM changes; asking the file for it would map it page by page. */
+		memcpy(update->page, image->ram->host + page, PAGE);
+		difference = checksum(0, kept(update, page), PAGE) ^ checksum(0, update->page, PAGE);
+		if (write_changed(image, page, update->page, PAGE, error) < 0)
 			return -1;
-		difference ^= checksum(0, kept(update, page), PAGE);
 		image->checksums[at / FORMAT_RAM_CHUNK] ^=
 			(uint32_t)crc32_combine(difference, 0, (z_off_t)(at + size - page - PAGE));
 		changed = true;

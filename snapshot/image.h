@@ -48,8 +48,8 @@ void image_close(struct image *image);
 int image_update(struct image *image, const uint16_t *pages, bool still, const struct snapshot_progress *progress,
 		 struct error *error);
 
-/* Writes whole pages of RAM as they are. Their chunks' checksums are the caller's. */
-int image_write(struct image *image, uint64_t at, size_t size, struct error *error);
+/* Writes `bytes` as whole pages of RAM at offset `at`. Their chunks' checksums are the caller's. */
+int image_write(struct image *image, uint64_t at, const uint8_t *bytes, size_t size, struct error *error);
 
 /* How much of RAM is data in the file. */
 uint64_t image_bytes(const struct image *image);

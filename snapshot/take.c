@@ -51,7 +51,7 @@ static int take_chunk(const struct part *part, uint64_t at, uint64_t end, struct
 	for (uint64_t page = at, next; page < end; page = next) {
 		for (next = page; next < end && is_data(part, next); next += PAGE)
 			crc = checksum(crc, image->ram->host + next, PAGE);
-		if (next > page && image_write(image, page, next - page, error) < 0)
+		if (next > page && image_write(image, page, image->ram->host + page, next - page, error) < 0)
 			return -1;
 		if (next == page) {
 			crc = checksum(crc, image_zeroes, PAGE);
