@@ -14,6 +14,7 @@
 #include "lkvm/format.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerInitialize(int *count, char ***arguments); /* where a harness has it */
 
 /* Something that must hold, whatever the input. */
 static inline void fuzz_must(int condition)
@@ -67,6 +68,33 @@ static inline void fuzz_read_fields(const struct fields *fields)
 	}
 	fuzz_must(offset <= fields->size);
 	fuzz_must((fields_check(fields, &error) == 0) == (result == 0));
+}
+
+/* Where fuzz_snapshot keeps a snapshot that others can be based on, and each byte of its identity. */
+#define FUZZ_BASE_FD 100
+#define FUZZ_BASE "/proc/self/fd/100"
+#define FUZZ_BASE_IDENTITY 0x42
+
+/* The section that says where RAM is: behind the head. */
+static inline void fuzz_add_ram(struct section_writer *writer, uint64_t base, uint64_t size)
+{
+	section_begin(writer, "ram", 1, SECTION_MANDATORY);
+	field_add_number(&writer->buffer, "base", base);
+	field_add_number(&writer->buffer, "size", size);
+	field_add_number(&writer->buffer, "offset", FORMAT_RAM_ALIGNMENT);
+	section_end(writer);
+}
+
+/* Two chunks' checksums. */
+static inline void fuzz_add_checksums(struct section_writer *writer, const uint8_t ram[2 * FORMAT_RAM_CHUNK])
+{
+	uint32_t checksums[2];
+
+	for (unsigned i = 0; i < 2; i++)
+		checksums[i] = checksum(0, ram + i * FORMAT_RAM_CHUNK, FORMAT_RAM_CHUNK);
+	section_begin(writer, "ram-checksums", 1, SECTION_MANDATORY);
+	field_add(&writer->buffer, "crc32", sizeof(checksums[0]), 2, checksums);
+	section_end(writer);
 }
 
 #endif

@@ -74,8 +74,8 @@ static void put(int fd, const void *bytes, size_t size, uint64_t offset)
 	fuzz_must(pwrite(fd, bytes, size, (off_t)offset) == (ssize_t)size);
 }
 
-/* `bytes` are what the plan describes. */
-static void write_file(int fd, const struct plan *plan, uint8_t *bytes, size_t size)
+/* `bytes` are what the plan describes; `identity` is in each byte of one that is not given. */
+static void write_file(int fd, const struct plan *plan, uint8_t *bytes, size_t size, uint8_t identity)
 {
 	uint8_t zeroes[128] = { 0 };
 	uint8_t *header = plan->as_it_is & AS_GIVEN ? bytes : zeroes, *commit = header + 64;
@@ -91,6 +91,7 @@ static void write_file(int fd, const struct plan *plan, uint8_t *bytes, size_t s
 	uint64_t end = tail_at + tail_size;
 	uint32_t crc;
 
+	memset(zeroes + HEADER_IDENTITY, identity, 16);
 	if (!(plan->as_it_is & AS_HEADER))
 		repair_header(header);
 	if (!(plan->as_it_is & AS_SECTIONS)) {
@@ -150,6 +151,31 @@ static void verify(const char *path, bool opens)
 	snapshot_close(&snapshot);
 }
 
+/* A file that inputs can be based on, as their sections name it. */
+int LLVMFuzzerInitialize(int *count, char ***arguments)
+{
+	static uint8_t ram[2 * FORMAT_RAM_CHUNK] = { "what the base has" };
+	struct section_writer writer = { 0 };
+	struct plan plan = { .chunks = 2, .ram = 32 };
+	int fd = memfd_create("base", MFD_CLOEXEC);
+	struct snapshot snapshot;
+	struct error error;
+
+	(void)count;
+	(void)arguments;
+	fuzz_add_ram(&writer, MACHINE_RAM, sizeof(ram));
+	plan.head = (uint16_t)writer.buffer.size;
+	byte_buffer_add(&writer.buffer, ram, plan.ram);
+	fuzz_add_checksums(&writer, ram);
+	write_file(fd, &plan, writer.buffer.bytes, writer.buffer.size, FUZZ_BASE_IDENTITY);
+	fuzz_must(dup2(fd, FUZZ_BASE_FD) == FUZZ_BASE_FD);
+	close(fd);
+	byte_buffer_free(&writer.buffer);
+	fuzz_must(snapshot_open(&snapshot, FUZZ_BASE, &error) == 0);
+	snapshot_close(&snapshot);
+	return 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct snapshot snapshot;
@@ -169,7 +195,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fd = memfd_create("snapshot", MFD_CLOEXEC);
 	fuzz_must(bytes && fd >= 0);
 	memcpy(bytes, data + sizeof(plan), size);
-	write_file(fd, &plan, bytes, size);
+	write_file(fd, &plan, bytes, size, 0);
 	free(bytes);
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);

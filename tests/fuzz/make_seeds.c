@@ -75,24 +75,15 @@ static void make_snapshot(const char *name, bool with_machine, bool with_working
 		uint8_t as_it_is, chunks;
 		uint16_t head, ram, zero;
 	} start = { .chunks = 2, .ram = 16 };
-	uint32_t checksums[2];
 
-	for (unsigned i = 0; i < 2; i++)
-		checksums[i] = checksum(0, ram + i * FORMAT_RAM_CHUNK, FORMAT_RAM_CHUNK);
 	if (with_machine)
 		machine_config_save(&config, &writer);
 	if (with_working_set)
 		working_set_save(&chunks, sizeof(ram), &writer);
-	section_begin(&writer, "ram", 1, SECTION_MANDATORY);
-	field_add_number(&writer.buffer, "base", MACHINE_RAM);
-	field_add_number(&writer.buffer, "size", sizeof(ram));
-	field_add_number(&writer.buffer, "offset", FORMAT_RAM_ALIGNMENT);
-	section_end(&writer);
+	fuzz_add_ram(&writer, MACHINE_RAM, sizeof(ram));
 	start.head = (uint16_t)writer.buffer.size;
 	byte_buffer_add(&writer.buffer, ram, start.ram);
-	section_begin(&writer, "ram-checksums", 1, SECTION_MANDATORY);
-	field_add(&writer.buffer, "crc32", sizeof(checksums[0]), 2, checksums);
-	section_end(&writer);
+	fuzz_add_checksums(&writer, ram);
 	store("snapshot", name, &start, sizeof(start), writer.buffer.bytes, writer.buffer.size);
 	byte_buffer_free(&writer.buffer);
 }
@@ -109,29 +100,47 @@ static void make_frames(void)
 		uint8_t as_it_is, chunks;
 		uint16_t head, ram, zero;
 	} start = { .chunks = 1 };
-	uint32_t checksums[2], sizes[2] = { 0 };
+	uint32_t sizes[2] = { 0 };
 
-	for (unsigned i = 0; i < 2; i++)
-		checksums[i] = checksum(0, ram + i * FORMAT_RAM_CHUNK, FORMAT_RAM_CHUNK);
 	fuzz_must(compress(packed, &size, ram, FORMAT_RAM_CHUNK) == Z_OK);
 	sizes[0] = (uint32_t)size;
 	start.ram = (uint16_t)((size + 7) / 8 * 8);
-	section_begin(&writer, "ram", 1, SECTION_MANDATORY);
-	field_add_number(&writer.buffer, "base", MACHINE_RAM);
-	field_add_number(&writer.buffer, "size", sizeof(ram));
-	field_add_number(&writer.buffer, "offset", FORMAT_RAM_ALIGNMENT);
-	section_end(&writer);
+	fuzz_add_ram(&writer, MACHINE_RAM, sizeof(ram));
 	start.head = (uint16_t)writer.buffer.size;
 	byte_buffer_add(&writer.buffer, packed, start.ram);
-	section_begin(&writer, "ram-checksums", 1, SECTION_MANDATORY);
-	field_add(&writer.buffer, "crc32", sizeof(checksums[0]), 2, checksums);
-	section_end(&writer);
+	fuzz_add_checksums(&writer, ram);
 	section_begin(&writer, FORMAT_FRAMES_SECTION, 1, SECTION_MANDATORY);
 	field_add_number(&writer.buffer, "frame", FORMAT_RAM_CHUNK);
 	field_add(&writer.buffer, "offset", sizeof(offsets[0]), 2, offsets);
 	field_add(&writer.buffer, "size", sizeof(sizes[0]), 2, sizes);
 	section_end(&writer);
 	store("snapshot", "frames", &start, sizeof(start), writer.buffer.bytes, writer.buffer.size);
+	byte_buffer_free(&writer.buffer);
+}
+
+/* Its first page is its own, the rest the base's. */
+static void make_based(void)
+{
+	static uint8_t ram[2 * FORMAT_RAM_CHUNK] = { "what is in RAM" };
+	const uint8_t pages[sizeof(ram) / FORMAT_RAM_PAGE / 8] = { 1 };
+	struct section_writer writer = { 0 };
+	uint8_t identity[16];
+	struct {
+		uint8_t as_it_is, chunks;
+		uint16_t head, ram, zero;
+	} start = { .chunks = 2, .ram = 16 };
+
+	memset(identity, FUZZ_BASE_IDENTITY, sizeof(identity));
+	fuzz_add_ram(&writer, MACHINE_RAM, sizeof(ram));
+	start.head = (uint16_t)writer.buffer.size;
+	byte_buffer_add(&writer.buffer, ram, start.ram);
+	fuzz_add_checksums(&writer, ram);
+	section_begin(&writer, FORMAT_BASE_SECTION, 1, SECTION_MANDATORY);
+	field_add(&writer.buffer, "identity", 1, sizeof(identity), identity);
+	field_add_text(&writer.buffer, "path", FUZZ_BASE);
+	field_add(&writer.buffer, "pages", 1, sizeof(pages), pages);
+	section_end(&writer);
+	store("snapshot", "based", &start, sizeof(start), writer.buffer.bytes, writer.buffer.size);
 	byte_buffer_free(&writer.buffer);
 }
 
@@ -345,6 +354,7 @@ int main(int count, char **words)
 	make_snapshot("machine", true, false);
 	make_snapshot("working-set", false, true);
 	make_frames();
+	make_based();
 	make_stream("plain", 0);
 	make_stream("compressed", 6);
 	make_boot();
