@@ -6,6 +6,8 @@
 
 # Instants of a case: all of them together are a hundred, and a thousand in `make soak`.
 instants=$((13 * times))
+way=plain
+export LKVM_FAULT=save/recheck # a save that goes by what was written looks whether it missed something
 
 # pause_between N: up to N milliseconds, by a random number that is told.
 pause_between()
@@ -48,6 +50,33 @@ connect()
 	ip addr add 10.9.0.1/24 dev lk0
 }
 
+# once N: saved in the way that $way says, ended and restored.
+once()
+{
+	case $way in
+	plain) save g "$tmp/s" --stop ;;
+	rounds) save g "$tmp/s" --live --stop ;;
+	compressed) save g "$tmp/s" --compress=1 --stop ;;
+	chain)
+		# shellcheck disable=SC2046 # the first one has no base
+		save g "$tmp/s$1" --stop $([ "$1" = 0 ] || echo "--base $tmp/s$(($1 - 1))")
+		wait_exit g 0
+		restore g "$tmp/s$1"
+		return
+		;;
+	point-in-time)
+		# what is mapped from a file cannot be protected; and the guest goes on behind its save
+		save g "$tmp/s" --live=point-in-time
+		"$lkvm" stop --force g
+		wait_exit g 0
+		restore g "$tmp/s" --eager
+		return
+		;;
+	esac
+	wait_exit g 0
+	restore g "$tmp/s"
+}
+
 work_with()
 {
 	cpus=$1 parts=$2
@@ -59,9 +88,7 @@ work_with()
 	n=0
 	while [ $n -lt "$instants" ]; do
 		pause_between 999
-		save g "$tmp/s" --stop
-		wait_exit g 0
-		restore g "$tmp/s"
+		once $n
 		wait_listening g
 		[ $# = 0 ] || connect
 		n=$((n + 1))
@@ -77,3 +104,10 @@ case_of_disk_and_processors_2() { work_with 2 disk,cpu,sleep; }
 case_of_disk_and_processors_4() { work_with 4 disk,cpu; }
 case_of_disk_and_packets_2() { work_with 2 disk,net --network mode=tap,tapif=lk0,vhost=off; }
 case_of_disk_and_vhost_2() { work_with 2 disk,net --network mode=tap,tapif=lk0,vhost=required; }
+
+# The other ways: a few instants each, ten times as many in `make soak`.
+in_way() { way=$1 instants=$(($2 * times)); shift 2; work_with "$@"; }
+case_in_rounds_2() { in_way rounds 5 2 disk,cpu,sleep; }
+case_of_chains_2() { in_way chain 5 2 disk,cpu; }
+case_compressed_2() { in_way compressed 2 2 disk,cpu,sleep; }
+case_at_a_point_in_time_2() { in_way point-in-time 5 2 cpu,sleep; }
