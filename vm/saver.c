@@ -77,6 +77,9 @@ static void *work(void *argument)
 		saver->result = snapshot_finish(&saver->writer, &saver->sections.buffer, &saver->error);
 		break;
 	}
+	/* Who has not yet heard that it is prepared is not to pause the machine for a thread that has ended. */
+	if (saver->result < 0)
+		atomic_store(&saver->prepared, false);
 	event_raise(saver->done_fd);
 	return NULL;
 }
