@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 
 #include "../../vm/machine_ram.h"
+#include "unit/blind.h"
 #include "lkvm/working_set.h"
 #include "unit/run_loop.h"
 
@@ -25,29 +26,10 @@ static uint8_t *model;
 static struct snapshot snapshot;
 static struct machine *machine;
 static struct loop loop;
-static bool blind;       /* there is no page map */
 static atomic_bool held; /* nothing is read ahead by the pager */
 static atomic_bool was_touched[RAM_SIZE / CHUNK], was_read[RAM_SIZE / CHUNK]; /* ahead */
 static atomic_uint reads;
 static uint64_t first_reads[3];
-
-int open(const char *name, int flags, ...)
-{
-	int (*real)(const char *, int, ...);
-	va_list arguments;
-	unsigned mode = 0;
-
-	va_start(arguments, flags);
-	if (flags & O_CREAT)
-		mode = va_arg(arguments, unsigned);
-	va_end(arguments);
-	if (blind && !strcmp(name, "/proc/self/pagemap")) {
-		errno = EACCES;
-		return -1;
-	}
-	*(void **)&real = dlsym(RTLD_NEXT, "open");
-	return real(name, flags, mode);
-}
 
 /* Only the threads that read ahead are nice. */
 static bool is_nice(void)

@@ -82,6 +82,15 @@ static void the_file_is_whole(void)
 	snapshot_close(&snapshot);
 }
 
+static void it_was_paused_once(void)
+{
+	the_file_is_whole();
+	assert_true(fake_state.held_running);
+	assert_true(fake_state.saved_paused);
+	assert_int_equal(fake_machine.pauses, 1);
+	assert_true(bench->machine.running);
+}
+
 static void it_is_paused_for_the_end_only(void **state)
 {
 	unsigned long long pause, ram, data, size;
@@ -90,11 +99,7 @@ static void it_is_paused_for_the_end_only(void **state)
 	assert_int_equal(sscanf(serve(ask_save(true)), "ok %llu %llu %llu %llu", &pause, &ram, &data, &size), 4);
 	assert_int_equal(ram, 8 << 20);
 	assert_int_equal(data, 0x3000);
-	the_file_is_whole();
-	assert_true(fake_state.held_running);
-	assert_true(fake_state.saved_paused);
-	assert_int_equal(fake_machine.pauses, 1);
-	assert_true(bench->machine.running);
+	it_was_paused_once();
 }
 
 static void one_that_is_paused_stays_so(void **state)
@@ -148,11 +153,7 @@ static void a_point_in_time(void **state)
 		skip();
 	assert_int_equal(way, SAVE_POINT_IN_TIME);
 	assert_int_equal(data, 0x3000);
-	the_file_is_whole();
-	assert_true(fake_state.held_running);
-	assert_true(fake_state.saved_paused);
-	assert_int_equal(fake_machine.pauses, 1);
-	assert_true(bench->machine.running);
+	it_was_paused_once();
 	assert_false(bench->machine.vm.ram.keeps);
 	memset(bench->machine.vm.ram.host, 1, bench->machine.vm.ram.size);
 }

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* A working set in a snapshot, and how what was touched is told from what nobody touched. */
 #include "unit/crafted.h"
+#include "unit/blind.h"
 
-#include <dlfcn.h>
-#include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 
 #include "lkvm/rewrite.h"
@@ -17,25 +15,6 @@
 static char path[] = "/tmp/lkvm-working-set-XXXXXX", other[sizeof(path) + 2];
 static uint8_t *model;
 static struct snapshot snapshot;
-static bool blind; /* there is no page map */
-
-int open(const char *name, int flags, ...)
-{
-	int (*real)(const char *, int, ...);
-	va_list arguments;
-	unsigned mode = 0;
-
-	va_start(arguments, flags);
-	if (flags & O_CREAT)
-		mode = va_arg(arguments, unsigned);
-	va_end(arguments);
-	if (blind && !strcmp(name, "/proc/self/pagemap")) {
-		errno = EACCES;
-		return -1;
-	}
-	*(void **)&real = dlsym(RTLD_NEXT, "open");
-	return real(name, flags, mode);
-}
 
 static int set_up(void **state)
 {
