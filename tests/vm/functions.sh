@@ -55,6 +55,16 @@ save()
 	"$lkvm" snapshot verify "$f" >"$logs/verify.out" 2>&1 || fail "verify: $(head -n 3 "$logs/verify.out")"
 }
 
+# flood GUEST: its eth0, behind lk0, gets packets as fast as it answers; $flood sends them.
+flood()
+{
+	ip addr add 10.9.0.1/24 dev lk0
+	ask "$1" 'ifconfig eth0 10.9.0.2 up; ping -c 1 10.9.0.1 >/dev/null; echo "ping $?"'
+	check "no network" grep -qx 'ping 0' "$logs/said"
+	ping -f -s 1400 10.9.0.2 >/dev/null 2>&1 &
+	flood=$!
+}
+
 # restore GUEST FILE [OPTION...]: goes on from it, on the same console and in the same log.
 restore()
 {
