@@ -119,7 +119,7 @@ edu_passes()
 case_edu()
 {
 	drive_edu ''
-	edu_passes 1 11
+	edu_passes 1 12
 }
 
 case_edu_without_its()

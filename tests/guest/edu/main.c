@@ -2,7 +2,7 @@
 /*
  * Drives QEMU's edu device (docs/specs/edu.rst there), passed through: registers, DMA, MSI, its line; and attacks it.
  * Parameters: cases=NAME,... (all), count=N interrupts a case, boots=N, linger=N milliseconds with interrupts on, storm=N
- * interrupts in that case, id=0xDDDDVVVV for another device, of which only garbage is expected.
+ * interrupts in that case, rounds=N in that one, id=0xDDDDVVVV for another device, of which only garbage is expected.
  */
 #include "lib/gic.h"
 #include "lib/parameters.h"
@@ -143,6 +143,24 @@ static void case_msi(void)
 	message(3, false);
 	while (interrupt_take() != NO_INTERRUPT)
 		;
+}
+
+/* What one interrupt costs, from the write that raises it to its end, while the vCPU runs. */
+static void case_rounds(void)
+{
+	unsigned rounds = (unsigned)parameter_number("rounds", 100);
+	uint64_t began = 0;
+
+	message(6, true);
+	for (unsigned i = 0; i < 2 * rounds; i++) {
+		if (i == rounds) /* all is warm */
+			began = nanoseconds();
+		raise(1);
+		CHECK(interrupt_wait(first_lpi + 6, PATIENCE), "no MSI in rounds", i, 0);
+		acknowledge();
+	}
+	print("edu: %u rounds took %lu ns\n", rounds, nanoseconds() - began);
+	message(6, false);
 }
 
 /* KVM tells the hardware nothing of a route that changes: lkvm has to. */
@@ -294,6 +312,7 @@ static const struct {
 	{ "rom", case_rom, false },
 	{ "dma", case_dma, false },
 	{ "msi", case_msi, true },
+	{ "rounds", case_rounds, true },
 	{ "route", case_route, true },
 	{ "storm", case_storm, true },
 	{ "line", case_line, false },

@@ -134,6 +134,13 @@ uint64_t milliseconds(void)
 	return counter() / (frequency() / 1000);
 }
 
+uint64_t nanoseconds(void)
+{
+	uint64_t count = counter(), hertz = frequency();
+
+	return count / hertz * 1000000000 + count % hertz * 1000000000 / hertz;
+}
+
 void delay_microseconds(unsigned microseconds)
 {
 	uint64_t end = counter() + frequency() / 1000000 * microseconds;

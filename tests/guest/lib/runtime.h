@@ -40,6 +40,7 @@ void machine_reset(bool reset2) __attribute__((noreturn));
 
 /* Time since the counter started. */
 uint64_t milliseconds(void);
+uint64_t nanoseconds(void);
 void delay_microseconds(unsigned microseconds);
 
 /*
