@@ -9,41 +9,9 @@
 edu=0000:00:10.0
 nvme=0000:00:11.0
 pair=0000:00:12
-devices=/sys/bus/pci/devices
 
-bind()
-{
-	modprobe vfio_iommu_type1
-	modprobe vfio-pci
-	unbind "$@"
-	for b; do
-		echo vfio-pci >"$devices/$b"/driver_override
-		echo "$b" >/sys/bus/pci/drivers_probe
-	done
-}
-
-unbind()
-{
-	for b; do
-		echo >"$devices/$b"/driver_override
-		[ ! -e "$devices/$b"/driver ] || echo "$b" >"$devices/$b"/driver/unbind
-	done
-}
-
-boot()
-{
-	start g lkvm.shell=plain "$@"
-	wait_for g '^lkvm-guest: ready'
-}
-
-# counted REGEX: the interrupts of these names so far, on all vCPUs, in $count.
-counted()
-{
-	ask g "grep -E '$1' /proc/interrupts"
-	count=$(awk '{ for (i = 2; $i ~ /^[0-9]+$/; i++) sum += $i } END { print sum + 0 }' "$logs/said")
-}
-
-says() { ask g "$1"; check "\"$1\" did not say \"$2\": $(cat "$logs/said")" grep -qx -- "$2" "$logs/said"; }
+# shellcheck source=tests/vm/vfio.sh
+. "$here/vfio.sh"
 
 # refused 'WORDS' OPTION...: one sentence, and nothing is run.
 refused()
@@ -183,13 +151,8 @@ case_nvme_ten_reboots()
 	boots=1
 	while [ $boots -lt 11 ]; do
 		ask g '(dd if=/dev/nvme0n1 of=/dev/null bs=64k &)'
-		"$lkvm" reboot --force g || fail "reboot $boots"
-		boots=$((boots + 1)) tries=0
-		until [ "$(grep -c '^lkvm-guest: ready' "$logs/g.out")" = $boots ]; do
-			tries=$((tries + 1))
-			[ $tries -lt 300 ] || fail "boot $boots did not end"
-			sleep 0.2
-		done
+		boots=$((boots + 1))
+		restart $boots
 		says "dd if=/dev/nvme0n1 bs=1k skip=$((boots * 777)) count=1 2>/dev/null | tr -d ' '" $((boots * 777))
 		counted 'nvme0q[1-9]'
 		check "no interrupt after boot $boots" test "$count" -gt 0

@@ -1,0 +1,52 @@
+# shellcheck shell=sh disable=SC2154,SC2016
+# SPDX-License-Identifier: MIT
+# The words of tests with passed-through devices, which read this file. Slots of the host that scripts/host gives to its
+# devices go from 10 on, in the order of the line "# vfio:".
+
+devices=/sys/bus/pci/devices
+
+bind()
+{
+	modprobe vfio_iommu_type1
+	modprobe vfio-pci
+	unbind "$@"
+	for b; do
+		echo vfio-pci >"$devices/$b"/driver_override
+		echo "$b" >/sys/bus/pci/drivers_probe
+	done
+}
+
+unbind()
+{
+	for b; do
+		echo >"$devices/$b"/driver_override
+		[ ! -e "$devices/$b"/driver ] || echo "$b" >"$devices/$b"/driver/unbind
+	done
+}
+
+boot()
+{
+	start g lkvm.shell=plain "$@"
+	wait_for g '^lkvm-guest: ready'
+}
+
+# counted REGEX: the interrupts of these names so far, on all vCPUs, in $count.
+counted()
+{
+	ask g "grep -E '$1' /proc/interrupts"
+	count=$(awk '{ for (i = 2; $i ~ /^[0-9]+$/; i++) sum += $i } END { print sum + 0 }' "$logs/said")
+}
+
+says() { ask g "$1"; check "\"$1\" did not say \"$2\": $(cat "$logs/said")" grep -qx -- "$2" "$logs/said"; }
+
+# restart N: without asking the guest; it is up for the Nth time then.
+restart()
+{
+	"$lkvm" reboot --force g || fail "reboot $(($1 - 1))"
+	tries=0
+	until [ "$(grep -c '^lkvm-guest: ready' "$logs/g.out")" = "$1" ]; do
+		tries=$((tries + 1))
+		[ $tries -lt 300 ] || fail "boot $1 did not end"
+		sleep 0.2
+	done
+}
