@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <linux/kvm.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lkvm/interrupts.h"
@@ -84,36 +85,68 @@ static int routes_commit(struct interrupts *interrupts, struct error *error)
 	return 0;
 }
 
-static int add_route(struct interrupts *interrupts, const struct interrupt_route *route, struct error *error)
+static int free_gsi(const struct interrupts *interrupts)
 {
 	int gsi = 0;
 
-	pthread_mutex_lock(&interrupts->lock);
 	while (gsi < INTERRUPTS_MAX_ROUTES && interrupts->used[gsi])
 		gsi++;
-	if (gsi == INTERRUPTS_MAX_ROUTES) {
-		gsi = error_set(error, ENOSPC, "all %d interrupt routes are taken", INTERRUPTS_MAX_ROUTES);
-	} else {
-		interrupts->used[gsi] = true;
-		interrupts->routes[gsi] = *route;
-		if (routes_commit(interrupts, error) < 0) {
-			interrupts->used[gsi] = false;
-			gsi = -1;
+	return gsi < INTERRUPTS_MAX_ROUTES ? gsi : -1;
+}
+
+/* All of them, or none. */
+static int add_routes(struct interrupts *interrupts, const struct interrupt_route *routes, unsigned count, int *gsis,
+		      struct error *error)
+{
+	unsigned taken = 0;
+	int result = 0;
+
+	pthread_mutex_lock(&interrupts->lock);
+	for (; result == 0 && taken < count; taken++) {
+		gsis[taken] = free_gsi(interrupts);
+		if (gsis[taken] < 0) {
+			result = error_set(error, ENOSPC, "all %d interrupt routes are taken", INTERRUPTS_MAX_ROUTES);
+			break;
 		}
+		interrupts->used[gsis[taken]] = true;
+		interrupts->routes[gsis[taken]] = routes[taken];
 	}
+	if (result == 0)
+		result = routes_commit(interrupts, error);
+	while (result < 0 && taken > 0)
+		interrupts->used[gsis[--taken]] = false;
 	pthread_mutex_unlock(&interrupts->lock);
-	return gsi;
+	return result;
+}
+
+int interrupts_routes_add(struct interrupts *interrupts, const struct msi_message *messages, unsigned count, int *gsis,
+			  struct error *error)
+{
+	struct interrupt_route *routes = calloc(count + 1, sizeof(*routes));
+	int result;
+
+	if (!routes)
+		return error_system(error, ENOMEM, "interrupt routes");
+	for (unsigned i = 0; i < count; i++)
+		routes[i].message = messages[i];
+	result = add_routes(interrupts, routes, count, gsis, error);
+	free(routes);
+	return result;
 }
 
 int interrupts_route_add(struct interrupts *interrupts, const struct msi_message *message,
 			 struct error *error)
 {
-	return add_route(interrupts, &(struct interrupt_route){ .message = *message }, error);
+	int gsi;
+
+	return add_routes(interrupts, &(struct interrupt_route){ .message = *message }, 1, &gsi, error) < 0 ? -1 : gsi;
 }
 
 int interrupts_route_add_line(struct interrupts *interrupts, unsigned spi, struct error *error)
 {
-	return add_route(interrupts, &(struct interrupt_route){ .is_line = true, .spi = spi }, error);
+	int gsi;
+
+	return add_routes(interrupts, &(struct interrupt_route){ .is_line = true, .spi = spi }, 1, &gsi, error) < 0 ? -1 : gsi;
 }
 
 int interrupts_route_change(struct interrupts *interrupts, int gsi, const struct msi_message *message,

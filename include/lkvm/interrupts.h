@@ -57,6 +57,10 @@ int interrupts_route_add(struct interrupts *interrupts, const struct msi_message
 int interrupts_route_change(struct interrupts *interrupts, int gsi, const struct msi_message *message,
 			    struct error *error);
 
+/* `count` of them at once, which KVM takes as one table: all of `gsis`, or none. */
+int interrupts_routes_add(struct interrupts *interrupts, const struct msi_message *messages, unsigned count, int *gsis,
+			  struct error *error);
+
 /* The same for a line: SPI `spi` (INTID 32 + spi). */
 int interrupts_route_add_line(struct interrupts *interrupts, unsigned spi, struct error *error);
 
