@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "lkvm/migrate.h"
 
+#include <errno.h>
+
 #include "lkvm/fault.h"
 #include "lkvm/gic.h"
 #include "lkvm/its.h"
@@ -18,6 +20,13 @@ struct step {
 	int (*run)(const struct context *context, struct error *error);
 	const char *why_here;
 };
+
+static const struct migrate_devices *devices(const struct context *context)
+{
+	static const struct migrate_devices none;
+
+	return context->migrate->devices ? context->migrate->devices : &none;
+}
 
 static bool has_its(const struct context *context)
 {
@@ -77,16 +86,37 @@ static const struct step reset_steps[] = {
  * Save
  */
 
-static int quiesce(const struct context *context, struct error *error)
+static int ask(const struct context *context, int (*hook)(void *owner, struct error *error), struct error *error)
 {
-	const struct migrate *migrate = context->migrate;
-
-	return migrate->quiesce ? migrate->quiesce(migrate->owner, error) : 0;
+	return hook ? hook(context->migrate->owner, error) : 0;
 }
 
+static int stop_peers(const struct context *context, struct error *error)
+{
+	return ask(context, devices(context)->stop_peers, error);
+}
+
+static int stop_devices(const struct context *context, struct error *error)
+{
+	return ask(context, devices(context)->stop, error);
+}
+
+static int quiesce(const struct context *context, struct error *error)
+{
+	return ask(context, devices(context)->quiesce, error);
+}
+
+/*
+ * GICv4.0 cannot tell which of the interrupts that it forwards are pending: KVM refuses as long as there are any. GICv4.1 can,
+ * and they stay, for the pending tables to have them. KVM alone knows which of the two it has.
+ */
 static int save_its_tables(const struct context *context, struct error *error)
 {
-	return has_its(context) ? its_save_tables(context->vm, error) : 0;
+	if (!has_its(context) || its_save_tables(context->vm, error) == 0)
+		return 0;
+	if (error->code != EACCES || !devices(context)->stop_forwarding)
+		return -1;
+	return ask(context, devices(context)->stop_forwarding, error) < 0 ? -1 : its_save_tables(context->vm, error);
 }
 
 static int save_pending_tables(const struct context *context, struct error *error)
@@ -119,8 +149,17 @@ static int save_vcpus(const struct context *context, struct error *error)
 	return vcpus_save(context->vm, context->writer, error);
 }
 
+static int save_devices(const struct context *context, struct error *error)
+{
+	int (*save)(void *owner, struct section_writer *writer, struct error *error) = devices(context)->save;
+
+	return save ? save(context->migrate->owner, context->writer, error) : 0;
+}
+
 static const struct step save_steps[] = {
-	{ "quiesce", quiesce, "the vCPUs are parked: once the devices are quiet too, nothing changes any more" },
+	{ "peers", stop_peers, "no device may ask anything of one that has stopped; the vCPUs are parked, and ask nothing" },
+	{ "devices", stop_devices, "they write no memory and send nothing any more" },
+	{ "quiesce", quiesce, "once ours are quiet, too, nothing changes any more" },
 	{ "its-tables", save_its_tables, "into RAM, so before RAM is taken; no MSI may come after it" },
 	{ "pending-tables", save_pending_tables, "the same for pending LPIs, of every redistributor" },
 	{ "distributor", save_distributor, "registers are only read from here on, in any order" },
@@ -128,6 +167,7 @@ static const struct step save_steps[] = {
 	{ "cpu-interfaces", save_cpu_interfaces, "active priorities belong to the active bits above" },
 	{ "its", save_its, "after its tables: what it says of them is what is in RAM" },
 	{ "vcpus", save_vcpus, "timers last: their lines were read with the redistributors" },
+	{ "device-data", save_devices, "into the file's end, behind RAM: it may be much, and nothing else depends on it" },
 };
 
 /*
@@ -179,11 +219,16 @@ static int restore_its_control(const struct context *context, struct error *erro
 	return has_its(context) ? its_restore_control(context->vm, context->sections, error) : 0;
 }
 
+static int restore_devices(const struct context *context, struct error *error)
+{
+	int (*load)(void *owner, struct sections *sections, struct error *error) = devices(context)->load;
+
+	return load ? load(context->migrate->owner, context->sections, error) : 0;
+}
+
 static int forward(const struct context *context, struct error *error)
 {
-	const struct migrate *migrate = context->migrate;
-
-	return migrate->forward ? migrate->forward(migrate->owner, error) : 0;
+	return ask(context, devices(context)->forward, error);
 }
 
 static const struct step restore_steps[] = {
@@ -196,7 +241,9 @@ static const struct step restore_steps[] = {
 	{ "its-registers", restore_its_registers, "where its tables are; ignored once it is on" },
 	{ "its-tables", restore_its_tables, "mappings from RAM, with each LPI's configuration and pending bit" },
 	{ "its-control", restore_its_control, "turns it on: from here on it takes commands and MSIs" },
-	{ "forward", forward, "an MSI that a device sends now finds its mapping" },
+	{ "device-data", restore_devices, "the devices stand still behind it, until the vCPUs go on" },
+	{ "forward", forward, "routes, irqfds, one VFIO_DEVICE_SET_IRQS a device: an MSI that is sent now finds its mapping, and "
+	  "what is pending in software is handed to the hardware" },
 };
 
 static int run_steps(const char *sequence, const struct step *steps, size_t count, const struct context *context,

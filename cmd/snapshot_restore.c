@@ -21,6 +21,12 @@ static int replace_backends(struct machine_config *config, const struct machine_
 	if (given->network_count > config->network_count)
 		return error_set(error, EINVAL, "--network: the snapshot has %u interfaces, not %u", config->network_count,
 				 given->network_count);
+	if (given->vfio.count > config->vfio.count)
+		return error_set(error, EINVAL, "--vfio-pci: the snapshot has %u devices, not %u", config->vfio.count,
+				 given->vfio.count);
+	memcpy(config->vfio.devices, given->vfio.devices, given->vfio.count * sizeof(given->vfio.devices[0]));
+	/* The devices have to reach all of it from the beginning. */
+	config->eager |= config->vfio.count > 0;
 	for (unsigned i = 0; i < given->disk_count; i++)
 		config->disks[i].path = given->disks[i].path;
 	for (unsigned i = 0; i < given->network_count; i++) {

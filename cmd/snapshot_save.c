@@ -23,6 +23,7 @@ struct save_options {
 	uint64_t max_pause; /* milliseconds */
 	const char *base;
 	bool working_set;
+	bool detach;
 	uint64_t level;
 };
 
@@ -49,6 +50,8 @@ static const struct option_entry entries[] = {
 	  .help = "Write only what is other than in this snapshot,\nwhich a restore needs then, too" },
 	{ .name = "working-set", .kind = OPTION_FLAG, .offset = offsetof(struct save_options, working_set),
 	  .help = "Keep what memory it touched first when it was restored,\nfor the next restore to read that ahead" },
+	{ .name = "detach-vfio", .kind = OPTION_FLAG, .offset = offsetof(struct save_options, detach),
+	  .help = "Where the state of a passed-through device cannot be\nsaved: reset it, and tell the guest" },
 	FORMS_COMPRESS(struct save_options, level),
 	{ .name = "json", .kind = OPTION_FLAG, .offset = offsetof(struct save_options, json),
 	  .help = "Print the figures as JSON" },
@@ -119,7 +122,7 @@ static int save_to_file(struct save *save, struct error *error)
 		.fds = { save->file.fd, save->base_fd }, .tick = show_progress, .owner = save,
 	};
 	const struct save_options *options = save->options;
-	const char *verb = options->working_set ? "save-working-set" : "save";
+	const char *verb = options->working_set ? "save-working-set" : options->detach ? "save-detached" : "save";
 	bool rounds = options->max_pause || (options->live && !*options->live);
 	uint64_t pause = options->max_pause ? options->max_pause : DEFAULT_PAUSE;
 	struct control_reply reply;

@@ -215,7 +215,7 @@ int inspect_devices(const struct inspection *inspection, struct report *report, 
 
 	report_begin_list(report, "virtio");
 	for (unsigned i = 0; i < inspection->device_count; i++)
-		if (inspect_virtio(inspection, &inspection->devices[i], report, error) < 0)
+		if (inspection->devices[i].is_virtio && inspect_virtio(inspection, &inspection->devices[i], report, error) < 0)
 			return -1;
 	report_end_list(report);
 	if (add_queues(inspection, "queues", add_queue, report, error) < 0 ||

@@ -22,6 +22,7 @@ static void find_devices(struct inspection *inspection)
 			continue;
 		*device = (struct inspect_device){ .slot = inspection->device_count++, .pci = section };
 		memcpy(device->name, section->name, length - suffix);
+		device->is_virtio = !strncmp(device->name, "virtio-", strlen("virtio-"));
 	}
 }
 

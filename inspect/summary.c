@@ -125,7 +125,7 @@ static int add_devices(const struct inspection *inspection, struct report *repor
 {
 	report_begin_list(report, "devices");
 	for (unsigned i = 0; i < inspection->device_count; i++)
-		if (inspect_virtio(inspection, &inspection->devices[i], report, error) < 0)
+		if (inspection->devices[i].is_virtio && inspect_virtio(inspection, &inspection->devices[i], report, error) < 0)
 			return -1;
 	report_end_list(report);
 	return 0;

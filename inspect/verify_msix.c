@@ -87,7 +87,8 @@ int verify_msix(const struct inspection *inspection, struct verdict *verdict, st
 		return error->code == ENOENT || error->code == EBADMSG ? 0 : -1;
 	}
 	for (unsigned slot = 0; slot < inspection->device_count; slot++)
-		verify_device(inspection, &inspection->devices[slot], &events, verdict);
+		if (inspection->devices[slot].is_virtio)
+			verify_device(inspection, &inspection->devices[slot], &events, verdict);
 	inspect_events_close(&events);
 	return 0;
 }

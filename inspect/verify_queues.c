@@ -162,7 +162,7 @@ static int verify_device(const struct inspection *inspection, const struct inspe
 int verify_queues(const struct inspection *inspection, struct verdict *verdict, struct error *error)
 {
 	for (unsigned i = 0; i < inspection->device_count; i++)
-		if (verify_device(inspection, &inspection->devices[i], verdict, error) < 0)
+		if (inspection->devices[i].is_virtio && verify_device(inspection, &inspection->devices[i], verdict, error) < 0)
 			return -1;
 	return 0;
 }

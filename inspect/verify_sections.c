@@ -52,6 +52,20 @@ static void expect_virtio(const struct expectation *expectation, const char *kin
 		expect(expectation, "virtio-%s%u/device", kind, index);
 }
 
+/* What else there is of one depends on the device. */
+static void expect_passed_through(const struct expectation *expectation, unsigned index)
+{
+	static const char *const kinds[] = { "msix", "data" };
+	char name[SECTION_NAME_LENGTH + 1];
+
+	expect(expectation, "vfio%u/pci", index);
+	for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		snprintf(name, sizeof(name), "vfio%u/%s", index, kinds[i]);
+		if (sections_find(expectation->sections, name))
+			expect(expectation, "%s", name);
+	}
+}
+
 static void expect_devices(const struct expectation *expectation, const struct machine_config *config)
 {
 	expect(expectation, "clock");
@@ -76,6 +90,8 @@ static void expect_devices(const struct expectation *expectation, const struct m
 		expect_virtio(expectation, "balloon", 0, 4, true);
 	if (config->power_buttons)
 		expect_virtio(expectation, "input", 0, 2, true);
+	for (unsigned i = 0; i < config->vfio.count; i++)
+		expect_passed_through(expectation, i);
 }
 
 static void find_unknown(const struct expectation *expectation)

@@ -304,6 +304,8 @@ void vfio_config_command(struct vfio_device *device)
 
 	/* Were its memory off, a vCPU in the middle of an access would fault; what the guest sees is up to its BARs. */
 	put16(command, get16(device->pci.state.config + PCI_COMMAND) | PCI_COMMAND_MEMORY);
+	if (device->is_detached)
+		command[0] &= (uint8_t)~PCI_COMMAND_MASTER;
 	vfio_device_write(device, device->config_place + PCI_COMMAND, command, sizeof(command));
 }
 

@@ -54,18 +54,21 @@ static int look(struct vfio_device *device, struct error *error)
 	return 0;
 }
 
-int vfio_device_open(struct vfio_device *device, int fd, struct pci_bus *pci, struct error *error)
+int vfio_device_open(struct vfio_device *device, int fd, struct pci_bus *pci, bool restores, struct error *error)
 {
 	device->fd = fd;
 	device->error_fd = device->request_fd = -1;
 	device->interrupts = VFIO_INTERRUPTS_NONE;
+	device->migration = VFIO_MIGRATION_NONE;
 	if (look(device, error) < 0 || vfio_config_open(device, pci, error) < 0 || vfio_interrupts_open(device, error) < 0 ||
 	    vfio_bars_open(device, error) < 0 || pci_device_plug(pci, &device->pci, -1, error) < 0)
 		return -1;
+	vfio_migration_open(device);
 	vfio_events_open(device);
 	pthread_mutex_lock(&device->pci.lock);
 	vfio_config_command(device);
-	vfio_interrupts_update(device);
+	if (!restores)
+		vfio_interrupts_update(device);
 	pthread_mutex_unlock(&device->pci.lock);
 	if (!device->can_reset)
 		log_message(device->log, LOG_LEVEL_INFO, "%s: it cannot be reset by itself: a guest's reset only stops it",
@@ -76,6 +79,7 @@ int vfio_device_open(struct vfio_device *device, int fd, struct pci_bus *pci, st
 void vfio_device_close(struct vfio_device *device)
 {
 	vfio_events_close(device);
+	vfio_migration_close(device);
 	if (device->pci.bus)
 		vfio_interrupts_off(device);
 	vfio_interrupts_close(device);

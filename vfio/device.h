@@ -3,6 +3,7 @@
 #ifndef LKVM_VFIO_DEVICE_H
 #define LKVM_VFIO_DEVICE_H
 
+#include "lkvm/format.h"
 #include "lkvm/log.h"
 #include "lkvm/vfio.h"
 
@@ -50,6 +51,7 @@ struct vfio_interrupts {
 	struct vfio_vector *vectors;    /* as many as the larger of both counts */
 	struct vfio_entry *entries;     /* msix_count */
 	struct msi_vector line;
+	bool resend_line;
 	int resample_fd;
 
 	/* Where the table and the pending bits are. */
@@ -58,6 +60,17 @@ struct vfio_interrupts {
 };
 
 #define VFIO_INTERRUPTS_NONE ((struct vfio_interrupts){ .line = MSI_VECTOR_NONE, .resample_fd = -1 })
+
+/* What the device's driver in the kernel knows of saving it. */
+struct vfio_migration {
+	pthread_mutex_t lock;    /* a thread may copy ahead; all else is the main thread's */
+	uint32_t offers;         /* VFIO_MIGRATION_*; 0: nothing */
+	uint32_t state;          /* enum vfio_device_mig_state */
+	int data_fd;             /* -1: in this state there is no data */
+	struct byte_buffer data; /* that was read so far */
+};
+
+#define VFIO_MIGRATION_NONE ((struct vfio_migration){ .lock = PTHREAD_MUTEX_INITIALIZER, .data_fd = -1 })
 
 struct vfio_device {
 	char address[VFIO_ADDRESS_SIZE];
@@ -74,13 +87,17 @@ struct vfio_device {
 
 	struct vfio_bar bars[PCI_BARS + 1];
 	struct vfio_interrupts interrupts;
+	struct vfio_migration migration;
+	bool is_logged;   /* it keeps account of what it writes */
+	bool is_detached; /* held off memory, for a save without its state */
+	bool is_fresh;    /* it was reset, and the guest does not know */
 
 	struct loop *loop;
 	int error_fd, request_fd; /* the kernel tells of a fault, wants the device back; -1: it cannot */
 };
 
-/* device.c. `fd` is the device's from now on. */
-int vfio_device_open(struct vfio_device *device, int fd, struct pci_bus *pci, struct error *error);
+/* device.c. `fd` is the device's from now on. One that `restores` gets its interrupts once its state is there. */
+int vfio_device_open(struct vfio_device *device, int fd, struct pci_bus *pci, bool restores, struct error *error);
 void vfio_device_close(struct vfio_device *device);
 int vfio_device_region(const struct vfio_device *device, unsigned index, void *info, size_t size, struct error *error);
 
@@ -91,7 +108,7 @@ bool vfio_device_write(const struct vfio_device *device, uint64_t place, const v
 /* config.c: fills in what the guest sees of config space; the PCI device is made by it. */
 int vfio_config_open(struct vfio_device *device, const struct pci_bus *pci, struct error *error);
 
-/* Bus mastering and the like go to the device; it answers at its registers whatever the guest says. */
+/* Bus mastering (unless it is detached) and the like go to the device; it answers at its registers whatever the guest says. */
 void vfio_config_command(struct vfio_device *device);
 
 /* bars.c. Of the BAR with the MSI-X table, the pages around that are mapped. */
@@ -111,10 +128,50 @@ bool vfio_table_read(struct vfio_device *device, unsigned bar, uint64_t offset, 
 bool vfio_table_write(struct vfio_device *device, unsigned bar, uint64_t offset, unsigned size, uint64_t value);
 void vfio_interrupts_aim(struct vfio_device *device, unsigned number); /* its entry changed */
 
+void vfio_interrupts_resend(struct vfio_device *device); /* each of them once, as the next update joins it */
+
+/* state.c: the objects that say what the guest made of the device; then, once they were loaded. */
+int vfio_device_visit(struct vfio_device *device, unsigned number, struct state_visitor *visitor, struct error *error);
+int vfio_device_restored(struct vfio_device *device, struct error *error);
+
+/*
+ * migration.c. Moves do nothing to a device that offers nothing. A device that fails in one is reset if it takes nothing
+ * less, and its guest is to be told.
+ */
+enum vfio_move {
+	VFIO_STOP_PEERS, /* asks nothing of other devices from now on */
+	VFIO_STOP,
+	VFIO_START_PEERS, /* lets others ask */
+	VFIO_START,
+	VFIO_COPY_AHEAD,    /* what can be read of its data while it runs; by any one thread */
+	VFIO_GIVE_UP_AHEAD, /* that was for nothing */
+};
+
+struct vfio_feature;
+int vfio_device_feature(const struct vfio_device *device, uint32_t what, struct vfio_feature *feature); /* as vfio_call() */
+void vfio_migration_open(struct vfio_device *device);
+void vfio_migration_close(struct vfio_device *device);
+int vfio_migration_move(struct vfio_device *device, enum vfio_move move, struct error *error);
+void vfio_migration_reset(struct vfio_device *device); /* the device was */
+
+/* A device that offers to, and is stopped: before and behind it. */
+int vfio_migration_save(struct vfio_device *device, const char *section, struct section_writer *writer, struct error *error);
+int vfio_migration_load(struct vfio_device *device, const struct section *section, struct error *error);
+
+/* dirty.c */
+bool vfio_device_log(struct vfio_device *device);
+void vfio_device_unlog(struct vfio_device *device);
+void vfio_device_mark(struct vfio_device *device);
+
+/* detach.c: keeps a device from memory; lets it back, reset, and tells the guest of any reset that it does not know of. */
+void vfio_device_detach(struct vfio_device *device);
+void vfio_device_attach(struct vfio_device *device);
+
 /* stat.c */
 void vfio_device_stat(struct vfio_device *device, struct report *report);
 
-/* reset.c */
+/* reset.c: the function alone, which keeps its config space; all of it, as at power-on. */
+void vfio_device_reset_function(struct vfio_device *device);
 void vfio_device_reset(struct vfio_device *device);
 
 /* events.c */

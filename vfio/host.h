@@ -10,6 +10,8 @@ struct vfio_found {
 	char device[32];   /* "vfio0": its file of its own (/dev/vfio/devices); "" where the host has none */
 };
 
+extern const struct vfio_place vfio_host;
+
 /* Fails with what to do where it cannot be passed through. */
 int vfio_host_find(const struct vfio_place *place, const char *address, struct vfio_found *found, struct error *error);
 

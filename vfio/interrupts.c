@@ -101,6 +101,9 @@ static void line_on(struct vfio_device *device)
 		return;
 	}
 	line->joined = true;
+	if (interrupts->resend_line)
+		eventfd_write(line->event_fd, 1);
+	interrupts->resend_line = false;
 	result = set_fds(device, VFIO_IRQ_SET_ACTION_TRIGGER, 0, 1, &line->event_fd);
 	if (result == 0)
 		result = set_fds(device, VFIO_IRQ_SET_ACTION_UNMASK, 0, 1, &interrupts->resample_fd);
@@ -194,12 +197,37 @@ void vfio_interrupts_aim(struct vfio_device *device, unsigned number)
 	vector->wired = true; /* or it would be told at each access */
 }
 
+/* All that are open, as one table for KVM. Where there is not room for all, each asks for itself as it is joined. */
+static void route_all(struct vfio_device *device)
+{
+	struct vfio_interrupts *interrupts = &device->interrupts;
+	struct msi_message *messages = calloc(interrupts->active + 1, sizeof(*messages));
+	unsigned count = 0, numbers[MAX_VECTORS];
+	int gsis[MAX_VECTORS];
+	struct error ignored;
+
+	for (unsigned i = 0; messages && i < interrupts->active; i++) {
+		if (!is_open(device, i))
+			continue;
+		numbers[count] = i;
+		messages[count++] = message_of(device, i);
+	}
+	if (count && interrupts_routes_add(gic(device), messages, count, gsis, &ignored) == 0) {
+		for (unsigned i = 0; i < count; i++) {
+			interrupts->vectors[numbers[i]].msi.gsi = gsis[i];
+			interrupts->vectors[numbers[i]].msi.message = messages[i];
+		}
+	}
+	free(messages);
+}
+
 static void messages_on(struct vfio_device *device)
 {
 	struct vfio_interrupts *interrupts = &device->interrupts;
 	int fds[MAX_VECTORS];
 	int result;
 
+	route_all(device);
 	for (unsigned i = 0; i < interrupts->active; i++) {
 		struct vfio_vector *vector = &interrupts->vectors[i];
 
@@ -302,6 +330,15 @@ void vfio_interrupts_off(struct vfio_device *device)
 	turn_off(device);
 	if (device->interrupts.entries)
 		clear_table(&device->interrupts);
+}
+
+void vfio_interrupts_resend(struct vfio_device *device)
+{
+	struct vfio_interrupts *interrupts = &device->interrupts;
+
+	for (unsigned i = 0; i < interrupts->msi_count || i < interrupts->msix_count; i++)
+		interrupts->vectors[i].resend = true;
+	interrupts->resend_line = true;
 }
 
 void vfio_interrupts_part(struct vfio_device *device)

@@ -5,7 +5,7 @@
 #include "device.h"
 
 /* The kernel chooses how: by the function's own reset where it has one, else by power or by the bus. */
-static void reset_function(struct vfio_device *device)
+void vfio_device_reset_function(struct vfio_device *device)
 {
 	int result = device->can_reset ? vfio_call(device->fd, VFIO_DEVICE_RESET, 0) : 0;
 
@@ -19,7 +19,9 @@ static void reset_function(struct vfio_device *device)
  */
 void vfio_device_reset(struct vfio_device *device)
 {
-	reset_function(device);
+	vfio_device_reset_function(device);
+	vfio_migration_reset(device);
+	device->is_detached = device->is_fresh = false; /* so does the guest */
 	pthread_mutex_lock(&device->pci.lock);
 	vfio_interrupts_off(device);
 	pthread_mutex_unlock(&device->pci.lock);

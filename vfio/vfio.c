@@ -5,16 +5,19 @@
 #include <stdlib.h>
 
 #include "device.h"
+#include "host.h"
 #include "iommu.h"
 
 struct vfio {
 	struct vfio_iommu iommu;
+	bool may_detach;  /* those whose state cannot be saved */
+	bool is_forwarded; /* KVM refused to save with interrupts that are */
 	unsigned count;
 	struct vfio_device devices[VFIO_MAX_DEVICES];
 };
 
-static int add_device(struct vfio *vfio, const char *address, struct vm *vm, struct pci_bus *pci, struct loop *loop,
-		      struct error *error)
+static int add_device(struct vfio *vfio, const struct vfio_config *config, const char *address, struct vm *vm,
+		      struct pci_bus *pci, struct loop *loop, struct error *error)
 {
 	struct vfio_device *device = &vfio->devices[vfio->count];
 	int fd = vfio_iommu_attach(&vfio->iommu, address, error);
@@ -24,14 +27,15 @@ static int add_device(struct vfio *vfio, const char *address, struct vm *vm, str
 	*device = (struct vfio_device){ .vm = vm, .log = vm->log, .loop = loop };
 	snprintf(device->address, sizeof(device->address), "%s", address);
 	vfio->count++;
-	if (vfio_device_open(device, fd, pci, error) < 0)
+	if (vfio_device_open(device, fd, pci, config->restores, error) < 0)
 		return error_context(error, "%s", address);
 	return 0;
 }
 
-struct vfio *vfio_open(const struct vfio_config *config, const struct vfio_place *place, struct vm *vm, struct pci_bus *pci,
-		       struct loop *loop, struct error *error)
+struct vfio *vfio_open(const struct vfio_config *config, struct vm *vm, struct pci_bus *pci, struct loop *loop,
+		       struct error *error)
 {
+	const struct vfio_place *place = config->place ? config->place : &vfio_host;
 	struct vfio *vfio = calloc(1, sizeof(*vfio));
 	int result;
 
@@ -41,7 +45,7 @@ struct vfio *vfio_open(const struct vfio_config *config, const struct vfio_place
 	}
 	result = vfio_iommu_open(&vfio->iommu, place, vm, config->devices[0], error);
 	for (unsigned i = 0; result == 0 && i < config->count; i++)
-		result = add_device(vfio, config->devices[i], vm, pci, loop, error);
+		result = add_device(vfio, config, config->devices[i], vm, pci, loop, error);
 	if (result == 0)
 		return vfio;
 	vfio_close(vfio);
@@ -64,22 +68,178 @@ void vfio_reset(struct vfio *vfio)
 		vfio_device_reset(&vfio->devices[i]);
 }
 
-void vfio_quiesce(struct vfio *vfio)
+static void part(struct vfio *vfio)
 {
-	for (unsigned i = 0; vfio && i < vfio->count; i++) {
+	for (unsigned i = 0; i < vfio->count; i++) {
 		pthread_mutex_lock(&vfio->devices[i].pci.lock);
 		vfio_interrupts_part(&vfio->devices[i]);
 		pthread_mutex_unlock(&vfio->devices[i].pci.lock);
 	}
 }
 
-void vfio_resume(struct vfio *vfio)
+void vfio_part_interrupts(struct vfio *vfio)
+{
+	if (!vfio)
+		return;
+	vfio->is_forwarded = true;
+	part(vfio);
+}
+
+void vfio_part_interrupts_ahead(struct vfio *vfio)
+{
+	if (vfio && vfio->is_forwarded)
+		part(vfio);
+}
+
+void vfio_join_interrupts(struct vfio *vfio)
 {
 	for (unsigned i = 0; vfio && i < vfio->count; i++) {
 		pthread_mutex_lock(&vfio->devices[i].pci.lock);
 		vfio_interrupts_update(&vfio->devices[i]);
 		pthread_mutex_unlock(&vfio->devices[i].pci.lock);
 	}
+}
+
+/*
+ * Saving and restoring
+ */
+
+/* One step for all devices, before any of them takes the next. */
+static int move_all(struct vfio *vfio, enum vfio_move move, struct error *error)
+{
+	for (unsigned i = 0; vfio && i < vfio->count; i++)
+		if (vfio_migration_move(&vfio->devices[i], move, error) < 0)
+			return -1;
+	return 0;
+}
+
+int vfio_check_saving(const struct vfio *vfio, bool may_detach, struct error *error)
+{
+	for (unsigned i = 0; vfio && !may_detach && i < vfio->count; i++)
+		if (!vfio->devices[i].migration.offers)
+			return error_set(error, ENOTSUP, "the guest has a device of the host, %s, whose driver there cannot save its "
+					 "state; with --detach-vfio the device is reset, for the guest to begin with it anew",
+					 vfio->devices[i].address);
+	return 0;
+}
+
+void vfio_may_detach(struct vfio *vfio, bool may_detach)
+{
+	if (vfio)
+		vfio->may_detach = may_detach;
+}
+
+int vfio_stop_peers(struct vfio *vfio, struct error *error)
+{
+	return move_all(vfio, VFIO_STOP_PEERS, error);
+}
+
+int vfio_stop(struct vfio *vfio, struct error *error)
+{
+	if (move_all(vfio, VFIO_STOP, error) < 0)
+		return -1;
+	for (unsigned i = 0; vfio && vfio->may_detach && i < vfio->count; i++)
+		if (!vfio->devices[i].migration.offers)
+			vfio_device_detach(&vfio->devices[i]);
+	return 0;
+}
+
+void vfio_go_on(struct vfio *vfio)
+{
+	struct error error;
+
+	if (!vfio)
+		return;
+	vfio->may_detach = false;
+	for (unsigned i = 0; i < vfio->count; i++)
+		vfio_device_attach(&vfio->devices[i]);
+	if (move_all(vfio, VFIO_START_PEERS, &error) < 0 || move_all(vfio, VFIO_START, &error) < 0)
+		log_message(vfio->devices[0].log, LOG_LEVEL_WARNING, "%s", error.text);
+}
+
+void vfio_copy_ahead(struct vfio *vfio)
+{
+	struct error ignored; /* it is copied at the end, then, and whoever cannot do that says so */
+
+	(void)move_all(vfio, VFIO_COPY_AHEAD, &ignored);
+}
+
+void vfio_give_up_ahead(struct vfio *vfio)
+{
+	struct error ignored;
+
+	(void)move_all(vfio, VFIO_GIVE_UP_AHEAD, &ignored);
+}
+
+static void section_name(char name[SECTION_NAME_LENGTH + 1], unsigned number)
+{
+	snprintf(name, SECTION_NAME_LENGTH + 1, "vfio%u/data", number);
+}
+
+int vfio_save(struct vfio *vfio, struct section_writer *writer, struct error *error)
+{
+	char name[SECTION_NAME_LENGTH + 1];
+
+	for (unsigned i = 0; vfio && i < vfio->count; i++) {
+		section_name(name, i);
+		if (vfio->devices[i].migration.offers && vfio_migration_save(&vfio->devices[i], name, writer, error) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int vfio_load(struct vfio *vfio, struct sections *sections, struct error *error)
+{
+	char name[SECTION_NAME_LENGTH + 1];
+
+	for (unsigned i = 0; vfio && i < vfio->count; i++) {
+		const struct section *section;
+
+		section_name(name, i);
+		section = sections_find(sections, name);
+		vfio->devices[i].is_fresh = !section;
+		if (section && vfio_migration_load(&vfio->devices[i], section, error) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int vfio_visit(struct vfio *vfio, struct state_visitor *visitor, struct error *error)
+{
+	for (unsigned i = 0; vfio && i < vfio->count; i++)
+		if (vfio_device_visit(&vfio->devices[i], i, visitor, error) < 0)
+			return -1;
+	return 0;
+}
+
+int vfio_restored(struct vfio *vfio, struct error *error)
+{
+	for (unsigned i = 0; vfio && i < vfio->count; i++)
+		if (vfio_device_restored(&vfio->devices[i], error) < 0)
+			return -1;
+	return 0;
+}
+
+bool vfio_log(struct vfio *vfio)
+{
+	bool all = true;
+
+	for (unsigned i = 0; vfio && i < vfio->count; i++)
+		all &= vfio_device_log(&vfio->devices[i]);
+	return all;
+}
+
+void vfio_unlog(struct vfio *vfio)
+{
+	for (unsigned i = 0; vfio && i < vfio->count; i++)
+		vfio_device_unlog(&vfio->devices[i]);
+}
+
+void vfio_mark(struct vfio *vfio)
+{
+	for (unsigned i = 0; vfio && i < vfio->count; i++)
+		if (vfio->devices[i].is_logged)
+			vfio_device_mark(&vfio->devices[i]);
 }
 
 void vfio_stat(struct vfio *vfio, struct report *report)

@@ -254,18 +254,16 @@ static int read_way(const char *word, struct save_request *request, struct error
 	return 0;
 }
 
-static void begin_save(struct lifecycle *lifecycle, struct control_client *client, const char *word, bool working_set)
+static void begin_save(struct lifecycle *lifecycle, struct control_client *client, const char *word, struct save_request request)
 {
 	const struct error none = { 0 };
-	struct save_request request = {
-		.fd = control_take_fd(client, 0), .base_fd = control_take_fd(client, 1), .working_set = working_set,
-		.stays = lifecycle->holds != NULL,
-	};
 	struct saver *saver = &lifecycle->saver;
 	struct error error;
 
-	if (request.fd < 0 || read_way(word ? word : "0", &request, &error) < 0 ||
-	    machine_config_check_saving(&lifecycle->machine->config, &error) < 0) {
+	request.fd = control_take_fd(client, 0);
+	request.base_fd = control_take_fd(client, 1);
+	request.stays = lifecycle->holds != NULL;
+	if (request.fd < 0 || read_way(word ? word : "0", &request, &error) < 0) {
 		if (request.fd < 0)
 			error_set(&error, EINVAL, "no file came with the request");
 		close_both(&request);
@@ -288,12 +286,17 @@ static void begin_save(struct lifecycle *lifecycle, struct control_client *clien
 /* "save [live|point-in-time|PAUSE]" with the file, and one to base it on. */
 static void serve_save(struct lifecycle *lifecycle, struct control_client *client, const char *word)
 {
-	begin_save(lifecycle, client, word, false);
+	begin_save(lifecycle, client, word, (struct save_request){ 0 });
 }
 
 static void serve_save_working_set(struct lifecycle *lifecycle, struct control_client *client, const char *word)
 {
-	begin_save(lifecycle, client, word, true);
+	begin_save(lifecycle, client, word, (struct save_request){ .working_set = true });
+}
+
+static void serve_save_detached(struct lifecycle *lifecycle, struct control_client *client, const char *word)
+{
+	begin_save(lifecycle, client, word, (struct save_request){ .detach = true });
 }
 
 /* As long as the client stays, a machine that was paused for a save does not go on: for what it does behind that. */
@@ -333,6 +336,7 @@ static const struct verb {
 } verbs[] = {
 	{ "save", serve_save },
 	{ "save-working-set", serve_save_working_set },
+	{ "save-detached", serve_save_detached },
 	{ "hold", serve_hold },
 	{ "inspect", lifecycle_serve_inspect },
 	{ "pause", serve_pause },
@@ -357,7 +361,7 @@ static const struct verb *find_verb(const struct verb *table, size_t count, cons
 static bool may_be_served(const struct lifecycle *lifecycle, const char *verb, const char *word)
 {
 	bool ends = !strcmp(verb, "stop") && !strcmp(word, "force");
-	bool saves = !strcmp(verb, "save") || !strcmp(verb, "save-working-set");
+	bool saves = !strncmp(verb, "save", 4);
 
 	return ends || (!lifecycle->saving && (!lifecycle->holds || saves));
 }

@@ -202,11 +202,12 @@ static void generation_part_reset(struct machine *machine)
 /* Last, as their slots are those that are left. */
 static int passed_through_open(struct machine *machine, struct error *error)
 {
-	const struct vfio_config *config = &machine->config.vfio;
+	struct vfio_config *config = &machine->config.vfio;
 
 	if (!config->count)
 		return 0;
-	machine->vfio = vfio_open(config, &vfio_host, &machine->vm, &machine->pci, machine->loop, error);
+	config->restores = machine->config.snapshot != NULL;
+	machine->vfio = vfio_open(config, &machine->vm, &machine->pci, machine->loop, error);
 	return machine->vfio ? 0 : error_context(error, "--vfio-pci");
 }
 
@@ -214,6 +215,20 @@ static void passed_through_close(struct machine *machine)
 {
 	vfio_close(machine->vfio);
 	machine->vfio = NULL;
+}
+
+/* Where it fails, so does a save, which tries again. */
+static void passed_through_pause(struct machine *machine)
+{
+	struct error error;
+
+	if (vfio_stop_peers(machine->vfio, &error) < 0 || vfio_stop(machine->vfio, &error) < 0)
+		log_message(machine->config.log, LOG_LEVEL_WARNING, "a device goes on while the guest is paused: %s", error.text);
+}
+
+static void passed_through_resume(struct machine *machine)
+{
+	vfio_go_on(machine->vfio);
 }
 
 static void passed_through_reset(struct machine *machine)
@@ -304,7 +319,8 @@ static const struct part catalogue[] = {
 	  .reset = generation_part_reset },
 	{ "virtio", .open = machine_virtio_open, .close = machine_virtio_close, .pause = machine_virtio_pause,
 	  .resume = machine_virtio_resume, .reset = machine_virtio_reset },
-	{ "vfio", .open = passed_through_open, .close = passed_through_close, .reset = passed_through_reset },
+	{ "vfio", .open = passed_through_open, .close = passed_through_close, .pause = passed_through_pause,
+	  .resume = passed_through_resume, .reset = passed_through_reset },
 	{ "software", .open = software_open },
 	{ "threads", .open = threads_open },
 };

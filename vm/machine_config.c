@@ -121,14 +121,12 @@ void machine_config_save(const struct machine_config *config, struct section_wri
 		snprintf(name, sizeof(name), "network%u", i);
 		save_section(writer, name, network_fields, COUNT(network_fields), &config->networks[i]);
 	}
-}
-
-int machine_config_check_saving(const struct machine_config *config, struct error *error)
-{
-	if (!config->vfio.count)
-		return 0;
-	return error_set(error, ENOTSUP, "the guest has a device of the host, %s, whose state cannot be saved",
-			 config->vfio.devices[0]);
+	for (unsigned i = 0; i < config->vfio.count; i++) {
+		snprintf(name, sizeof(name), "vfio%u", i);
+		section_begin(writer, name, 1, SECTION_MANDATORY);
+		field_add_text(&writer->buffer, "address", config->vfio.devices[i]);
+		section_end(writer);
+	}
 }
 
 /* Loading. */
@@ -230,6 +228,25 @@ static int load_section(struct machine_config *config, struct sections *sections
 	return 0;
 }
 
+/* As many as there are: machines had none once. */
+static int load_passed_through(struct vfio_config *config, struct sections *sections, struct error *error)
+{
+	char name[SECTION_NAME_LENGTH + 1], text[VFIO_ADDRESS_SIZE];
+
+	for (config->count = 0; config->count < VFIO_MAX_DEVICES; config->count++) {
+		const struct section *section;
+
+		snprintf(name, sizeof(name), "vfio%u", config->count);
+		if (!sections_find(sections, name))
+			return 0;
+		section = sections_need(sections, name, 1, error);
+		if (!section || field_get_text(&section->fields, "address", text, sizeof(text), error) < 0 ||
+		    vfio_address(text, config->devices[config->count], error) < 0)
+			return error_context(error, "section %s", name);
+	}
+	return 0;
+}
+
 int machine_config_load(struct machine_config *config, struct sections *sections, struct error *error)
 {
 	char name[SECTION_NAME_LENGTH + 1];
@@ -253,6 +270,8 @@ int machine_config_load(struct machine_config *config, struct sections *sections
 		if (load_section(config, sections, name, network_fields, COUNT(network_fields), network, error) < 0)
 			return -1;
 	}
+	if (load_passed_through(&config->vfio, sections, error) < 0)
+		return -1;
 	if (!config->cpus || !config->memory || !config->name)
 		return error_set(error, EBADMSG, "section machine: a name, a vCPU and some memory are needed");
 	return 0;

@@ -30,10 +30,20 @@ static int visit(struct machine *machine, struct state_visitor *visitor, struct 
 	for (unsigned i = 0; i < machine->virtio_count; i++)
 		if (virtio_visit(machine->virtio[i], visitor, error) < 0)
 			return -1;
-	return 0;
+	return vfio_visit(machine->vfio, visitor, error);
 }
 
 /* The hooks of arm/migrate.c. */
+
+static int stop_peers(void *owner, struct error *error)
+{
+	return vfio_stop_peers(((struct machine *)owner)->vfio, error);
+}
+
+static int stop(void *owner, struct error *error)
+{
+	return vfio_stop(((struct machine *)owner)->vfio, error);
+}
 
 static int quiesce(void *owner, struct error *error)
 {
@@ -42,7 +52,13 @@ static int quiesce(void *owner, struct error *error)
 	(void)error;
 	for (unsigned i = 0; i < machine->virtio_count; i++)
 		pci_device_quiesce(&machine->virtio[i]->pci);
-	vfio_quiesce(machine->vfio);
+	return 0;
+}
+
+static int stop_forwarding(void *owner, struct error *error)
+{
+	(void)error;
+	vfio_part_interrupts(((struct machine *)owner)->vfio);
 	return 0;
 }
 
@@ -50,7 +66,17 @@ static void unquiesce(struct machine *machine)
 {
 	for (unsigned i = 0; i < machine->virtio_count; i++)
 		pci_device_resume(&machine->virtio[i]->pci);
-	vfio_resume(machine->vfio);
+	vfio_join_interrupts(machine->vfio);
+}
+
+static int save_devices(void *owner, struct section_writer *writer, struct error *error)
+{
+	return vfio_save(((struct machine *)owner)->vfio, writer, error);
+}
+
+static int load_devices(void *owner, struct sections *sections, struct error *error)
+{
+	return vfio_load(((struct machine *)owner)->vfio, sections, error);
 }
 
 static int forward(void *owner, struct error *error)
@@ -67,8 +93,18 @@ static int forward(void *owner, struct error *error)
 	for (unsigned i = 0; i < machine->virtio_count; i++)
 		if (virtio_restored(machine->virtio[i], error) < 0)
 			return -1;
-	return 0;
+	return vfio_restored(machine->vfio, error);
 }
+
+static const struct migrate_devices devices = {
+	.stop_peers = stop_peers,
+	.stop = stop,
+	.quiesce = quiesce,
+	.stop_forwarding = stop_forwarding,
+	.save = save_devices,
+	.load = load_devices,
+	.forward = forward,
+};
 
 static struct migrate migration(struct machine *machine)
 {
@@ -77,8 +113,7 @@ static struct migrate migration(struct machine *machine)
 		.features = &machine->cpu_features,
 		.interrupts = machine->gic_layout.interrupts,
 		.fault = machine->config.fault,
-		.quiesce = quiesce,
-		.forward = forward,
+		.devices = &devices,
 		.owner = machine,
 	};
 }
@@ -119,6 +154,7 @@ void machine_hold_interrupts(struct machine *machine)
 	struct error none;
 
 	quiesce(machine, &none);
+	vfio_part_interrupts_ahead(machine->vfio);
 }
 
 int machine_save(struct machine *machine, struct section_writer *writer, struct error *error)

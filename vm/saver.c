@@ -156,8 +156,11 @@ static int choose(struct saver *saver, const struct save_request *request, struc
 		return 0;
 	if (request->way == SAVE_POINT_IN_TIME && request->base_fd >= 0)
 		return error_set(error, EINVAL, "a save with a base goes in rounds, not point-in-time");
+	if (request->way == SAVE_POINT_IN_TIME && saver->machine->vfio)
+		return error_set(error, EINVAL, "what a passed-through device writes to RAM cannot be held up: its guest is saved in "
+				 "rounds, not point-in-time");
 	/* What stands still is as it is, and what will stand still behind the save is not to do so for all of it. */
-	if (!saver->machine->running || request->base_fd >= 0 || request->stays) {
+	if (!saver->machine->running || request->base_fd >= 0 || request->stays || saver->machine->vfio) {
 		saver->way = saver->machine->running ? SAVE_ROUNDS : SAVE_PLAIN;
 		return 0;
 	}
@@ -172,7 +175,8 @@ static int choose(struct saver *saver, const struct save_request *request, struc
 
 static int begin(struct saver *saver, const struct save_request *request, struct error *error)
 {
-	if (request->working_set && machine_working_set_check(saver->machine, error) < 0)
+	if ((request->working_set && machine_working_set_check(saver->machine, error) < 0) ||
+	    vfio_check_saving(saver->machine->vfio, request->detach, error) < 0)
 		return -1;
 	machine_working_set_disturb(saver->machine); /* by reading all of RAM */
 	if (loop_add(saver->loop, saver->done_fd, POLLIN, ended, saver, error) < 0 ||
@@ -206,6 +210,7 @@ int saver_open(struct saver *saver, struct machine *machine, const struct save_r
 	saver->point = (struct point_in_time){ .fault_fd = -1 };
 	saver->base = (struct snapshot){ .fd = -1 };
 	saver->working_set = request->working_set;
+	saver->detach = request->detach;
 	saver->working = false;
 	saver->phase = SAVER_COPIES;
 	atomic_store(&saver->cancelled, false);
@@ -231,8 +236,10 @@ int saver_copy(struct saver *saver, struct error *error)
 
 int saver_finish(struct saver *saver, struct error *error)
 {
-	int result = machine_save(saver->machine, &saver->sections, error);
+	int result;
 
+	vfio_may_detach(saver->machine->vfio, saver->detach);
+	result = machine_save(saver->machine, &saver->sections, error);
 	if (saver->way != SAVE_POINT_IN_TIME)
 		saver->phase = SAVER_SETTLES;
 	if (result == 0 && saver->working_set)
@@ -274,6 +281,7 @@ void saver_close(struct saver *saver)
 	close(saver->writer.fd);
 	if (keeps_account(saver) && !is_tracked(saver->machine))
 		machine_untrack(saver->machine);
+	vfio_give_up_ahead(saver->machine->vfio);
 	rounds_close(&saver->rounds);
 	if (saver->base.fd >= 0)
 		snapshot_close(&saver->base);

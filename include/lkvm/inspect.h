@@ -19,6 +19,7 @@
 struct inspect_device {
 	char name[SECTION_NAME_LENGTH + 1]; /* "virtio-blk0" */
 	unsigned slot;
+	bool is_virtio;
 	const struct section *pci; /* "virtio-blk0/pci" */
 };
 

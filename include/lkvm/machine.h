@@ -95,7 +95,7 @@ struct machine_config {
 	struct virtio_block_config disks[MACHINE_MAX_DISKS];
 	unsigned network_count;
 	struct virtio_net_config networks[MACHINE_MAX_NETWORKS];
-	struct vfio_config vfio; /* in no snapshot */
+	struct vfio_config vfio;
 
 	const struct snapshot *snapshot; /* NULL, or what is restored: RAM comes from there, nothing is loaded */
 	bool eager;         /* all of it before the machine is open */
@@ -227,9 +227,6 @@ int machine_check_host(struct snapshot *snapshot, const struct error_collector *
  */
 void machine_config_save(const struct machine_config *config, struct section_writer *writer);
 int machine_config_load(struct machine_config *config, struct sections *sections, struct error *error);
-
-/* Whether a machine that is made so can be saved at all; the sentence says what stands against it. */
-int machine_config_check_saving(const struct machine_config *config, struct error *error);
 
 /* Gives each disk that may be written an overlay: a file in `folder`, which is an absolute path, named after the machine. */
 int machine_config_overlay(struct machine_config *config, const char *folder, struct error *error);

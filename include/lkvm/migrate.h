@@ -11,6 +11,22 @@
 #include "lkvm/regs.h"
 #include "lkvm/vm.h"
 
+/* What the devices have to do with it. Each may be NULL. */
+struct migrate_devices {
+	/* Passed-through devices leave each other alone; and then memory and interrupts. Where a pause has stopped them, nothing. */
+	int (*stop_peers)(void *owner, struct error *error);
+	int (*stop)(void *owner, struct error *error);
+	/* Ours write no guest memory and raise no interrupt when it returns, and what was raised has reached the GIC. */
+	int (*quiesce)(void *owner, struct error *error);
+	/* Takes off what the hardware forwards. What is pending there is lost: whoever puts it on again sends each once. */
+	int (*stop_forwarding)(void *owner, struct error *error);
+	/* The data that passed-through devices keep of themselves. */
+	int (*save)(void *owner, struct section_writer *writer, struct error *error);
+	int (*load)(void *owner, struct sections *sections, struct error *error);
+	/* Routes and irqfds, set up once. */
+	int (*forward)(void *owner, struct error *error);
+};
+
 /* What the steps work on. */
 struct migrate {
 	struct vm *vm;
@@ -19,13 +35,8 @@ struct migrate {
 	const char *fault;   /* for fault_at(), or NULL */
 	const struct error_collector *refused; /* of a restore: NULL, or goes on and hears of all that this host does not take */
 
-	/*
-	 * What the devices have to do with it. quiesce: nothing writes guest memory or raises an interrupt when it
-	 * returns, and what was raised has reached the GIC. forward: routes and irqfds, set up once. Either may be NULL.
-	 */
-	int (*quiesce)(void *owner, struct error *error);
-	int (*forward)(void *owner, struct error *error);
-	void *owner;
+	const struct migrate_devices *devices; /* NULL: there are none */
+	void *owner; /* of these */
 };
 
 /*

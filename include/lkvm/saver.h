@@ -24,6 +24,7 @@ struct save_request {
 	int fd;      /* an empty regular file, open for reading and writing */
 	int base_fd; /* -1, or a snapshot: only what is other than there is written */
 	bool working_set;   /* with what was recorded of it */
+	bool detach;        /* of passed-through devices, save no state where there is none to be had */
 	enum save_way { /* in this order, cmd/snapshot_save.c has their names */
 		SAVE_PLAIN,  /* RAM once while the guest runs, and in the pause what is different by then */
 		SAVE_ROUNDS, /* again and again while the guest runs, until what is left fits into a pause of `max_pause` */
@@ -59,7 +60,7 @@ struct saver {
 	struct throttle throttle;
 	struct snapshot base; /* fd -1: none */
 	char base_path[PATH_MAX];
-	bool working_set;
+	bool working_set, detach;
 	int done_fd; /* -1: not open */
 	pthread_t thread;
 	bool working;

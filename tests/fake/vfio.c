@@ -20,7 +20,10 @@ struct fake_vfio fake_vfio;
 
 void fake_vfio_reset(void)
 {
-	fake_vfio = (struct fake_vfio){ .fd = memfd_create("fake-vfio", MFD_CLOEXEC) };
+	fake_vfio = (struct fake_vfio){
+		.fd = memfd_create("fake-vfio", MFD_CLOEXEC), .fail_at = SIZE_MAX, .source_fd = -1, .sink_fd = -1,
+		.state = VFIO_DEVICE_STATE_RUNNING,
+	};
 	if (fake_vfio.fd < 0 || ftruncate(fake_vfio.fd, FILE_SIZE) < 0)
 		abort();
 	fake_vfio.regions = mmap(NULL, FILE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fake_vfio.fd, 0);
@@ -31,6 +34,8 @@ void fake_vfio_reset(void)
 
 void fake_vfio_close(void)
 {
+	close(fake_vfio.source_fd);
+	close(fake_vfio.sink_fd);
 	munmap(fake_vfio.regions, FILE_SIZE);
 	close(fake_vfio.fd);
 }
@@ -50,14 +55,92 @@ size_t fake_vfio_find_irqs(size_t from, uint32_t index)
 	return from;
 }
 
-static void record(unsigned long request, uintptr_t argument)
+size_t fake_vfio_find_state(size_t from, uint32_t state)
+{
+	while ((from = fake_vfio_find(from, VFIO_DEVICE_FEATURE)) != SIZE_MAX &&
+	       (fake_vfio.calls[from].feature != (VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE) ||
+		fake_vfio.calls[from].state != state))
+		from++;
+	return from;
+}
+
+static void say(const char *data)
+{
+	if (data && write(fake_vfio.source_fd, data, strlen(data)) < 0)
+		abort();
+}
+
+/* Files that give and take a device's data: a pipe, whose other end is here. */
+static int open_source(void)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+		abort();
+	fake_vfio.source_fd = ends[1];
+	return ends[0];
+}
+
+static int move(struct vfio_device_feature_mig_state *request)
+{
+	uint32_t before = fake_vfio.state;
+
+	fake_vfio.state = request->device_state;
+	request->data_fd = -1;
+	if (fake_vfio.state == VFIO_DEVICE_STATE_RESUMING) {
+		close(fake_vfio.sink_fd);
+		fake_vfio.sink_fd = memfd_create("fake-state", MFD_CLOEXEC);
+		request->data_fd = fcntl(fake_vfio.sink_fd, F_DUPFD_CLOEXEC, 0);
+	} else if (fake_vfio.state == FAKE_VFIO_PRE_COPY && before != FAKE_VFIO_PRE_COPY_P2P) {
+		request->data_fd = open_source();
+		say(fake_vfio.ahead);
+	} else if (fake_vfio.state == VFIO_DEVICE_STATE_STOP_COPY) {
+		if (before != FAKE_VFIO_PRE_COPY_P2P && before != FAKE_VFIO_PRE_COPY)
+			request->data_fd = open_source();
+		say(fake_vfio.data);
+		close(fake_vfio.source_fd);
+		fake_vfio.source_fd = -1;
+	}
+	return 0;
+}
+
+static int feature(struct vfio_device_feature *request)
+{
+	void *payload = request->data;
+
+	switch (request->flags & VFIO_DEVICE_FEATURE_MASK) {
+	case VFIO_DEVICE_FEATURE_MIGRATION:
+		((struct vfio_device_feature_migration *)payload)->flags = fake_vfio.migration;
+		return fake_vfio.migration ? 0 : -ENOTTY;
+	case VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE:
+		if (request->flags & VFIO_DEVICE_FEATURE_SET)
+			return move(payload);
+		((struct vfio_device_feature_mig_state *)payload)->device_state = fake_vfio.state;
+		return 0;
+	case VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT: {
+		const struct vfio_device_feature_dma_logging_report *report = payload;
+
+		*(uint64_t *)(uintptr_t)report->bitmap |= 1; /* the first of them, each time */
+		return fake_vfio.logs ? 0 : -ENOTTY;
+	}
+	default:
+		return fake_vfio.logs ? 0 : -ENOTTY;
+	}
+}
+
+static void record(int fd, unsigned long request, uintptr_t argument)
 {
 	struct fake_vfio_call *call = &fake_vfio.calls[fake_vfio.count];
 
 	if (fake_vfio.count++ == FAKE_VFIO_CALLS)
 		abort();
-	*call = (struct fake_vfio_call){ .request = request, .kvm = fake_kvm.count };
-	if (request == VFIO_DEVICE_SET_IRQS) {
+	*call = (struct fake_vfio_call){ .fd = fd, .request = request, .kvm = fake_kvm.count };
+	if (request == VFIO_DEVICE_FEATURE) {
+		const struct vfio_device_feature *request_of = (const void *)argument;
+
+		call->feature = request_of->flags;
+		call->state = ((const struct vfio_device_feature_mig_state *)request_of->data)->device_state;
+	} else if (request == VFIO_DEVICE_SET_IRQS) {
 		const struct vfio_irq_set *set = (const void *)argument;
 
 		call->flags = set->flags;
@@ -82,11 +165,15 @@ static void record(unsigned long request, uintptr_t argument)
 
 int vfio_call(int fd, unsigned long request, uintptr_t argument)
 {
-	(void)fd;
-	record(request, argument);
-	if (request == fake_vfio.fail_request)
+	record(fd, request, argument);
+	if (request == fake_vfio.fail_request || fake_vfio.count - 1 == fake_vfio.fail_at)
 		return -fake_vfio.fail_with;
 	switch (request) {
+	case VFIO_DEVICE_RESET:
+		fake_vfio.state = VFIO_DEVICE_STATE_RUNNING;
+		return 0;
+	case VFIO_DEVICE_FEATURE:
+		return feature((struct vfio_device_feature *)argument);
 	case VFIO_CHECK_EXTENSION:
 		return 1;
 	case VFIO_GROUP_GET_STATUS:

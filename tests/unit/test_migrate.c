@@ -166,11 +166,13 @@ static int forward(void *owner, struct error *error)
 	return 0;
 }
 
+static const struct migrate_devices devices = { .quiesce = quiesce, .forward = forward };
+
 static struct migrate migration(struct fixture *fixture)
 {
 	return (struct migrate){
 		.vm = &fixture->vm, .features = &fixture->features, .interrupts = fixture->gic.interrupts,
-		.quiesce = quiesce, .forward = forward,
+		.devices = &devices,
 	};
 }
 

@@ -250,11 +250,11 @@ static void quiet_and_on_again(void **state)
 	put(rig, MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE);
 	fd = last_call()->fds[0];
 	vfio = fake_vfio.count;
-	vfio_quiesce(rig->vfio);
-	vfio_quiesce(rig->vfio);
+	vfio_part_interrupts(rig->vfio);
+	vfio_part_interrupts(rig->vfio);
 	assert_int_equal(fake_kvm.calls[fake_kvm.count - 1].group, KVM_IRQFD_FLAG_DEASSIGN);
-	vfio_resume(rig->vfio);
-	vfio_resume(rig->vfio);
+	vfio_join_interrupts(rig->vfio);
+	vfio_join_interrupts(rig->vfio);
 	assert_int_equal(fake_kvm.calls[fake_kvm.count - 1].group, 0);
 	assert_int_equal(waiting(fd), 1);
 	assert_int_equal(fake_vfio.count, vfio);

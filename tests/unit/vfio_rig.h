@@ -152,15 +152,8 @@ static inline void make_device(void)
 	fake_vfio.vectors[VFIO_PCI_MSIX_IRQ_INDEX] = 8;
 }
 
-static inline int open_rig(void **state)
+static inline void make_host(struct rig *rig)
 {
-	struct rig *rig = calloc(1, sizeof(*rig));
-	const struct pci_layout layout = {
-		.ecam = ECAM, .window32 = WINDOW32, .window32_size = 0x30000000,
-		.window64 = WINDOW64, .window64_size = 0x8000000000ull, .first_line = 32,
-	};
-
-	assert_non_null(rig);
 	fake_kvm_reset();
 	fake_vfio_reset();
 	make_device();
@@ -179,7 +172,24 @@ static inline int open_rig(void **state)
 	make_folders(rig->folder, "dev/vfio");
 	make_file(rig->folder, "dev/vfio/vfio");
 	make_file(rig->folder, "dev/vfio/7");
+}
 
+static inline void drop_host(struct rig *rig)
+{
+	nftw(rig->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	fake_vfio_close();
+}
+
+static inline int open_rig(void **state)
+{
+	struct rig *rig = calloc(1, sizeof(*rig));
+	const struct pci_layout layout = {
+		.ecam = ECAM, .window32 = WINDOW32, .window32_size = 0x30000000,
+		.window64 = WINDOW64, .window64_size = 0x8000000000ull, .first_line = 32,
+	};
+
+	assert_non_null(rig);
+	make_host(rig);
 	rig->vm = (struct vm){ .fd = -1, .slots = 2 };
 	assert_int_equal(ram_open(&rig->vm.ram, RAM, RAM_SIZE, &rig->error), 0);
 	assert_int_equal(bus_open(&rig->vm.bus, &rig->error), 0);
@@ -200,8 +210,7 @@ static inline int close_rig(void **state)
 	interrupts_close(&rig->vm.interrupts);
 	bus_close(&rig->vm.bus);
 	ram_close(&rig->vm.ram);
-	nftw(rig->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-	fake_vfio_close();
+	drop_host(rig);
 	free(rig);
 	return 0;
 }
@@ -209,9 +218,9 @@ static inline int close_rig(void **state)
 /* 0, or -1 and the sentence in rig->error. */
 static inline int pass_through(struct rig *rig)
 {
-	const struct vfio_config config = { .count = 1, .devices = { DEVICE } };
+	const struct vfio_config config = { .place = &rig->place, .count = 1, .devices = { DEVICE } };
 
-	rig->vfio = vfio_open(&config, &rig->place, &rig->vm, &rig->pci, NULL, &rig->error);
+	rig->vfio = vfio_open(&config, &rig->vm, &rig->pci, NULL, &rig->error);
 	return rig->vfio ? 0 : -1;
 }
 

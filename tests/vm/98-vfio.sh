@@ -87,7 +87,7 @@ edu_passes()
 case_edu()
 {
 	drive_edu ''
-	edu_passes 1 12
+	edu_passes 1 13
 }
 
 case_edu_without_its()
@@ -243,7 +243,7 @@ case_what_cannot_be_passed_through()
 	refused 'in use by another program' --vfio-pci $nvme
 	run "$lkvm" snapshot save g "$tmp/snapshot"
 	check_status 1
-	check_err "$nvme.*cannot be saved"
+	check_err "$nvme.*cannot save its state"
 	check "a file was left" test ! -e "$tmp/snapshot"
 	"$lkvm" stop --force g
 	wait_exit g 0

@@ -212,6 +212,27 @@ static void case_storm(void)
 	message(5, false);
 }
 
+/* What is pending at the instant of a save comes behind it, and behind a restore: in the hardware, as a vLPI; and in KVM. */
+static void case_pending(void)
+{
+	unsigned came = 0;
+	uint64_t end;
+
+	message(6, true);
+	raise(1);
+	CHECK(its_command(ITS_INT | (uint64_t)edu.slot << 35, 7, 0, 0), "no ITS", 0, 0);
+	print("edu: two are pending\n");
+	delay_microseconds((unsigned)parameter_number("linger", 0) * 1000);
+	for (end = milliseconds() + PATIENCE; came != 3 && milliseconds() < end;) {
+		uint32_t interrupt = interrupt_take();
+
+		came |= (interrupt == first_lpi + 6) | (interrupt == first_lpi + 7) << 1;
+	}
+	CHECK(came == 3, "what was pending is lost", came, 0);
+	acknowledge();
+	message(6, false);
+}
+
 /* The line stays high until the device's interrupt is acknowledged. `again`: it is handled once before that, for nothing. */
 static void drive_line(unsigned times, bool again)
 {
@@ -315,6 +336,7 @@ static const struct {
 	{ "rounds", case_rounds, true },
 	{ "route", case_route, true },
 	{ "storm", case_storm, true },
+	{ "pending", case_pending, true },
 	{ "line", case_line, false },
 	{ "line-again", case_line_again, false },
 	{ "alternately", case_alternately, true },

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Saving a guest without the state of a device. What the device writes while RAM is saved would be in one part of it and not
+ * in another, so it may not be a bus master meanwhile. What it wanted to write is lost, so it is reset before it may again, and
+ * the guest's driver, which would wait for ever, is told.
+ */
+#include "device.h"
+
+void vfio_device_detach(struct vfio_device *device)
+{
+	pthread_mutex_lock(&device->pci.lock);
+	device->is_detached = true;
+	vfio_config_command(device);
+	pthread_mutex_unlock(&device->pci.lock);
+}
+
+void vfio_device_attach(struct vfio_device *device)
+{
+	if (device->is_detached) {
+		vfio_device_reset_function(device);
+		device->is_fresh = true;
+		pthread_mutex_lock(&device->pci.lock);
+		device->is_detached = false;
+		vfio_config_command(device);
+		pthread_mutex_unlock(&device->pci.lock);
+	}
+	device->is_fresh = false;
+}

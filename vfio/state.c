@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* What a guest made of a device, as far as it is ours and not the device's: config space, and the MSI-X table. */
+#include <stdio.h>
+#include <string.h>
+
+#include "device.h"
+
+/* As the specification draws an entry: address, data, control. How many there are, the device says. */
+_Static_assert(sizeof(struct vfio_entry) == 16, "an entry is what the guest sees");
+
+int vfio_device_visit(struct vfio_device *device, unsigned number, struct state_visitor *visitor, struct error *error)
+{
+	const uint32_t size = device->interrupts.msix_count * (uint32_t)sizeof(struct vfio_entry);
+	const struct state_field field = { .name = "entries", .size = 4, .count = size / 4, .kind = STATE_RUNTIME };
+	const struct state_table entries = { .name = "msix", .version = 1, .size = size, .count = 1, .fields = &field };
+	char name[32];
+
+	snprintf(name, sizeof(name), "vfio%u/pci", number);
+	if (visitor->visit(visitor, name, &pci_state_table, &device->pci.state, error) < 0)
+		return -1;
+	if (!size)
+		return 0;
+	snprintf(name, sizeof(name), "vfio%u/msix", number);
+	return visitor->visit(visitor, name, &entries, device->interrupts.entries, error);
+}
+
+int vfio_device_restored(struct vfio_device *device, struct error *error)
+{
+	struct pci_device *pci = &device->pci;
+
+	/* What is read in the device is as the device has it. */
+	for (unsigned i = 0; i < PCI_CONFIG_SIZE; i++)
+		if (device->passed[i])
+			pci->state.config[i] = pci->initial[i];
+	if (pci_device_restored(pci, error) < 0)
+		return error_context(error, "%s", device->address);
+	pthread_mutex_lock(&pci->lock);
+	vfio_config_command(device);
+	/* Whatever the device, or the hardware in between, still had to say. */
+	vfio_interrupts_resend(device);
+	vfio_interrupts_update(device);
+	pthread_mutex_unlock(&pci->lock);
+	return 0;
+}
