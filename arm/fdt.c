@@ -213,19 +213,30 @@ static void board(struct writer *w, const struct fdt_machine *machine)
 	end(w);
 }
 
+/* Adds a line of `ranges`: what it is, an address on the bus (3 cells), where that is for the processor (2), size (2). */
+static void add_range(uint32_t *ranges, unsigned *count, uint32_t space, uint64_t bus, const struct fdt_window *window)
+{
+	const uint32_t line[] = {
+		space, (uint32_t)(bus >> 32), (uint32_t)bus, (uint32_t)(window->base >> 32), (uint32_t)window->base,
+		(uint32_t)(window->size >> 32), (uint32_t)window->size,
+	};
+
+	for (unsigned i = 0; window->size && i < sizeof(line) / sizeof(line[0]); i++)
+		ranges[(*count)++] = line[i];
+}
+
 /* One line of interrupt-map: child address (3 cells), pin, the GIC, its unit address (2 cells), specifier. */
 #define MAP_CELLS 10
 
 static void pci(struct writer *w, const struct vm *vm, const struct fdt_machine *machine)
 {
 	/*
-	 * First cell of a range (IEEE 1275 PCI binding): 32-bit memory space; 64-bit memory space, not said to be prefetchable,
-	 * as only BARs that are may go there then.
+	 * First cell of a range (IEEE 1275 PCI binding): ports; 32-bit memory space; 64-bit memory space, not said to be
+	 * prefetchable, as only BARs that are may go there then.
 	 */
-	const uint32_t memory32 = 0x02000000, memory64 = 0x03000000;
-	const struct fdt_window *low = &machine->pci32, *high = &machine->pci64;
-	uint32_t map[32 * MAP_CELLS];
-	unsigned count = 0;
+	const uint32_t ports = 0x01000000, memory32 = 0x02000000, memory64 = 0x03000000;
+	uint32_t map[32 * MAP_CELLS], ranges[3 * 7];
+	unsigned count = 0, range_cells = 0;
 
 	begin_at(w, "pcie", machine->ecam);
 	string(w, "compatible", "pci-host-ecam-generic");
@@ -237,13 +248,10 @@ static void pci(struct writer *w, const struct vm *vm, const struct fdt_machine 
 	cell(w, "linux,pci-domain", 0);
 	flag(w, "dma-coherent");
 	range(w, "reg", machine->ecam, machine->ecam_size);
-	if (high->size)
-		CELLS(w, "ranges",
-		      memory32, 0, (uint32_t)low->base, 0, (uint32_t)low->base, 0, (uint32_t)low->size,
-		      memory64, (uint32_t)(high->base >> 32), (uint32_t)high->base, (uint32_t)(high->base >> 32),
-		      (uint32_t)high->base, (uint32_t)(high->size >> 32), (uint32_t)high->size);
-	else
-		CELLS(w, "ranges", memory32, 0, (uint32_t)low->base, 0, (uint32_t)low->base, 0, (uint32_t)low->size);
+	add_range(ranges, &range_cells, ports, 0, &machine->io);
+	add_range(ranges, &range_cells, memory32, machine->pci32.base, &machine->pci32);
+	add_range(ranges, &range_cells, memory64, machine->pci64.base, &machine->pci64);
+	cells(w, "ranges", ranges, range_cells);
 	for (unsigned slot = 0; slot < machine->pci_slots && slot < 32; slot++) {
 		const uint32_t line[MAP_CELLS] = {
 			slot << 11, 0, 0, 1, PHANDLE_GIC, 0, 0, GIC_SPI, machine->pci_first_line + slot, IRQ_LEVEL_HIGH,

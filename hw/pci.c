@@ -6,6 +6,7 @@
 #include "bars.h"
 #include "msix.h"
 
+#define FIRST_PORT 0x1000u /* those below are a PC's own; Linux gives none of them away */
 #define ECAM_SIZE ((uint64_t)PCI_SLOTS * 8 * PCI_CONFIG_SIZE) /* one bus, eight functions a slot */
 
 static const struct state_field pci_fields[] = {
@@ -146,6 +147,7 @@ int pci_bus_open(struct pci_bus *pci, struct bus *bus, struct interrupts *interr
 		.bus = bus,
 		.interrupts = interrupts,
 		.layout = *layout,
+		.next_port = FIRST_PORT,
 		.next32 = layout->window32,
 		.next64 = layout->window64,
 	};

@@ -113,6 +113,8 @@ static int pci_open(struct machine *machine, struct error *error)
 
 	machine->pci_layout = (struct pci_layout){
 		.ecam = MACHINE_ECAM,
+		.io = MACHINE_IO,
+		.io_size = MACHINE_IO_SIZE,
 		.window32 = MACHINE_PCI32,
 		.window32_size = MACHINE_PCI32_SIZE,
 		.window64 = room ? half : 0,
@@ -259,6 +261,7 @@ static int build_fdt(struct machine *machine, struct error *error)
 		.generation_size = GENERATION_SIZE,
 		.power_key_line = GPIO_LINE_POWER, .restart_key_line = GPIO_LINE_RESTART,
 		.ecam = MACHINE_ECAM, .ecam_size = MACHINE_ECAM_SIZE,
+		.io = { machine->pci_layout.io, machine->pci_layout.io_size },
 		.pci32 = { machine->pci_layout.window32, machine->pci_layout.window32_size },
 		.pci64 = { machine->pci_layout.window64, machine->pci_layout.window64_size },
 		.pci_first_line = MACHINE_LINE_PCI, .pci_slots = PCI_SLOTS,

@@ -33,7 +33,7 @@ struct fdt_machine {
 	uint64_t generation_size;
 	unsigned power_key_line, restart_key_line; /* lines of the GPIO controller */
 	uint64_t ecam, ecam_size;
-	struct fdt_window pci32, pci64;
+	struct fdt_window io, pci32, pci64; /* the first has the bus's ports from 0 on */
 	unsigned pci_first_line, pci_slots;
 	bool pmu;
 	unsigned pmu_ppi;

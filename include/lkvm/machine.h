@@ -37,6 +37,8 @@
 #define MACHINE_GPIO 0x01020000ull
 #define MACHINE_GENERATION 0x01030000ull
 #define MACHINE_GICR 0x30000000ull /* 128 KiB a vCPU, room for 512 */
+#define MACHINE_IO 0x3eff0000ull   /* 64 KiB: ports of PCI devices */
+#define MACHINE_IO_SIZE 0x10000ull
 #define MACHINE_ITS 0x3ffd0000ull  /* 128 KiB */
 #define MACHINE_GICD 0x3fff0000ull /* 64 KiB */
 #define MACHINE_ECAM 0x40000000ull /* 1 MiB: one bus */

@@ -33,6 +33,8 @@ struct pci_device;
 /* Where the windows of the host bridge stand in guest physical addresses; bytes. */
 struct pci_layout {
 	uint64_t ecam;       /* 1 MiB: bus 0 */
+	uint64_t io;         /* where port 0 is */
+	uint64_t io_size;    /* 0: the bus has no ports */
 	uint64_t window32;   /* non-prefetchable memory below 4 GiB */
 	uint64_t window32_size;
 	uint64_t window64;   /* 0 and 0: none, then 64-bit BARs start in window32 */
@@ -41,7 +43,8 @@ struct pci_layout {
 };
 
 struct pci_bar {
-	uint64_t size; /* a power of two, at least 16, of a ROM 2048; 0: no such BAR (or the upper half of the one before) */
+	uint64_t size; /* a power of two, at least 16, of ports 4, of a ROM 2048; 0: none (or the upper half of the one before) */
+	bool io;       /* ports; then neither of these: */
 	bool wide;     /* 64-bit; takes the next index too */
 	bool prefetchable;
 	const struct bus_ops *ops;
@@ -107,7 +110,7 @@ struct pci_bus {
 	struct interrupts *interrupts;
 	struct pci_layout layout;
 	struct pci_device *devices[PCI_SLOTS];
-	uint64_t next32, next64; /* where the next BAR gets its first address */
+	uint64_t next_port, next32, next64; /* where the next BAR gets its first address */
 };
 
 /* Puts the ECAM on the bus. `interrupts->has_msi` is known by now. */

@@ -19,7 +19,8 @@ static const struct fdt_machine machine = {
 	.uart = MACHINE_UART, .uart_line = MACHINE_LINE_UART, .rtc = MACHINE_RTC, .rtc_line = MACHINE_LINE_RTC,
 	.gpio = MACHINE_GPIO, .gpio_line = MACHINE_LINE_GPIO, .power_key_line = 3, .restart_key_line = 4,
 	.generation = MACHINE_GENERATION, .generation_size = GENERATION_SIZE, .generation_line = MACHINE_LINE_GENERATION,
-	.ecam = MACHINE_ECAM, .ecam_size = MACHINE_ECAM_SIZE, .pci32 = { MACHINE_PCI32, MACHINE_PCI32_SIZE },
+	.ecam = MACHINE_ECAM, .ecam_size = MACHINE_ECAM_SIZE, .io = { MACHINE_IO, MACHINE_IO_SIZE },
+	.pci32 = { MACHINE_PCI32, MACHINE_PCI32_SIZE },
 	.pci64 = { 1ull << 39, 1ull << 39 }, .pci_first_line = MACHINE_LINE_PCI, .pci_slots = 32, .pmu = true, .pmu_ppi = 7,
 };
 
@@ -102,6 +103,7 @@ static unsigned areas(const void *fdt, struct area *list)
 				snprintf(list[count++].name, sizeof(list[0].name), "%s/%u", name, i);
 			}
 	}
+	list[count++] = (struct area){ MACHINE_IO, MACHINE_IO_SIZE, "io" };
 	list[count++] = (struct area){ MACHINE_PCI32, MACHINE_PCI32_SIZE, "pci32" };
 	list[count++] = (struct area){ machine.pci64.base, machine.pci64.size, "pci64" };
 	return count;
@@ -158,6 +160,16 @@ static void the_its_stands_inside_the_gic(void **state)
 	/* Slot 1, pin A: SPI 33. */
 	assert_int_equal(cell(fdt, pci, "interrupt-map", 10), 1 << 11);
 	assert_int_equal(cell(fdt, pci, "interrupt-map", 18), MACHINE_LINE_PCI + 1);
+	/* Its windows: ports from 0 on, memory where it is for the processor. */
+	assert_int_equal(cell(fdt, pci, "ranges", 0), 0x01000000);
+	assert_int_equal(cell(fdt, pci, "ranges", 2), 0);
+	assert_int_equal(cell(fdt, pci, "ranges", 4), MACHINE_IO);
+	assert_int_equal(cell(fdt, pci, "ranges", 6), MACHINE_IO_SIZE);
+	assert_int_equal(cell(fdt, pci, "ranges", 7), 0x02000000);
+	assert_int_equal(cell(fdt, pci, "ranges", 9), MACHINE_PCI32);
+	assert_int_equal(cell(fdt, pci, "ranges", 11), MACHINE_PCI32);
+	assert_int_equal(cell(fdt, pci, "ranges", 14), 0x03000000);
+	assert_int_equal(cell(fdt, pci, "ranges", 15), 1 << 7);
 	drop(&vm, fdt);
 
 	fdt = build(&vm, 2, false);

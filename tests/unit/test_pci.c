@@ -12,6 +12,7 @@
 #include "lkvm/pci.h"
 
 #define ECAM 0x40000000ull
+#define PORTS 0x3eff0000ull
 #define WINDOW32 0x50000000ull
 #define WINDOW64 0x8000000000ull
 #define VECTORS 3
@@ -54,7 +55,7 @@ static void moved(void *owner, uint64_t address, bool mapped)
 static int setup(void **state)
 {
 	const struct pci_layout layout = {
-		.ecam = ECAM, .window32 = WINDOW32, .window32_size = 0x30000000,
+		.ecam = ECAM, .io = PORTS, .io_size = 0x10000, .window32 = WINDOW32, .window32_size = 0x30000000,
 		.window64 = WINDOW64, .window64_size = 0x8000000000ull, .first_line = 32,
 	};
 	const struct pci_identity identity = {
@@ -210,6 +211,48 @@ static void bars_move_and_keep_off_each_other(void **state)
 
 	put(config_address(0, PCI_COMMAND), 2, 0);
 	assert_false(bus_read(&fixture.bus, 0x7fffc000, 4, &value));
+}
+
+/* Of one more device: eight ports, switched on by another bit than memory. */
+static void ports_have_a_window_of_their_own(void **state)
+{
+	const struct pci_identity identity = { .name = "ports", .vendor = 0x4348, .device = 0x3253 };
+	const struct pci_bar ports = { .size = 8, .io = true, .ops = &bar_ops, .owner = &fixture.pci };
+	const struct pci_bar few = { .size = 2, .io = true, .ops = &bar_ops };
+	struct pci_device device;
+	struct error error;
+	uint64_t value;
+
+	(void)state;
+	assert_int_equal(pci_device_open(&device, &identity, &error), 0);
+	assert_int_equal(pci_device_add_bar(&device, 0, &few, &error), -1);
+	assert_int_equal(pci_device_add_bar(&device, 0, &ports, &error), 0);
+	assert_int_equal(pci_device_add_bar(&device, 1, &ports, &error), 0);
+	assert_int_equal(pci_device_plug(&fixture.pci, &device, 5, &error), 0);
+	assert_int_equal(get(config_address(5, PCI_BASE_ADDRESS_0), 4), 0x1001);
+	assert_int_equal(get(config_address(5, PCI_BASE_ADDRESS_1), 4), 0x1009);
+	put(config_address(5, PCI_BASE_ADDRESS_1), 4, 0xffffffff);
+	assert_int_equal(get(config_address(5, PCI_BASE_ADDRESS_1), 4), 0xfffffff9);
+
+	put(config_address(5, PCI_COMMAND), 2, PCI_COMMAND_MEMORY);
+	assert_false(bus_read(&fixture.bus, PORTS + 0x1000, 1, &value));
+	put(config_address(5, PCI_COMMAND), 2, PCI_COMMAND_IO);
+	assert_int_equal(get(PORTS + 0x1003, 1), 0xabc3);
+	assert_false(bus_read(&fixture.bus, PORTS + 0x1008, 1, &value));
+	put(config_address(5, PCI_BASE_ADDRESS_1), 4, 0);
+	assert_int_equal(get(PORTS + 7, 1), 0xabc7);
+	put(config_address(5, PCI_BASE_ADDRESS_1), 4, 0xfff8);
+	assert_int_equal(get(PORTS + 0xffff, 1), 0xabc7);
+	put(config_address(5, PCI_BASE_ADDRESS_1), 4, 0x10000); /* behind the window, where the ITS may be */
+	assert_false(device.bars[1].mapped);
+	put(config_address(5, PCI_BASE_ADDRESS_1), 4, 0x1000); /* where the first one is */
+	assert_false(device.bars[1].mapped);
+
+	/* Who has no ports cannot switch them on: what virtio devices have in snapshots stays as it is. */
+	put(config_address(0, PCI_COMMAND), 2, 0xffff);
+	assert_int_equal(get(config_address(0, PCI_COMMAND), 2) & PCI_COMMAND_IO, 0);
+	pci_device_close(&device);
+	assert_false(bus_read(&fixture.bus, PORTS + 0x1000, 1, &value));
 }
 
 static void bars_change_places(void **state)
@@ -387,6 +430,7 @@ int main(void)
 		CASE(empty_slots_read_as_ones),
 		CASE(bars_tell_their_size),
 		CASE(bars_move_and_keep_off_each_other),
+		CASE(ports_have_a_window_of_their_own),
 		CASE(bars_change_places),
 		CASE(an_unmasked_vector_is_joined),
 		CASE(masked_vectors_become_pending),
