@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Registers. Whole pages of them are memory to KVM, wherever the guest puts the BAR; the rest comes to us: the MSI-X table,
- * its pending bits and what shares a page with them, BARs smaller than a page, and the ROM.
+ * its pending bits and what shares a page with them, BARs smaller than a page, ports, and the ROM.
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
@@ -155,10 +155,12 @@ static int open_bar(struct vfio_device *device, unsigned index, const union regi
 		    struct error *error)
 {
 	struct vfio_bar *bar = &device->bars[index];
+	bool io = kind & PCI_BASE_ADDRESS_SPACE_IO;
 	const struct pci_bar pci = {
 		.size = region->info.size,
-		.wide = (kind & PCI_BASE_ADDRESS_MEM_TYPE_MASK) == PCI_BASE_ADDRESS_MEM_TYPE_64,
-		.prefetchable = kind & PCI_BASE_ADDRESS_MEM_PREFETCH,
+		.io = io,
+		.wide = !io && (kind & PCI_BASE_ADDRESS_MEM_TYPE_MASK) == PCI_BASE_ADDRESS_MEM_TYPE_64,
+		.prefetchable = !io && kind & PCI_BASE_ADDRESS_MEM_PREFETCH,
 		.ops = &bar_ops,
 		.owner = bar,
 		.moved = bar_moved,
@@ -167,7 +169,8 @@ static int open_bar(struct vfio_device *device, unsigned index, const union regi
 	*bar = (struct vfio_bar){
 		.device = device, .index = index, .size = region->info.size, .place = region->info.offset,
 	};
-	map_areas(bar, region);
+	if (!io)
+		map_areas(bar, region);
 	return pci_device_add_bar(&device->pci, index, &pci, error);
 }
 
@@ -186,9 +189,6 @@ int vfio_bars_open(struct vfio_device *device, struct error *error)
 		if (i < PCI_ROM &&
 		    !vfio_device_read(device, device->config_place + PCI_BASE_ADDRESS_0 + 4 * i, kind, sizeof(kind)))
 			return error_set(error, EIO, "BAR %u cannot be read", i);
-		/* The bus has no I/O ports; what has them has memory, too, today. */
-		if (kind[0] & PCI_BASE_ADDRESS_SPACE_IO)
-			continue;
 		if (open_bar(device, i, &region, kind[0], error) < 0)
 			return -1;
 	}

@@ -142,7 +142,7 @@ static const struct capability capabilities[] = {
 	{ PCI_CAP_ID_EXP, EMULATED, "it hangs on our bridge, which has no link", size_express, emulate_express },
 	{ PCI_CAP_ID_AF, PASSED, "its reset, which the kernel does", size_advanced, NULL },
 	{ PCI_CAP_ID_SSVID, COPIED, "only a name", size_8, NULL },
-	{ PCI_CAP_ID_SATA, HIDDEN, "its registers are behind an I/O BAR, and the bus has none", NULL, NULL },
+	{ PCI_CAP_ID_SATA, HIDDEN, "another way to registers that are in a BAR", NULL, NULL },
 	{ PCI_CAP_ID_EA, HIDDEN, "addresses of the host", NULL, NULL },
 	{ PCI_CAP_ID_HT, HIDDEN, "the link is the host's", NULL, NULL },
 	{ PCI_CAP_ID_PCIX, HIDDEN, "the link is the host's", NULL, NULL },
@@ -300,10 +300,11 @@ static void write_passed(struct vfio_device *device, unsigned offset, unsigned s
 
 void vfio_config_command(struct vfio_device *device)
 {
+	unsigned ports = get16(device->pci.writable + PCI_COMMAND) & PCI_COMMAND_IO; /* where it has some */
 	uint8_t command[2];
 
 	/* Were its memory off, a vCPU in the middle of an access would fault; what the guest sees is up to its BARs. */
-	put16(command, get16(device->pci.state.config + PCI_COMMAND) | PCI_COMMAND_MEMORY);
+	put16(command, get16(device->pci.state.config + PCI_COMMAND) | PCI_COMMAND_MEMORY | ports);
 	if (device->is_detached)
 		command[0] &= (uint8_t)~PCI_COMMAND_MASTER;
 	vfio_device_write(device, device->config_place + PCI_COMMAND, command, sizeof(command));

@@ -21,7 +21,7 @@ struct vfio_area {
 struct vfio_bar {
 	struct vfio_device *device;
 	unsigned index;
-	uint64_t size; /* 0: none, or of a kind that the guest has no bus for */
+	uint64_t size; /* 0: none */
 	uint64_t place; /* in the device's file */
 	unsigned area_count;
 	struct vfio_area areas[VFIO_MAX_AREAS];

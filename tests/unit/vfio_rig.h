@@ -30,6 +30,7 @@
 #define RAM 0x80000000ull
 #define RAM_SIZE 0x100000ull
 #define ECAM 0x40000000ull
+#define PORTS 0x3eff0000ull
 #define WINDOW32 0x50000000ull
 #define WINDOW64 0x8000000000ull
 #define DOORBELL 0x3ffe0040ull
@@ -184,7 +185,7 @@ static inline int open_rig(void **state)
 {
 	struct rig *rig = calloc(1, sizeof(*rig));
 	const struct pci_layout layout = {
-		.ecam = ECAM, .window32 = WINDOW32, .window32_size = 0x30000000,
+		.ecam = ECAM, .io = PORTS, .io_size = 0x10000, .window32 = WINDOW32, .window32_size = 0x30000000,
 		.window64 = WINDOW64, .window64_size = 0x8000000000ull, .first_line = 32,
 	};
 
