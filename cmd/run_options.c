@@ -70,8 +70,8 @@ static const struct option_entry entries[] = {
 	  .help = "Network interface; several. With tap: tapif=NAME, script=FILE,\n"
 		  "vhost=on|off|required, fd=N. With user: passt=FILE,\n"
 		  "passt-options=TEXT (last). With both: mac=MAC, queues=N" },
-	{ .name = "vfio-pci", .kind = OPTION_TAKEN, .take = run_options_take_vfio, .argument = "[DOM:]BB:DD.F",
-	  .help = "A PCI device of the host, which vfio-pci has; several" },
+	{ .name = "vfio-pci", .kind = OPTION_TAKEN, .take = run_options_take_vfio, .argument = "[DOM:]BB:DD.F|UUID",
+	  .help = "A PCI device of the host, which vfio-pci has, or a mediated one; several" },
 	{ .name = "console", .kind = OPTION_CHOICE, .argument = "serial|virtio", .choices = "serial|virtio",
 	  .offset = CONFIG(console), .help = "Where standard input and output are in the guest (serial)" },
 	{ .name = "rng", .kind = OPTION_FLAG, .offset = CONFIG(entropy),

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,16 +17,32 @@ static bool take(const char **text, unsigned most, char behind, unsigned *value)
 	return count > 0 && *(*text)++ == behind;
 }
 
+/* 8-4-4-4-12 hexadecimal digits. */
+static bool is_uuid(const char *text)
+{
+	static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+
+	for (unsigned i = 0; form[i]; i++)
+		if (form[i] == 'x' ? !isxdigit((unsigned char)text[i]) : text[i] != form[i])
+			return false;
+	return !text[sizeof(form) - 1];
+}
+
 int vfio_address(const char *text, char address[VFIO_ADDRESS_SIZE], struct error *error)
 {
 	unsigned domain = 0, bus, slot, function;
 	const char *rest = text, *first = strchr(text, ':');
 	bool has_domain = first && strchr(first + 1, ':');
 
+	if (is_uuid(text)) {
+		for (unsigned i = 0; i <= strlen(text); i++)
+			address[i] = (char)tolower((unsigned char)text[i]);
+		return 0;
+	}
 	if ((has_domain && !take(&rest, 4, ':', &domain)) || !take(&rest, 2, ':', &bus) || !take(&rest, 2, '.', &slot) ||
 	    !take(&rest, 1, '\0', &function) || slot > 0x1f || function > 7)
-		return error_set(error, EINVAL, "\"%.100s\" is no address of a PCI device, as 0000:01:00.0 or 01:00.0",
-				 text);
+		return error_set(error, EINVAL, "\"%.100s\" is no address of a PCI device, as 0000:01:00.0 or 01:00.0, nor the "
+				 "UUID of a mediated one", text);
 	snprintf(address, VFIO_ADDRESS_SIZE, "%04x:%02x:%02x.%x", domain & 0xffff, bus & 0xff, slot, function);
 	return 0;
 }

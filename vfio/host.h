@@ -12,6 +12,9 @@ struct vfio_found {
 
 extern const struct vfio_place vfio_host;
 
+/* One that a driver makes: its address is a UUID. */
+bool vfio_is_mediated(const char *address);
+
 /* Fails with what to do where it cannot be passed through. */
 int vfio_host_find(const struct vfio_place *place, const char *address, struct vfio_found *found, struct error *error);
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * PCI devices of the host that a guest drives itself, by the kernel's VFIO. The IOMMU lets them reach guest RAM and nothing
- * else; their registers are mapped into the guest; config space is shown as vfio/config.c says; their interrupts reach KVM
- * without us. Kernel: Documentation/driver-api/vfio.rst, include/uapi/linux/vfio.h.
+ * else (a mediated device is the work of a driver, which sees to that itself); their registers are mapped into the guest;
+ * config space is shown as vfio/config.c says; their interrupts reach KVM without us. Kernel:
+ * Documentation/driver-api/vfio.rst, vfio-mediated-device.rst, include/uapi/linux/vfio.h.
  */
 #ifndef LKVM_VFIO_H
 #define LKVM_VFIO_H
@@ -16,7 +17,7 @@
 #include "lkvm/vm.h"
 
 #define VFIO_MAX_DEVICES 8
-#define VFIO_ADDRESS_SIZE 16 /* "0000:00:10.0" */
+#define VFIO_ADDRESS_SIZE 40 /* "0000:00:10.0", or of a mediated device "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001" */
 
 struct vfio;
 
@@ -36,7 +37,7 @@ struct vfio_config {
 /* ioctl(2) on a file of VFIO's, its result or -errno: the one way there, in whose place unit tests have a fake. */
 int vfio_call(int fd, unsigned long request, uintptr_t argument);
 
-/* [DOM:]BB:DD.F as sysfs writes it. */
+/* [DOM:]BB:DD.F, or a UUID, as sysfs writes it. */
 int vfio_address(const char *text, char address[VFIO_ADDRESS_SIZE], struct error *error);
 
 /* Opens the devices, lets them reach RAM, and plugs them into free slots. NULL with the error set. */

@@ -110,6 +110,32 @@ static void what_stands_against_it(void **state)
 	refused(rig, "no such PCI device");
 }
 
+/* Of a host without an IOMMU: a driver's work, which has a group of its own and a driver of any name. */
+static void a_mediated_device(void **state)
+{
+	static const unsigned long requests[] = { VFIO_GROUP_SET_CONTAINER, VFIO_SET_IOMMU, VFIO_IOMMU_MAP_DMA };
+	struct rig *rig = *state;
+	const struct vfio_config config = { .place = &rig->place, .count = 1, .devices = { MEDIATED } };
+
+	drop(rig->folder, "sys/class/iommu/smmu");
+	rig->vfio = vfio_open(&config, &rig->vm, &rig->pci, NULL, &rig->error);
+	assert_null(rig->vfio);
+	assert_non_null(strstr(rig->error.text, "no such mediated device"));
+	assert_non_null(strstr(rig->error.text, "/mdev_supported_types/TYPE/create"));
+
+	make_folders(rig->folder, "sys/bus/mdev/devices/" MEDIATED);
+	rig->vfio = vfio_open(&config, &rig->vm, &rig->pci, NULL, &rig->error);
+	assert_null(rig->vfio);
+	assert_non_null(strstr(rig->error.text, "its driver has let go of it"));
+
+	make_link(rig->folder, "sys/bus/mdev/devices/" MEDIATED "/iommu_group", "../../../../kernel/iommu_groups/7");
+	fake_vfio.count = 0;
+	rig->vfio = vfio_open(&config, &rig->vm, &rig->pci, NULL, &rig->error);
+	assert_non_null(rig->vfio);
+	in_order(requests, 3);
+	assert_int_equal(get(rig, ECAM, 4), 0x56781234);
+}
+
 static void memory_that_is_not_mapped(void **state)
 {
 	struct rig *rig = *state;
@@ -152,6 +178,7 @@ int main(void)
 		CASE(by_a_group),
 		CASE(by_iommufd),
 		CASE(what_stands_against_it),
+		CASE(a_mediated_device),
 		CASE(memory_that_is_not_mapped),
 		CASE(each_call_fails_once),
 	};

@@ -244,10 +244,19 @@ static void addresses(void **state)
 		"", "1:2", "01:00", "01:00.8", "01:20.0", "00000:01:00.0", "01:00.0x", " 01:00.0", "0000:01:00.0 ",
 		"-1:00.0", "x:y.z", ":", "::", "01:00.", "1:2:3:4.5",
 	};
+	static const char *const no_uuids[] = {
+		"83b8f4f2-509f-382f-3c1e-e6bfe0fa100", "83b8f4f2509f382f3c1ee6bfe0fa1001",
+		"83b8f4f2-509f-382f-3c1e+e6bfe0fa1001", "83b8f4f2-509f-382f-3c1e-e6bfe0fa100g",
+		"../../../../../../../../../../tmp/aa", MEDIATED "1", " " MEDIATED,
+	};
 	char address[VFIO_ADDRESS_SIZE];
 	struct error error;
 
 	(void)state;
+	assert_int_equal(vfio_address("83B8F4F2-509f-382f-3c1e-e6bfe0fa1001", address, &error), 0);
+	assert_string_equal(address, "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001");
+	for (size_t i = 0; i < sizeof(no_uuids) / sizeof(no_uuids[0]); i++)
+		assert_int_equal(vfio_address(no_uuids[i], address, &error), -1);
 	assert_int_equal(vfio_address("1:2.3", address, &error), 0);
 	assert_string_equal(address, "0000:01:02.3");
 	assert_int_equal(vfio_address("ABCD:EF:1f.7", address, &error), 0);

@@ -26,6 +26,7 @@
 #include "lkvm/vfio.h"
 
 #define DEVICE "0000:01:00.0"
+#define MEDIATED "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001"
 #define OTHER "0000:01:00.1"
 #define RAM 0x80000000ull
 #define RAM_SIZE 0x100000ull
