@@ -64,7 +64,8 @@ int vfio_device_open(struct vfio_device *device, int fd, struct pci_bus *pci, bo
 	    vfio_bars_open(device, error) < 0 || pci_device_plug(pci, &device->pci, -1, error) < 0)
 		return -1;
 	vfio_migration_open(device);
-	vfio_events_open(device);
+	if (vfio_events_open(device, error) < 0)
+		return -1;
 	pthread_mutex_lock(&device->pci.lock);
 	vfio_config_command(device);
 	if (!restores)

@@ -45,6 +45,7 @@ enum vfio_mode { VFIO_MODE_OFF, VFIO_MODE_LINE, VFIO_MODE_MSI, VFIO_MODE_MSIX };
 struct vfio_interrupts {
 	enum vfio_mode mode;
 	bool has_line;
+	bool by_hand; /* that the line is over is for us to tell, not for the kernel */
 	bool complained;
 	unsigned msi_count, msix_count; /* that the device has */
 	unsigned active;                /* vectors in the mode that is on */
@@ -175,7 +176,7 @@ void vfio_device_reset_function(struct vfio_device *device);
 void vfio_device_reset(struct vfio_device *device);
 
 /* events.c */
-void vfio_events_open(struct vfio_device *device);
+int vfio_events_open(struct vfio_device *device, struct error *error);
 void vfio_events_close(struct vfio_device *device);
 
 #endif

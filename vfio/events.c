@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What the host says of a device while it is in use. There is no hot-plug: all that can be done is to tell. */
+/*
+ * What the host says of a device while it is in use. There is no hot-plug: all that can be done is to tell. And what KVM says
+ * of its line, where nobody else listens.
+ */
 #include <linux/vfio.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -28,6 +31,25 @@ static void tell_request(void *owner, int fd, uint32_t events)
 	log_message(device->log, LOG_LEVEL_WARNING, "%s: the host wants the device back (it is unbound or unplugged), "
 		    "and waits until this guest has ended", device->address);
 	loop_remove(device->loop, fd);
+}
+
+/* The guest has handled the line. vfio-pci hears that itself, drivers of mediated devices do not. */
+static void ask_again(void *owner, int fd, uint32_t events)
+{
+	struct vfio_device *device = owner;
+	struct vfio_irq_set unmask = {
+		.argsz = sizeof(unmask),
+		.flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_UNMASK,
+		.index = VFIO_PCI_INTX_IRQ_INDEX,
+		.count = 1,
+	};
+	eventfd_t count;
+
+	(void)events;
+	pthread_mutex_lock(&device->pci.lock);
+	if (eventfd_read(fd, &count) == 0 && device->interrupts.mode == VFIO_MODE_LINE)
+		vfio_call(device->fd, VFIO_DEVICE_SET_IRQS, (uintptr_t)&unmask);
+	pthread_mutex_unlock(&device->pci.lock);
 }
 
 static int listen_to(struct vfio_device *device, unsigned index, void (*tell)(void *owner, int fd, uint32_t events))
@@ -60,10 +82,13 @@ static int listen_to(struct vfio_device *device, unsigned index, void (*tell)(vo
 	return -1;
 }
 
-void vfio_events_open(struct vfio_device *device)
+int vfio_events_open(struct vfio_device *device, struct error *error)
 {
 	device->error_fd = listen_to(device, VFIO_PCI_ERR_IRQ_INDEX, tell_error);
 	device->request_fd = listen_to(device, VFIO_PCI_REQ_IRQ_INDEX, tell_request);
+	if (!device->loop || !device->interrupts.has_line || !device->interrupts.by_hand)
+		return 0;
+	return loop_add(device->loop, device->interrupts.resample_fd, POLLIN, ask_again, device, error);
 }
 
 static void stop(struct vfio_device *device, int *fd)
@@ -77,6 +102,8 @@ static void stop(struct vfio_device *device, int *fd)
 
 void vfio_events_close(struct vfio_device *device)
 {
+	if (device->loop)
+		loop_remove(device->loop, device->interrupts.resample_fd);
 	stop(device, &device->error_fd);
 	stop(device, &device->request_fd);
 }

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "device.h"
+#include "host.h"
 
 #define MAX_VECTORS 2048u /* PCI_MSIX_FLAGS_QSIZE */
 #define MAX_MESSAGES 32u  /* a mask bit each */
@@ -105,7 +106,7 @@ static void line_on(struct vfio_device *device)
 		eventfd_write(line->event_fd, 1);
 	interrupts->resend_line = false;
 	result = set_fds(device, VFIO_IRQ_SET_ACTION_TRIGGER, 0, 1, &line->event_fd);
-	if (result == 0)
+	if (result == 0 && !interrupts->by_hand)
 		result = set_fds(device, VFIO_IRQ_SET_ACTION_UNMASK, 0, 1, &interrupts->resample_fd);
 	if (result < 0)
 		complain(device, "its interrupt line cannot be had", strerror(-result));
@@ -377,6 +378,7 @@ int vfio_interrupts_open(struct vfio_device *device, struct error *error)
 		return -1;
 	if (interrupts->msi_count > MAX_MESSAGES)
 		interrupts->msi_count = MAX_MESSAGES;
+	interrupts->by_hand = vfio_is_mediated(device->address); /* their drivers take no eventfd for that */
 	interrupts->has_line = lines && device->pci.state.config[PCI_INTERRUPT_PIN];
 	if (interrupts->msix_count && vfio_table_find(device, error) < 0)
 		return -1;

@@ -2,6 +2,8 @@
 /* How interrupts of a passed-through device are set up in VFIO and in KVM: which calls, how many, in which order. */
 #include "unit/vfio_rig.h"
 
+#include <poll.h>
+
 #define MSIX_FLAGS (ECAM + 0x72)
 #define MSI_FLAGS (ECAM + 0x52)
 #define TABLE (WINDOW64 + 0x2000)
@@ -195,6 +197,59 @@ static void the_line_is_asked_again(void **state)
 	assert_int_equal(interrupts_route_count(&rig->vm.interrupts), 1);
 }
 
+static void stop_loop(void *owner, int fd, uint32_t events)
+{
+	(void)fd;
+	(void)events;
+	loop_stop(owner);
+}
+
+/* Once the guest has handled the line, it is unmasked by a call from the event loop. */
+static void a_mediated_line_is_asked_again_by_hand(void **state)
+{
+	const uint32_t by_call = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_UNMASK;
+	struct rig *rig = *state;
+	const struct vfio_config config = { .place = &rig->place, .count = 1, .devices = { MEDIATED } };
+	int resample, end = eventfd(0, EFD_CLOEXEC);
+	struct loop loop;
+
+	vfio_close(rig->vfio);
+	loop_open(&loop);
+	fake_vfio.count = 0;
+	make_folders(rig->folder, "sys/bus/mdev/devices/" MEDIATED);
+	make_link(rig->folder, "sys/bus/mdev/devices/" MEDIATED "/iommu_group", "../../../../kernel/iommu_groups/7");
+	rig->vfio = vfio_open(&config, &rig->vm, &rig->pci, &loop, &rig->error);
+	assert_non_null(rig->vfio);
+	/* One call for the line, none to have it unmasked. */
+	assert_int_equal(fake_vfio_find_irqs(fake_vfio_find_irqs(0, LINE_INDEX) + 1, LINE_INDEX), SIZE_MAX);
+	resample = loop.watches[0].fd; /* what KVM writes: there is nothing else to hear of */
+	assert_int_equal(loop_add(&loop, end, POLLIN, stop_loop, &loop, &rig->error), 0);
+	eventfd_write(end, 1);
+	eventfd_write(resample, 1);
+	fake_vfio.count = 0;
+	loop_run(&loop);
+	assert_int_equal(fake_vfio.count, 1);
+	assert_int_equal(last_call()->flags, by_call);
+	assert_int_equal(last_call()->index, LINE_INDEX);
+	assert_int_equal(last_call()->count, 1);
+	assert_int_equal(waiting(resample), 0);
+
+	/* With messages on there is no line to ask; and it comes again without that. */
+	put(rig, MSI_FLAGS, 2, PCI_MSI_FLAGS_ENABLE);
+	fake_vfio.count = 0;
+	eventfd_write(resample, 1);
+	loop_run(&loop);
+	assert_int_equal(fake_vfio.count, 0);
+	put(rig, MSI_FLAGS, 2, 0);
+	assert_int_equal(last_call()->index, LINE_INDEX);
+	assert_int_equal(last_call()->flags, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER);
+	vfio_close(rig->vfio);
+	rig->vfio = NULL;
+	for (unsigned i = 0; i < LOOP_MAX_WATCHES; i++)
+		assert_true(loop.watches[i].fd == -1 || loop.watches[i].fd == end);
+	close(end);
+}
+
 static void a_reset_in_order(void **state)
 {
 	struct rig *rig = *state;
@@ -288,6 +343,7 @@ int main(void)
 		CASE(a_route_changes_with_the_irqfd_off),
 		CASE(messages_in_config_space),
 		CASE(the_line_is_asked_again),
+		CASE(a_mediated_line_is_asked_again_by_hand),
 		CASE(a_reset_in_order),
 		cmocka_unit_test(one_that_cannot_be_reset_is_not),
 		CASE(quiet_and_on_again),
