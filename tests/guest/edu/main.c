@@ -174,19 +174,6 @@ static void case_route(void)
 	message(0, false);
 }
 
-/* Takes this interrupt, and leaves it active; others are forgotten. */
-static void take(uint32_t wanted, const char *what, unsigned i)
-{
-	uint64_t end = milliseconds() + PATIENCE;
-	uint32_t interrupt;
-
-	while ((interrupt = (uint32_t)icc_read(ICC_IAR1)) != wanted) {
-		if (interrupt != NO_INTERRUPT)
-			icc_write(ICC_EOIR1, interrupt);
-		CHECK(milliseconds() < end, what, i, interrupt);
-	}
-}
-
 /*
  * While the host takes the irqfd off and on again and again: each one that is raised comes, and what KVM may have forgotten
  * is sent once more.
@@ -236,18 +223,15 @@ static void case_pending(void)
 /* The line stays high until the device's interrupt is acknowledged. `again`: it is handled once before that, for nothing. */
 static void drive_line(unsigned times, bool again)
 {
-	uint32_t line = 32 + 32 + edu.slot;
-	uint64_t configuration = BOARD_GICD + 0xc00 + 4 * (line / 16);
+	uint32_t line = line_on(edu.slot);
 
-	write32(configuration, read32(configuration) & ~(2u << 2 * (line % 16))); /* level-sensitive */
-	write32(BOARD_GICD + 0x100 + 4 * (line / 32), 1u << line % 32);
 	for (unsigned i = 0; i < times; i++) {
 		raise(2);
-		take(line, "no interrupt by the line", i);
+		CHECK(interrupt_hold(line, PATIENCE), "no interrupt by the line", i, 0);
 		CHECK(read16(edu.config + PCI_STATUS) & 8, "its status does not tell", i, read16(edu.config + PCI_STATUS));
 		if (again) {
 			icc_write(ICC_EOIR1, line);
-			take(line, "the line went low by itself", i);
+			CHECK(interrupt_hold(line, PATIENCE), "the line went low by itself", i, 0);
 		}
 		acknowledge();
 		barrier();
@@ -256,7 +240,7 @@ static void drive_line(unsigned times, bool again)
 	/* Where it came again, KVM of Linux 7.2 may take its time to see that it is low. */
 	for (uint64_t end = milliseconds() + 5 * PATIENCE; interrupt_wait(line, 50);)
 		CHECK(again && milliseconds() < end, "the line stays high", line, 0);
-	write32(BOARD_GICD + 0x180 + 4 * (line / 32), 1u << line % 32);
+	line_off(line);
 }
 
 static void case_line(void)

@@ -13,6 +13,8 @@
 #define BOARD_GENERATION_SIZE 0x10000ul
 #define BOARD_GICR 0x30000000ul
 #define BOARD_GICR_STRIDE 0x20000ul
+#define BOARD_IO 0x3eff0000ul /* ports of PCI devices */
+#define BOARD_IO_SIZE 0x10000ul
 #define BOARD_ITS 0x3ffd0000ul
 #define BOARD_GICD 0x3fff0000ul
 #define BOARD_ECAM 0x40000000ul

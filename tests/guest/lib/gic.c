@@ -139,3 +139,33 @@ bool interrupt_wait(uint32_t interrupt, unsigned limit)
 	} while (milliseconds() < end);
 	return false;
 }
+
+bool interrupt_hold(uint32_t interrupt, unsigned limit)
+{
+	uint64_t end = milliseconds() + limit;
+	uint32_t taken;
+
+	while ((taken = (uint32_t)icc_read(ICC_IAR1)) != interrupt) {
+		if (taken != NO_INTERRUPT)
+			icc_write(ICC_EOIR1, taken);
+		if (milliseconds() >= end)
+			return false;
+	}
+	barrier();
+	return true;
+}
+
+uint32_t line_on(unsigned slot)
+{
+	uint32_t line = 32 + 32 + slot;
+	uint64_t kinds = BOARD_GICD + 0xc00 + 4 * (line / 16);
+
+	write32(kinds, read32(kinds) & ~(2u << 2 * (line % 16)));
+	write32(BOARD_GICD + 0x100 + 4 * (line / 32), 1u << line % 32);
+	return line;
+}
+
+void line_off(uint32_t line)
+{
+	write32(BOARD_GICD + 0x180 + 4 * (line / 32), 1u << line % 32);
+}

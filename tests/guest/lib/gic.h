@@ -75,7 +75,12 @@ bool its_map(uint32_t device, uint32_t first_lpi);
 /* Acknowledges and completes one interrupt: its INTID, or NO_INTERRUPT. */
 uint32_t interrupt_take(void);
 
-/* Waits until this one comes; others are completed and forgotten. */
+/* Waits until this one comes; others are completed and forgotten. `_hold` leaves it active. */
 bool interrupt_wait(uint32_t interrupt, unsigned limit);
+bool interrupt_hold(uint32_t interrupt, unsigned limit);
+
+/* The INTID of a PCI device's line, level-sensitive and enabled; and off again. */
+uint32_t line_on(unsigned slot);
+void line_off(uint32_t line);
 
 #endif

@@ -31,7 +31,7 @@ void pci_move_bar(struct pci_function *function, unsigned bar, uint64_t address)
 {
 	uint64_t reg = function->config + PCI_BAR0 + 4 * bar;
 
-	write32(reg, (uint32_t)address);
+	write32(reg, (uint32_t)address - (function->bars[bar].io ? (uint32_t)BOARD_IO : 0));
 	if (function->bars[bar].wide)
 		write32(reg + 4, (uint32_t)(address >> 32));
 	function->bars[bar].address = address;
@@ -44,11 +44,13 @@ static void find_bar(struct pci_function *function, unsigned index)
 	struct pci_bar *bar = &function->bars[index];
 	uint64_t reg = function->config + PCI_BAR0 + 4 * index;
 	uint32_t low = read32(reg), high = 0;
+	uint32_t bits = low & 1 ? ~3u : ~0xfu;
 	uint64_t mask;
 
-	bar->wide = (low & 6) == 4;
+	bar->io = low & 1;
+	bar->wide = !bar->io && (low & 6) == 4;
 	write32(reg, ~0u);
-	mask = read32(reg) & ~0xfu;
+	mask = read32(reg) & bits;
 	write32(reg, low);
 	if (bar->wide) {
 		high = read32(reg + 4);
@@ -58,7 +60,7 @@ static void find_bar(struct pci_function *function, unsigned index)
 	} else if (mask) {
 		mask |= 0xffffffffull << 32;
 	}
-	bar->address = (uint64_t)high << 32 | (low & ~0xfu);
+	bar->address = ((uint64_t)high << 32 | (low & bits)) + (bar->io ? BOARD_IO : 0);
 	bar->size = mask ? ~mask + 1 : 0;
 	mmu_map(bar->address);
 }
@@ -81,7 +83,7 @@ bool pci_find(struct pci_function *function, unsigned slot)
 		return false;
 
 	command = read16(function->config + PCI_COMMAND);
-	pci_command(function, command & (uint16_t)~PCI_COMMAND_MEMORY);
+	pci_command(function, command & (uint16_t)~(PCI_COMMAND_IO | PCI_COMMAND_MEMORY));
 	for (unsigned i = 0; i < PCI_BARS; i++) {
 		find_bar(function, i);
 		i += function->bars[i].wide;

@@ -7,6 +7,7 @@
 #include "lib/runtime.h"
 
 #define PCI_COMMAND 0x04u
+#define PCI_COMMAND_IO 1u
 #define PCI_COMMAND_MEMORY 2u
 #define PCI_COMMAND_MASTER 4u
 #define PCI_COMMAND_INTX_DISABLE 0x400u
@@ -19,7 +20,7 @@
 
 struct pci_bar {
 	uint64_t address, size; /* size 0: none */
-	bool wide;
+	bool wide, io;
 };
 
 struct pci_function {
@@ -50,7 +51,7 @@ unsigned pci_capability(const struct pci_function *function, unsigned id, unsign
 
 void pci_command(const struct pci_function *function, uint16_t bits);
 
-/* Moves a BAR; the address of its registers is in bars[] then. */
+/* Moves a BAR; the address of its registers is in bars[] then. Ports, too, are given as addresses in BOARD_IO. */
 void pci_move_bar(struct pci_function *function, unsigned bar, uint64_t address);
 
 /* One MSI-X entry; `enable` for all of them. */
