@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Bare-metal guests of the VM tests: build/guest/NAME.bin, loaded by `lkvm run --kernel`.
 
-GUEST_NAMES := hello garbage reset edu
+GUEST_NAMES := hello garbage reset edu mtty
 GUEST_BINARIES := $(GUEST_NAMES:%=build/guest/%.bin)
 GUEST_OBJCOPY := $(CROSS_COMPILE)objcopy
 
@@ -21,6 +21,7 @@ GUEST_PARTS_hello := $(GUEST_LIB) tests/guest/hello.o
 GUEST_PARTS_garbage := tests/guest/lib/image_header.o $(GUEST_LIB) $(GUEST_DEVICES) \
 	$(patsubst %.c,%.o,$(sort $(wildcard tests/guest/garbage/*.c)))
 GUEST_PARTS_edu := $(GUEST_LIB) $(GUEST_DEVICES) tests/guest/edu/main.o
+GUEST_PARTS_mtty := $(GUEST_LIB) $(GUEST_DEVICES) tests/guest/mtty/main.o
 GUEST_PARTS_reset := $(GUEST_LIB) $(GUEST_DEVICES) \
 	$(patsubst %.c,%.o,$(sort $(wildcard tests/guest/reset/*.c)))
 

@@ -13,17 +13,6 @@ pair=0000:00:12
 # shellcheck source=tests/vm/vfio.sh
 . "$here/vfio.sh"
 
-# refused 'WORDS' OPTION...: one sentence, and nothing is run.
-refused()
-{
-	words=$1
-	shift
-	run timeout 20 "$lkvm" run --name bad --kernel "$kernel" "$@"
-	[ "$status" = 1 ] || fail "$*: exit status $status: $(cat "$logs/run.err")"
-	grep -Eq -- "$words" "$logs/run.err" || fail "$*: no \"$words\" in: $(cat "$logs/run.err")"
-	[ "$(wc -l <"$logs/run.err")" = 1 ] || fail "$*: more than a sentence: $(cat "$logs/run.err")"
-}
-
 # Until there is $tmp/enough: looks into the guest, each of which takes its irqfds off and on again.
 look_again_and_again()
 {

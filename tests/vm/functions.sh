@@ -188,3 +188,14 @@ check_status() { [ "$status" = "$1" ] || fail "exit status $status, not $1"; }
 check_out() { grep -Eq -- "$1" "$logs/run.out" || fail "no \"$1\" in the output"; }
 
 check_err() { grep -Eq -- "$1" "$logs/run.err" || fail "no \"$1\" in the messages"; }
+
+# refused 'WORDS' OPTION...: one sentence, and nothing is run.
+refused()
+{
+	words=$1
+	shift
+	run timeout 20 "$lkvm" run --name bad --kernel "$kernel" "$@"
+	[ "$status" = 1 ] || fail "$*: exit status $status: $(cat "$logs/run.err")"
+	grep -Eq -- "$words" "$logs/run.err" || fail "$*: no \"$words\" in: $(cat "$logs/run.err")"
+	[ "$(wc -l <"$logs/run.err")" = 1 ] || fail "$*: more than a sentence: $(cat "$logs/run.err")"
+}

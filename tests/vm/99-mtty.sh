@@ -1,0 +1,105 @@
+# shellcheck shell=sh disable=SC2154,SC2034
+# SPDX-License-Identifier: MIT
+# what: a mediated device (the kernel's mtty), without an IOMMU: ports, its line, what is refused
+# vfio: mtty
+
+types=/sys/class/mdev_bus/mtty/mdev_supported_types
+mediated=83b8f4f2-509f-382f-3c1e-e6bfe0fa1001
+
+# make_mediated PORTS
+make_mediated()
+{
+	modprobe vfio_iommu_type1
+	modprobe mtty
+	drop_mediated
+	echo $mediated >"$types/mtty-$1/create"
+}
+
+drop_mediated() { [ ! -e /sys/bus/mdev/devices/$mediated ] || echo 1 >/sys/bus/mdev/devices/$mediated/remove; }
+
+drive_mtty()
+{
+	kernel=$programs/mtty.bin
+	start g "$@" --vfio-pci $mediated
+}
+
+mtty_passes()
+{
+	wait_exit g 0 300
+	! grep -q 'mtty: FAILED' "$logs/g.out" || fail "$(grep 'mtty: FAILED' "$logs/g.out")"
+	grep -q "^mtty: $1" "$logs/g.out" || fail "no \"mtty: $1\""
+}
+
+case_mtty()
+{
+	check "this host has an IOMMU" test -z "$(ls /sys/class/iommu)"
+	for ports in 1 2; do
+		make_mediated $ports
+		drive_mtty ''
+		mtty_passes "boot 1: 7 cases passed, $ports ports"
+		drop_mediated
+	done
+}
+
+# Each interrupt but the first only comes if the one before was told to be over.
+case_interrupts_without_an_its()
+{
+	make_mediated 1
+	drive_mtty 'cases=line count=300' --irqchip gicv3
+	mtty_passes 'boot 1: 1 cases passed'
+	drop_mediated
+}
+
+# The kernel does not reset it, but the guest's next driver finds its line as it was at first.
+case_resets()
+{
+	make_mediated 2
+	drive_mtty 'boots=6 count=20'
+	mtty_passes 'boot 6: 7 cases passed'
+	drop_mediated
+}
+
+case_bytes_wait_in_the_device()
+{
+	make_mediated 2
+	for options in '' 'pending=1'; do
+		drive_mtty "fill=15 linger=300 $options"
+		mtty_passes '15 bytes came back'
+	done
+	drop_mediated
+}
+
+# Linux has a driver for these ports.
+case_a_guest_that_finds_ports()
+{
+	make_mediated 2
+	start g lkvm.shell=plain --vfio-pci $mediated
+	wait_for g '^lkvm-guest: ready'
+	ask g 'cat /proc/ioports'
+	check "no serial ports: $(cat "$logs/said")" test "$(grep -c '^    .* : serial' "$logs/said")" = 2
+	"$lkvm" stop --force g
+	wait_exit g 0
+	drop_mediated
+}
+
+case_what_is_refused()
+{
+	drop_mediated
+	refused 'no such mediated device.*/mdev_supported_types/TYPE/create' --vfio-pci $mediated
+	make_mediated 1
+	run "$lkvm" run --kernel "$kernel" --vfio-pci ${mediated}0
+	check_status 2
+	check_err 'UUID of a mediated'
+	echo $mediated >/sys/bus/mdev/drivers/mtty/unbind
+	refused 'its driver has let go of it' --vfio-pci $mediated
+	sh -c "$(sed 's/.*after this: //' "$logs/run.err")" || fail "the command of the sentence fails"
+	make_mediated 1
+	drive_mtty 'fill=1'
+	wait_for g '^mtty: filled'
+	refused 'in use by another program' --vfio-pci $mediated
+	run "$lkvm" snapshot save g "$tmp/snapshot"
+	check_status 1
+	input g x
+	mtty_passes '1 bytes came back'
+	drop_mediated
+}
