@@ -311,8 +311,11 @@ static void a_restore_in_order(void **state)
 	/* Nothing of its interrupts is set up and torn down again. */
 	assert_int_equal(fake_vfio_find_irqs(0, VFIO_PCI_INTX_IRQ_INDEX), SIZE_MAX);
 	begin(bench);
+	*real_config(PCI_COMMAND) = 0;
 	if (machine_load(&bench->machine, &bench->snapshot.sections, &error) < 0)
 		fail_msg("%s", error.text);
+
+	assert_true(*real_config(PCI_COMMAND) & PCI_COMMAND_MASTER);
 
 	/* GITS_CTLR is the last of the ITS. */
 	control = fake_find_attribute(bench->kvm, bench->machine.vm.its_fd, KVM_DEV_ARM_VGIC_GRP_ITS_REGS, 0);
@@ -408,8 +411,10 @@ static void copied_ahead(void **state)
 	vfio_copy_ahead(bench->machine.vfio);
 	machine_pause(&bench->machine);
 	vfio_reset(bench->machine.vfio);
+	begin(bench);
 	machine_resume(&bench->machine);
 	assert_int_equal(fake_vfio.state, VFIO_DEVICE_STATE_RUNNING);
+	assert_int_equal(fake_vfio.count, bench->vfio);
 }
 
 static void one_that_cannot_migrate(void **state)
@@ -471,11 +476,11 @@ static void what_devices_write_is_known(void **state)
 	struct error error;
 
 	/* One that keeps no account makes the log one that is not relied upon. */
+	fake_kvm.extensions = 4096;
 	assert_int_equal(machine_track(&bench->machine, &error), 0);
 	assert_false(bench->machine.dirty_log.is_exact);
 	machine_untrack(&bench->machine);
 
-	fake_kvm.extensions = 4096;
 	fake_vfio.logs = true;
 	assert_int_equal(machine_track(&bench->machine, &error), 0);
 	assert_true(bench->machine.dirty_log.is_exact);

@@ -5,6 +5,7 @@
 
 types=/sys/class/mdev_bus/mtty/mdev_supported_types
 mediated=83b8f4f2-509f-382f-3c1e-e6bfe0fa1001
+another=83b8f4f2-509f-382f-3c1e-e6bfe0fa1002
 
 # make_mediated PORTS
 make_mediated()
@@ -69,6 +70,59 @@ case_bytes_wait_in_the_device()
 	drop_mediated
 }
 
+# Its driver saves what is in it: in one go, or a part of it ahead, while the guest still runs.
+case_what_waits_in_it_is_saved()
+{
+	make_mediated 2
+	for options in '' 'pending=1'; do
+		for way in '' --live; do
+			drive_mtty "fill=15 $options"
+			wait_for g '^mtty: filled'
+			save g "$tmp/snapshot" $way
+			save g "$tmp/moved" --stop $way
+			wait_exit g 0
+			restore g "$tmp/moved"
+			wait_listening g
+			input g x
+			mtty_passes '15 bytes came back'
+		done
+	done
+	# Again, and from the first file.
+	drop_mediated
+	make_mediated 2
+	: >"$logs/g.out"
+	restore g "$tmp/snapshot"
+	wait_listening g
+	input g x
+	mtty_passes '15 bytes came back'
+	drop_mediated
+}
+
+# A device of the same kind, by another name; one of another kind.
+case_restored_with_another_device()
+{
+	make_mediated 1
+	drive_mtty 'fill=7'
+	wait_for g '^mtty: filled'
+	save g "$tmp/snapshot" --stop
+	wait_exit g 0
+	drop_mediated
+	run timeout 20 "$lkvm" snapshot restore "$tmp/snapshot"
+	check_status 1
+	check_err 'no such mediated device'
+	echo $another >$types/mtty-2/create
+	run timeout 20 "$lkvm" snapshot restore "$tmp/snapshot" --vfio-pci $another
+	check_status 1
+	check_err "$another"
+	echo 1 >/sys/bus/mdev/devices/$another/remove
+	echo $another >$types/mtty-1/create
+	restore g "$tmp/snapshot" --vfio-pci $another
+	wait_listening g
+	input g x
+	mtty_passes '7 bytes came back'
+	echo 1 >/sys/bus/mdev/devices/$another/remove
+}
+
 # Linux has a driver for these ports.
 case_a_guest_that_finds_ports()
 {
@@ -97,8 +151,6 @@ case_what_is_refused()
 	drive_mtty 'fill=1'
 	wait_for g '^mtty: filled'
 	refused 'in use by another program' --vfio-pci $mediated
-	run "$lkvm" snapshot save g "$tmp/snapshot"
-	check_status 1
 	input g x
 	mtty_passes '1 bytes came back'
 	drop_mediated
