@@ -52,11 +52,11 @@ static bool config_write(struct pci_device *device, unsigned offset, unsigned si
 	bool vacated = false;
 
 	for (unsigned i = 0; i < size; i++) {
-		uint8_t mask = device->writable[offset + i];
-		uint8_t byte = (uint8_t)(value >> 8 * i);
+		uint8_t *at = &device->state.config[offset + i];
+		uint8_t byte = (uint8_t)(value >> 8 * i), mask = device->writable[offset + i];
+		uint8_t cleared = byte & device->cleared_by_ones[offset + i];
 
-		__atomic_store_n(&device->state.config[offset + i], (uint8_t)((device->state.config[offset + i] & ~mask) | (byte & mask)),
-				 __ATOMIC_RELEASE);
+		__atomic_store_n(at, (uint8_t)((*at & ~mask & ~cleared) | (byte & mask)), __ATOMIC_RELEASE);
 	}
 	if (overlaps(offset, size, PCI_COMMAND, 2)) {
 		pthread_mutex_lock(&device->line_lock);
@@ -231,7 +231,7 @@ void pci_device_reset(struct pci_device *device)
 int pci_device_restored(struct pci_device *device, struct error *error)
 {
 	for (unsigned i = 0; i < PCI_CONFIG_SIZE; i++)
-		if ((device->state.config[i] ^ device->initial[i]) & (uint8_t)~device->writable[i])
+		if ((device->state.config[i] ^ device->initial[i]) & ~(device->writable[i] | device->cleared_by_ones[i]))
 			return error_set(error, EINVAL, "byte 0x%x of its configuration space is 0x%02x in the snapshot, but "
 					 "0x%02x here: it is another kind of device", i, device->state.config[i],
 					 device->initial[i]);

@@ -86,6 +86,7 @@ struct pci_device {
 
 	struct pci_state state;
 	uint8_t writable[PCI_CONFIG_SIZE]; /* bits that a guest's write changes */
+	uint8_t cleared_by_ones[PCI_CONFIG_SIZE]; /* bits that only the device sets, and the guest clears by writing ones */
 	uint8_t initial[PCI_CONFIG_SIZE];  /* as after reset; taken when the device is plugged */
 	struct pci_bar bars[PCI_BARS + 1];
 	unsigned next_capability; /* offset of the next free byte for capabilities */

@@ -423,6 +423,23 @@ static void odd_accesses_do_nothing(void **state)
 	put(config_address(0, 0xffe), 4, 0);
 }
 
+/* A status register: the device sets its bits, the guest clears those that it writes as ones. */
+static void ones_clear_what_the_device_set(void **state)
+{
+	struct pci_device *device = &fixture.devices[0];
+
+	(void)state;
+	device->cleared_by_ones[0x204] = 0x0f;
+	device->writable[0x204] = 0x80;
+	device->state.config[0x204] = 0x25;
+	put(config_address(0, 0x204), 4, 0);
+	assert_int_equal(get(config_address(0, 0x204), 4), 0x25);
+	put(config_address(0, 0x204), 1, 0xf4);
+	assert_int_equal(get(config_address(0, 0x204), 4), 0xa1);
+	put(config_address(0, 0x200), 8, 0x7f00000000);
+	assert_int_equal(get(config_address(0, 0x204), 4), 0x20);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -440,6 +457,7 @@ int main(void)
 		CASE(a_reset_is_a_power_on),
 		CASE(a_disabled_line_stays_low),
 		CASE(odd_accesses_do_nothing),
+		CASE(ones_clear_what_the_device_set),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
