@@ -12,6 +12,7 @@
 #define HEADER_SIZE 64u
 #define BASIC_SIZE 256u
 #define STRIDE 4u /* what capabilities are aligned to */
+#define REPORTING (PCI_EXP_DEVCTL_CERE | PCI_EXP_DEVCTL_NFERE | PCI_EXP_DEVCTL_FERE | PCI_EXP_DEVCTL_URRE)
 
 enum treatment {
 	HIDDEN,   /* not in the list, its bytes read as zero */
@@ -56,6 +57,7 @@ static void put32(uint8_t *bytes, uint32_t value)
 
 static unsigned size_8(const uint8_t *bytes) { (void)bytes; return 8; }
 static unsigned size_12(const uint8_t *bytes) { (void)bytes; return 12; }
+static unsigned size_errors(const uint8_t *bytes) { (void)bytes; return PCI_ERRORS_SIZE; }
 static unsigned size_advanced(const uint8_t *bytes) { (void)bytes; return PCI_CAP_AF_SIZEOF; }
 static unsigned size_vendor(const uint8_t *bytes) { return bytes[PCI_CAP_FLAGS]; }
 static unsigned size_long_vendor(const uint8_t *bytes) { return get16(bytes + 6) >> 4; }
@@ -130,6 +132,16 @@ static void emulate_express(struct vfio_device *device, unsigned offset)
 	if (size > PCI_EXP_LNKCAP2)
 		memset(capability + PCI_EXP_LNKCAP2, 0, size - PCI_EXP_LNKCAP2);
 	memset(device->passed + offset + PCI_EXP_DEVCTL, true, 4);
+	/* Of errors, what the guest wants to know is for us; a device may not even remember it. */
+	capability[PCI_EXP_DEVCTL] &= (uint8_t)~REPORTING;
+	device->pci.writable[offset + PCI_EXP_DEVCTL] = REPORTING;
+	device->express_capability = offset;
+}
+
+static void emulate_errors(struct vfio_device *device, unsigned offset)
+{
+	pci_errors_add(&device->pci, offset);
+	device->errors_capability = offset;
 }
 
 /* Whatever has no line here is hidden: what we do not know may reach past the device. */
@@ -151,7 +163,8 @@ static const struct capability capabilities[] = {
 static const struct capability long_capabilities[] = {
 	{ PCI_EXT_CAP_ID_DSN, COPIED, "only a serial number", size_12, NULL },
 	{ PCI_EXT_CAP_ID_VNDR, PASSED, "the device's own driver may need it", size_long_vendor, NULL },
-	{ PCI_EXT_CAP_ID_ERR, HIDDEN, "errors are told to the host, by its port", NULL, NULL },
+	{ PCI_EXT_CAP_ID_ERR, EMULATED, "its own are told to the host, by its port; those that we tell: errors.c", size_errors,
+	  emulate_errors },
 	{ PCI_EXT_CAP_ID_ACS, HIDDEN, "what the IOMMU group rests on", NULL, NULL },
 	{ PCI_EXT_CAP_ID_ARI, HIDDEN, "it has no neighbours", NULL, NULL },
 	{ PCI_EXT_CAP_ID_SRIOV, HIDDEN, "its virtual functions would appear in the host", NULL, NULL },
@@ -173,7 +186,7 @@ static const struct capability *find_rule(const struct capability *rules, size_t
 }
 
 /* Puts one of them into the guest's config space. `taken` has a byte for each that another one has. */
-static int keep(struct vfio_device *device, const uint8_t *real, uint8_t *taken, unsigned limit, unsigned offset,
+static int keep(struct vfio_device *device, const uint8_t *real, bool *taken, unsigned limit, unsigned offset,
 		const struct capability *rule, struct error *error)
 {
 	unsigned header = offset < BASIC_SIZE ? 2 : 4;
@@ -204,7 +217,8 @@ static bool is_message(unsigned id)
 static int keep_capabilities(struct vfio_device *device, const uint8_t *real, bool has_msi, struct error *error)
 {
 	uint8_t *config = device->pci.state.config, *link = config + PCI_CAPABILITY_LIST;
-	uint8_t taken[BASIC_SIZE] = { 0 }, seen[BASIC_SIZE / STRIDE] = { 0 };
+	uint8_t seen[BASIC_SIZE / STRIDE] = { 0 };
+	bool taken[BASIC_SIZE] = { 0 };
 	unsigned offset = real[PCI_STATUS] & PCI_STATUS_CAP_LIST ? real[PCI_CAPABILITY_LIST] & ~(STRIDE - 1) : 0;
 
 	for (; offset; offset = real[offset + PCI_CAP_LIST_NEXT] & ~(STRIDE - 1)) {
@@ -232,11 +246,23 @@ static void link_long(uint8_t *config, unsigned from, unsigned to)
 	put32(config + from, (get32(config + from) & 0xfffff) | to << 20);
 }
 
+/* Where the device has none of its own. At the list's beginning it takes the place of what is hidden there. */
+static void add_errors(struct vfio_device *device, const bool *taken, unsigned last)
+{
+	unsigned offset = vfio_errors_room(device, taken);
+
+	if (!offset)
+		return;
+	emulate_errors(device, offset);
+	if (offset != BASIC_SIZE)
+		link_long(device->pci.state.config, last, offset);
+}
+
 /* The one behind it. It begins at 0x100, so what is hidden there stays as a capability without a name. */
 static int keep_long_capabilities(struct vfio_device *device, const uint8_t *real, struct error *error)
 {
-	uint8_t *config = device->pci.state.config;
-	uint8_t taken[PCI_CONFIG_SIZE] = { 0 }, seen[PCI_CONFIG_SIZE / STRIDE] = { 0 };
+	uint8_t *config = device->pci.state.config, seen[PCI_CONFIG_SIZE / STRIDE] = { 0 };
+	bool taken[PCI_CONFIG_SIZE] = { 0 }, tells = vfio_errors_possible(device);
 	unsigned last = BASIC_SIZE, offset = device->config_size > BASIC_SIZE ? BASIC_SIZE : 0;
 
 	while (offset) {
@@ -249,7 +275,7 @@ static int keep_long_capabilities(struct vfio_device *device, const uint8_t *rea
 		if (seen[offset / STRIDE])
 			return error_set(error, EBADMSG, "its list of extended capabilities leads back to 0x%x", offset);
 		seen[offset / STRIDE] = true;
-		if (rule && rule->treatment != HIDDEN) {
+		if (rule && rule->treatment != HIDDEN && (tells || id != PCI_EXT_CAP_ID_ERR)) {
 			if (keep(device, real, taken, device->config_size, offset, rule, error) < 0)
 				return -1;
 			link_long(config, offset, 0);
@@ -261,7 +287,16 @@ static int keep_long_capabilities(struct vfio_device *device, const uint8_t *rea
 		if (offset && (offset < BASIC_SIZE || offset + STRIDE > device->config_size))
 			return error_set(error, EBADMSG, "its list of extended capabilities leads to 0x%x", offset);
 	}
+	if (tells && !device->errors_capability && device->config_size > BASIC_SIZE)
+		add_errors(device, taken, last);
 	return 0;
+}
+
+static void take(struct vfio_device *device, unsigned offset, uint8_t byte)
+{
+	uint8_t ours = device->pci.writable[offset];
+
+	device->pci.state.config[offset] = (uint8_t)((device->pci.state.config[offset] & ours) | (byte & ~ours));
 }
 
 /* What is passed, as the device has it. A read that fails leaves ones, as a device does that is gone. */
@@ -279,7 +314,7 @@ static void read_passed(void *owner, unsigned offset, unsigned size)
 	pthread_mutex_lock(&device->pci.lock);
 	for (unsigned i = 0; i < size; i++)
 		if (device->passed[offset + i])
-			device->pci.state.config[offset + i] = bytes[i];
+			take(device, offset + i, bytes[i]);
 	pthread_mutex_unlock(&device->pci.lock);
 }
 

@@ -3,6 +3,7 @@
 #ifndef LKVM_VFIO_DEVICE_H
 #define LKVM_VFIO_DEVICE_H
 
+#include "lkvm/event_collector.h"
 #include "lkvm/format.h"
 #include "lkvm/log.h"
 #include "lkvm/vfio.h"
@@ -84,7 +85,7 @@ struct vfio_device {
 	uint64_t config_place; /* in the device's file */
 	unsigned config_size;
 	bool passed[PCI_CONFIG_SIZE]; /* bytes of config space that are read and written in the device itself */
-	unsigned msi_capability, msix_capability; /* 0: none */
+	unsigned msi_capability, msix_capability, express_capability, errors_capability; /* 0: none */
 
 	struct vfio_bar bars[PCI_BARS + 1];
 	struct vfio_interrupts interrupts;
@@ -170,6 +171,16 @@ void vfio_device_attach(struct vfio_device *device);
 
 /* stat.c */
 void vfio_device_stat(struct vfio_device *device, struct report *report);
+
+/* errors.c: whether its guest can be told of errors; where in extended config space there is room for that, 0: nowhere. */
+bool vfio_errors_possible(const struct vfio_device *device);
+unsigned vfio_errors_room(const struct vfio_device *device, const bool *taken);
+
+/*
+ * Tells the guest that the device has lost its state, or is about to: its driver resets it and does again what was under
+ * way. False if it cannot be told: the device has no reset of its own, or the guest does not listen.
+ */
+bool vfio_errors_tell(struct vfio_device *device);
 
 /* reset.c: the function alone, which keeps its config space; all of it, as at power-on. */
 void vfio_device_reset_function(struct vfio_device *device);

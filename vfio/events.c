@@ -18,8 +18,9 @@ static void tell_error(void *owner, int fd, uint32_t events)
 
 	(void)events;
 	eventfd_read(fd, &count);
-	log_message(device->log, LOG_LEVEL_ERROR, "%s: the device has reported an error that it does not recover from",
-		    device->address);
+	log_message(device->log, LOG_LEVEL_ERROR, "%s: the device has reported an error that it does not recover from; %s",
+		    device->address, vfio_errors_tell(device) ? "its driver in the guest is told to reset it" :
+		    "the guest cannot be told");
 }
 
 /* The kernel asks again and again until the device is let go. */

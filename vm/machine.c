@@ -208,15 +208,21 @@ static int passed_through_open(struct machine *machine, struct error *error)
 
 	if (!config->count)
 		return 0;
+	if (event_collector_open(&machine->collector, &machine->pci, error) < 0)
+		return -1;
 	config->restores = machine->config.snapshot != NULL;
 	machine->vfio = vfio_open(config, &machine->vm, &machine->pci, machine->loop, error);
-	return machine->vfio ? 0 : error_context(error, "--vfio-pci");
+	if (machine->vfio)
+		return 0;
+	event_collector_close(&machine->collector);
+	return error_context(error, "--vfio-pci");
 }
 
 static void passed_through_close(struct machine *machine)
 {
 	vfio_close(machine->vfio);
 	machine->vfio = NULL;
+	event_collector_close(&machine->collector);
 }
 
 /* Where it fails, so does a save, which tries again. */
@@ -236,6 +242,7 @@ static void passed_through_resume(struct machine *machine)
 static void passed_through_reset(struct machine *machine)
 {
 	vfio_reset(machine->vfio);
+	event_collector_reset(&machine->collector);
 }
 
 /*

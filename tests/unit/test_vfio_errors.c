@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+/* The error reporting that a passed-through device is given, and what its guest is told when the device has an error. */
+#include "unit/vfio_rig.h"
+
+#include "lkvm/event_collector.h"
+#include "unit/run_loop.h"
+
+#define FUNCTION (ECAM + 0x8000) /* behind the collector */
+#define CONTROL (FUNCTION + 0xa0 + PCI_EXP_DEVCTL)
+#define ERRORS (FUNCTION + 0x100)
+#define ROOT_COMMAND (ECAM + 0x100 + PCI_ERR_ROOT_COMMAND)
+#define ROOT_STATUS (ECAM + 0x100 + PCI_ERR_ROOT_STATUS)
+#define HEADER(id, next) ((id) | 1u << 16 | (uint32_t)(next) << 20)
+
+static struct event_collector collector;
+static struct loop loop;
+
+static int open_errors(void **state)
+{
+	struct rig *rig;
+
+	open_rig(state);
+	rig = *state;
+	loop_open(&loop);
+	put32(real_config(0xa0 + PCI_EXP_DEVCAP), PCI_EXP_DEVCAP_FLR);
+	fake_vfio.vectors[VFIO_PCI_ERR_IRQ_INDEX] = 1;
+	assert_int_equal(event_collector_open(&collector, &rig->pci, &rig->error), 0);
+	return 0;
+}
+
+static void pass(struct rig *rig)
+{
+	const struct vfio_config config = { .count = 1, .devices = { DEVICE } };
+
+	rig->vfio = vfio_open(&config, &rig->place, &rig->vm, &rig->pci, &loop, &rig->error);
+	if (!rig->vfio)
+		fail_msg("%s", rig->error.text);
+}
+
+static void let_go(struct rig *rig)
+{
+	vfio_close(rig->vfio);
+	rig->vfio = NULL;
+}
+
+static int close_errors(void **state)
+{
+	let_go(*state);
+	event_collector_close(&collector);
+	return close_rig(state);
+}
+
+static uint32_t function(struct rig *rig, unsigned reg)
+{
+	return (uint32_t)get(rig, FUNCTION + reg, 4);
+}
+
+/* The list of extended capabilities is these. */
+static void listed(struct rig *rig, const uint32_t *headers, size_t count)
+{
+	unsigned at = 0x100;
+
+	for (size_t i = 0; i < count; i++) {
+		assert_int_equal(function(rig, at), headers[i]);
+		at = headers[i] >> 20;
+	}
+	assert_int_equal(at, 0);
+}
+#define LISTED(rig, ...) listed(rig, (const uint32_t[]){ __VA_ARGS__ }, sizeof((const uint32_t[]){ __VA_ARGS__ }) / 4)
+
+/* What the device has there is not to be seen. */
+static void its_own_becomes_ours(void **state)
+{
+	struct rig *rig = *state;
+
+	memset(real_config(0x104), 0xff, 0x3c);
+	pass(rig);
+	LISTED(rig, HEADER(PCI_EXT_CAP_ID_ERR, 0x140), HEADER(PCI_EXT_CAP_ID_DSN, 0));
+	assert_int_equal(function(rig, 0x100 + PCI_ERR_UNCOR_STATUS), 0);
+	assert_int_equal(function(rig, 0x100 + PCI_ERR_UNCOR_MASK), 0);
+	assert_int_equal(function(rig, 0x100 + PCI_ERR_UNCOR_SEVER), PCI_ERR_UNC_INTN);
+	assert_int_equal(function(rig, 0x100 + PCI_ERR_COR_STATUS), 0);
+	put(rig, ERRORS + PCI_ERR_UNCOR_STATUS, 4, ~0u);
+	put(rig, ERRORS + PCI_ERR_UNCOR_MASK, 4, ~0u);
+	assert_int_equal(function(rig, 0x100 + PCI_ERR_UNCOR_STATUS), 0);
+	assert_int_equal(function(rig, 0x100 + PCI_ERR_UNCOR_MASK), PCI_ERR_UNC_INTN);
+	/* Nothing of it reaches the device. */
+	assert_int_equal(*real_config(0x104), 0xff);
+	assert_int_equal(*real_config(0x108), 0xff);
+}
+
+static void it_finds_room(void **state)
+{
+	struct rig *rig = *state;
+
+	/* No list at all. */
+	put32(real_config(0x100), 0);
+	pass(rig);
+	LISTED(rig, HEADER(PCI_EXT_CAP_ID_ERR, 0));
+	let_go(rig);
+	/* What is hidden has the first place. */
+	put32(real_config(0x100), HEADER(PCI_EXT_CAP_ID_ACS, 0x140));
+	pass(rig);
+	LISTED(rig, HEADER(PCI_EXT_CAP_ID_ERR, 0x140), HEADER(PCI_EXT_CAP_ID_DSN, 0));
+	let_go(rig);
+	/* Others are in the way, with a gap that is too small. */
+	put32(real_config(0x100), HEADER(PCI_EXT_CAP_ID_DSN, 0x130));
+	put32(real_config(0x130), HEADER(PCI_EXT_CAP_ID_VNDR, 0));
+	put32(real_config(0x134), 0x0a1u << 20);
+	pass(rig);
+	LISTED(rig, HEADER(PCI_EXT_CAP_ID_DSN, 0x130), HEADER(PCI_EXT_CAP_ID_VNDR, 0x1d4), HEADER(PCI_EXT_CAP_ID_ERR, 0));
+	assert_int_equal(function(rig, 0x1d4 + PCI_ERR_UNCOR_SEVER), PCI_ERR_UNC_INTN);
+}
+
+static void where_it_cannot_be_there_is_none(void **state)
+{
+	struct rig *rig = *state;
+
+	/* Full but for one byte too little. */
+	put32(real_config(0x100), HEADER(PCI_EXT_CAP_ID_VNDR, 0));
+	put32(real_config(0x104), (0xf00u - PCI_ERRORS_SIZE + 1) << 20);
+	pass(rig);
+	LISTED(rig, HEADER(PCI_EXT_CAP_ID_VNDR, 0));
+	let_go(rig);
+	put32(real_config(0x104), (0xf00u - PCI_ERRORS_SIZE) << 20);
+	pass(rig);
+	LISTED(rig, HEADER(PCI_EXT_CAP_ID_VNDR, 0x1000 - PCI_ERRORS_SIZE), HEADER(PCI_EXT_CAP_ID_ERR, 0));
+	let_go(rig);
+	/* Without its own reset a driver could not help. */
+	make_device();
+	pass(rig);
+	LISTED(rig, 0x14000000, HEADER(PCI_EXT_CAP_ID_DSN, 0));
+	let_go(rig);
+	/* Conventional. */
+	put32(real_config(0xa0 + PCI_EXP_DEVCAP), PCI_EXP_DEVCAP_FLR);
+	fake_vfio.sizes[VFIO_PCI_CONFIG_REGION_INDEX] = 256;
+	pass(rig);
+	LISTED(rig, 0);
+}
+
+/* The device forgets what it is let to report: the guest's word is kept. */
+static void what_the_guest_wants_to_know_is_ours(void **state)
+{
+	struct rig *rig = *state;
+
+	put16(real_config(0xa8), 0x281f);
+	pass(rig);
+	assert_int_equal(get(rig, CONTROL, 2), 0x2810);
+	put(rig, CONTROL, 2, 0x282f);
+	assert_memory_equal(real_config(0xa8), "\x2f\x28", 2);
+	put16(real_config(0xa8), 0x2820);
+	assert_int_equal(get(rig, CONTROL, 2), 0x282f);
+	put(rig, CONTROL, 2, 0x2820);
+	assert_int_equal(get(rig, CONTROL, 2), 0x2820);
+	put(rig, CONTROL, 2, 0x282f);
+	vfio_reset(rig->vfio);
+	assert_int_equal(get(rig, CONTROL, 2) & 0xf, 0);
+}
+
+/* The kernel says that the device has an error. */
+static void have_an_error(void)
+{
+	size_t call = fake_vfio_find_irqs(0, VFIO_PCI_ERR_IRQ_INDEX);
+
+	assert_int_not_equal(call, SIZE_MAX);
+	eventfd_write(fake_vfio.calls[call].fds[0], 1);
+	run_loop_for(&loop, 1);
+}
+
+static void the_guest_is_told(void **state)
+{
+	struct rig *rig = *state;
+
+	pass(rig);
+	put(rig, ROOT_COMMAND, 4, PCI_ERR_ROOT_CMD_FATAL_EN | PCI_ERR_ROOT_CMD_NONFATAL_EN);
+	put(rig, CONTROL, 2, PCI_EXP_DEVCTL_FERE);
+	have_an_error();
+	assert_int_equal(function(rig, 0x100 + PCI_ERR_UNCOR_STATUS), PCI_ERR_UNC_INTN);
+	assert_int_equal(get(rig, ROOT_STATUS, 4),
+			 PCI_ERR_ROOT_UNCOR_RCV | PCI_ERR_ROOT_FIRST_FATAL | PCI_ERR_ROOT_FATAL_RCV);
+	assert_int_equal(get(rig, ROOT_STATUS + 4, 4), 0x00080000); /* slot 1 */
+	put(rig, ERRORS + PCI_ERR_UNCOR_STATUS, 4, PCI_ERR_UNC_INTN);
+	assert_int_equal(function(rig, 0x100 + PCI_ERR_UNCOR_STATUS), 0);
+	put(rig, ROOT_STATUS, 4, ~0u);
+	/* It may find it less severe. */
+	put(rig, ERRORS + PCI_ERR_UNCOR_SEVER, 4, 0);
+	put(rig, CONTROL, 2, PCI_EXP_DEVCTL_NFERE);
+	have_an_error();
+	assert_int_equal(get(rig, ROOT_STATUS, 4), PCI_ERR_ROOT_UNCOR_RCV | PCI_ERR_ROOT_NONFATAL_RCV);
+	vfio_reset(rig->vfio);
+	assert_int_equal(function(rig, 0x100 + PCI_ERR_UNCOR_STATUS), 0);
+}
+
+static void not_told(struct rig *rig)
+{
+	have_an_error();
+	assert_int_equal(function(rig, 0x100 + PCI_ERR_UNCOR_STATUS), 0);
+	assert_int_equal(get(rig, ROOT_STATUS, 4), 0);
+}
+
+static void a_guest_that_does_not_listen_is_not_told(void **state)
+{
+	struct rig *rig = *state;
+
+	pass(rig);
+	put(rig, ROOT_COMMAND, 4, PCI_ERR_ROOT_CMD_FATAL_EN);
+	put(rig, CONTROL, 2, 0xffff & ~PCI_EXP_DEVCTL_FERE & ~PCI_EXP_DEVCTL_BCR_FLR);
+	not_told(rig);
+	put(rig, CONTROL, 2, PCI_EXP_DEVCTL_FERE);
+	put(rig, ERRORS + PCI_ERR_UNCOR_MASK, 4, PCI_ERR_UNC_INTN);
+	not_told(rig);
+	put(rig, ERRORS + PCI_ERR_UNCOR_MASK, 4, 0);
+	put(rig, ROOT_COMMAND, 4, PCI_ERR_ROOT_CMD_NONFATAL_EN);
+	not_told(rig);
+	/* Nobody collects. */
+	put(rig, ROOT_COMMAND, 4, PCI_ERR_ROOT_CMD_FATAL_EN);
+	rig->pci.collector = NULL;
+	not_told(rig);
+	/* It has no such capability. */
+	rig->pci.collector = &collector;
+	let_go(rig);
+	make_device();
+	fake_vfio.count = 0;
+	pass(rig);
+	put(rig, CONTROL, 2, PCI_EXP_DEVCTL_FERE);
+	not_told(rig);
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, open_errors, close_errors)
+	const struct CMUnitTest tests[] = {
+		CASE(its_own_becomes_ours),
+		CASE(it_finds_room),
+		CASE(where_it_cannot_be_there_is_none),
+		CASE(what_the_guest_wants_to_know_is_ours),
+		CASE(the_guest_is_told),
+		CASE(a_guest_that_does_not_listen_is_not_told),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
