@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Devices that go on from a hostile state: a virtio device with its PCI function and queues, and the board's
- * serial line, clock and GPIO. What a restore does is done with the sections of the input; then the guest looks at
- * the device, the device serves what the rings hold, and a reset must bring it back.
+ * serial line, clock, GPIO and event collector. What a restore does is done with the sections of the input; then the
+ * guest looks at the device, the device serves what the rings hold, and a reset must bring it back.
  *
  * Input: one byte that chooses the device, seven without meaning, sections. A section "memory" with a field
  * "bytes" is what guest RAM starts with. A section that is missing leaves its part as it was opened.
@@ -13,6 +13,7 @@
 #include "fake/driver.h"
 #include "fake/kvm.h"
 #include "fuzz.h"
+#include "lkvm/event_collector.h"
 #include "lkvm/gpio.h"
 #include "lkvm/rtc.h"
 #include "lkvm/serial.h"
@@ -45,6 +46,25 @@ static void poke(struct bus *bus, uint64_t base, uint64_t size)
 	}
 }
 
+/* All of its state is config space. A reset makes it deaf. */
+static void collector(struct fake_machine *machine, struct loader *loader)
+{
+	struct event_collector collector;
+	struct error error;
+
+	fuzz_must(event_collector_open(&collector, &machine->pci, &error) == 0);
+	if (event_collector_visit(&collector, &loader->visitor, &error) == 0 &&
+	    event_collector_restored(&collector, &error) == 0) {
+		event_collector_report(&collector, 8, EVENT_FATAL);
+		poke(&machine->vm.bus, machine->pci.layout.ecam, 0x200);
+		event_collector_quiesce(&collector);
+		event_collector_resume(&collector);
+		event_collector_reset(&collector);
+		fuzz_must(!event_collector_report(&collector, 8, EVENT_FATAL));
+	}
+	event_collector_close(&collector);
+}
+
 static void board(struct sections *sections)
 {
 	struct loader loader = { .visitor.visit = load_object, .sections = sections };
@@ -75,6 +95,7 @@ static void board(struct sections *sections)
 		rtc_reset(&rtc);
 		gpio_reset(&gpio);
 	}
+	collector(&machine, &loader);
 	gpio_close(&gpio);
 	rtc_close(&rtc);
 	serial_close(&serial);

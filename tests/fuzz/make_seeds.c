@@ -4,6 +4,7 @@
  * FOLDER/NAME/SEED. They are committed; `make fuzz-seeds` writes them again when the format has changed.
  */
 #include <linux/input-event-codes.h>
+#include <linux/pci_regs.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -12,6 +13,7 @@
 
 #include "fake/driver.h"
 #include "fuzz.h"
+#include "lkvm/event_collector.h"
 #include "lkvm/gpio.h"
 #include "lkvm/machine.h"
 #include "lkvm/rewrite.h"
@@ -291,6 +293,32 @@ static void make_board(void)
 	byte_buffer_free(&writer.buffer);
 }
 
+/* One that a driver listens to, with an error. */
+static void make_collector(void)
+{
+	struct section_writer writer = { 0 };
+	struct saver saver = { .visitor.visit = save_object, .writer = &writer };
+	struct event_collector collector;
+	struct fake_machine machine;
+	struct fake_function function = { .machine = &machine };
+	const uint8_t start[8] = { 0 };
+	struct error error;
+
+	fake_machine_open(&machine, true);
+	fuzz_must(event_collector_open(&collector, &machine.pci, &error) == 0);
+	function.msix = collector.pci.msix_capability;
+	fake_config_write(&function, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	fake_enable_msix(&function);
+	fake_config_write(&function, 0x100 + PCI_ERR_ROOT_COMMAND, 4, PCI_ERR_ROOT_CMD_FATAL_EN);
+	fuzz_must(event_collector_report(&collector, 8, EVENT_FATAL));
+	event_collector_quiesce(&collector);
+	fuzz_must(event_collector_visit(&collector, &saver.visitor, &error) == 0);
+	store("devices", "collector", start, sizeof(start), writer.buffer.bytes, writer.buffer.size);
+	byte_buffer_free(&writer.buffer);
+	event_collector_close(&collector);
+	fake_machine_close(&machine);
+}
+
 /* One device, two of whose events are mapped, the second one to what is pending. Entries: its_table.h. */
 static void make_tables(const char *name, bool indirect)
 {
@@ -362,6 +390,7 @@ int main(int count, char **words)
 	make_tables("indirect", true);
 	make_inspect();
 	make_board();
+	make_collector();
 	make_device(1, "input", false, virtio_input_open);
 	make_device(2, "balloon", false, virtio_balloon_open);
 	make_device(3, "entropy", false, virtio_entropy_open);
