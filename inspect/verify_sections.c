@@ -90,6 +90,8 @@ static void expect_devices(const struct expectation *expectation, const struct m
 		expect_virtio(expectation, "balloon", 0, 4, true);
 	if (config->power_buttons)
 		expect_virtio(expectation, "input", 0, 2, true);
+	if (config->vfio.count)
+		expect(expectation, "event-collector/pci");
 	for (unsigned i = 0; i < config->vfio.count; i++)
 		expect_passed_through(expectation, i);
 }

@@ -6,6 +6,16 @@
  */
 #include "device.h"
 
+/*
+ * A guest that cannot be told has to find out: a driver may, when what it waits for does not come.
+ */
+static void tell(struct vfio_device *device)
+{
+	if (device->is_fresh && device->can_reset && !vfio_errors_tell(device))
+		log_message(device->log, LOG_LEVEL_WARNING, "%s: it was reset, and the guest cannot be told", device->address);
+	device->is_fresh = false;
+}
+
 void vfio_device_detach(struct vfio_device *device)
 {
 	pthread_mutex_lock(&device->pci.lock);
@@ -24,5 +34,5 @@ void vfio_device_attach(struct vfio_device *device)
 		vfio_config_command(device);
 		pthread_mutex_unlock(&device->pci.lock);
 	}
-	device->is_fresh = false;
+	tell(device);
 }

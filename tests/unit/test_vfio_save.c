@@ -11,7 +11,7 @@
 #define TABLE_OF(machine) ((machine)->pci_layout.window64 + 0x2000)
 #define DOORBELL_OF_ITS (MACHINE_ITS + ITS_DOORBELL_OFFSET)
 
-/* A machine with two functions, of which the guest has turned on three and one vectors. */
+/* A machine with two functions behind the event collector, of which the guest has turned on three and one vectors. */
 struct bench {
 	struct rig rig;
 	struct machine machine;
@@ -87,8 +87,8 @@ static int set_up(void **state)
 		.vfio = { .place = &bench->rig.place, .count = 2, .devices = { DEVICE, OTHER } },
 	};
 	open_machine(bench);
-	program(bench, 0, TABLE_OF(&bench->machine), 3);
-	program(bench, 1, TABLE_OF(&bench->machine) + 0x8000, 1);
+	program(bench, 1, TABLE_OF(&bench->machine), 3);
+	program(bench, 2, TABLE_OF(&bench->machine) + 0x8000, 1);
 	begin(bench);
 	*state = bench;
 	return 0;
@@ -426,7 +426,7 @@ static void one_that_cannot_migrate(void **state)
 	machine_close(&bench->machine);
 	bench->config.vfio.count = 1;
 	open_machine(bench);
-	program(bench, 0, TABLE_OF(&bench->machine), 3);
+	program(bench, 1, TABLE_OF(&bench->machine), 3);
 	assert_int_equal(vfio_check_saving(bench->machine.vfio, false, &error), -1);
 	assert_non_null(strstr(error.text, DEVICE));
 	assert_non_null(strstr(error.text, "--detach-vfio"));
