@@ -8,7 +8,8 @@
 # Lines at the file's head say where it runs (all of them may be left out):
 #   # what: one line about it
 #   # hosts: 6.1 6.12       kernels of the host; "all"; (6.12)
-#   # guests: 6.1 6.12      kernels of the guest; "all"; (6.12)
+#   # guests: 6.1 6.12      kernels of the guest; "all"; 6.12-full, which has drivers for
+#                           all machines; (6.12)
 #   # cpu: max              for SVE, pauth, MTE (neoverse-n1)
 #   # needs: passt tree:iproute2   products of scripts/arm64-debs, as $share/passt ...
 #   # clock: counted       the emulated host's clock counts instructions, and jumps
