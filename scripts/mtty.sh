@@ -26,7 +26,7 @@ compile_module()
 		-DARM64_ASM_ARCH='"armv8.5-a"' -Wa,-march=armv8.5-a -DKASAN_SHADOW_SCALE_SHIFT=
 		-w -std=gnu11 -O2 -fshort-wchar -funsigned-char -fno-common -fno-PIE -fno-strict-aliasing
 		-fno-strict-overflow -fno-delete-null-pointer-checks -fno-stack-protector
-		-fno-asynchronous-unwind-tables -mgeneral-regs-only -mabi=lp64 -mlittle-endian)
+		-fno-asynchronous-unwind-tables -fms-extensions -mgeneral-regs-only -mabi=lp64 -mlittle-endian)
 	for source; do
 		"${tools}gcc" "${flags[@]}" -c -o "$name-$(basename "$source").o" "$source"
 		objects+=("$name-$(basename "$source").o")
@@ -53,12 +53,23 @@ module_end()
 	__visible struct module __this_module __section(".gnu.linkonce.this_module") = {
 		.name = KBUILD_MODNAME, .init = init_module, .exit = cleanup_module, .arch = MODULE_ARCH_INIT,
 	};
+	#ifdef SYMBOL_FLAGS /* 7.x */
+	#define EXPORT(name) KSYMTAB_FUNC(name, ""); SYMBOL_FLAGS(name, 0)
+	#else
+	#define EXPORT(name) KSYMTAB_FUNC(name, "", "")
+	#endif
 	END
-	sed -n 's/^EXPORT_SYMBOL(\(.*\));/KSYMTAB_FUNC(\1, "", "");/p' "$@"
+	sed -n 's/^EXPORT_SYMBOL(\(.*\));/EXPORT(\1);/p' "$@"
+	# In 7.x Debian's kernel wants none of these.
+	! grep -q 'CONFIG_MODVERSIONS=y' "$(dirname "$known")/.config" || module_versions "$known" <<<"$needs"
+}
+
+# Of the symbols that it is told, and of struct module.
+module_versions()
+{
 	echo 'static const struct modversion_info versions[] __used __section("__versions") = {'
-	awk 'NR == FNR { crc[$2] = $1; next } $1 in crc { printf "{ %s, \"%s\" },\n", crc[$1], $1 }' "$known" - <<<"$needs"
-	# struct module itself is checked by this one.
-	awk '$2 == "module_layout" { printf "{ %s, \"%s\" },\n};\n", $1, $2 }' "$known"
+	awk 'NR == FNR { crc[$2] = $1; next } $1 in crc { printf "{ %s, \"%s\" },\n", crc[$1], $1 }' "$1" - <(echo module_layout)
+	echo '};'
 }
 
 # make_mtty OUT VERSION RELEASE: folder OUT with both modules, for the kernel of this release.
