@@ -55,8 +55,10 @@ static void expect_virtio(const struct expectation *expectation, const char *kin
 /* What else there is of one depends on the device. */
 static void expect_passed_through(const struct expectation *expectation, unsigned index)
 {
-	static const char *const kinds[] = { "msix", "data" };
+	static const char *const kinds[] = { "msix", "data" }; /* the last one is looked into */
 	char name[SECTION_NAME_LENGTH + 1];
+	const struct section *data;
+	struct field field;
 
 	expect(expectation, "vfio%u/pci", index);
 	for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
@@ -64,6 +66,9 @@ static void expect_passed_through(const struct expectation *expectation, unsigne
 		if (sections_find(expectation->sections, name))
 			expect(expectation, "%s", name);
 	}
+	data = sections_find(expectation->sections, name);
+	if (data && (!field_find(&data->fields, "data", &field) || field.size != 1))
+		verdict_fault(expectation->verdict, name, "data is missing, or is not of bytes; a restore refuses it");
 }
 
 static void expect_devices(const struct expectation *expectation, const struct machine_config *config)

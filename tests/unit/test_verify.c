@@ -261,6 +261,8 @@ static void write_again(const char *without, const char *more, uint64_t memory)
 	assert_int_equal(snapshot_map_ram(&snapshot, &ram, NULL, &error), 0);
 	assert_int_equal(machine_config_load(&config, &snapshot.sections, &error), 0);
 	config.memory = memory ? memory : config.memory;
+	if (more && !strncmp(more, "vfio0/", 6))
+		config.vfio = (struct vfio_config){ .count = 1, .devices = { "0000:01:00.0" } };
 	machine_config_save(&config, &writer);
 	for (size_t i = 0; i < snapshot.sections.count; i++) {
 		const struct section *section = &snapshot.sections.items[i];
@@ -300,6 +302,21 @@ static void sections_are_those_of_the_machine(void **state)
 	assert_says("sections: section novelty means nothing to this lkvm, and must not be left out");
 	assert_says("RAM: there are 67108864 bytes of it, but its machine has 33554432");
 	assert_ends("\n3 faults\n");
+}
+
+/* What a passed-through device may have, and must. */
+static void sections_of_a_passed_through_device(void **state)
+{
+	(void)state;
+	write_again("", "vfio0/pci", 0);
+	assert_int_equal(verify(NULL), 1);
+	assert_says("vfio0/pci: its configuration space is missing or of another size");
+	assert_ends("\n1 fault\n");
+	write_again("vfio0/pci", "vfio0/data", 0);
+	assert_int_equal(verify(NULL), 1);
+	assert_says("sections: it has no section vfio0/pci");
+	assert_says("vfio0/data: data is missing, or is not of bytes; a restore refuses it");
+	assert_ends("\n2 faults\n");
 }
 
 static void the_host_is_asked(void **state)
@@ -382,6 +399,7 @@ int main(void)
 		TEST(a_damaged_header_of_a_section),
 		TEST(what_is_no_snapshot),
 		TEST(sections_are_those_of_the_machine),
+		TEST(sections_of_a_passed_through_device),
 		TEST(the_host_is_asked),
 		TEST(a_file_that_shrinks),
 		TEST(it_can_be_called_off),
