@@ -27,7 +27,8 @@ bool diff_is_numbered(const char *name, const char *stem, unsigned *number)
 
 static bool is_machine(const char *name)
 {
-	return !strcmp(name, "machine") || diff_is_numbered(name, "disk", NULL) || diff_is_numbered(name, "network", NULL);
+	return !strcmp(name, "machine") || diff_is_numbered(name, "disk", NULL) || diff_is_numbered(name, "network", NULL) ||
+	       diff_is_numbered(name, "vfio", NULL);
 }
 
 static bool is_vcpu(const char *name)

@@ -118,6 +118,19 @@ static void format_vector(const struct field *field, char text[DIFF_VALUE_LENGTH
 		 (unsigned long long)field_element(field, 0));
 }
 
+/* What only its owner understands, if that: a passed-through device's data. */
+static bool is_bulk(const struct field *field)
+{
+	return field->count > INSPECT_MOST_VALUES;
+}
+
+static void format_bulk(const struct field *field, char text[DIFF_VALUE_LENGTH])
+{
+	size_t size = (size_t)field->size * field->count;
+
+	snprintf(text, DIFF_VALUE_LENGTH, "%zu bytes, CRC-32 0x%08x", size, checksum(0, field->values, size));
+}
+
 /* Rows. */
 
 struct comparison {
@@ -166,7 +179,9 @@ static void add_single(const struct comparison *comparison, const struct field *
 {
 	char text[DIFF_VALUE_LENGTH];
 
-	if (is_text(field, comparison->style))
+	if (is_bulk(field))
+		format_bulk(field, text);
+	else if (is_text(field, comparison->style))
 		format_text(field, text);
 	else if (comparison->style->has_vectors && is_vector(field))
 		format_vector(field, text);
@@ -219,6 +234,12 @@ static void compare_field(const struct comparison *comparison, const struct fiel
 
 	if (is_same(style, before, after))
 		return;
+	if (is_bulk(before) || is_bulk(after)) {
+		format_bulk(before, was);
+		format_bulk(after, is);
+		add_row(comparison, before->name, was, is);
+		return;
+	}
 	if (is_text(before, style) && is_text(after, style)) {
 		format_text(before, was);
 		format_text(after, is);

@@ -431,6 +431,50 @@ static void an_its_in_only_one(void **state)
 	assert_row(6, "sections", "  its      presence  there   -\n");
 }
 
+static uint8_t device_data[1 << 20];
+static uint32_t device_data_size, device_entry;
+
+static void add_passed_through(struct section_writer *sections)
+{
+	const uint32_t entries[4] = { 0x3ffe0040, 0, device_entry };
+
+	section_begin(sections, "vfio0/msix", 1, SECTION_MANDATORY);
+	field_add(&sections->buffer, "entries", 4, 4, entries);
+	section_end(sections);
+	if (!device_data_size)
+		return;
+	section_begin(sections, "vfio0/data", 1, SECTION_MANDATORY);
+	field_add(&sections->buffer, "data", 1, device_data_size, device_data);
+	section_end(sections);
+}
+
+/* Of what a device's driver gave, one line tells. */
+static void passed_through(void **state)
+{
+	(void)state;
+	made.more = add_passed_through;
+	made.config.vfio = (struct vfio_config){ .count = 1, .devices = { "0000:01:00.0" } };
+	memset(device_data, 'x', sizeof(device_data)); /* which is no text */
+	device_entry = 1;
+	device_data_size = sizeof(device_data);
+	write_snapshot("a");
+	assert_nothing();
+	strcpy(made.config.vfio.devices[0], "0000:02:00.0");
+	assert_row(1, "machine", "  vfio0    address  0000:01:00.0  0000:02:00.0\n");
+	strcpy(made.config.vfio.devices[0], "0000:01:00.0");
+	device_entry = 2;
+	assert_row(1, "devices", "  vfio0/msix  entries[2]  0x1     0x2\n");
+	device_entry = 1;
+	for (size_t i = 0; i < sizeof(device_data); i += 2)
+		device_data[i] = 'y';
+	assert_row(1, "devices", "  vfio0/data  data   1048576 bytes, CRC-32 0x153b9c32  1048576 bytes, CRC-32 0x");
+	device_data_size = 5;
+	assert_row(1, "devices", "  vfio0/data  data   1048576 bytes, CRC-32 0x153b9c32  5 bytes, CRC-32 0x");
+	device_data_size = 0;
+	assert_row(1, "sections", "  vfio0/data  presence  there   -\n");
+	made.more = NULL;
+}
+
 static void devices(void **state)
 {
 	(void)state;
@@ -757,6 +801,7 @@ int main(void)
 		TEST(faults_of_the_its),
 		TEST(an_its_in_only_one),
 		TEST(devices),
+		TEST(passed_through),
 		TEST(fields_of_any_shape),
 		TEST(what_is_too_much),
 		TEST(arrays_that_do_not_fit),
