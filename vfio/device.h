@@ -169,6 +169,9 @@ void vfio_device_mark(struct vfio_device *device);
 void vfio_device_detach(struct vfio_device *device);
 void vfio_device_attach(struct vfio_device *device);
 
+/* forwarding.c: of each event of a device, as below; NULL where KVM does not tell. To be freed. */
+bool *vfio_forwarding_read(const struct vm *vm, uint32_t device_id);
+
 /* stat.c */
 void vfio_device_stat(struct vfio_device *device, struct report *report);
 

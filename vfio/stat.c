@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How a device's interrupts reach the guest. No interface of the kernel says that one is forwarded by the hardware; but then
- * the host takes none of them, and its count, which /proc/interrupts has, stands still.
+ * How a device's interrupts reach the guest. Where KVM does not tell that one is forwarded by the hardware, there is another
+ * sign: the host takes none of them, and its count, which /proc/interrupts has, stands still.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,11 +47,19 @@ static void read_counts(const struct vfio_device *device, uint64_t *counts, unsi
 	fclose(file);
 }
 
-static void stat_vector(const struct vfio_vector *vector, unsigned number, uint64_t count, struct report *report)
+static const char *path_of(const struct vfio_vector *vector, const bool *forwarded)
+{
+	if (!vector->msi.joined)
+		return "masked";
+	return forwarded && vector->msi.message.data < VFIO_EVENTS && forwarded[vector->msi.message.data] ? "vLPI" : "irqfd";
+}
+
+static void stat_vector(const struct vfio_vector *vector, unsigned number, const bool *forwarded, uint64_t count,
+			struct report *report)
 {
 	report_begin(report, NULL);
 	report_number(report, "vector", number);
-	report_string(report, "path", vector->msi.joined ? "irqfd" : "masked");
+	report_string(report, "path", path_of(vector, forwarded));
 	report_number(report, "host_interrupts", count);
 	report_end(report);
 }
@@ -60,6 +68,7 @@ void vfio_device_stat(struct vfio_device *device, struct report *report)
 {
 	static const char *const modes[] = { "none", "line", "MSI", "MSI-X" };
 	const struct vfio_interrupts *interrupts = &device->interrupts;
+	bool *forwarded = vfio_forwarding_read(device->vm, pci_device_id(&device->pci));
 	uint64_t *counts;
 
 	pthread_mutex_lock(&device->pci.lock);
@@ -73,9 +82,10 @@ void vfio_device_stat(struct vfio_device *device, struct report *report)
 	report_begin_list(report, "vectors");
 	for (unsigned i = 0; i < interrupts->active; i++)
 		if (interrupts->vectors[i].wired)
-			stat_vector(&interrupts->vectors[i], i, counts ? counts[i] : 0, report);
+			stat_vector(&interrupts->vectors[i], i, forwarded, counts ? counts[i] : 0, report);
 	report_end_list(report);
 	report_end(report);
 	pthread_mutex_unlock(&device->pci.lock);
 	free(counts);
+	free(forwarded);
 }

@@ -8,6 +8,8 @@
 #ifndef LKVM_VFIO_H
 #define LKVM_VFIO_H
 
+#include <stdio.h>
+
 #include "lkvm/err.h"
 #include "lkvm/format.h"
 #include "lkvm/loop.h"
@@ -99,5 +101,9 @@ void vfio_unlog(struct vfio *vfio);
 void vfio_mark(struct vfio *vfio);
 
 void vfio_stat(struct vfio *vfio, struct report *report);
+
+/* Which events of a device hardware brings to the vCPUs, out of what KVM tells in debugfs. */
+#define VFIO_EVENTS 0x10000u /* of any device of our ITS */
+void vfio_forwarding_parse(FILE *file, uint32_t device_id, bool forwarded[VFIO_EVENTS]);
 
 #endif

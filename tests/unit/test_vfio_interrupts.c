@@ -334,6 +334,40 @@ static void interrupts_that_cannot_be_had(void **state)
 	program(rig, 2, 5, 0);
 }
 
+/* As Linux 7.2 has it. */
+static void what_hardware_forwards(void **state)
+{
+	static bool forwarded[VFIO_EVENTS];
+	char text[] = "\nDevice ID: 0x18, Event ID Range: [0 - 127]\n"
+		      "EVENT_ID    INTID  HWINTID   TARGET   COL_ID HW\n"
+		      "-----------------------------------------------\n"
+		      "       0     8192        0        0        0  1\n"
+		      "       5     8193        0        0        0  0\n"
+		      "   65535     8194        0        1        1  1\n"
+		      "   65536     8195        0        1        1  1\n"
+		      "       6     8196        0        1\n"
+		      "\nDevice ID: 0x8, Event ID Range: [0 - 31]\n"
+		      "EVENT_ID    INTID  HWINTID   TARGET   COL_ID HW\n"
+		      "-----------------------------------------------\n"
+		      "       5     8320        0        1        1  1\n";
+	FILE *file = fmemopen(text, sizeof(text) - 1, "r");
+
+	(void)state;
+	vfio_forwarding_parse(file, 0x18, forwarded);
+	assert_true(forwarded[0] && forwarded[65535]);
+	assert_false(forwarded[5] || forwarded[6]);
+	memset(forwarded, 0, sizeof(forwarded));
+	rewind(file);
+	vfio_forwarding_parse(file, 0x8, forwarded);
+	assert_true(forwarded[5]);
+	assert_false(forwarded[0] || forwarded[65535]);
+	memset(forwarded, 0, sizeof(forwarded));
+	rewind(file);
+	vfio_forwarding_parse(file, 0x10, forwarded);
+	assert_null(memchr(forwarded, true, sizeof(forwarded)));
+	fclose(file);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, open_passed, close_rig)
@@ -341,6 +375,7 @@ int main(void)
 		CASE(one_call_for_all_vectors),
 		CASE(a_vector_is_wired_once),
 		CASE(a_route_changes_with_the_irqfd_off),
+		cmocka_unit_test(what_hardware_forwards),
 		CASE(messages_in_config_space),
 		CASE(the_line_is_asked_again),
 		CASE(a_mediated_line_is_asked_again_by_hand),

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which interrupts the hardware brings to the vCPUs itself, as vLPIs. No call tells, but a file in debugfs does, whose lines
+ * are the events that KVM's ITS maps, and HW says whether that one is forwarded:
+ *
+ *     Device ID: 0x8, Event ID Range: [0 - 127]
+ *     EVENT_ID    INTID  HWINTID   TARGET   COL_ID HW
+ *     -----------------------------------------------
+ *            0     8192        0        0        0  1
+ *
+ * Kernel: arch/arm64/kvm/vgic/vgic-debug.c, since Linux 6.16. KVM holds the ITS's lock while it fills a page of that, and
+ * neither stops vCPUs nor changes anything. (vgic-state beside it has been there for longer, but knows no events, and who
+ * dies while reading it leaves it locked.) Earlier kernels may have the file by a backport, of which one follows a null
+ * pointer when a guest maps a device without an event: it is not read there.
+ */
+#include <glob.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "device.h"
+
+#define FIRST_PID_NAMESPACE 0xeffffffcu /* its inode: PROC_PID_INIT_INO */
+
+void vfio_forwarding_parse(FILE *file, uint32_t device_id, bool forwarded[VFIO_EVENTS])
+{
+	unsigned device = 0, event, unused, hardware;
+	bool is_wanted = false;
+	char *line = NULL;
+	size_t size = 0;
+
+	while (getline(&line, &size, file) > 0) {
+		if (sscanf(line, "Device ID: 0x%x", &device) == 1)
+			is_wanted = device == device_id;
+		else if (is_wanted && sscanf(line, "%u %u %u %u %u %u", &event, &unused, &unused, &unused, &unused, &hardware) == 6 &&
+			 event < VFIO_EVENTS)
+			forwarded[event] = hardware;
+	}
+	free(line);
+}
+
+static bool is_safe(void)
+{
+	unsigned major = 0, minor = 0;
+	struct utsname name;
+
+	return uname(&name) == 0 && sscanf(name.release, "%u.%u", &major, &minor) == 2 &&
+	       (major > 6 || (major == 6 && minor >= 16));
+}
+
+/* KVM names a machine's folder by the number that its process has in the first namespace; in another, that is not ours. */
+static bool knows_own_number(void)
+{
+	struct stat info;
+
+	return stat("/proc/self/ns/pid", &info) == 0 && info.st_ino == FIRST_PID_NAMESPACE;
+}
+
+static FILE *open_file(const struct vm *vm)
+{
+	char pattern[96];
+	glob_t found;
+	FILE *file;
+
+	snprintf(pattern, sizeof(pattern), "/sys/kernel/debug/kvm/%d-%d/vgic-its-state@*", (int)getpid(), vm->fd);
+	if (!is_safe() || !knows_own_number() || glob(pattern, 0, NULL, &found) != 0)
+		return NULL;
+	file = fopen(found.gl_pathv[0], "re");
+	globfree(&found);
+	return file;
+}
+
+bool *vfio_forwarding_read(const struct vm *vm, uint32_t device_id)
+{
+	FILE *file = open_file(vm);
+	bool *forwarded;
+
+	if (!file)
+		return NULL;
+	forwarded = calloc(VFIO_EVENTS, sizeof(*forwarded));
+	if (forwarded)
+		vfio_forwarding_parse(file, device_id, forwarded);
+	fclose(file);
+	return forwarded;
+}
