@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A real guest's snapshot, tests/golden/real-1.lkvm.gz, with edits: in memory, without a file. RAM ends behind the last
- * page that has data. For one source file a program, which runs in the top folder.
+ * A real guest's snapshot, tests/golden/real-1.lkvm.gz, to which a passed-through device is added, with edits: in memory,
+ * without a file. RAM ends behind the last page that has data. For one source file a program, which runs in the top folder.
  */
 #ifndef TESTS_FUZZ_EDITED_H
 #define TESTS_FUZZ_EDITED_H
 
+#include <linux/pci_regs.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -17,7 +18,7 @@
 #define MOST_SECTIONS 64u
 #define MOST_FIELDS 400u  /* of a section */
 #define MOST_EDITS 64u
-#define MOST_ELEMENTS 512u /* of a field that was stretched */
+#define MOST_ELEMENTS 4096u /* of a field that is edited: config space has so many */
 #define MOST_WORDS 4096u
 
 enum edit_kind {
@@ -113,6 +114,31 @@ static void close_side(struct side *side)
 
 /* Made once. */
 
+/* Behind all others, with MSI-X, which is off, and MSI, which sends two messages that lead nowhere. */
+static void add_passed_through(struct section_writer *writer)
+{
+	static const uint8_t data[100];
+	const uint32_t entries[3][4] = { { 0x3ffe0040, 0, 0, 0 }, { 0x3ffe0040, 0, 1, 1 }, { 0, 0, 0, 1 } };
+	struct pci_state pci = { .config = {
+		[PCI_COMMAND] = PCI_COMMAND_MASTER, [PCI_STATUS] = PCI_STATUS_CAP_LIST, [PCI_CAPABILITY_LIST] = 0x40,
+		[0x40] = PCI_CAP_ID_MSIX, 0x50, 2,
+		[0x50] = PCI_CAP_ID_MSI, 0, PCI_MSI_FLAGS_ENABLE | 1 << 1 | 1 << 4 | PCI_MSI_FLAGS_64BIT, 1, 0x40, 0, 0xfe, 0x3f,
+	} };
+
+	section_begin(writer, "vfio0", 1, SECTION_MANDATORY);
+	field_add_text(&writer->buffer, "address", "0000:01:00.0");
+	section_end(writer);
+	section_begin(writer, "vfio0/pci", 1, SECTION_MANDATORY);
+	state_save(&pci_state_table, &pci, &writer->buffer);
+	section_end(writer);
+	section_begin(writer, "vfio0/msix", 1, SECTION_MANDATORY);
+	field_add(&writer->buffer, "entries", 4, 12, entries);
+	section_end(writer);
+	section_begin(writer, "vfio0/data", 1, SECTION_MANDATORY);
+	field_add(&writer->buffer, "data", 1, sizeof(data), data);
+	section_end(writer);
+}
+
 static void read_golden(void)
 {
 	static uint8_t head[1 << 20];
@@ -135,6 +161,7 @@ static void read_golden(void)
 		byte_buffer_add(&golden.sections.buffer, section->fields.bytes, section->fields.size);
 		section_end(&golden.sections);
 	}
+	add_passed_through(&golden.sections);
 	golden.base = snapshot.ram_base;
 	fuzz_must(pread(snapshot.fd, golden.ram, RAM_SIZE, (off_t)snapshot.ram_offset) == RAM_SIZE);
 	snapshot_close(&snapshot);

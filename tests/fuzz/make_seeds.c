@@ -358,6 +358,8 @@ static void make_inspect(void)
 	} edits[] = {
 		{ VALUE, 39, 3, 0, 0xb900000000000600 }, { TWICE, 10, 1, 0, 1 }, { WORD, 0, 100, 1, 0x1234 },
 		{ VALUE, 13, 0, 0x34, 0x40 },
+	}, passed[] = { /* its MSI-X is on, and a vector leads nowhere */
+		{ VALUE, 42, 0, 0x43, PCI_MSIX_FLAGS_ENABLE >> 8 }, { VALUE, 43, 0, 6, 0x12345 }, { VALUE, 44, 0, 7, 1 },
 	};
 
 	for (unsigned i = 0; i < LOOKS; i++) {
@@ -366,6 +368,8 @@ static void make_inspect(void)
 
 		snprintf(name, sizeof(name), "look%u", i);
 		store("inspect", name, start, sizeof(start), edits, sizeof(edits));
+		snprintf(name, sizeof(name), "passed%u", i);
+		store("inspect", name, start, sizeof(start), passed, sizeof(passed));
 	}
 }
 
