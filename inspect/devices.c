@@ -6,9 +6,8 @@
 
 #include "lkvm/inspect.h"
 
-#define MOST_ELEMENTS 16u   /* of an array, in text: a line */
-#define MOST_FIELDS 1024u   /* of a section: lkvm writes a few dozen */
-#define MOST_VALUES 65536u /* of a field; the same */
+#define MOST_ELEMENTS 16u /* of an array, in text: a line */
+#define MOST_FIELDS 1024u /* of a section: lkvm writes a few dozen */
 
 static bool is_text(const struct field *field)
 {
@@ -44,7 +43,7 @@ int inspect_fields(const struct fields *fields, struct report *report, struct er
 
 		if (++count > MOST_FIELDS)
 			return error_set(error, EBADMSG, "it has more than %u fields", MOST_FIELDS);
-		if (field.count > MOST_VALUES)
+		if (field.count > INSPECT_MOST_VALUES)
 			return error_set(error, EBADMSG, "%s has %u values, more than any device", field.name, field.count);
 		/* Names are keys. */
 		if (field_find(fields, field.name, &first) && first.values != field.values)
@@ -218,6 +217,7 @@ int inspect_devices(const struct inspection *inspection, struct report *report, 
 		if (inspection->devices[i].is_virtio && inspect_virtio(inspection, &inspection->devices[i], report, error) < 0)
 			return -1;
 	report_end_list(report);
+	inspect_passed_through(inspection, report);
 	if (add_queues(inspection, "queues", add_queue, report, error) < 0 ||
 	    add_queues(inspection, "progress", add_progress, report, error) < 0)
 		return -1;

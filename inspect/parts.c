@@ -38,17 +38,13 @@ uint64_t *inspect_pending_tables(const struct inspection *inspection)
 	return tables;
 }
 
-bool verify_find_msix(const struct inspection *inspection, const struct inspect_device *device, struct verdict *verdict,
-		      struct inspect_msix *msix)
+const uint8_t *verify_config(const struct inspection *inspection, const struct inspect_device *device,
+			     struct verdict *verdict)
 {
 	struct error error;
 	const uint8_t *config = inspect_pci_config(inspection, device, &error);
 
-	*msix = (struct inspect_msix){ .present = false };
-	if (!config) {
+	if (!config)
 		verdict_fault(verdict, device->pci->name, "its configuration space is missing or of another size");
-		return false;
-	}
-	inspect_find_msix(config, msix);
-	return true;
+	return config;
 }

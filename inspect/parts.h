@@ -15,8 +15,8 @@ bool verify_number(const struct inspection *inspection, struct verdict *verdict,
  */
 uint64_t *inspect_pending_tables(const struct inspection *inspection);
 
-/* False, and a fault, where there is no configuration space. */
-bool verify_find_msix(const struct inspection *inspection, const struct inspect_device *device, struct verdict *verdict,
-		      struct inspect_msix *msix);
+/* Its configuration space; NULL, and a fault, where there is none. */
+const uint8_t *verify_config(const struct inspection *inspection, const struct inspect_device *device,
+			     struct verdict *verdict);
 
 #endif

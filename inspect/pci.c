@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* PCI functions as the guest programmed them, and where each MSI-X vector leads. PCI 3.0, chapter 6. */
+/* PCI functions as the guest programmed them, and where each vector leads. PCI 3.0, chapter 6. */
 #include <errno.h>
 #include <linux/pci_regs.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "lkvm/inspect.h"
-
-#define MOST_CAPABILITIES 48u /* more do not fit 256 bytes: a chain that is longer is a ring */
 
 /* Little-endian bytes of config space, all of which are there: inspect_pci_config() saw to it. */
 uint32_t inspect_pci_read(const uint8_t *config, unsigned offset, unsigned size)
@@ -32,41 +30,20 @@ const uint8_t *inspect_pci_config(const struct inspection *inspection, const str
 	return NULL;
 }
 
-/* Offset of the MSI-X capability, or 0. No list of a sound device is longer than the room for capabilities. */
-static unsigned find_msix_capability(const uint8_t *config)
+/* "on", "off", "held"; NULL: it does not have them. */
+static const char *state_of(const uint8_t *config, enum inspect_kind kind)
 {
-	unsigned offset = config[PCI_CAPABILITY_LIST] & ~3u;
+	struct inspect_messages messages;
 
-	if (!(inspect_pci_read(config, PCI_STATUS, 2) & PCI_STATUS_CAP_LIST))
-		return 0;
-	for (unsigned i = 0; i < MOST_CAPABILITIES && offset >= PCI_STD_HEADER_SIZEOF; i++) {
-		if (config[offset + PCI_CAP_LIST_ID] == PCI_CAP_ID_MSIX)
-			return offset;
-		offset = config[offset + PCI_CAP_LIST_NEXT] & ~3u;
-	}
-	return 0;
-}
-
-void inspect_find_msix(const uint8_t *config, struct inspect_msix *msix)
-{
-	unsigned offset = find_msix_capability(config);
-	uint32_t control = offset ? inspect_pci_read(config, offset + PCI_MSIX_FLAGS, 2) : 0;
-
-	*msix = (struct inspect_msix){
-		.present = offset,
-		.enabled = control & PCI_MSIX_FLAGS_ENABLE,
-		.held = control & PCI_MSIX_FLAGS_MASKALL || !(inspect_pci_read(config, PCI_COMMAND, 2) & PCI_COMMAND_MASTER),
-		.vectors = offset ? (control & PCI_MSIX_FLAGS_QSIZE) + 1 : 0,
-	};
+	inspect_find_messages(config, kind, &messages);
+	return !messages.capability ? NULL : !messages.enabled ? "off" : messages.held ? "held" : "on";
 }
 
 static void add_function(const struct inspect_device *device, const uint8_t *config, struct report *report)
 {
 	uint32_t command = inspect_pci_read(config, PCI_COMMAND, 2);
-	struct inspect_msix msix;
 	char text[64];
 
-	inspect_find_msix(config, &msix);
 	report_begin(report, NULL);
 	inspect_pci_address(device->slot << 3, text);
 	report_string(report, "pci", text);
@@ -79,7 +56,8 @@ static void add_function(const struct inspect_device *device, const uint8_t *con
 	report_bool(report, "memory", command & PCI_COMMAND_MEMORY);
 	report_bool(report, "bus_master", command & PCI_COMMAND_MASTER);
 	report_bool(report, "intx_disabled", command & PCI_COMMAND_INTX_DISABLE);
-	report_string(report, "msix", !msix.present ? NULL : !msix.enabled ? "off" : msix.held ? "held" : "on");
+	report_string(report, "msix", state_of(config, INSPECT_MSIX));
+	report_string(report, "msi", state_of(config, INSPECT_MSI));
 	report_end(report);
 }
 
@@ -104,40 +82,48 @@ static void add_bars(const struct inspect_device *device, const uint8_t *config,
 	}
 }
 
+static void add_vector(const struct inspect_device *device, const struct inspect_vectors *vectors, unsigned number,
+		       const struct inspect_events *events, struct report *report)
+{
+	const struct inspect_messages *messages = &vectors->messages;
+	const struct inspect_vector vector = inspect_vector_at(vectors, number);
+	const struct its_event *event = inspect_events_find(events, device->slot << 3, vector.data);
+
+	if (vector.masked && !vector.address && !vector.pending)
+		return;
+	report_begin(report, NULL);
+	report_string(report, "device", device->name);
+	report_number(report, "vector", number);
+	report_hex(report, "address", vector.address);
+	report_hex(report, "data", vector.data);
+	report_bool(report, "masked", vector.masked);
+	if (vectors->knows_pending)
+		report_bool(report, "pending", vector.pending);
+	else
+		report_string(report, "pending", NULL);
+	if (event)
+		report_number(report, "lpi", event->lpi);
+	else
+		report_string(report, "lpi", NULL);
+	inspect_vcpu(report, event ? event->vcpu : ITS_NO_VCPU);
+	report_string(report, "kind", inspect_kind_name(messages->kind));
+	/* Whether hardware forwards it, the host knows, and no file. */
+	report_string(report, "path", !messages->enabled ? NULL : messages->masked || vector.masked ? "masked" : "irqfd");
+	report_end(report);
+}
+
 /* The vectors that the guest programmed: those that are unmasked or hold an address. */
 static int add_vectors(const struct inspection *inspection, const struct inspect_device *device, const uint8_t *config,
 		       const struct inspect_events *events, struct report *report, struct error *error)
 {
-	struct field address, data, control;
-	struct inspect_msix msix;
-	uint64_t pending;
+	for (enum inspect_kind kind = 0; kind < INSPECT_KINDS; kind++) {
+		struct inspect_vectors vectors;
 
-	if (inspection_array(inspection, device->pci->name, "msix_address", PCI_MAX_VECTORS, &address, error) < 0 ||
-	    inspection_array(inspection, device->pci->name, "msix_data", PCI_MAX_VECTORS, &data, error) < 0 ||
-	    inspection_array(inspection, device->pci->name, "msix_control", PCI_MAX_VECTORS, &control, error) < 0 ||
-	    inspection_number(inspection, device->pci->name, "msix_pending", &pending, error) < 0)
-		return -1;
-	inspect_find_msix(config, &msix);
-	for (unsigned i = 0; i < msix.vectors && i < PCI_MAX_VECTORS; i++) {
-		bool masked = field_element(&control, i) & 1;
-		uint32_t id = (uint32_t)field_element(&data, i);
-		const struct its_event *event = inspect_events_find(events, device->slot << 3, id);
-
-		if (masked && !field_element(&address, i) && !(pending >> i & 1))
-			continue;
-		report_begin(report, NULL);
-		report_string(report, "device", device->name);
-		report_number(report, "vector", i);
-		report_hex(report, "address", field_element(&address, i));
-		report_hex(report, "data", id);
-		report_bool(report, "masked", masked);
-		report_bool(report, "pending", pending >> i & 1);
-		if (event)
-			report_number(report, "lpi", event->lpi);
-		else
-			report_string(report, "lpi", NULL);
-		inspect_vcpu(report, event ? event->vcpu : ITS_NO_VCPU);
-		report_end(report);
+		if (!inspect_vectors_open(&vectors, inspection, device, config, kind))
+			return error_set(error, EBADMSG, "section %s: the MSI-X table is missing or of another size",
+					 vectors.section);
+		for (unsigned i = 0; i < vectors.count; i++)
+			add_vector(device, &vectors, i, events, report);
 	}
 	return 0;
 }

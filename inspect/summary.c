@@ -60,6 +60,14 @@ void inspect_machine(const struct machine_config *config, struct report *report)
 		report_string(report, "mac", text);
 		report_end(report);
 	}
+	for (unsigned i = 0; i < config->vfio.count; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "vfio%u", i);
+		report_begin(report, name);
+		report_string(report, "address", config->vfio.devices[i]);
+		report_end(report);
+	}
 }
 
 /* Bits of the words of one array that are set. */

@@ -14,7 +14,7 @@ struct device {
 	const struct inspection *inspection;
 	const struct inspect_device *device;
 	struct verdict *verdict;
-	struct inspect_msix msix;
+	struct inspect_messages msix;
 	bool running; /* it uses its queues */
 	bool broken;  /* it asked for a reset */
 };
@@ -142,8 +142,12 @@ static int verify_device(const struct inspection *inspection, const struct inspe
 			 struct error *error)
 {
 	struct device device = { .inspection = inspection, .device = found, .verdict = verdict };
+	const uint8_t *config = verify_config(inspection, found, verdict);
 
-	if (!verify_find_msix(inspection, found, verdict, &device.msix) || !verify_negotiation(&device))
+	if (!config)
+		return 0;
+	inspect_find_messages(config, INSPECT_MSIX, &device.msix);
+	if (!verify_negotiation(&device))
 		return 0;
 	for (unsigned i = 0; i < VIRTIO_MAX_QUEUES; i++) {
 		char name[SECTION_NAME_LENGTH + 16];

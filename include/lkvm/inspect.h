@@ -19,9 +19,13 @@
 struct inspect_device {
 	char name[SECTION_NAME_LENGTH + 1]; /* "virtio-blk0" */
 	unsigned slot;
-	bool is_virtio;
+	bool is_virtio; /* or it is passed through */
 	const struct section *pci; /* "virtio-blk0/pci" */
 };
+
+/* "vfio0/msix" */
+#define INSPECT_PART_LENGTH (SECTION_NAME_LENGTH + 16)
+void inspect_part_name(const struct inspect_device *device, const char *part, char name[INSPECT_PART_LENGTH]);
 
 #define INSPECT_ALL_VCPUS UINT64_MAX
 
@@ -93,14 +97,45 @@ const uint8_t *inspect_pci_config(const struct inspection *inspection, const str
 				  struct error *error);
 
 /* What it says of messages. */
-struct inspect_msix {
-	bool present;     /* it has the capability */
-	bool enabled;     /* the guest uses it */
-	bool held;        /* but nothing is sent now: all vectors are masked, or the device may not write memory */
-	unsigned vectors; /* 1..2048, or 0 where it is not present */
+enum inspect_kind { INSPECT_MSI, INSPECT_MSIX, INSPECT_KINDS };
+
+struct inspect_messages {
+	enum inspect_kind kind;
+	unsigned capability; /* its offset; 0: the function does not have it */
+	bool enabled;        /* the guest uses it */
+	bool masked;         /* all vectors are, as a whole */
+	bool held;           /* nothing is sent now: that, or the device may not write memory */
+	unsigned vectors;    /* MSI-X: 1..2048, or 0 where it is not there; MSI: those that are on, a power of two */
 };
 
-void inspect_find_msix(const uint8_t *config, struct inspect_msix *msix);
+void inspect_find_messages(const uint8_t *config, enum inspect_kind kind, struct inspect_messages *messages);
+const char *inspect_kind_name(enum inspect_kind kind); /* "MSI-X" */
+
+/* The vectors of a device, wherever the snapshot has them. */
+struct inspect_vectors {
+	struct inspect_messages messages;
+	unsigned count;     /* that there are entries for */
+	bool knows_pending; /* of a passed-through device, it is in the device */
+	char section[INSPECT_PART_LENGTH]; /* where they are, or should be */
+	/* Only for inspect_vector_at(): a virtio device's, a passed-through one's. */
+	const uint8_t *config;
+	struct field address, data, control, entries;
+	uint64_t pending;
+};
+
+struct inspect_vector {
+	uint64_t address;
+	uint32_t data;
+	bool masked, pending;
+};
+
+/* False: its table is missing, or of another shape. `config` is the device's. */
+bool inspect_vectors_open(struct inspect_vectors *vectors, const struct inspection *inspection,
+			  const struct inspect_device *device, const uint8_t *config, enum inspect_kind kind);
+struct inspect_vector inspect_vector_at(const struct inspect_vectors *vectors, unsigned number);
+
+/* A list of the passed-through devices: which of the host's each was, and how much of its own state there is. */
+void inspect_passed_through(const struct inspection *inspection, struct report *report);
 
 /* `size` bytes, 1 to 4, at an offset that is inside it. */
 uint32_t inspect_pci_read(const uint8_t *config, unsigned offset, unsigned size);
@@ -120,6 +155,7 @@ void inspect_register(struct report *report, const char *name, uint64_t value);
 void inspect_register_fields(struct report *report, const char *name, uint64_t value); /* the member "fields" alone */
 void inspect_problems(struct report *report, uint32_t problems);
 void inspect_vcpu(struct report *report, uint32_t vcpu);
+#define INSPECT_MOST_VALUES 65536u /* of a field: larger is only what a passed-through device's driver gave */
 int inspect_fields(const struct fields *fields, struct report *report, struct error *error);
 
 /*

@@ -92,11 +92,11 @@ static void devices(void **state)
 static void pci(void **state)
 {
 	static const char *const lines[] = {
-		"00:01.0  virtio-net0      1af4:1041  020000  yes     yes         no             on\n",
+		"00:01.0  virtio-net0      1af4:1041  020000  yes     yes         no             on    -\n",
 		"virtio-entropy0  4    0x8000008000  64    yes\n",
-		"virtio-blk0      0       0x3ffe0040  0x0   yes     yes      8256  0\n",
-		"virtio-blk0      1       0x3ffe0040  0x1   no      no       8257  0\n",
-		"virtio-input0    2       0x3ffe0040  0x2   yes     no       8386  0\n", NULL,
+		"virtio-blk0      0       0x3ffe0040  0x0   yes     yes      8256  0     MSI-X  masked\n",
+		"virtio-blk0      1       0x3ffe0040  0x1   no      no       8257  0     MSI-X  irqfd\n",
+		"virtio-input0    2       0x3ffe0040  0x2   yes     no       8386  0     MSI-X  masked\n", NULL,
 	};
 
 	expect(*state, inspect_pci, lines);

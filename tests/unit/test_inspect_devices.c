@@ -61,16 +61,50 @@ static void fields_by_what_they_are(void **state)
 	byte_buffer_free(&buffer);
 }
 
+/* Its own data are counted, never shown. */
+static void passed_through_devices(void **state)
+{
+	static const char *const detached[] = { "passed through\n  device  pci      host          state     data\n"
+						"  vfio0   00:02.0  0000:01:00.0  detached  -\n", NULL };
+	static const char *const saved[] = { "  vfio0   00:02.0  0000:01:00.0  saved  2 MiB\n", NULL };
+	static const char *const odd[] = { "  vfio0   00:02.0  0000:01:00.0  -      -\n", NULL };
+	static const char *const gone[] = { "  vfio0   -    0000:01:00.0  detached  -\n", NULL };
+	static const char *const none[] = { "passed through  none\n", NULL };
+	struct inspection_rig *rig = rig_new();
+
+	(void)state;
+	expect(rig_new(), inspect_devices, none);
+	rig_pass(rig);
+	expect(rig, inspect_devices, detached);
+	rig = rig_new();
+	rig_pass(rig);
+	rig->passed.data = 2 << 20;
+	expect(rig, inspect_devices, saved);
+	rig = rig_new();
+	rig_pass(rig);
+	rig->passed.data = 1;
+	rig->passed.data_name = "other";
+	expect(rig, inspect_devices, odd);
+	rig = rig_new();
+	rig_pass(rig);
+	rig->leave = "vfio0/pci";
+	expect(rig, inspect_devices, gone);
+	rig = rig_new();
+	rig_pass(rig);
+	rig->partial = true;
+	expect(rig, inspect_devices, odd);
+}
+
 /* PCI. */
 
 static void vectors(void **state)
 {
 	static const char *const lines[] = {
-		"00:00.0  virtio-blk0  0000:0000  000000  yes     yes         no             held\n",
-		"virtio-blk0  1       0x3ffe0040  0x1   no      yes      8193  0\n",
-		"virtio-blk0  2       0x0         0x2   yes     yes      8194  0\n",
-		"virtio-blk1  0       0x3ffe0040  0x0   no      no       8200  1\n",
-		"virtio-blk1  1       0x3ffe0040  0x9   no      no       -     -\n", NULL,
+		"00:00.0  virtio-blk0  0000:0000  000000  yes     yes         no             held  -\n",
+		"virtio-blk0  1       0x3ffe0040  0x1   no      yes      8193  0     MSI-X  masked\n",
+		"virtio-blk0  2       0x0         0x2   yes     yes      8194  0     MSI-X  masked\n",
+		"virtio-blk1  0       0x3ffe0040  0x0   no      no       8200  1     MSI-X  irqfd\n",
+		"virtio-blk1  1       0x3ffe0040  0x9   no      no       -     -     MSI-X  irqfd\n", NULL,
 	};
 	struct inspection_rig *rig = rig_new();
 
@@ -87,10 +121,10 @@ static void vectors(void **state)
 static void capabilities(void **state)
 {
 	static const char *const many[] = { "virtio-blk0  2 ", "virtio-blk0  63 ", "virtio-blk1  0 ", NULL };
-	static const char *const none[] = { "00:00.0  virtio-blk0  0000:0000  000000  yes     yes         no             -\n",
+	static const char *const none[] = { "00:00.0  virtio-blk0  0000:0000  000000  yes     yes         no             -     -\n",
 					    "vectors\n", "\n  virtio-blk1  0 ", NULL };
-	static const char *const off[] = { "no             off\n", NULL };
-	static const char *const held[] = { "00:00.0  virtio-blk0  0000:0000  000000  yes     no          no             held\n", NULL };
+	static const char *const off[] = { "no             off   -\n", NULL };
+	static const char *const held[] = { "00:00.0  virtio-blk0  0000:0000  000000  yes     no          no             held  -\n", NULL };
 	struct inspection_rig *rig = rig_new();
 
 	(void)state;
@@ -107,6 +141,98 @@ static void capabilities(void **state)
 	expect(rig, inspect_pci, off);
 	rig = rig_new();
 	rig->pci[0].config[PCI_COMMAND] = PCI_COMMAND_MEMORY;
+	expect(rig, inspect_pci, held);
+}
+
+/* A passed-through device has its table elsewhere, and its pending bits nowhere. */
+static void passed_through_vectors(void **state)
+{
+	static const char *const msix[] = {
+		"00:02.0  vfio0        0000:0000  000000  yes     yes         no             on    -\n",
+		"  vfio0        0       0x3ffe0040   0x0      no      -        8208  0     MSI-X  irqfd\n",
+		"  vfio0        1       0x13ffe0040  0x1      yes     -        8209  0     MSI-X  masked\n",
+		"  vfio0        2       0x3ffe0040   0x12345  no      -        -     -     MSI-X  irqfd\n", NULL,
+	};
+	static const char *const off[] = { "no             off   -\n", "  vfio0        2 ", "     -     MSI-X  -\n", NULL };
+	static const char *const unused[] = { "virtio-blk1  2 ", "\n", NULL };
+	struct inspection_rig *rig = rig_new();
+	struct opened opened;
+
+	(void)state;
+	rig_pass(rig);
+	rig->passed.entries[1][1] = 1;
+	rig->passed.entries[1][3] = PCI_MSIX_ENTRY_CTRL_MASKBIT;
+	rig->passed.entries[2][2] = 0x12345;
+	expect(rig, inspect_pci, msix);
+
+	rig = rig_new();
+	rig_pass(rig);
+	rig->passed.entries[2][2] = 0x12345;
+	rig->passed.pci.config[RIG_MSIX + PCI_MSIX_FLAGS + 1] = 0;
+	expect(rig, inspect_pci, off);
+
+	rig = rig_new();
+	rig_pass(rig);
+	for (unsigned i = 0; i < RIG_VECTORS; i++)
+		memcpy(rig->passed.entries[i], (const uint32_t[]){ 0, 0, 0, PCI_MSIX_ENTRY_CTRL_MASKBIT }, 16);
+	open_rig(&opened, rig);
+	assert_lines(show(&opened, inspect_pci, false), unused);
+	assert_null(strstr(strstr(report_text(&opened.report), "vectors"), "vfio0"));
+	close_rig(&opened);
+	free(rig);
+
+	rig = rig_new();
+	rig_pass(rig);
+	rig->passed.words--;
+	expect_failure(rig, inspect_pci, "section vfio0/msix: the MSI-X table is missing or of another size");
+	rig = rig_new();
+	rig_pass(rig);
+	rig->leave = "vfio0/msix";
+	expect_failure(rig, inspect_pci, "section vfio0/msix: the MSI-X table is missing or of another size");
+}
+
+/* Two of four messages; a capability with 32 bits and no masks; none. */
+static void plain_messages(void **state)
+{
+	static const char *const wide[] = {
+		"00:02.0  vfio0        0000:0000  000000  yes     yes         no             -     on\n",
+		"  vfio0        0       0x3ffe0040  0x0   no      -        8208  0     MSI    irqfd\n"
+		"  vfio0        1       0x3ffe0040  0x1   yes     -        8209  0     MSI    masked\n", NULL,
+	};
+	static const char *const narrow[] = {
+		"no             -     on\n", "  vfio0        0       0x3ffe0040  0x2   no      -        8210  0     MSI    irqfd\n", NULL,
+	};
+	static const char *const upper[] = { "  vfio0        0       0x13ffe0040  0x0   no ", NULL };
+	static const char *const off[] = { "no             -     off\n", NULL };
+	static const char *const held[] = { "no          no             -     held\n", NULL };
+	struct inspection_rig *rig = rig_new();
+	uint8_t *capability;
+
+	(void)state;
+	rig_pass_msi(rig);
+	rig->passed.pci.config[RIG_MSIX + PCI_MSI_MASK_64] = 2;
+	expect(rig, inspect_pci, wide);
+
+	rig = rig_new();
+	rig_pass_msi(rig);
+	capability = rig->passed.pci.config + RIG_MSIX;
+	capability[PCI_MSI_FLAGS] = PCI_MSI_FLAGS_ENABLE | 5 << 4; /* more than it can */
+	capability[PCI_MSI_FLAGS + 1] = 0;
+	capability[PCI_MSI_DATA_32] = 2;
+	memset(capability + PCI_MSI_MASK_32, 0xff, 4);
+	expect(rig, inspect_pci, narrow);
+
+	rig = rig_new();
+	rig_pass_msi(rig);
+	rig->passed.pci.config[RIG_MSIX + PCI_MSI_ADDRESS_HI] = 1;
+	expect(rig, inspect_pci, upper);
+	rig = rig_new();
+	rig_pass_msi(rig);
+	rig->passed.pci.config[RIG_MSIX + PCI_MSI_FLAGS] &= (uint8_t)~PCI_MSI_FLAGS_ENABLE;
+	expect(rig, inspect_pci, off);
+	rig = rig_new();
+	rig_pass_msi(rig);
+	rig->passed.pci.config[PCI_COMMAND] = PCI_COMMAND_MEMORY;
 	expect(rig, inspect_pci, held);
 }
 
@@ -205,6 +331,7 @@ static void configurations(void **state)
 		.name = name, .cpus = 3, .memory = 1 << 20, .irqchip = IRQCHIP_GICV3, .initrd = initrd,
 		.parameters = parameters, .disk_count = 1, .disks = { { .path = path, .size = 512, .read_only = true } },
 		.network_count = 1, .networks = { { .mode = NET_USER, .mac = { 1, 2, 3, 4, 5, 0xff } } },
+		.vfio = { .count = 1, .devices = { "0000:01:00.0" } },
 	};
 	struct report report;
 
@@ -214,7 +341,8 @@ static void configurations(void **state)
 	assert_string_equal(report_text(&report),
 			    "{\"name\": \"vm\", \"vcpus\": 3, \"memory\": 1048576, \"irqchip\": \"gicv3\", \"initrd\": \"/initrd\", "
 			    "\"parameters\": \"quiet\", \"disk0\": {\"path\": \"/disk\", \"size\": 512, \"read_only\": true}, "
-			    "\"network0\": {\"mode\": \"user\", \"mac\": \"01:02:03:04:05:ff\"}}\n");
+			    "\"network0\": {\"mode\": \"user\", \"mac\": \"01:02:03:04:05:ff\"}, "
+			    "\"vfio0\": {\"address\": \"0000:01:00.0\"}}\n");
 	report_close(&report);
 }
 
@@ -223,8 +351,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(queues),
 		cmocka_unit_test(fields_by_what_they_are),
+		cmocka_unit_test(passed_through_devices),
 		cmocka_unit_test(vectors),
 		cmocka_unit_test(capabilities),
+		cmocka_unit_test(passed_through_vectors),
+		cmocka_unit_test(plain_messages),
 		cmocka_unit_test(bars),
 		cmocka_unit_test(what_is_no_config_space),
 		cmocka_unit_test(more_devices_than_slots),

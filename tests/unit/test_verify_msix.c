@@ -108,6 +108,88 @@ static void test_capability(void **state)
 	rig_expect(rig, verify_msix, "virtio-blk1/pci", "the machine has no ITS; a restore refuses it");
 }
 
+/* What a passed-through device's own table says. */
+static void test_passed_through(void **state)
+{
+	struct inspection_rig *rig = rig_new();
+
+	(void)state;
+	rig_pass(rig);
+	rig_expect_good(rig, verify_msix);
+	rig = rig_new();
+	rig_pass(rig);
+	rig->passed.entries[1][1] = 1;
+	rig_expect(rig, verify_msix, "vfio0/msix 1", "sends to 0x13ffe0040, where no ITS is");
+	rig = rig_new();
+	rig_pass(rig);
+	rig->passed.entries[2][2] = 3;
+	rig_expect(rig, verify_msix, "vfio0/msix 2", "sends event 3 of device 0x10, which the ITS does not map");
+	rig = rig_new();
+	rig_pass(rig);
+	rig->passed.entries[2][2] = 3;
+	rig->passed.entries[2][3] = PCI_MSIX_ENTRY_CTRL_MASKBIT;
+	rig_expect_good(rig, verify_msix);
+}
+
+static void test_passed_through_shape(void **state)
+{
+	struct inspection_rig *rig = rig_new();
+
+	(void)state;
+	rig_pass(rig);
+	rig->passed.words -= 4;
+	rig_expect(rig, verify_msix, "vfio0/msix", "its MSI-X table is missing or of another size");
+	rig = rig_new();
+	rig_pass(rig);
+	rig->leave = "vfio0/msix";
+	rig_expect(rig, verify_msix, "vfio0/msix", "its MSI-X table is missing or of another size");
+	rig = rig_new();
+	rig_pass(rig);
+	rig->passed.pci.config[RIG_MSIX] = PCI_CAP_ID_VNDR;
+	rig_expect(rig, verify_msix, "vfio0/msix", "there is an MSI-X table, but the device has no MSI-X");
+
+	/* It has all that MSI-X allows, and no table for that. */
+	rig = rig_new();
+	rig_pass(rig);
+	rig->passed.pci.config[RIG_MSIX + PCI_MSIX_FLAGS] = 0xff;
+	rig->passed.pci.config[RIG_MSIX + PCI_MSIX_FLAGS + 1] |= 7;
+	rig_expect(rig, verify_msix, "vfio0/msix", "its MSI-X table is missing or of another size");
+}
+
+static void test_plain_messages(void **state)
+{
+	struct inspection_rig *rig = rig_new();
+
+	(void)state;
+	rig_pass_msi(rig);
+	rig_expect_good(rig, verify_msix);
+	rig = rig_new();
+	rig_pass_msi(rig);
+	rig->passed.pci.config[RIG_MSIX + PCI_MSI_FLAGS] += 1 << 4; /* four */
+	rig_expect(rig, verify_msix, "vfio0/msi 3", "sends event 3 of device 0x10, which the ITS does not map");
+	rig = rig_new();
+	rig_pass_msi(rig);
+	rig->passed.pci.config[RIG_MSIX + PCI_MSI_FLAGS] += 1 << 4;
+	rig->passed.pci.config[RIG_MSIX + PCI_MSI_MASK_64] = 8;
+	rig_expect_good(rig, verify_msix);
+	rig = rig_new();
+	rig_pass_msi(rig);
+	rig->passed.pci.config[RIG_MSIX + PCI_MSI_DATA_64] = 0x12;
+	rig->passed.pci.config[PCI_COMMAND] = 0;
+	rig_expect_good(rig, verify_msix);
+
+	/* With both on, MSI-X it is. */
+	rig = rig_new();
+	rig_pass_msi(rig);
+	rig->passed.words = 4 * RIG_VECTORS;
+	rig->passed.pci.config[RIG_MSIX + PCI_MSI_DATA_64] = 0x12;
+	rig->passed.pci.config[RIG_MSIX + PCI_CAP_LIST_NEXT] = 0x70;
+	rig->passed.pci.config[0x70] = PCI_CAP_ID_MSIX;
+	rig->passed.pci.config[0x70 + PCI_MSIX_FLAGS] = RIG_VECTORS - 1;
+	rig->passed.pci.config[0x70 + PCI_MSIX_FLAGS + 1] = PCI_MSIX_FLAGS_ENABLE >> 8;
+	rig_expect_good(rig, verify_msix);
+}
+
 /* Where the ITS's own registers are missing, that is told elsewhere, and once. */
 static void test_missing(void **state)
 {
@@ -125,6 +207,9 @@ int main(void)
 		cmocka_unit_test(test_dropped),
 		cmocka_unit_test(test_silent),
 		cmocka_unit_test(test_capability),
+		cmocka_unit_test(test_passed_through),
+		cmocka_unit_test(test_passed_through_shape),
+		cmocka_unit_test(test_plain_messages),
 		cmocka_unit_test(test_missing),
 	};
 

@@ -45,7 +45,15 @@ struct inspection_rig {
 	struct pci_state pci[RIG_PCI_DEVICES];
 	struct virtio_state virtio[RIG_PCI_DEVICES];
 	struct virtqueue_state queues[RIG_PCI_DEVICES];
+	struct {
+		bool present;
+		struct pci_state pci; /* of which only config space means anything */
+		uint32_t entries[RIG_VECTORS][4], words; /* 0: no section */
+		uint32_t data;        /* its bytes; 0: no section */
+		const char *data_name;
+	} passed;
 	bool no_its;       /* of the machine */
+	bool partial;      /* it is a look into a running machine */
 	const char *leave; /* a section that is not there, or a register of the ITS, or NULL */
 
 	unsigned faults;
@@ -132,6 +140,43 @@ static inline void rig_make_device(struct inspection_rig *rig, unsigned device)
 	rig_put(rig, RIG_DEVICES + 64 * device, rig_device(RIG_ITT(device), 5, device ? 0 : 8));
 }
 
+/* A passed-through device in the next slot, whose driver set up MSI-X. */
+static inline void rig_pass(struct inspection_rig *rig)
+{
+	const unsigned device = RIG_PCI_DEVICES;
+
+	rig->passed.present = true;
+	rig->passed.words = 4 * RIG_VECTORS;
+	rig->passed.data_name = "data";
+	rig_make_pci(&rig->passed.pci);
+	memset(rig->passed.pci.msix_address, 0, sizeof(rig->passed.pci.msix_address));
+	memset(rig->passed.pci.msix_control, 0xff, sizeof(rig->passed.pci.msix_control));
+	for (unsigned event = 0; event < RIG_VECTORS; event++) {
+		rig->passed.entries[event][0] = (uint32_t)RIG_DOORBELL;
+		rig->passed.entries[event][2] = event;
+		rig->ram[RIG_PROPERTIES - RIG_RAM + RIG_LPI(device, event) - 8192] = 0xa1;
+		rig_put(rig, RIG_ITT(device) + 8 * event, rig_event(RIG_LPI(device, event), 0, event + 1 < RIG_VECTORS));
+	}
+	rig_put(rig, RIG_DEVICES + 64, rig_device(RIG_ITT(1), 5, 8));
+	rig_put(rig, RIG_DEVICES + 128, rig_device(RIG_ITT(device), 5, 0));
+}
+
+/* The same with plain MSI: two messages of the four that it can send, in a capability with 64 bits and mask bits. */
+static inline void rig_pass_msi(struct inspection_rig *rig)
+{
+	uint8_t *capability = rig->passed.pci.config + RIG_MSIX;
+	const uint32_t doorbell = (uint32_t)RIG_DOORBELL;
+
+	rig_pass(rig);
+	rig->passed.words = 0;
+	memset(capability, 0, 16);
+	capability[0] = PCI_CAP_ID_MSI;
+	capability[PCI_MSI_FLAGS] = PCI_MSI_FLAGS_ENABLE | 2 << 1 | 1 << 4 | PCI_MSI_FLAGS_64BIT;
+	capability[PCI_MSI_FLAGS + 1] = PCI_MSI_FLAGS_MASKBIT >> 8;
+	memcpy(capability + PCI_MSI_ADDRESS_LO, &doorbell, sizeof(doorbell));
+	capability[PCI_MSI_DATA_64] = 1; /* whose lowest bit the device sets */
+}
+
 static inline struct inspection_rig *rig_new(void)
 {
 	struct inspection_rig *rig = calloc(1, sizeof(*rig));
@@ -200,11 +245,28 @@ static inline void rig_write_state(const struct inspection_rig *rig, struct sect
 	section_end(writer);
 }
 
+static inline void rig_write_passed(const struct inspection_rig *rig, struct section_writer *writer)
+{
+	uint8_t *data = calloc(1, rig->passed.data + 1);
+
+	rig_write_state(rig, writer, "vfio0/pci", &pci_state_table, &rig->passed.pci);
+	if (rig->passed.words && rig_begin(rig, writer, "vfio0/msix")) {
+		field_add(&writer->buffer, "entries", 4, rig->passed.words, rig->passed.entries);
+		section_end(writer);
+	}
+	if (rig->passed.data && rig_begin(rig, writer, "vfio0/data")) {
+		field_add(&writer->buffer, rig->passed.data_name, 1, rig->passed.data, data);
+		section_end(writer);
+	}
+	free(data);
+}
+
 static inline void rig_write(const struct inspection_rig *rig, struct section_writer *writer)
 {
 	const struct machine_config config = {
 		.name = "rig", .kernel = "/kernel", .cpus = RIG_VCPUS, .memory = RIG_RAM_SIZE,
 		.irqchip = rig->no_its ? IRQCHIP_GICV3 : IRQCHIP_GICV3_ITS,
+		.vfio = { .count = rig->passed.present, .devices = { "0000:01:00.0" } },
 	};
 	char name[32];
 
@@ -226,6 +288,10 @@ static inline void rig_write(const struct inspection_rig *rig, struct section_wr
 		snprintf(name, sizeof(name), "virtio-blk%u/queue0", i);
 		rig_write_state(rig, writer, name, &virtqueue_state_table, &rig->queues[i]);
 	}
+	if (rig->passed.present)
+		rig_write_passed(rig, writer);
+	if (rig->partial && rig_begin(rig, writer, SNAPSHOT_PARTIAL))
+		section_end(writer);
 }
 
 static inline int rig_read(void *owner, uint64_t address, void *to, size_t size, struct error *error)

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The messages that a function sends. Their vectors are in different places: a virtio device's table is in columns beside
+ * its config space, a passed-through device's in a section of its own, entry for entry; MSI is in config space alone.
+ */
+#include <linux/pci_regs.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lkvm/inspect.h"
+
+#define MOST_CAPABILITIES 48u /* more do not fit 256 bytes: a chain that is longer is a ring */
+#define MOST_MESSAGES 5u      /* as a power of two: MSI has no more */
+#define ENTRY_WORDS 4u        /* of a passed-through device's table: address, its upper half, data, control */
+
+/* Offset of a capability, or 0. No list of a sound device is longer than the room for capabilities. */
+static unsigned find_capability(const uint8_t *config, uint8_t id)
+{
+	unsigned offset = config[PCI_CAPABILITY_LIST] & ~3u;
+
+	if (!(inspect_pci_read(config, PCI_STATUS, 2) & PCI_STATUS_CAP_LIST))
+		return 0;
+	for (unsigned i = 0; i < MOST_CAPABILITIES && offset >= PCI_STD_HEADER_SIZEOF; i++) {
+		if (config[offset + PCI_CAP_LIST_ID] == id)
+			return offset;
+		offset = config[offset + PCI_CAP_LIST_NEXT] & ~3u;
+	}
+	return 0;
+}
+
+static unsigned least(unsigned one, unsigned other)
+{
+	return one < other ? one : other;
+}
+
+/* How many messages the guest allows; no more than the device can send. */
+static unsigned count_messages(uint32_t control)
+{
+	unsigned able = (control & PCI_MSI_FLAGS_QMASK) >> 1, allowed = (control & PCI_MSI_FLAGS_QSIZE) >> 4;
+
+	return control & PCI_MSI_FLAGS_ENABLE ? 1u << least(least(able, allowed), MOST_MESSAGES) : 0;
+}
+
+void inspect_find_messages(const uint8_t *config, enum inspect_kind kind, struct inspect_messages *messages)
+{
+	bool no_master = !(inspect_pci_read(config, PCI_COMMAND, 2) & PCI_COMMAND_MASTER);
+	unsigned offset = find_capability(config, kind == INSPECT_MSIX ? PCI_CAP_ID_MSIX : PCI_CAP_ID_MSI);
+	uint32_t control = offset ? inspect_pci_read(config, offset + PCI_MSI_FLAGS, 2) : 0;
+	struct inspect_messages other;
+
+	*messages = (struct inspect_messages){ .kind = kind, .capability = offset };
+	if (kind == INSPECT_MSIX) {
+		messages->enabled = control & PCI_MSIX_FLAGS_ENABLE;
+		messages->masked = control & PCI_MSIX_FLAGS_MASKALL;
+		messages->vectors = offset ? (control & PCI_MSIX_FLAGS_QSIZE) + 1 : 0;
+	} else if (offset) {
+		/* Where a guest turns both on, MSI-X it is. */
+		inspect_find_messages(config, INSPECT_MSIX, &other);
+		messages->enabled = control & PCI_MSI_FLAGS_ENABLE && !other.enabled;
+		messages->vectors = messages->enabled ? count_messages(control) : 0;
+	}
+	messages->held = messages->masked || no_master;
+}
+
+const char *inspect_kind_name(enum inspect_kind kind)
+{
+	return kind == INSPECT_MSIX ? "MSI-X" : "MSI";
+}
+
+/* Where they are. */
+
+static bool find_column(const struct section *section, const char *name, unsigned size, uint32_t count, struct field *column)
+{
+	return field_find(&section->fields, name, column) && column->size == size && column->count == count;
+}
+
+static bool find_columns(struct inspect_vectors *vectors, const struct section *section)
+{
+	struct field pending;
+
+	if (!find_column(section, "msix_address", sizeof(uint64_t), PCI_MAX_VECTORS, &vectors->address) ||
+	    !find_column(section, "msix_data", sizeof(uint32_t), PCI_MAX_VECTORS, &vectors->data) ||
+	    !find_column(section, "msix_control", sizeof(uint32_t), PCI_MAX_VECTORS, &vectors->control) ||
+	    !find_column(section, "msix_pending", sizeof(uint64_t), 1, &pending))
+		return false;
+	vectors->pending = field_element(&pending, 0);
+	vectors->knows_pending = true;
+	return true;
+}
+
+bool inspect_vectors_open(struct inspect_vectors *vectors, const struct inspection *inspection,
+			  const struct inspect_device *device, const uint8_t *config, enum inspect_kind kind)
+{
+	const struct section *section;
+
+	*vectors = (struct inspect_vectors){ .config = config };
+	inspect_find_messages(config, kind, &vectors->messages);
+	snprintf(vectors->section, sizeof(vectors->section), "%s", device->pci->name);
+	vectors->count = vectors->messages.vectors;
+	if (kind == INSPECT_MSI || !vectors->messages.capability)
+		return true;
+	if (device->is_virtio) {
+		vectors->count = least(vectors->count, PCI_MAX_VECTORS);
+		return find_columns(vectors, device->pci);
+	}
+	inspect_part_name(device, "msix", vectors->section);
+	section = sections_find(&inspection->snapshot->sections, vectors->section);
+	return section && find_column(section, "entries", sizeof(uint32_t), ENTRY_WORDS * vectors->count, &vectors->entries);
+}
+
+/* What they say. */
+
+static struct inspect_vector message_at(const struct inspect_vectors *vectors, unsigned number)
+{
+	const uint8_t *capability = vectors->config + vectors->messages.capability;
+	uint32_t control = inspect_pci_read(capability, PCI_MSI_FLAGS, 2);
+	bool wide = control & PCI_MSI_FLAGS_64BIT;
+	struct inspect_vector vector = { .address = inspect_pci_read(capability, PCI_MSI_ADDRESS_LO, 4) };
+
+	if (wide)
+		vector.address |= (uint64_t)inspect_pci_read(capability, PCI_MSI_ADDRESS_HI, 4) << 32;
+	/* The device puts the number of the vector into the lowest bits. */
+	vector.data = inspect_pci_read(capability, wide ? PCI_MSI_DATA_64 : PCI_MSI_DATA_32, 2);
+	vector.data = (vector.data & ~(vectors->count - 1)) | number;
+	if (control & PCI_MSI_FLAGS_MASKBIT)
+		vector.masked = inspect_pci_read(capability, wide ? PCI_MSI_MASK_64 : PCI_MSI_MASK_32, 4) >> number & 1;
+	return vector;
+}
+
+static struct inspect_vector entry_at(const struct field *entries, unsigned number)
+{
+	uint32_t words[ENTRY_WORDS];
+
+	for (unsigned i = 0; i < ENTRY_WORDS; i++)
+		words[i] = (uint32_t)field_element(entries, ENTRY_WORDS * number + i);
+	return (struct inspect_vector){
+		.address = words[0] | (uint64_t)words[1] << 32,
+		.data = words[2],
+		.masked = words[3] & PCI_MSIX_ENTRY_CTRL_MASKBIT,
+	};
+}
+
+struct inspect_vector inspect_vector_at(const struct inspect_vectors *vectors, unsigned number)
+{
+	if (vectors->messages.kind == INSPECT_MSI)
+		return message_at(vectors, number);
+	if (vectors->entries.values)
+		return entry_at(&vectors->entries, number);
+	return (struct inspect_vector){
+		.address = field_element(&vectors->address, number),
+		.data = (uint32_t)field_element(&vectors->data, number),
+		.masked = field_element(&vectors->control, number) & PCI_MSIX_ENTRY_CTRL_MASKBIT,
+		.pending = vectors->pending >> number & 1,
+	};
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/* Passed-through devices: which of the host's they were, and whether their own state is there. */
+#include <stdio.h>
+#include <string.h>
+
+#include "lkvm/inspect.h"
+
+void inspect_part_name(const struct inspect_device *device, const char *part, char name[INSPECT_PART_LENGTH])
+{
+	snprintf(name, INSPECT_PART_LENGTH, "%s/%s", device->name, part);
+}
+
+static const struct inspect_device *find_device(const struct inspection *inspection, const char *name)
+{
+	for (unsigned i = 0; i < inspection->device_count; i++)
+		if (!strcmp(inspection->devices[i].name, name))
+			return &inspection->devices[i];
+	return NULL;
+}
+
+/* Only its driver in the host understands that: what there is to say is how much it is. */
+static void add_data(const struct inspection *inspection, const char *name, struct report *report)
+{
+	struct sections *sections = &inspection->snapshot->sections;
+	char part[SECTION_NAME_LENGTH + 1];
+	const struct section *section;
+	struct field data;
+
+	snprintf(part, sizeof(part), "%s/data", name);
+	section = sections_find(sections, part);
+	if (section && field_find(&section->fields, "data", &data)) {
+		report_string(report, "state", "saved");
+		report_bytes(report, "data", (uint64_t)data.size * data.count);
+		return;
+	}
+	/* Nobody detaches a device for a look at it. */
+	report_string(report, "state", section || sections_find(sections, SNAPSHOT_PARTIAL) ? NULL : "detached");
+	report_string(report, "data", NULL);
+}
+
+void inspect_passed_through(const struct inspection *inspection, struct report *report)
+{
+	report_begin_list(report, "passed_through");
+	for (unsigned i = 0; i < inspection->config.vfio.count; i++) {
+		char name[16], address[INSPECT_ADDRESS_LENGTH];
+		const struct inspect_device *device;
+
+		snprintf(name, sizeof(name), "vfio%u", i);
+		device = find_device(inspection, name);
+		report_begin(report, NULL);
+		report_string(report, "device", name);
+		if (device)
+			inspect_pci_address(device->slot << 3, address);
+		report_string(report, "pci", device ? address : NULL);
+		report_string(report, "host", inspection->config.vfio.devices[i]);
+		add_data(inspection, name, report);
+		report_end(report);
+	}
+	report_end_list(report);
+}
