@@ -23,6 +23,7 @@ static void find_devices(struct inspection *inspection)
 		*device = (struct inspect_device){ .slot = inspection->device_count++, .pci = section };
 		memcpy(device->name, section->name, length - suffix);
 		device->is_virtio = !strncmp(device->name, "virtio-", strlen("virtio-"));
+		device->is_passed_through = !strncmp(device->name, "vfio", strlen("vfio"));
 	}
 }
 

@@ -99,7 +99,7 @@ bool inspect_vectors_open(struct inspect_vectors *vectors, const struct inspecti
 	vectors->count = vectors->messages.vectors;
 	if (kind == INSPECT_MSI || !vectors->messages.capability)
 		return true;
-	if (device->is_virtio) {
+	if (!device->is_passed_through) {
 		vectors->count = least(vectors->count, PCI_MAX_VECTORS);
 		return find_columns(vectors, device->pci);
 	}

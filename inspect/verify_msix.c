@@ -61,7 +61,7 @@ static void verify_kind(const struct inspection *inspection, const struct inspec
 	if (!inspection_has_its(inspection))
 		verdict_fault(verdict, device->pci->name, "it has %s, but the machine has no ITS; a restore refuses it",
 			      inspect_kind_name(kind));
-	else if (device->is_virtio && messages->vectors > PCI_MAX_VECTORS)
+	else if (!device->is_passed_through && messages->vectors > PCI_MAX_VECTORS)
 		verdict_fault(verdict, device->pci->name, "it has %u MSI-X vectors, above the %u of any device; a "
 			      "restore refuses it", messages->vectors, PCI_MAX_VECTORS);
 	else if (!has_table)
@@ -88,8 +88,7 @@ int verify_msix(const struct inspection *inspection, struct verdict *verdict, st
 		return error->code == ENOENT || error->code == EBADMSG ? 0 : -1;
 	}
 	for (unsigned slot = 0; slot < inspection->device_count; slot++)
-		if (inspection->devices[slot].is_virtio)
-			verify_device(inspection, &inspection->devices[slot], &events, verdict);
+		verify_device(inspection, &inspection->devices[slot], &events, verdict);
 	inspect_events_close(&events);
 	return 0;
 }

@@ -19,7 +19,7 @@
 struct inspect_device {
 	char name[SECTION_NAME_LENGTH + 1]; /* "virtio-blk0" */
 	unsigned slot;
-	bool is_virtio; /* or it is passed through */
+	bool is_virtio, is_passed_through; /* or of ours alone: neither */ /* or it is passed through */
 	const struct section *pci; /* "virtio-blk0/pci" */
 };
 

@@ -69,18 +69,10 @@ static inline int golden_open(struct golden_machine *machine, struct error *erro
 		       -1 : 0;
 }
 
-static inline int golden_nothing(void *owner, struct error *error)
-{
-	(void)owner;
-	(void)error;
-	return 0;
-}
-
 static inline struct migrate golden_migration(struct golden_machine *machine)
 {
 	return (struct migrate){
 		.vm = &machine->vm, .features = &machine->features, .interrupts = MACHINE_INTERRUPTS,
-		.quiesce = golden_nothing, .forward = golden_nothing,
 	};
 }
 
