@@ -110,46 +110,48 @@ bool inspect_vectors_open(struct inspect_vectors *vectors, const struct inspecti
 
 /* What they say. */
 
-static struct inspect_vector message_at(const struct inspect_vectors *vectors, unsigned number)
+static void read_message(const struct inspect_vectors *vectors, unsigned number, struct inspect_vector *vector)
 {
 	const uint8_t *capability = vectors->config + vectors->messages.capability;
-	uint32_t control = inspect_pci_read(capability, PCI_MSI_FLAGS, 2);
+	uint32_t control = inspect_pci_read(capability, PCI_MSI_FLAGS, 2), data;
 	bool wide = control & PCI_MSI_FLAGS_64BIT;
-	struct inspect_vector vector = { .address = inspect_pci_read(capability, PCI_MSI_ADDRESS_LO, 4) };
 
+	vector->address = inspect_pci_read(capability, PCI_MSI_ADDRESS_LO, 4);
 	if (wide)
-		vector.address |= (uint64_t)inspect_pci_read(capability, PCI_MSI_ADDRESS_HI, 4) << 32;
+		vector->address |= (uint64_t)inspect_pci_read(capability, PCI_MSI_ADDRESS_HI, 4) << 32;
 	/* The device puts the number of the vector into the lowest bits. */
-	vector.data = inspect_pci_read(capability, wide ? PCI_MSI_DATA_64 : PCI_MSI_DATA_32, 2);
-	vector.data = (vector.data & ~(vectors->count - 1)) | number;
+	data = inspect_pci_read(capability, wide ? PCI_MSI_DATA_64 : PCI_MSI_DATA_32, 2);
+	vector->data = (data & ~(vectors->count - 1)) | number;
 	if (control & PCI_MSI_FLAGS_MASKBIT)
-		vector.masked = inspect_pci_read(capability, wide ? PCI_MSI_MASK_64 : PCI_MSI_MASK_32, 4) >> number & 1;
-	return vector;
+		vector->masked = inspect_pci_read(capability, wide ? PCI_MSI_MASK_64 : PCI_MSI_MASK_32, 4) >> number & 1;
 }
 
-static struct inspect_vector entry_at(const struct field *entries, unsigned number)
+static void read_entry(const struct field *entries, unsigned number, struct inspect_vector *vector)
 {
-	uint32_t words[ENTRY_WORDS];
+	uint64_t words[ENTRY_WORDS];
 
 	for (unsigned i = 0; i < ENTRY_WORDS; i++)
-		words[i] = (uint32_t)field_element(entries, ENTRY_WORDS * number + i);
-	return (struct inspect_vector){
-		.address = words[0] | (uint64_t)words[1] << 32,
-		.data = words[2],
-		.masked = words[3] & PCI_MSIX_ENTRY_CTRL_MASKBIT,
-	};
+		words[i] = field_element(entries, ENTRY_WORDS * number + i);
+	vector->address = words[0] | words[1] << 32;
+	vector->data = (uint32_t)words[2];
+	vector->masked = words[3] & PCI_MSIX_ENTRY_CTRL_MASKBIT;
 }
 
-struct inspect_vector inspect_vector_at(const struct inspect_vectors *vectors, unsigned number)
+static void read_columns(const struct inspect_vectors *vectors, unsigned number, struct inspect_vector *vector)
 {
+	vector->address = field_element(&vectors->address, number);
+	vector->data = (uint32_t)field_element(&vectors->data, number);
+	vector->masked = field_element(&vectors->control, number) & PCI_MSIX_ENTRY_CTRL_MASKBIT;
+	vector->pending = vectors->pending >> number & 1;
+}
+
+void inspect_vector_at(const struct inspect_vectors *vectors, unsigned number, struct inspect_vector *vector)
+{
+	*vector = (struct inspect_vector){ .address = 0 };
 	if (vectors->messages.kind == INSPECT_MSI)
-		return message_at(vectors, number);
-	if (vectors->entries.values)
-		return entry_at(&vectors->entries, number);
-	return (struct inspect_vector){
-		.address = field_element(&vectors->address, number),
-		.data = (uint32_t)field_element(&vectors->data, number),
-		.masked = field_element(&vectors->control, number) & PCI_MSIX_ENTRY_CTRL_MASKBIT,
-		.pending = vectors->pending >> number & 1,
-	};
+		read_message(vectors, number, vector);
+	else if (vectors->entries.values)
+		read_entry(&vectors->entries, number, vector);
+	else
+		read_columns(vectors, number, vector);
 }

@@ -86,11 +86,13 @@ static void add_vector(const struct inspect_device *device, const struct inspect
 		       const struct inspect_events *events, struct report *report)
 {
 	const struct inspect_messages *messages = &vectors->messages;
-	const struct inspect_vector vector = inspect_vector_at(vectors, number);
-	const struct its_event *event = inspect_events_find(events, device->slot << 3, vector.data);
+	const struct its_event *event;
+	struct inspect_vector vector;
 
+	inspect_vector_at(vectors, number, &vector);
 	if (vector.masked && !vector.address && !vector.pending)
 		return;
+	event = inspect_events_find(events, device->slot << 3, vector.data);
 	report_begin(report, NULL);
 	report_string(report, "device", device->name);
 	report_number(report, "vector", number);

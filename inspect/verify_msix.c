@@ -20,9 +20,10 @@ static void verify_vectors(const struct inspect_device *device, const struct ins
 			   const struct inspect_events *events, struct verdict *verdict)
 {
 	for (unsigned i = 0; i < vectors->count; i++) {
-		const struct inspect_vector vector = inspect_vector_at(vectors, i);
+		struct inspect_vector vector;
 		char place[PLACE_LENGTH];
 
+		inspect_vector_at(vectors, i, &vector);
 		if (vector.masked)
 			continue;
 		snprintf(place, sizeof(place), "%s/%s %u", device->name, vectors->messages.kind == INSPECT_MSIX ? "msix" : "msi", i);

@@ -22,32 +22,49 @@
 
 #include "device.h"
 
+#define DEVICE "Device ID: "
+#define COLUMNS 6
 #define FIRST_PID_NAMESPACE 0xeffffffcu /* its inode: PROC_PID_INIT_INO */
+
+static bool read_columns(const char *line, unsigned long values[COLUMNS])
+{
+	char *end;
+
+	for (unsigned i = 0; i < COLUMNS; i++, line = end) {
+		values[i] = strtoul(line, &end, 10);
+		if (end == line)
+			return false;
+	}
+	return true;
+}
 
 void vfio_forwarding_parse(FILE *file, uint32_t device_id, bool forwarded[VFIO_EVENTS])
 {
-	unsigned device = 0, event, unused, hardware;
+	unsigned long values[COLUMNS];
 	bool is_wanted = false;
 	char *line = NULL;
 	size_t size = 0;
 
 	while (getline(&line, &size, file) > 0) {
-		if (sscanf(line, "Device ID: 0x%x", &device) == 1)
-			is_wanted = device == device_id;
-		else if (is_wanted && sscanf(line, "%u %u %u %u %u %u", &event, &unused, &unused, &unused, &unused, &hardware) == 6 &&
-			 event < VFIO_EVENTS)
-			forwarded[event] = hardware;
+		if (!strncmp(line, DEVICE, strlen(DEVICE)))
+			is_wanted = strtoul(line + strlen(DEVICE), NULL, 16) == device_id;
+		else if (is_wanted && read_columns(line, values) && values[0] < VFIO_EVENTS)
+			forwarded[values[0]] = values[COLUMNS - 1];
 	}
 	free(line);
 }
 
 static bool is_safe(void)
 {
-	unsigned major = 0, minor = 0;
+	unsigned long major, minor;
 	struct utsname name;
+	char *end;
 
-	return uname(&name) == 0 && sscanf(name.release, "%u.%u", &major, &minor) == 2 &&
-	       (major > 6 || (major == 6 && minor >= 16));
+	if (uname(&name) < 0)
+		return false;
+	major = strtoul(name.release, &end, 10);
+	minor = *end == '.' ? strtoul(end + 1, NULL, 10) : 0;
+	return major > 6 || (major == 6 && minor >= 16);
 }
 
 /* KVM names a machine's folder by the number that its process has in the first namespace; in another, that is not ours. */

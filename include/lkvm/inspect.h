@@ -132,7 +132,7 @@ struct inspect_vector {
 /* False: its table is missing, or of another shape. `config` is the device's. */
 bool inspect_vectors_open(struct inspect_vectors *vectors, const struct inspection *inspection,
 			  const struct inspect_device *device, const uint8_t *config, enum inspect_kind kind);
-struct inspect_vector inspect_vector_at(const struct inspect_vectors *vectors, unsigned number);
+void inspect_vector_at(const struct inspect_vectors *vectors, unsigned number, struct inspect_vector *vector);
 
 /* A list of the passed-through devices: which of the host's each was, and how much of its own state there is. */
 void inspect_passed_through(const struct inspection *inspection, struct report *report);

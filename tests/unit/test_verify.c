@@ -269,7 +269,7 @@ static void write_again(const char *without, const char *more, uint64_t memory)
 
 		if (strcmp(section->name, without) != 0 && strcmp(section->name, "machine") != 0 && strcmp(section->name, "a-note") != 0 &&
 		    strncmp(section->name, "disk", 4) != 0 && strncmp(section->name, "network", 7) != 0 &&
-		    strncmp(section->name, "ram", 3) != 0)
+		    strcmp(section->name, "vfio0") != 0 && strncmp(section->name, "ram", 3) != 0)
 			add_raw(&writer, section);
 	}
 	if (more) {
