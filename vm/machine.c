@@ -11,6 +11,7 @@
 #include "lkvm/migrate.h"
 #include "machine_check.h"
 #include "machine_ram.h"
+#include "machine_vfio.h"
 #include "machine_virtio.h"
 
 #define PMU_PPI 7 /* INTID 23, as other VMMs and the SBSA have it */
@@ -201,50 +202,6 @@ static void generation_part_reset(struct machine *machine)
 	generation_reset(&machine->generation);
 }
 
-/* Last, as their slots are those that are left. */
-static int passed_through_open(struct machine *machine, struct error *error)
-{
-	struct vfio_config *config = &machine->config.vfio;
-
-	if (!config->count)
-		return 0;
-	if (event_collector_open(&machine->collector, &machine->pci, error) < 0)
-		return -1;
-	config->restores = machine->config.snapshot != NULL;
-	machine->vfio = vfio_open(config, &machine->vm, &machine->pci, machine->loop, error);
-	if (machine->vfio)
-		return 0;
-	event_collector_close(&machine->collector);
-	return error_context(error, "--vfio-pci");
-}
-
-static void passed_through_close(struct machine *machine)
-{
-	vfio_close(machine->vfio);
-	machine->vfio = NULL;
-	event_collector_close(&machine->collector);
-}
-
-/* Where it fails, so does a save, which tries again. */
-static void passed_through_pause(struct machine *machine)
-{
-	struct error error;
-
-	if (vfio_stop_peers(machine->vfio, &error) < 0 || vfio_stop(machine->vfio, &error) < 0)
-		log_message(machine->config.log, LOG_LEVEL_WARNING, "a device goes on while the guest is paused: %s", error.text);
-}
-
-static void passed_through_resume(struct machine *machine)
-{
-	vfio_go_on(machine->vfio);
-}
-
-static void passed_through_reset(struct machine *machine)
-{
-	vfio_reset(machine->vfio);
-	event_collector_reset(&machine->collector);
-}
-
 /*
  * What the guest finds in memory, at the start and after each reset.
  */
@@ -329,8 +286,8 @@ static const struct part catalogue[] = {
 	  .reset = generation_part_reset },
 	{ "virtio", .open = machine_virtio_open, .close = machine_virtio_close, .pause = machine_virtio_pause,
 	  .resume = machine_virtio_resume, .reset = machine_virtio_reset },
-	{ "vfio", .open = passed_through_open, .close = passed_through_close, .pause = passed_through_pause,
-	  .resume = passed_through_resume, .reset = passed_through_reset },
+	{ "vfio", .open = machine_vfio_open, .close = machine_vfio_close, .pause = machine_vfio_pause,
+	  .resume = machine_vfio_resume, .reset = machine_vfio_reset },
 	{ "software", .open = software_open },
 	{ "threads", .open = threads_open },
 };
