@@ -420,7 +420,8 @@ static void test_run_refuses_with_a_sentence(void **state)
 		{ "-k idle --kaslr-seed x", "--kaslr-seed: \"x\" is not a number" },
 		{ "-k idle --virtio-transport mmio",
 		  "--virtio-transport: \"mmio\" is not there: virtio devices are on PCI" },
-		{ "-k idle --vfio-pci 1.2", "--vfio-pci: \"1.2\" is no address of a PCI device, as 0000:01:00.0 or 01:00.0" },
+		{ "-k idle --vfio-pci 1.2", "--vfio-pci: \"1.2\" is no address of a PCI device, as 0000:01:00.0 or 01:00.0, nor the "
+					    "UUID of a mediated one" },
 		{ "-k idle --vfio-pci 1:2.3 --vfio-pci 0:1:2.3", "--vfio-pci: 0000:01:02.3 is given twice" },
 		{ "-k idle --vfio-pci 1:2.3 --balloon", "--balloon: a device of --vfio-pci may write to any page of the guest's "
 							"memory, so that none can be given back" },

@@ -240,6 +240,16 @@ static void what_is_no_snapshot(void **state)
 	close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
 }
 
+/* As it is before a guest knows it. */
+static void add_collector(struct section_writer *writer)
+{
+	static const struct pci_state none;
+
+	section_begin(writer, "event-collector/pci", pci_state_table.version, SECTION_MANDATORY);
+	state_save(&pci_state_table, &none, &writer->buffer);
+	section_end(writer);
+}
+
 static void add_raw(struct section_writer *writer, const struct section *section)
 {
 	section_begin(writer, section->name, section->version, section->flags);
@@ -256,12 +266,13 @@ static void write_again(const char *without, const char *more, uint64_t memory)
 	struct snapshot snapshot;
 	struct error error;
 	struct ram ram;
+	bool passes = more && !strncmp(more, "vfio0/", 6);
 
 	assert_int_equal(snapshot_open(&snapshot, path, &error), 0);
 	assert_int_equal(snapshot_map_ram(&snapshot, &ram, NULL, &error), 0);
 	assert_int_equal(machine_config_load(&config, &snapshot.sections, &error), 0);
 	config.memory = memory ? memory : config.memory;
-	if (more && !strncmp(more, "vfio0/", 6))
+	if (passes)
 		config.vfio = (struct vfio_config){ .count = 1, .devices = { "0000:01:00.0" } };
 	machine_config_save(&config, &writer);
 	for (size_t i = 0; i < snapshot.sections.count; i++) {
@@ -272,6 +283,8 @@ static void write_again(const char *without, const char *more, uint64_t memory)
 		    strcmp(section->name, "vfio0") != 0 && strncmp(section->name, "ram", 3) != 0)
 			add_raw(&writer, section);
 	}
+	if (passes && !sections_find(&snapshot.sections, "event-collector/pci"))
+		add_collector(&writer);
 	if (more) {
 		section_begin(&writer, more, 1, SECTION_MANDATORY);
 		section_end(&writer);
