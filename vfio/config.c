@@ -202,6 +202,7 @@ static int keep(struct vfio_device *device, const uint8_t *real, bool *taken, un
 		taken[i] = true;
 		device->pci.state.config[i] = real[i];
 		device->passed[i] = rule->treatment == PASSED && i >= offset + header;
+		device->copied[i] = rule->treatment == COPIED;
 	}
 	if (rule->treatment == EMULATED)
 		rule->emulate(device, offset);

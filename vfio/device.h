@@ -85,6 +85,7 @@ struct vfio_device {
 	uint64_t config_place; /* in the device's file */
 	unsigned config_size;
 	bool passed[PCI_CONFIG_SIZE]; /* bytes of config space that are read and written in the device itself */
+	bool copied[PCI_CONFIG_SIZE]; /* those that are as the device had them when it was opened */
 	unsigned msi_capability, msix_capability, express_capability, errors_capability; /* 0: none */
 
 	struct vfio_bar bars[PCI_BARS + 1];

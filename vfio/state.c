@@ -28,9 +28,9 @@ int vfio_device_restored(struct vfio_device *device, struct error *error)
 {
 	struct pci_device *pci = &device->pci;
 
-	/* What is read in the device is as the device has it, but for bits that are ours. */
+	/* What is the device's is as this one has it, its serial number and all; but for bits that are ours. */
 	for (unsigned i = 0; i < PCI_CONFIG_SIZE; i++)
-		if (device->passed[i])
+		if (device->passed[i] || device->copied[i])
 			pci->state.config[i] = (uint8_t)((pci->state.config[i] & pci->writable[i]) |
 							 (pci->initial[i] & ~pci->writable[i]));
 	if (pci_device_restored(pci, error) < 0)

@@ -15,7 +15,7 @@ static int collect(struct machine *machine, struct section_writer *sections, str
 {
 	const struct ram *ram = &machine->vm.ram;
 
-	if (machine_save(machine, sections, error) < 0 || ram_open(copy, ram->base, ram->size, error) < 0)
+	if (machine_look(machine, sections, error) < 0 || ram_open(copy, ram->base, ram->size, error) < 0)
 		return -1;
 	madvise(copy->host, copy->size, MADV_NOHUGEPAGE); /* a few pages here and there, each of which would be 2 MiB */
 	return inspect_extract(&sections->buffer, ram, copy, error);

@@ -163,9 +163,8 @@ void machine_hold_interrupts(struct machine *machine)
 	vfio_part_interrupts_ahead(machine->vfio);
 }
 
-int machine_save(struct machine *machine, struct section_writer *writer, struct error *error)
+static int collect(struct machine *machine, const struct migrate *migrate, struct section_writer *writer, struct error *error)
 {
-	const struct migrate migrate = migration(machine);
 	struct state_writer saver = { .visitor.visit = state_write, .sections = writer };
 	char kernel[PATH_MAX], initrd[PATH_MAX];
 	struct machine_config config;
@@ -177,7 +176,7 @@ int machine_save(struct machine *machine, struct section_writer *writer, struct 
 		make_absolute(&config.initrd, initrd);
 		machine_config_save(&config, writer);
 		/* The devices after KVM's part, which quiesces them: pending bits of masked vectors are known then. */
-		result = migrate_save(&migrate, writer, error);
+		result = migrate_save(migrate, writer, error);
 	}
 	if (result == 0)
 		result = visit(machine, &saver.visitor, error);
@@ -185,6 +184,23 @@ int machine_save(struct machine *machine, struct section_writer *writer, struct 
 		result = error_system(error, ENOMEM, "the state of the machine");
 	unquiesce(machine);
 	return result;
+}
+
+int machine_save(struct machine *machine, struct section_writer *writer, struct error *error)
+{
+	const struct migrate migrate = migration(machine);
+
+	return collect(machine, &migrate, writer, error);
+}
+
+int machine_look(struct machine *machine, struct section_writer *writer, struct error *error)
+{
+	struct migrate_devices without_data = devices;
+	struct migrate migrate = migration(machine);
+
+	without_data.save = NULL;
+	migrate.devices = &without_data;
+	return collect(machine, &migrate, writer, error);
 }
 
 /* Loading. */

@@ -212,6 +212,9 @@ void machine_working_set_save(const struct machine *machine, struct section_writ
  */
 int machine_save(struct machine *machine, struct section_writer *writer, struct error *error);
 
+/* The same for whom it is enough to see it: without what only the drivers of passed-through devices understand. */
+int machine_look(struct machine *machine, struct section_writer *writer, struct error *error);
+
 /*
  * Loads them into a machine that was opened with the configuration in `sections` and their RAM, and did not run yet. It
  * stays paused. After a failure it can only be closed.

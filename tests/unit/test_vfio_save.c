@@ -303,10 +303,12 @@ static void a_restore_in_order(void **state)
 {
 	struct bench *bench = *state;
 	size_t control, loaded, irqs;
+	uint64_t serial;
 	struct error error;
 	char told[64];
 
 	assert_int_equal(save(bench, &error), 0);
+	put32(real_config(0x144), 0x55667788); /* another one of its kind */
 	move_to_another(bench);
 	/* Nothing of its interrupts is set up and torn down again. */
 	assert_int_equal(fake_vfio_find_irqs(0, VFIO_PCI_INTX_IRQ_INDEX), SIZE_MAX);
@@ -316,6 +318,8 @@ static void a_restore_in_order(void **state)
 		fail_msg("%s", error.text);
 
 	assert_true(*real_config(PCI_COMMAND) & PCI_COMMAND_MASTER);
+	assert_true(bus_read(&bench->machine.vm.bus, MACHINE_ECAM + (1 << 15) + 0x144, 4, &serial));
+	assert_int_equal(serial, 0x55667788);
 
 	/* GITS_CTLR is the last of the ITS. */
 	control = fake_find_attribute(bench->kvm, bench->machine.vm.its_fd, KVM_DEV_ARM_VGIC_GRP_ITS_REGS, 0);
