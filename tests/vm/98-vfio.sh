@@ -62,21 +62,6 @@ case_nvme_with_its_own_driver()
 	unbind $nvme
 }
 
-drive_edu()
-{
-	kernel=$programs/edu.bin
-	bind $edu
-	start g "$@" --vfio-pci $edu
-}
-
-edu_passes()
-{
-	wait_exit g 0 300
-	! grep -q 'edu: FAILED' "$logs/g.out" || fail "$(grep 'edu: FAILED' "$logs/g.out")"
-	grep -q "^edu: boot $1: $2 cases passed" "$logs/g.out" || fail "no \"boot $1: $2 cases passed\""
-	unbind $edu
-}
-
 case_edu()
 {
 	drive_edu ''

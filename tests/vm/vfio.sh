@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC2154,SC2016
+# shellcheck shell=sh disable=SC2154,SC2016,SC2034
 # SPDX-License-Identifier: MIT
 # The words of tests with passed-through devices, which read this file. Slots of the host that scripts/host gives to its
 # devices go from 10 on, in the order of the line "# vfio:".
@@ -50,4 +50,21 @@ restart()
 		[ $tries -lt 300 ] || fail "boot $1 did not end"
 		sleep 0.2
 	done
+}
+
+# drive_edu 'PARAMETERS' [OPTION...]: its own guest with $edu, in the background.
+drive_edu()
+{
+	kernel=$programs/edu.bin
+	bind "$edu"
+	start g "$@" --vfio-pci "$edu"
+}
+
+# edu_passes BOOT N: it ended well.
+edu_passes()
+{
+	wait_exit g 0 300
+	! grep -q 'edu: FAILED' "$logs/g.out" || fail "$(grep 'edu: FAILED' "$logs/g.out")"
+	grep -q "^edu: boot $1: $2 cases passed" "$logs/g.out" || fail "no \"boot $1: $2 cases passed\""
+	unbind "$edu"
 }
