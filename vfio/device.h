@@ -118,6 +118,12 @@ void vfio_config_command(struct vfio_device *device);
 int vfio_bars_open(struct vfio_device *device, struct error *error);
 void vfio_bars_close(struct vfio_device *device);
 
+/* messages.c: what the guest turned on, how many vectors of it; of one of these, whether it is unmasked, and what it sends. */
+enum vfio_mode vfio_wanted_mode(const struct vfio_device *device);
+unsigned vfio_wanted_vectors(const struct vfio_device *device, enum vfio_mode mode);
+bool vfio_message_is_open(const struct vfio_device *device, unsigned number);
+struct msi_message vfio_message(const struct vfio_device *device, unsigned number);
+
 /* interrupts.c */
 int vfio_interrupts_open(struct vfio_device *device, struct error *error);
 void vfio_interrupts_close(struct vfio_device *device);

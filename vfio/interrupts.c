@@ -40,18 +40,6 @@ static struct interrupts *gic(const struct vfio_device *device)
 	return &device->vm->interrupts;
 }
 
-static uint16_t config16(const struct vfio_device *device, unsigned offset)
-{
-	const uint8_t *bytes = device->pci.state.config + offset;
-
-	return (uint16_t)(bytes[0] | bytes[1] << 8);
-}
-
-static uint32_t config32(const struct vfio_device *device, unsigned offset)
-{
-	return config16(device, offset) | (uint32_t)config16(device, offset + 2) << 16;
-}
-
 /* Gives eventfds to vectors from `first` on: -1 for none. `action`: what they are for. */
 static int set_fds(const struct vfio_device *device, uint32_t action, unsigned first, unsigned count, const int *fds)
 {
@@ -126,48 +114,12 @@ static void line_off(struct vfio_device *device)
  * Messages
  */
 
-static bool is_open(const struct vfio_device *device, unsigned number)
-{
-	unsigned msi = device->msi_capability;
-	uint16_t flags;
-
-	if (device->interrupts.mode == VFIO_MODE_MSIX)
-		return !(config16(device, device->msix_capability + PCI_MSIX_FLAGS) & PCI_MSIX_FLAGS_MASKALL) &&
-		       !(device->interrupts.entries[number].control & PCI_MSIX_ENTRY_CTRL_MASKBIT);
-	flags = config16(device, msi + PCI_MSI_FLAGS);
-	return !(flags & PCI_MSI_FLAGS_MASKBIT) ||
-	       !(config32(device, msi + (flags & PCI_MSI_FLAGS_64BIT ? PCI_MSI_MASK_64 : PCI_MSI_MASK_32)) >> number & 1);
-}
-
-static struct msi_message message_of(const struct vfio_device *device, unsigned number)
-{
-	const struct vfio_interrupts *interrupts = &device->interrupts;
-	struct msi_message message = { .device_id = pci_device_id(&device->pci) };
-	unsigned msi = device->msi_capability;
-
-	if (interrupts->mode == VFIO_MODE_MSIX) {
-		message.address = interrupts->entries[number].address;
-		message.data = interrupts->entries[number].data;
-		return message;
-	}
-	message.address = config32(device, msi + PCI_MSI_ADDRESS_LO);
-	if (config16(device, msi + PCI_MSI_FLAGS) & PCI_MSI_FLAGS_64BIT) {
-		message.address |= (uint64_t)config32(device, msi + PCI_MSI_ADDRESS_HI) << 32;
-		message.data = config16(device, msi + PCI_MSI_DATA_64);
-	} else {
-		message.data = config16(device, msi + PCI_MSI_DATA_32);
-	}
-	/* The device puts the number of the vector into the lowest bits. */
-	message.data = (message.data & ~(interrupts->active - 1)) | number;
-	return message;
-}
-
 /* Joins and parts the irqfd of a vector. Whether it is unmasked. */
 static bool aim(struct vfio_device *device, unsigned number)
 {
 	struct vfio_vector *vector = &device->interrupts.vectors[number];
-	const struct msi_message message = message_of(device, number);
-	bool open = is_open(device, number);
+	const struct msi_message message = vfio_message(device, number);
+	bool open = vfio_message_is_open(device, number);
 	struct error error;
 
 	if (vector->msi.joined && (!open || !vector_says(&vector->msi, &message))) {
@@ -208,10 +160,10 @@ static void route_all(struct vfio_device *device)
 	struct error ignored;
 
 	for (unsigned i = 0; messages && i < interrupts->active; i++) {
-		if (!is_open(device, i))
+		if (!vfio_message_is_open(device, i))
 			continue;
 		numbers[count] = i;
-		messages[count++] = message_of(device, i);
+		messages[count++] = vfio_message(device, i);
 	}
 	if (count && interrupts_routes_add(gic(device), messages, count, gsis, &ignored) == 0) {
 		for (unsigned i = 0; i < count; i++) {
@@ -258,28 +210,6 @@ static void messages_off(struct vfio_device *device)
  * Modes: one of the three is on at a time, in the device as in KVM.
  */
 
-static enum vfio_mode wanted_mode(const struct vfio_device *device)
-{
-	const struct vfio_interrupts *interrupts = &device->interrupts;
-
-	if (interrupts->msix_count && config16(device, device->msix_capability + PCI_MSIX_FLAGS) & PCI_MSIX_FLAGS_ENABLE)
-		return VFIO_MODE_MSIX;
-	if (interrupts->msi_count && config16(device, device->msi_capability + PCI_MSI_FLAGS) & PCI_MSI_FLAGS_ENABLE)
-		return VFIO_MODE_MSI;
-	return interrupts->has_line ? VFIO_MODE_LINE : VFIO_MODE_OFF;
-}
-
-/* Vectors that the guest turned on. */
-static unsigned wanted_vectors(const struct vfio_device *device, enum vfio_mode mode)
-{
-	unsigned count;
-
-	if (mode != VFIO_MODE_MSI)
-		return mode == VFIO_MODE_MSIX ? device->interrupts.msix_count : 0;
-	count = 1u << ((config16(device, device->msi_capability + PCI_MSI_FLAGS) & PCI_MSI_FLAGS_QSIZE) >> 4);
-	return count < device->interrupts.msi_count ? count : device->interrupts.msi_count;
-}
-
 static void turn_off(struct vfio_device *device)
 {
 	struct vfio_interrupts *interrupts = &device->interrupts;
@@ -303,8 +233,8 @@ static void turn_off(struct vfio_device *device)
 void vfio_interrupts_update(struct vfio_device *device)
 {
 	struct vfio_interrupts *interrupts = &device->interrupts;
-	enum vfio_mode mode = wanted_mode(device);
-	unsigned vectors = wanted_vectors(device, mode);
+	enum vfio_mode mode = vfio_wanted_mode(device);
+	unsigned vectors = vfio_wanted_vectors(device, mode);
 
 	if (mode == interrupts->mode && vectors == interrupts->active) {
 		for (unsigned i = 0; i < interrupts->active; i++)
