@@ -78,6 +78,7 @@ void vfio_device_stat(struct vfio_device *device, struct report *report)
 	report_begin(report, device->address);
 	report_number(report, "slot", device->pci.slot);
 	report_bool(report, "can_be_reset", device->can_reset);
+	report_bool(report, "can_be_saved", device->migration.offers);
 	report_string(report, "interrupts", modes[interrupts->mode]);
 	report_begin_list(report, "vectors");
 	for (unsigned i = 0; i < interrupts->active; i++)
