@@ -123,9 +123,7 @@ static void emulate_msix(struct vfio_device *device, unsigned offset)
 static void emulate_express(struct vfio_device *device, unsigned offset)
 {
 	uint8_t *capability = device->pci.state.config + offset;
-	unsigned flags = get16(capability + PCI_EXP_FLAGS) & PCI_EXP_FLAGS_VERS;
-
-	unsigned size = size_express(capability);
+	unsigned flags = get16(capability + PCI_EXP_FLAGS) & PCI_EXP_FLAGS_VERS, size = size_express(capability);
 
 	put16(capability + PCI_EXP_FLAGS, flags | PCI_EXP_TYPE_RC_END << 4);
 	memset(capability + PCI_EXP_LNKCAP, 0, (size < PCI_EXP_DEVCAP2 ? size : PCI_EXP_DEVCAP2) - PCI_EXP_LNKCAP);
@@ -136,6 +134,7 @@ static void emulate_express(struct vfio_device *device, unsigned offset)
 	capability[PCI_EXP_DEVCTL] &= (uint8_t)~REPORTING;
 	device->pci.writable[offset + PCI_EXP_DEVCTL] = REPORTING;
 	device->express_capability = offset;
+	vfio_reset_offer(device);
 }
 
 static void emulate_errors(struct vfio_device *device, unsigned offset)
@@ -350,6 +349,7 @@ static void written(void *owner, unsigned offset, unsigned size, uint64_t value)
 {
 	struct vfio_device *device = owner;
 
+	vfio_reset_asked(device, offset, size, value);
 	pthread_mutex_lock(&device->pci.lock);
 	write_passed(device, offset, size, value);
 	if (offset < PCI_COMMAND + 2 && offset + size > PCI_COMMAND)

@@ -79,7 +79,7 @@ struct vfio_device {
 	const struct log *log;
 	struct vm *vm;
 	int fd;
-	bool can_reset;
+	bool can_reset, resets_itself; /* somehow; by its own function level reset */
 	struct pci_device pci;
 
 	uint64_t config_place; /* in the device's file */
@@ -194,6 +194,8 @@ bool vfio_errors_tell(struct vfio_device *device);
 
 /* reset.c: the function alone, which keeps its config space; all of it, as at power-on. */
 void vfio_device_reset_function(struct vfio_device *device);
+void vfio_reset_offer(struct vfio_device *device); /* to the guest, in the PCI Express capability */
+void vfio_reset_asked(struct vfio_device *device, unsigned offset, unsigned size, uint64_t value); /* is it, by this write? */
 void vfio_device_reset(struct vfio_device *device);
 
 /* events.c */

@@ -11,14 +11,6 @@ nvme=0000:00:11.0
 # shellcheck source=tests/vm/vfio.sh
 . "$here/vfio.sh"
 
-move_detached()
-{
-	save g "$1" --stop --detach-vfio
-	wait_exit g 0
-	restore g "$1"
-	wait_listening g
-}
-
 # One in the hardware, as the host's count of it shows; one in KVM.
 case_pending_interrupts()
 {

@@ -61,3 +61,21 @@ case_all_of_them_and_a_reset()
 	wait_exit g 0
 	check "messages: $(head -n 1 "$logs/g.err")" test ! -s "$logs/g.err"
 }
+
+# It has no reset of its own by function, but the host has one. Its link takes a while to come up again.
+case_a_network_card_detached()
+{
+	bind $e1000e
+	boot --vfio-pci $e1000e
+	ask g 'modprobe e1000e; sleep 1; for e in /sys/class/net/eth*; do e=${e##*/}; done; ifconfig $e 10.0.2.15 up'
+	reaches='i=0; until ping -c 1 -W 2 10.0.2.2 >/dev/null; do i=$((i + 1)); [ $i -lt 15 ] || break; done; [ $i -lt 15 ] && echo reached'
+	says "$reaches" reached
+	save g "$tmp/snapshot" --detach-vfio
+	says "$reaches" reached
+	move_detached "$tmp/snapshot"
+	says "$reaches" reached
+	says "dmesg | grep -c 'e1000e.*AER: device recovery successful'" 2
+	"$lkvm" stop --force g
+	wait_exit g 0
+	check "messages: $(head -n 1 "$logs/g.err")" test ! -s "$logs/g.err"
+}

@@ -68,3 +68,12 @@ edu_passes()
 	grep -q "^edu: boot $1: $2 cases passed" "$logs/g.out" || fail "no \"boot $1: $2 cases passed\""
 	unbind "$edu"
 }
+
+# move_detached FILE: saved without the devices' state, ended, restored.
+move_detached()
+{
+	save g "$1" --stop --detach-vfio
+	wait_exit g 0
+	restore g "$1"
+	wait_listening g
+}
