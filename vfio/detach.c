@@ -6,16 +6,6 @@
  */
 #include "device.h"
 
-/*
- * A guest that cannot be told has to find out: a driver may, when what it waits for does not come.
- */
-static void tell(struct vfio_device *device)
-{
-	if (device->is_fresh && device->can_reset && !vfio_errors_tell(device))
-		log_message(device->log, LOG_LEVEL_WARNING, "%s: it was reset, and the guest cannot be told", device->address);
-	device->is_fresh = false;
-}
-
 void vfio_device_detach(struct vfio_device *device)
 {
 	pthread_mutex_lock(&device->pci.lock);
@@ -26,13 +16,20 @@ void vfio_device_detach(struct vfio_device *device)
 
 void vfio_device_attach(struct vfio_device *device)
 {
-	if (device->is_detached) {
-		vfio_device_reset_function(device);
-		device->is_fresh = true;
-		pthread_mutex_lock(&device->pci.lock);
-		device->is_detached = false;
-		vfio_config_command(device);
-		pthread_mutex_unlock(&device->pci.lock);
-	}
-	tell(device);
+	if (!device->is_detached)
+		return;
+	vfio_device_reset_function(device);
+	device->is_fresh = true;
+	pthread_mutex_lock(&device->pci.lock);
+	device->is_detached = false;
+	vfio_config_command(device);
+	pthread_mutex_unlock(&device->pci.lock);
+}
+
+/* A guest that cannot be told has to find out: a driver may, when what it waits for does not come. */
+void vfio_device_tell(struct vfio_device *device)
+{
+	if (device->is_fresh && device->can_reset && !vfio_errors_tell(device))
+		log_message(device->log, LOG_LEVEL_WARNING, "%s: it was reset, and the guest cannot be told", device->address);
+	device->is_fresh = false;
 }

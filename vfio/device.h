@@ -172,9 +172,10 @@ bool vfio_device_log(struct vfio_device *device);
 void vfio_device_unlog(struct vfio_device *device);
 void vfio_device_mark(struct vfio_device *device);
 
-/* detach.c: keeps a device from memory; lets it back, reset, and tells the guest of any reset that it does not know of. */
+/* detach.c: keeps a device from memory; lets it back, reset. Tells the guest of any reset that it does not know of. */
 void vfio_device_detach(struct vfio_device *device);
 void vfio_device_attach(struct vfio_device *device);
+void vfio_device_tell(struct vfio_device *device);
 
 /* forwarding.c: of each event of a device, as below; NULL where KVM does not tell. To be freed. */
 bool *vfio_forwarding_read(const struct vm *vm, uint32_t device_id);

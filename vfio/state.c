@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What a guest made of a device, as far as it is ours and not the device's: config space, and the MSI-X table. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -41,5 +42,8 @@ int vfio_device_restored(struct vfio_device *device, struct error *error)
 	vfio_interrupts_resend(device);
 	vfio_interrupts_update(device);
 	pthread_mutex_unlock(&pci->lock);
+	/* A driver that starts finds out; one that is in the middle waits for ever. */
+	if (device->interrupts.complained)
+		return error_set(error, EIO, "%s: its interrupts cannot be set up as they were", device->address);
 	return 0;
 }

@@ -144,17 +144,27 @@ int vfio_stop(struct vfio *vfio, struct error *error)
 	return 0;
 }
 
-void vfio_go_on(struct vfio *vfio)
+/* Each as far as it gets: one that stays behind is no reason for others to. */
+static void start_all(struct vfio *vfio, enum vfio_move move)
 {
 	struct error error;
 
+	for (unsigned i = 0; i < vfio->count; i++)
+		if (vfio_migration_move(&vfio->devices[i], move, &error) < 0)
+			log_message(vfio->devices[i].log, LOG_LEVEL_WARNING, "%s", error.text);
+}
+
+void vfio_go_on(struct vfio *vfio)
+{
 	if (!vfio)
 		return;
 	vfio->may_detach = false;
 	for (unsigned i = 0; i < vfio->count; i++)
 		vfio_device_attach(&vfio->devices[i]);
-	if (move_all(vfio, VFIO_START_PEERS, &error) < 0 || move_all(vfio, VFIO_START, &error) < 0)
-		log_message(vfio->devices[0].log, LOG_LEVEL_WARNING, "%s", error.text);
+	start_all(vfio, VFIO_START_PEERS);
+	start_all(vfio, VFIO_START);
+	for (unsigned i = 0; i < vfio->count; i++)
+		vfio_device_tell(&vfio->devices[i]);
 }
 
 void vfio_copy_ahead(struct vfio *vfio)

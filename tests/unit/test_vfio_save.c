@@ -273,6 +273,30 @@ static void every_call_of_a_save_may_fail(void **state)
 	}
 }
 
+/* From the state of errors only a reset leads out. The other one goes on, whatever becomes of the first. */
+static void a_device_that_breaks_is_reset(void **state)
+{
+	struct bench *bench = *state;
+	size_t reset;
+	struct error error;
+
+	fake_vfio.fail_at = bench->vfio + 2; /* the first one's STOP */
+	fake_vfio.fail_with = EIO;
+	fake_vfio.state = VFIO_DEVICE_STATE_ERROR;
+	assert_int_equal(vfio_stop_peers(bench->machine.vfio, &error), 0);
+	fake_vfio.state = VFIO_DEVICE_STATE_ERROR;
+	assert_int_equal(save(bench, &error), -1);
+	assert_non_null(strstr(error.text, DEVICE));
+	reset = fake_vfio_find(bench->vfio, VFIO_DEVICE_RESET);
+	assert_int_not_equal(reset, SIZE_MAX);
+	assert_int_equal(fake_vfio.calls[reset].fd, fake_vfio.calls[bench->vfio].fd);
+	fake_vfio.fail_at = fake_vfio.count; /* its peer's first step */
+	machine_resume(&bench->machine);
+	assert_int_equal(fake_vfio.state, VFIO_DEVICE_STATE_RUNNING);
+	fake_vfio.fail_at = SIZE_MAX;
+	assert_int_equal(save(bench, &error), 0);
+}
+
 /* Into a file, and the machine that is made of it. */
 static void move_to_another(struct bench *bench)
 {
@@ -361,8 +385,9 @@ static void every_call_of_a_restore_may_fail(void **state)
 	begin(bench);
 	assert_int_equal(machine_load(&bench->machine, &bench->snapshot.sections, &error), 0);
 	vfio = fake_vfio_find_irqs(bench->vfio, VFIO_PCI_MSIX_IRQ_INDEX) - bench->vfio;
-	assert_true(vfio >= 4);
-	for (size_t i = 0; i < 4; i++) {
+	/* Two states and two of their ends; then the interrupts of the first. */
+	assert_int_equal(vfio, 4);
+	for (size_t i = 0; i < 5; i++) {
 		machine_close(&bench->machine);
 		fake_kvm.count = 0;
 		fake_vfio.count = 0;
@@ -370,7 +395,7 @@ static void every_call_of_a_restore_may_fail(void **state)
 		fake_vfio.fail_at = fake_vfio.count + i;
 		fake_vfio.fail_with = EINVAL;
 		assert_int_equal(machine_load(&bench->machine, &bench->snapshot.sections, &error), -1);
-		assert_non_null(strstr(error.text, i < 2 ? DEVICE : OTHER));
+		assert_non_null(strstr(error.text, i < 2 || i == 4 ? DEVICE : OTHER));
 		fake_vfio.fail_at = SIZE_MAX;
 	}
 }
@@ -508,6 +533,7 @@ int main(void)
 		CASE(a_save_in_order),
 		CASE(a_save_that_kvm_refuses_to_forwarded_interrupts),
 		CASE(every_call_of_a_save_may_fail),
+		CASE(a_device_that_breaks_is_reset),
 		CASE(a_restore_in_order),
 		CASE(every_call_of_a_restore_may_fail),
 		CASE(copied_ahead),
