@@ -151,6 +151,12 @@ case_what_is_refused()
 	drive_mtty 'fill=1'
 	wait_for g '^mtty: filled'
 	refused 'in use by another program' --vfio-pci $mediated
+	run "$lkvm" snapshot save g "$tmp/snapshot" --live=point-in-time
+	check_status 1
+	check_err 'what a passed-through device writes to RAM cannot be held up'
+	check "a file was left" test ! -e "$tmp/snapshot"
+	run "$lkvm" snapshot save g "$tmp/snapshot" --live --json
+	check_out '"way": "rounds"'
 	input g x
 	mtty_passes '1 bytes came back'
 	drop_mediated
