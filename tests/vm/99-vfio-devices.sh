@@ -1,7 +1,6 @@
 # shellcheck shell=sh disable=SC2154,SC2016
 # SPDX-License-Identifier: MIT
 # what: passed-through network cards, disks and USB with their own drivers: data, interrupts, a reset
-# hosts: all
 # guests: 6.12-full
 # vfio: virtio-net virtio-blk e1000e xhci
 
