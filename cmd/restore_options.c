@@ -49,7 +49,7 @@ static const struct option_entry entries[] = {
 	{ .name = "network", .letter = 'n', .kind = OPTION_TAKEN, .take = run_options_take_network,
 	  .argument = "mode=tap|user[,ITEM...]", .choices = "mode=tap|mode=user",
 	  .help = "What the first interface is now; the second; ..." },
-	{ .name = "vfio-pci", .kind = OPTION_TAKEN, .take = run_options_take_vfio, .argument = "[DOM:]BB:DD.F",
+	{ .name = "vfio-pci", .kind = OPTION_TAKEN, .take = run_options_take_vfio, .argument = "[DOM:]BB:DD.F|UUID",
 	  .help = "Where the first passed-through device is now; the second; ..." },
 	{ .name = "kernel", .letter = 'k', .kind = OPTION_FILE, .argument = "FILE", .offset = RUN(config.kernel),
 	  .help = "Kernel for when the guest restarts" },
