@@ -4,6 +4,8 @@
  * Parameters: cases=NAME,... (all), count=N interrupts a case, boots=N, linger=N milliseconds with interrupts on, storm=N
  * interrupts in that case, rounds=N in that one, id=0xDDDDVVVV for another device, of which only garbage is expected.
  */
+#define PROGRAM "edu"
+#include "lib/check.h"
 #include "lib/gic.h"
 #include "lib/parameters.h"
 #include "lib/pci.h"
@@ -35,18 +37,6 @@ static struct pci_function edu;
 static uint64_t registers;
 static uint32_t first_lpi;
 static unsigned count;
-
-static void fail(const char *what, uint64_t a, uint64_t b)
-{
-	print("edu: FAILED: %s (0x%lx, 0x%lx)\n", what, a, b);
-	power_off();
-}
-
-#define CHECK(condition, what, a, b)                                                                       \
-	do {                                                                                               \
-		if (!(condition))                                                                          \
-			fail(what, a, b);                                                                  \
-	} while (0)
 
 static void message(uint32_t event, bool enable)
 {

@@ -9,6 +9,8 @@
  * has to be as it was, down to an interrupt that comes: "mtty: N bytes came back". With pending=1 one is raised before, and
  * is to be there after.
  */
+#define PROGRAM "mtty"
+#include "lib/check.h"
 #include "lib/gic.h"
 #include "lib/parameters.h"
 #include "lib/pci.h"
@@ -34,18 +36,6 @@ static struct pci_function mtty;
 static uint64_t ports[2];
 static unsigned port_count, count;
 static struct random numbers;
-
-static void fail(const char *what, uint64_t a, uint64_t b)
-{
-	print("mtty: FAILED: %s (0x%lx, 0x%lx)\n", what, a, b);
-	power_off();
-}
-
-#define CHECK(condition, what, a, b)                                                                       \
-	do {                                                                                               \
-		if (!(condition))                                                                          \
-			fail(what, a, b);                                                                  \
-	} while (0)
 
 static void expect(uint64_t port, unsigned offset, uint8_t value, const char *what)
 {
