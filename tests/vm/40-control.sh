@@ -67,12 +67,7 @@ case_stop_asks_the_guest()
 # booted N: the guest came up for the Nth time, and its disk's LPIs count.
 booted()
 {
-	tries=0
-	until [ "$(grep -c '^lkvm-guest: ready' "$logs/g.out")" = "$1" ]; do
-		tries=$((tries + 1))
-		[ $tries -lt 300 ] || fail "boot $1 did not come"
-		sleep 0.2
-	done
+	wait_boot g "$1"
 	ask g 'dd if=/dev/vda of=/dev/null bs=4k count=64 2>/dev/null; grep ITS- /proc/interrupts'
 	grep 'virtio0-req' "$logs/said" | awk '{ sum += $2 } END { exit sum == 0 }' || fail "no LPI of the disk after boot $1"
 }

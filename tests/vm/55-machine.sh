@@ -49,12 +49,7 @@ case_a_panic_with_panic_1_restarts()
 	wait_for g '^lkvm-guest: ready'
 	input g 'echo c >/proc/sysrq-trigger'
 	sleep 4
-	tries=0
-	until [ "$(grep -c '^lkvm-guest: ready' "$logs/g.out")" = 2 ]; do
-		tries=$((tries + 1))
-		[ $tries -lt 200 ] || fail "it did not come up again"
-		sleep 0.2
-	done
+	wait_boot g 2
 	"$lkvm" stop --force g
 	wait_exit g 0
 }

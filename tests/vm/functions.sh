@@ -147,6 +147,17 @@ wait_for()
 	done
 }
 
+# wait_boot GUEST N: until it is up for the Nth time, in one run of its lkvm.
+wait_boot()
+{
+	tries=0
+	until [ "$(grep -c '^lkvm-guest: ready' "$logs/$1.out")" = "$2" ]; do
+		tries=$((tries + 1))
+		[ $tries -lt 300 ] || fail "boot $2 of $1 did not end"
+		sleep 0.2
+	done
+}
+
 # wait_exit GUEST [STATUS [SECONDS]]: until its lkvm has ended, with this status.
 wait_exit()
 {

@@ -44,12 +44,7 @@ says() { ask g "$1"; check "\"$1\" did not say \"$2\": $(cat "$logs/said")" grep
 restart()
 {
 	"$lkvm" reboot --force g || fail "reboot $(($1 - 1))"
-	tries=0
-	until [ "$(grep -c '^lkvm-guest: ready' "$logs/g.out")" = "$1" ]; do
-		tries=$((tries + 1))
-		[ $tries -lt 300 ] || fail "boot $1 did not end"
-		sleep 0.2
-	done
+	wait_boot g "$1"
 }
 
 # drive_edu 'PARAMETERS' [OPTION...]: its own guest with $edu, in the background.
