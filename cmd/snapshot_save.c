@@ -12,6 +12,7 @@
 #include "forms.h"
 #include "lkvm/control.h"
 #include "lkvm/newfile.h"
+#include "lkvm/save_request.h"
 
 #define PATIENCE 30   /* seconds for a VMM to answer what takes no time */
 #define SAVING 86400  /* seconds for it to write all of RAM */
@@ -57,8 +58,6 @@ static const struct option_entry entries[] = {
 	  .help = "Print the figures as JSON" },
 };
 
-#define DEFAULT_PAUSE 10 /* milliseconds */
-
 static const struct save_options defaults = { .stop = false };
 const struct option_table snapshot_save_options_table = OPTION_TABLE(entries, defaults);
 
@@ -70,10 +69,8 @@ struct save {
 	int base_fd; /* -1: none */
 	struct new_file file;
 	bool shows; /* progress, on a terminal */
-	uint64_t pause, duration;   /* nanoseconds: of the guest's, of the whole save */
-	uint64_t ram, data, size;   /* bytes */
-	uint64_t rounds, throttle;
-	uint64_t way, held; /* an index of `ways`; writes of the guest that waited for it */
+	uint64_t duration; /* nanoseconds, of the whole save */
+	struct save_figures figures;
 };
 
 /* What is written so far is what the file has grown to: the VMM need not say. */
@@ -87,27 +84,6 @@ static bool show_progress(void *owner)
 	return true;
 }
 
-/* enum save_way of lkvm/saver.h. */
-static const char *const ways[] = { "plain", "rounds", "point-in-time" };
-
-/* The answer of vm/lifecycle_serve.c. */
-static bool take_figures(const char *text, struct save *save)
-{
-	uint64_t *const figures[] = {
-		&save->pause, &save->ram, &save->data, &save->size, &save->rounds, &save->throttle, &save->way, &save->held,
-	};
-
-	for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++) {
-		char *end;
-
-		*figures[i] = strtoull(text, &end, 10);
-		if (end == text)
-			return false;
-		text = end;
-	}
-	return save->way < sizeof(ways) / sizeof(ways[0]);
-}
-
 static uint64_t now(void)
 {
 	struct timespec time;
@@ -116,28 +92,48 @@ static uint64_t now(void)
 	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
 }
 
+static struct save_request describe(const struct save_options *options)
+{
+	struct save_request request = {
+		.max_pause = options->max_pause ? options->max_pause * 1000000 : SAVE_DEFAULT_PAUSE,
+		.working_set = options->working_set,
+		.detach = options->detach,
+	};
+
+	if (options->max_pause || (options->live && !*options->live))
+		request.way = SAVE_ROUNDS;
+	else if (options->live)
+		request.way = strcmp(options->live, save_way_name(SAVE_LIVE)) ? SAVE_POINT_IN_TIME : SAVE_LIVE;
+	return request;
+}
+
+/* An older VMM takes the request, skips the options and reports no identity. */
+static int check_answer(const struct save *save, const struct save_request *request, struct error *error)
+{
+	if ((request->working_set || request->detach) && !save->figures.identity[0])
+		return error_set(error, ENOTSUP, "%s is run by an older lkvm, which ignored --working-set or --detach-vfio",
+				 save->name);
+	return 0;
+}
+
 static int save_to_file(struct save *save, struct error *error)
 {
 	const struct control_extras extras = {
 		.fds = { save->file.fd, save->base_fd }, .tick = show_progress, .owner = save,
 	};
-	const struct save_options *options = save->options;
-	const char *verb = options->working_set ? "save-working-set" : options->detach ? "save-detached" : "save";
-	bool rounds = options->max_pause || (options->live && !*options->live);
-	uint64_t pause = options->max_pause ? options->max_pause : DEFAULT_PAUSE;
+	const struct save_request request = describe(save->options);
+	char text[CONTROL_REQUEST_LENGTH + 1];
 	struct control_reply reply;
-	char request[64];
 	bool understood;
 
-	if (rounds)
-		snprintf(request, sizeof(request), "%s %" PRIu64, verb, pause * 1000000);
-	else
-		snprintf(request, sizeof(request), "%s %s", verb, options->live ? options->live : "0");
-	if (control_call_with(save->name, request, SAVING, &extras, &reply, error) < 0)
+	save_request_format(&request, text);
+	if (control_call_with(save->name, text, SAVING, &extras, &reply, error) < 0)
 		return error_context(error, "%s", save->name);
-	understood = take_figures(reply.body, save);
+	understood = save_figures_parse(reply.body, &save->figures);
 	free(reply.body);
-	return understood ? 0 : error_set(error, EPROTO, "%s answers something strange", save->name);
+	if (!understood)
+		return error_set(error, EPROTO, "%s sent an answer that is not one to a save", save->name);
+	return check_answer(save, &request, error);
 }
 
 static int stop(const struct save *save, struct error *error)
@@ -196,7 +192,7 @@ static int rewrite(struct save *save, struct error *error)
 		return -1;
 	result = forms_write(&form, &plain, error);
 	snapshot_close(&plain);
-	save->size = form.size;
+	save->figures.size = form.size;
 	return result;
 }
 
@@ -237,34 +233,34 @@ static int save_all(struct save *save, bool stops, struct error *error)
 
 static int print_figures(const struct save *save, bool stopped, bool json)
 {
-	uint64_t rate = save->size * 1000 / (save->duration / 1000 + 1); /* bytes a millisecond: KB/s */
+	uint64_t rate = save->figures.size * 1000 / (save->duration / 1000 + 1); /* bytes a millisecond: KB/s */
 	struct report report;
 
 	if (!json) {
 		fprintf(forms_is_stream(save->path) ? stderr : stdout,
 			"Guest %s saved to %s%s: %" PRIu64 " MiB of RAM, %" PRIu64 ".%" PRIu64
 			" MiB written, paused for %" PRIu64 ".%" PRIu64 " ms (%" PRIu64 " MB/s)\n",
-			save->name, forms_output_name(save->path), stopped ? ", and stopped" : "", save->ram >> 20,
-			save->size >> 20, (save->size & 0xfffff) * 10 >> 20, save->pause / 1000000,
-			save->pause / 100000 % 10, rate / 1000);
-		if (save->throttle)
+			save->name, forms_output_name(save->path), stopped ? ", and stopped" : "", save->figures.ram >> 20,
+			save->figures.size >> 20, (save->figures.size & 0xfffff) * 10 >> 20, save->figures.pause / 1000000,
+			save->figures.pause / 100000 % 10, rate / 1000);
+		if (save->figures.throttle)
 			fprintf(forms_is_stream(save->path) ? stderr : stdout, "The guest was slowed down to come to an end: it "
-				"wrote as fast as it could be saved (%" PRIu64 " rounds)\n", save->rounds);
+				"wrote as fast as it could be saved (%" PRIu64 " rounds)\n", save->figures.rounds);
 		return EXIT_OK;
 	}
 	report_open(&report, true);
 	report_string(&report, "name", save->name);
 	report_string(&report, "file", save->path);
 	report_bool(&report, "stopped", stopped);
-	report_number(&report, "pause_ns", save->pause);
+	report_number(&report, "pause_ns", save->figures.pause);
 	report_number(&report, "duration_ns", save->duration);
-	report_bytes(&report, "ram", save->ram);
-	report_bytes(&report, "data", save->data);
-	report_bytes(&report, "written", save->size);
-	report_string(&report, "way", ways[save->way]);
-	report_number(&report, "rounds", save->rounds);
-	report_number(&report, "throttle", save->throttle);
-	report_number(&report, "held_writes", save->held);
+	report_bytes(&report, "ram", save->figures.ram);
+	report_bytes(&report, "data", save->figures.data);
+	report_bytes(&report, "written", save->figures.size);
+	report_string(&report, "way", save_way_name(save->figures.way));
+	report_number(&report, "rounds", save->figures.rounds);
+	report_number(&report, "throttle", save->figures.throttle);
+	report_number(&report, "held_writes", save->figures.held_writes);
 	return forms_print_report(save->call, save->path, &report);
 }
 

@@ -178,7 +178,7 @@ static ssize_t receive(struct control_client *client, void *bytes, size_t room)
 static void serve(struct control_client *client)
 {
 	struct control *control = client->control;
-	char *words[CONTROL_WORDS], *rest = client->request;
+	char *words[CONTROL_WORDS + 1], *rest = client->request;
 	unsigned count = 0;
 	struct error error;
 
@@ -192,6 +192,7 @@ static void serve(struct control_client *client)
 		}
 		words[count] = word;
 	}
+	words[count] = NULL;
 	if (!count) {
 		error_set(&error, EINVAL, "the request is empty");
 		control_refuse(client, &error);

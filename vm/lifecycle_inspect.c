@@ -34,7 +34,7 @@ static int write_snapshot(int fd, const struct ram *copy, struct section_writer 
 	return result;
 }
 
-void lifecycle_serve_inspect(struct lifecycle *lifecycle, struct control_client *client, const char *word)
+void lifecycle_serve_inspect(struct lifecycle *lifecycle, struct control_client *client, char **words)
 {
 	struct section_writer sections = { 0 };
 	struct ram copy = { 0 };
@@ -42,7 +42,7 @@ void lifecycle_serve_inspect(struct lifecycle *lifecycle, struct control_client 
 	struct error error;
 	int result;
 
-	(void)word;
+	(void)words;
 	if (fd < 0) {
 		error_set(&error, EINVAL, "no file came with the request");
 		control_refuse(client, &error);

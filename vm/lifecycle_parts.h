@@ -28,6 +28,6 @@ void lifecycle_halt(struct lifecycle *lifecycle);
 void lifecycle_go_on(struct lifecycle *lifecycle);
 
 /* The request "inspect", with a file: what is to be seen of the machine becomes a snapshot in it, without the rest of RAM. */
-void lifecycle_serve_inspect(struct lifecycle *lifecycle, struct control_client *client, const char *word);
+void lifecycle_serve_inspect(struct lifecycle *lifecycle, struct control_client *client, char **words);
 
 #endif

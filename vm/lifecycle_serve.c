@@ -11,26 +11,25 @@
 #include "lkvm/parse.h"
 
 #define MAX_WAIT_SECONDS 86400
-#define DEFAULT_PAUSE UINT64_C(10000000) /* nanoseconds, of a live save */
 
-static void serve_info(struct lifecycle *lifecycle, struct control_client *client, const char *word)
+static void serve_info(struct lifecycle *lifecycle, struct control_client *client, char **words)
 {
 	const struct machine *machine = lifecycle->machine;
 	char body[128];
 
-	(void)word;
+	(void)words;
 	snprintf(body, sizeof(body), "%s %u %" PRIu64 "\n", machine->running ? "running" : "paused",
 		 machine->config.cpus, machine->config.memory);
 	control_answer(client, body);
 }
 
-static void serve_stat(struct lifecycle *lifecycle, struct control_client *client, const char *word)
+static void serve_stat(struct lifecycle *lifecycle, struct control_client *client, char **words)
 {
 	struct report report;
 	struct error error;
 	const char *text;
 
-	report_open(&report, word && !strcmp(word, "json"));
+	report_open(&report, words[1] && !strcmp(words[1], "json"));
 	machine_stat(lifecycle->machine, &report);
 	text = report_text(&report);
 	if (text) {
@@ -42,17 +41,17 @@ static void serve_stat(struct lifecycle *lifecycle, struct control_client *clien
 	report_close(&report);
 }
 
-static void serve_pause(struct lifecycle *lifecycle, struct control_client *client, const char *word)
+static void serve_pause(struct lifecycle *lifecycle, struct control_client *client, char **words)
 {
-	(void)word;
+	(void)words;
 	if (lifecycle->machine->running)
 		machine_pause(lifecycle->machine);
 	control_answer(client, NULL);
 }
 
-static void serve_resume(struct lifecycle *lifecycle, struct control_client *client, const char *word)
+static void serve_resume(struct lifecycle *lifecycle, struct control_client *client, char **words)
 {
-	(void)word;
+	(void)words;
 	if (!lifecycle->machine->running)
 		machine_resume(lifecycle->machine);
 	control_answer(client, NULL);
@@ -85,24 +84,24 @@ static void press(struct lifecycle *lifecycle, struct control_client *client, en
 	control_defer(client, event, (unsigned)wait, &error);
 }
 
-static void serve_stop(struct lifecycle *lifecycle, struct control_client *client, const char *word)
+static void serve_stop(struct lifecycle *lifecycle, struct control_client *client, char **words)
 {
 	struct error none = { 0 };
 
-	if (!word || strcmp(word, "force")) {
-		press(lifecycle, client, MACHINE_KEY_POWER, HAPPENED_END, word);
+	if (!words[1] || strcmp(words[1], "force")) {
+		press(lifecycle, client, MACHINE_KEY_POWER, HAPPENED_END, words[1]);
 		return;
 	}
 	control_defer(client, HAPPENED_END, MAX_WAIT_SECONDS, &none);
 	lifecycle_end(lifecycle, LIFECYCLE_STOPPED);
 }
 
-static void serve_reboot(struct lifecycle *lifecycle, struct control_client *client, const char *word)
+static void serve_reboot(struct lifecycle *lifecycle, struct control_client *client, char **words)
 {
 	struct error error;
 
-	if (!word || strcmp(word, "force")) {
-		press(lifecycle, client, MACHINE_KEY_RESTART, HAPPENED_RESET, word);
+	if (!words[1] || strcmp(words[1], "force")) {
+		press(lifecycle, client, MACHINE_KEY_RESTART, HAPPENED_RESET, words[1]);
 		return;
 	}
 	if (lifecycle_reset(lifecycle, &error) < 0)
@@ -111,7 +110,7 @@ static void serve_reboot(struct lifecycle *lifecycle, struct control_client *cli
 		control_answer(client, NULL);
 }
 
-static void serve_balloon(struct lifecycle *lifecycle, struct control_client *client, const char *word)
+static void serve_balloon(struct lifecycle *lifecycle, struct control_client *client, char **words)
 {
 	struct machine *machine = lifecycle->machine;
 	struct error error;
@@ -122,7 +121,7 @@ static void serve_balloon(struct lifecycle *lifecycle, struct control_client *cl
 		control_refuse(client, &error);
 		return;
 	}
-	if (parse_number(word ? word : "", 0, machine->config.memory, &bytes, &error) < 0) {
+	if (parse_number(words[1] ? words[1] : "", 0, machine->config.memory, &bytes, &error) < 0) {
 		control_refuse(client, &error);
 		return;
 	}
@@ -175,29 +174,40 @@ static void save_settled(void *owner)
 	thaw(owner);
 }
 
-/*
- * It has ended with an error if there is one. "PAUSE-NANOSECONDS RAM-BYTES DATA-BYTES FILE-BYTES ROUNDS THROTTLE WAY HELD-WRITES"
- */
+/* What the client is told of a save that succeeded. */
+static void answer_save(const struct lifecycle *lifecycle, struct control_client *client)
+{
+	const struct saver *saver = &lifecycle->saver;
+	struct save_figures figures = {
+		.pause = lifecycle->pause,
+		.ram = saver->figures.ram,
+		.data = saver->figures.data,
+		.size = saver->figures.size,
+		.rounds = saver->rounds.count,
+		.throttle = saver->rounds.slow,
+		.way = saver->way,
+		.held_writes = saver->held,
+	};
+	char body[SAVE_FIGURES_LENGTH];
+
+	format_identity_text(saver->writer.commit.identity, figures.identity);
+	save_figures_format(&figures, body);
+	control_answer(client, body);
+}
+
+/* The save has ended, with an error if there is one. */
 static void end_save(struct lifecycle *lifecycle, const struct error *error)
 {
-	const struct snapshot_figures *figures = &lifecycle->saver.figures;
 	struct control_client *client = lifecycle->saves;
-	char body[192];
 
 	lifecycle->saving = false;
 	lifecycle->finish_waits = false;
 	lifecycle->saves = NULL;
 	thaw(lifecycle);
-	if (!client)
-		return;
-	if (error) {
+	if (client && error)
 		control_refuse(client, error);
-		return;
-	}
-	snprintf(body, sizeof(body), "%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %u %u %u %" PRIu64 "\n", lifecycle->pause,
-		 figures->ram, figures->data, figures->size, lifecycle->saver.rounds.count, lifecycle->saver.rounds.slow,
-		 lifecycle->saver.way, lifecycle->saver.held);
-	control_answer(client, body);
+	else if (client)
+		answer_save(lifecycle, client);
 }
 
 static void save_done(void *owner)
@@ -238,35 +248,29 @@ static void close_both(const struct save_request *request)
 		close(request->base_fd);
 }
 
-/* Nanoseconds of a pause that rounds are to come down to; 0: no rounds. */
-static int read_way(const char *word, struct save_request *request, struct error *error)
+static int read_request(struct lifecycle *lifecycle, struct control_client *client, char **words,
+			struct save_request *request, struct error *error)
 {
-	request->max_pause = DEFAULT_PAUSE;
-	request->way = SAVE_LIVE;
-	if (!strcmp(word, "live"))
+	int result = save_request_parse(words, request, error);
+
+	request->fd = control_take_fd(client, 0);
+	request->base_fd = control_take_fd(client, 1);
+	request->stays = lifecycle->holds != NULL;
+	if (result == 0 && request->fd >= 0)
 		return 0;
-	request->way = SAVE_POINT_IN_TIME;
-	if (!strcmp(word, "point-in-time"))
-		return 0;
-	if (parse_number(word, 0, UINT64_MAX, &request->max_pause, error) < 0)
-		return -1;
-	request->way = request->max_pause ? SAVE_ROUNDS : SAVE_PLAIN;
-	return 0;
+	close_both(request);
+	return result < 0 ? -1 : error_set(error, EINVAL, "no file came with the request");
 }
 
-static void begin_save(struct lifecycle *lifecycle, struct control_client *client, const char *word, struct save_request request)
+/* lkvm/save_request.h has the words; the file and any base come as descriptors. */
+static void serve_save(struct lifecycle *lifecycle, struct control_client *client, char **words)
 {
 	const struct error none = { 0 };
 	struct saver *saver = &lifecycle->saver;
+	struct save_request request;
 	struct error error;
 
-	request.fd = control_take_fd(client, 0);
-	request.base_fd = control_take_fd(client, 1);
-	request.stays = lifecycle->holds != NULL;
-	if (request.fd < 0 || read_way(word ? word : "0", &request, &error) < 0) {
-		if (request.fd < 0)
-			error_set(&error, EINVAL, "no file came with the request");
-		close_both(&request);
+	if (read_request(lifecycle, client, words, &request, &error) < 0) {
 		control_refuse(client, &error);
 		return;
 	}
@@ -283,29 +287,13 @@ static void begin_save(struct lifecycle *lifecycle, struct control_client *clien
 		lifecycle_finish_save(lifecycle);
 }
 
-/* "save [live|point-in-time|PAUSE]" with the file, and one to base it on. */
-static void serve_save(struct lifecycle *lifecycle, struct control_client *client, const char *word)
-{
-	begin_save(lifecycle, client, word, (struct save_request){ 0 });
-}
-
-static void serve_save_working_set(struct lifecycle *lifecycle, struct control_client *client, const char *word)
-{
-	begin_save(lifecycle, client, word, (struct save_request){ .working_set = true });
-}
-
-static void serve_save_detached(struct lifecycle *lifecycle, struct control_client *client, const char *word)
-{
-	begin_save(lifecycle, client, word, (struct save_request){ .detach = true });
-}
-
 /* As long as the client stays, a machine that was paused for a save does not go on: for what it does behind that. */
-static void serve_hold(struct lifecycle *lifecycle, struct control_client *client, const char *word)
+static void serve_hold(struct lifecycle *lifecycle, struct control_client *client, char **words)
 {
 	const struct error none = { 0 };
 	struct error error;
 
-	(void)word;
+	(void)words;
 	if (lifecycle->holds) {
 		error_set(&error, EBUSY, "somebody else holds it");
 		control_refuse(client, &error);
@@ -332,11 +320,11 @@ void lifecycle_left(void *owner, struct control_client *client)
 
 static const struct verb {
 	const char *name;
-	void (*serve)(struct lifecycle *lifecycle, struct control_client *client, const char *word);
+	void (*serve)(struct lifecycle *lifecycle, struct control_client *client, char **words);
 } verbs[] = {
 	{ "save", serve_save },
-	{ "save-working-set", serve_save_working_set },
-	{ "save-detached", serve_save_detached },
+	{ "save-working-set", serve_save }, /* an older client's */
+	{ "save-detached", serve_save },    /* an older client's */
 	{ "hold", serve_hold },
 	{ "inspect", lifecycle_serve_inspect },
 	{ "pause", serve_pause },
@@ -380,6 +368,6 @@ void lifecycle_serve(void *owner, struct control_client *client, unsigned count,
 		error_set(&error, EBUSY, "it is being saved");
 		control_refuse(client, &error);
 	} else {
-		verb->serve(lifecycle, client, count > 1 ? words[1] : NULL);
+		verb->serve(lifecycle, client, words);
 	}
 }

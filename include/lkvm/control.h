@@ -20,7 +20,7 @@
 
 #define CONTROL_NAME_LENGTH 64
 #define CONTROL_REQUEST_LENGTH 256
-#define CONTROL_WORDS 4
+#define CONTROL_WORDS 8
 #define CONTROL_CLIENTS 16
 #define CONTROL_FDS 2
 
@@ -58,7 +58,7 @@ struct control_client {
 
 struct control {
 	struct loop *loop; /* NULL while closed */
-	/* Serves a request of `count` words, 1 to CONTROL_WORDS: answers, refuses or defers it. */
+	/* Serves a request of `count` words, 1 to CONTROL_WORDS, then NULL: answers, refuses or defers it. */
 	void (*serve)(void *owner, struct control_client *client, unsigned count, char **words);
 	/* A client whose request is deferred went away: it waits for nothing any more. May be NULL. */
 	void (*left)(void *owner, struct control_client *client);

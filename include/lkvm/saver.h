@@ -16,24 +16,9 @@
 #include "lkvm/machine.h"
 #include "lkvm/point_in_time.h"
 #include "lkvm/rounds.h"
+#include "lkvm/save_request.h"
 #include "lkvm/snapshot.h"
 #include "lkvm/throttle.h"
-
-/* What to save to, and how. The saver takes the descriptors, and closes them in any case. */
-struct save_request {
-	int fd;      /* an empty regular file, open for reading and writing */
-	int base_fd; /* -1, or a snapshot: only what is other than there is written */
-	bool working_set;   /* with what was recorded of it */
-	bool detach;        /* of passed-through devices, save no state where there is none to be had */
-	enum save_way { /* in this order, cmd/snapshot_save.c has their names */
-		SAVE_PLAIN,  /* RAM once while the guest runs, and in the pause what is different by then */
-		SAVE_ROUNDS, /* again and again while the guest runs, until what is left fits into a pause of `max_pause` */
-		SAVE_POINT_IN_TIME, /* as it was when the guest went on behind the shortest of pauses */
-		SAVE_LIVE,   /* that where it can be done, or else rounds */
-	} way;
-	uint64_t max_pause; /* nanoseconds */
-	bool stays;  /* the machine does not go on behind it: what is copied behind the pause would be copied in it */
-};
 
 struct saver {
 	/* On the loop: saver_copy() is through. Pause the machine and call saver_finish(). */
