@@ -34,8 +34,8 @@ static bool keeps_account(const struct saver *saver)
 
 static int copy(struct saver *saver)
 {
-	return keeps_account(saver) ? rounds_copy(&saver->rounds, &saver->error) :
-				      snapshot_copy(&saver->writer, NULL, &saver->error);
+	return keeps_account(saver) ? rounds_copy(&saver->rounds, &saver->outcome.error) :
+				      snapshot_copy(&saver->writer, NULL, &saver->outcome.error);
 }
 
 /* With a base there may be another save upon this one: then it goes on being kept account. */
@@ -43,42 +43,45 @@ static int settle(struct saver *saver)
 {
 	const uint16_t *pages = NULL;
 
-	if (keeps_account(saver) && rounds_finish(&saver->rounds, saver->writer.base != NULL, &saver->error) < 0)
+	if (keeps_account(saver) && rounds_finish(&saver->rounds, saver->writer.base != NULL, &saver->outcome.error) < 0)
 		return -1;
 	if (keeps_account(saver) && saver->rounds.knows && saver->machine->dirty_log.is_exact)
 		pages = saver->rounds.pages;
-	return snapshot_settle(&saver->writer, pages, &saver->error);
+	return snapshot_settle(&saver->writer, pages, &saver->outcome.error);
 }
 
 /* By one thread from before the pause on: others may have to wait for it while it waits. */
 static int copy_point_in_time(struct saver *saver)
 {
-	if (point_in_time_prepare(&saver->point, &saver->error) < 0)
+	if (point_in_time_prepare(&saver->point, &saver->outcome.error) < 0)
 		return -1;
 	atomic_store(&saver->prepared, true);
 	event_raise(saver->done_fd);
-	if (point_in_time_copy(&saver->point, &saver->error) < 0)
+	if (point_in_time_copy(&saver->point, &saver->outcome.error) < 0)
 		return -1;
-	return snapshot_finish(&saver->writer, &saver->sections.buffer, &saver->error);
+	return snapshot_finish(&saver->writer, &saver->sections.buffer, &saver->outcome.error);
 }
 
-static void *work(void *argument)
+static int run_phase(struct saver *saver)
+{
+	switch (saver->phase) {
+	case SAVER_COPIES:
+		return saver->way == SAVE_POINT_IN_TIME ? copy_point_in_time(saver) : copy(saver);
+	case SAVER_SETTLES:
+		return settle(saver);
+	case SAVER_FINISHES:
+		break;
+	}
+	return snapshot_finish(&saver->writer, &saver->sections.buffer, &saver->outcome.error);
+}
+
+static void *saver_run(void *argument)
 {
 	struct saver *saver = argument;
 
-	switch (saver->phase) {
-	case SAVER_COPIES:
-		saver->result = saver->way == SAVE_POINT_IN_TIME ? copy_point_in_time(saver) : copy(saver);
-		break;
-	case SAVER_SETTLES:
-		saver->result = settle(saver);
-		break;
-	case SAVER_FINISHES:
-		saver->result = snapshot_finish(&saver->writer, &saver->sections.buffer, &saver->error);
-		break;
-	}
+	saver->outcome.result = run_phase(saver);
 	/* Who has not yet heard that it is prepared is not to pause the machine for a thread that has ended. */
-	if (saver->result < 0)
+	if (saver->outcome.result < 0)
 		atomic_store(&saver->prepared, false);
 	event_raise(saver->done_fd);
 	return NULL;
@@ -86,7 +89,7 @@ static void *work(void *argument)
 
 static int start(struct saver *saver, struct error *error)
 {
-	int result = thread_create(&saver->thread, work, saver);
+	int result = thread_create(&saver->thread, saver_run, saver);
 
 	if (result)
 		return error_system(error, result, "a thread to save RAM");
@@ -94,7 +97,16 @@ static int start(struct saver *saver, struct error *error)
 	return 0;
 }
 
-static void ended(void *owner, int fd, uint32_t events)
+/* Ends the phase: from here on no thread writes to the saver. */
+static void join(struct saver *saver)
+{
+	pthread_join(saver->thread, NULL);
+	saver->working = false;
+	saver->result = saver->outcome.result;
+	saver->error = saver->outcome.error;
+}
+
+static void saver_event(void *owner, int fd, uint32_t events)
 {
 	struct saver *saver = owner;
 
@@ -105,8 +117,7 @@ static void ended(void *owner, int fd, uint32_t events)
 		saver->copied(saver->owner);
 		return;
 	}
-	pthread_join(saver->thread, NULL);
-	saver->working = false;
+	join(saver);
 	if (saver->result == 0 && saver->phase == SAVER_COPIES) {
 		saver->copied(saver->owner);
 		return;
@@ -115,9 +126,9 @@ static void ended(void *owner, int fd, uint32_t events)
 		saver->phase = SAVER_FINISHES;
 		throttle_close(&saver->throttle);
 		saver->settled(saver->owner);
-		saver->result = start(saver, &saver->error);
-		if (saver->result == 0)
+		if (start(saver, &saver->error) == 0)
 			return;
+		saver->result = -1;
 	}
 	throttle_close(&saver->throttle);
 	saver->figures = snapshot_written(&saver->writer);
@@ -179,7 +190,7 @@ static int begin(struct saver *saver, const struct save_request *request, struct
 	    vfio_check_saving(saver->machine->vfio, request->detach, error) < 0)
 		return -1;
 	machine_working_set_disturb(saver->machine); /* by reading all of RAM */
-	if (loop_add(saver->loop, saver->done_fd, POLLIN, ended, saver, error) < 0 ||
+	if (loop_add(saver->loop, saver->done_fd, POLLIN, saver_event, saver, error) < 0 ||
 	    choose(saver, request, error) < 0 ||
 	    (request->base_fd >= 0 && open_base(saver, request->base_fd, error) < 0))
 		return -1;

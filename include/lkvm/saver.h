@@ -28,7 +28,7 @@ struct saver {
 	/* On the loop: it has ended, well or not; `result`, `error`, `figures` are filled in. It is closed right after. */
 	void (*done)(void *owner);
 	void *owner;
-	int result;
+	int result; /* written on the loop only */
 	struct error error;
 	struct snapshot_figures figures;
 	struct rounds rounds; /* closed where no account is kept of what is written */
@@ -49,6 +49,11 @@ struct saver {
 	int done_fd; /* -1: not open */
 	pthread_t thread;
 	bool working;
+	/* Of the last phase. Only the thread writes it; the loop reads it after pthread_join(). */
+	struct saver_outcome {
+		int result;
+		struct error error;
+	} outcome;
 	enum { SAVER_COPIES, SAVER_SETTLES, SAVER_FINISHES } phase;
 	atomic_bool cancelled;
 	atomic_bool prepared; /* for a point in time: the thread is not through with that, but pause the machine */

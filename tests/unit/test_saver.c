@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+/* Tests of vm/saver.c alone: what it reports when one of its steps or threads fails, whichever thread runs first. */
+#include "unit/test.h"
+
+#include <semaphore.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "fake/machine.h"
+#include "lkvm/saver.h"
+#include "lkvm/snapshot.h"
+#include "lkvm/thread.h"
+
+#define ATTEMPTS 300
+
+struct attempt {
+	struct loop loop;
+	struct machine machine;
+	struct saver saver;
+	unsigned threads;     /* that were started */
+	unsigned last_thread; /* no more than these can be started; 0: no limit */
+	bool starts_late;     /* thread_create() returns after the end of the thread */
+	void *(*run)(void *argument);
+	sem_t ended;
+	unsigned settled, done;
+	int result; /* of the save */
+	char text[sizeof(((struct error *)NULL)->text)];
+};
+
+static struct attempt *attempt;
+
+static void *attempt_thread(void *argument)
+{
+	void *result = attempt->run(argument);
+
+	sem_post(&attempt->ended);
+	return result;
+}
+
+/* In place of util/thread.c. */
+int thread_create(pthread_t *thread, void *(*run)(void *argument), void *argument)
+{
+	int result;
+
+	if (attempt->last_thread && attempt->threads == attempt->last_thread)
+		return EAGAIN;
+	attempt->threads++;
+	attempt->run = run;
+	sem_init(&attempt->ended, 0, 0);
+	result = pthread_create(thread, NULL, attempt_thread, argument);
+	while (attempt->starts_late && result == 0 && sem_wait(&attempt->ended) < 0)
+		;
+	return result;
+}
+
+/* In place of vm/machine_state.c. */
+int machine_save(struct machine *machine, struct section_writer *writer, struct error *error)
+{
+	(void)machine;
+	(void)error;
+	section_begin(writer, "machine", 1, SECTION_MANDATORY);
+	section_end(writer);
+	return 0;
+}
+
+int machine_look(struct machine *machine, struct section_writer *writer, struct error *error)
+{
+	return machine_save(machine, writer, error);
+}
+
+void machine_hold_interrupts(struct machine *machine)
+{
+	(void)machine;
+}
+
+static void save_ended(int result, const struct error *error)
+{
+	attempt->done++;
+	attempt->result = result;
+	if (result < 0)
+		strcpy(attempt->text, error->text);
+	loop_stop(&attempt->loop);
+}
+
+static void attempt_copied(void *owner)
+{
+	struct error error;
+
+	machine_pause(&attempt->machine);
+	if (saver_finish(owner, &error) < 0)
+		save_ended(-1, &error);
+}
+
+static void attempt_settled(void *owner)
+{
+	(void)owner;
+	attempt->settled++;
+	machine_resume(&attempt->machine);
+}
+
+static void attempt_done(void *owner)
+{
+	const struct saver *saver = owner;
+
+	save_ended(saver->result, &saver->error);
+}
+
+static int set_up(void **state)
+{
+	const struct machine_config config = { .cpus = 1, .memory = 1 << 20 };
+	struct error error;
+
+	(void)state;
+	attempt = calloc(1, sizeof(*attempt));
+	if (!attempt)
+		return -1;
+	loop_open(&attempt->loop);
+	if (machine_open(&attempt->machine, &config, &attempt->loop, NULL, &error) < 0)
+		return -1;
+	return ram_open(&attempt->machine.vm.ram, 0x80000000, 1 << 20, &error);
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	ram_close(&attempt->machine.vm.ram);
+	machine_close(&attempt->machine);
+	free(attempt);
+	return 0;
+}
+
+/* One save of a machine that runs, to an unnamed file. */
+static void save(enum save_way way)
+{
+	struct save_request request = { .fd = memfd_create("snapshot", MFD_CLOEXEC), .base_fd = -1, .way = way };
+	struct saver *saver = &attempt->saver;
+	struct error error;
+
+	attempt->threads = attempt->settled = attempt->done = 0;
+	attempt->machine.running = true;
+	*saver = (struct saver){
+		.copied = attempt_copied, .settled = attempt_settled, .done = attempt_done, .owner = saver,
+	};
+	assert_int_equal(saver_open(saver, &attempt->machine, &request, &attempt->loop, &error), 0);
+	assert_int_equal(saver_copy(saver, &error), 0);
+	loop_run(&attempt->loop);
+	assert_int_equal(attempt->done, 1);
+	assert_int_equal(saver->done_fd, -1);
+}
+
+static void save_fails(enum save_way way, const char *text)
+{
+	save(way);
+	assert_int_equal(attempt->result, -1);
+	assert_non_null(strstr(attempt->text, text));
+}
+
+static bool has_point_in_time(void)
+{
+	struct save_request request = { .fd = memfd_create("snapshot", MFD_CLOEXEC), .base_fd = -1, .way = SAVE_POINT_IN_TIME };
+	struct error error;
+
+	attempt->machine.running = true;
+	if (saver_open(&attempt->saver, &attempt->machine, &request, &attempt->loop, &error) < 0)
+		return false;
+	saver_close(&attempt->saver);
+	return true;
+}
+
+/* The thread may have ended before the function that starts it returns. */
+static void save_fails_each_time_when_a_step_fails(void **state)
+{
+	static const char *const steps[] = { "save/copy", "save/ram", "save/sections", "save/commit" };
+
+	(void)state;
+	for (unsigned i = 0; i < ATTEMPTS; i++) {
+		const char *step = steps[i % (sizeof(steps) / sizeof(steps[0]))];
+
+		attempt->machine.config.fault = step;
+		attempt->starts_late = i & 4;
+		save_fails(SAVE_PLAIN, step + strlen("save/"));
+	}
+	attempt->machine.config.fault = NULL;
+	save(SAVE_PLAIN);
+	assert_int_equal(attempt->result, 0);
+}
+
+static void point_in_time_save_fails_each_time_when_a_step_fails(void **state)
+{
+	static const char *const steps[] = { "save/take", "save/sections", "save/commit" };
+
+	(void)state;
+	if (!has_point_in_time())
+		skip();
+	for (unsigned i = 0; i < ATTEMPTS; i++) {
+		const char *step = steps[i % (sizeof(steps) / sizeof(steps[0]))];
+
+		attempt->machine.config.fault = step;
+		save_fails(SAVE_POINT_IN_TIME, step + strlen("save/"));
+	}
+	attempt->machine.config.fault = NULL;
+	save(SAVE_POINT_IN_TIME);
+	assert_int_equal(attempt->result, 0);
+}
+
+/* The machine runs again by then. */
+static void save_fails_when_its_last_thread_cannot_start(void **state)
+{
+	(void)state;
+	attempt->last_thread = 2;
+	save_fails(SAVE_PLAIN, "a thread to save RAM: Resource temporarily unavailable");
+	assert_int_equal(attempt->settled, 1);
+	assert_true(attempt->machine.running);
+	attempt->last_thread = 1;
+	save_fails(SAVE_PLAIN, "a thread to save RAM: Resource temporarily unavailable");
+	assert_int_equal(attempt->settled, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(save_fails_each_time_when_a_step_fails),
+		TEST(point_in_time_save_fails_each_time_when_a_step_fails),
+		TEST(save_fails_when_its_last_thread_cannot_start),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
