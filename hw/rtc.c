@@ -55,9 +55,15 @@ static void update_line(struct rtc *rtc)
 	interrupts_set_line(rtc->interrupts, rtc->line, level);
 }
 
+/* Seconds from the guest's clock to the match, modulo 2^32: below 0, the match has passed. */
+static int32_t seconds_to_match(const struct rtc *rtc, time_t host)
+{
+	return (int32_t)(rtc->state.match - guest_seconds(rtc, host));
+}
+
 /*
- * Sets the timer for the second in which the guest's clock shows the match, or off. The time is absolute, so that
- * it moves with the host's clock, as the guest's does.
+ * Sets the timer for the second in which the guest's clock shows the match, or off. The time is absolute: it moves with
+ * the host's clock, as the guest's does. A match that passed while the guest was saved fires at once.
  */
 static void set_timer(struct rtc *rtc)
 {
@@ -67,13 +73,20 @@ static void set_timer(struct rtc *rtc)
 	if (rtc->timer_fd < 0)
 		return;
 	if (rtc->state.armed) {
-		when.it_value.tv_sec = now + (time_t)(rtc->state.match - guest_seconds(rtc, now));
+		when.it_value.tv_sec = now + seconds_to_match(rtc, now);
 		when.it_value.tv_nsec = 1; /* all zeroes would turn it off */
 	}
 	timerfd_settime(rtc->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
-static void alarm_rings(void *owner, int fd, uint32_t events)
+/* The guest set the match or the clock: the alarm is armed unless the match has passed already. */
+static void arm(struct rtc *rtc)
+{
+	rtc->state.armed = seconds_to_match(rtc, host_seconds()) >= 0;
+	set_timer(rtc);
+}
+
+static void rtc_alarm(void *owner, int fd, uint32_t events)
 {
 	struct rtc *rtc = owner;
 	uint64_t expirations;
@@ -83,6 +96,7 @@ static void alarm_rings(void *owner, int fd, uint32_t events)
 	/* Read under the lock: a guest that sets another time before this leaves nothing to read. */
 	if (read(fd, &expirations, sizeof(expirations)) > 0 && rtc->state.armed) {
 		rtc->state.interrupt_raw = 1;
+		rtc->state.armed = 0;
 		update_line(rtc);
 	}
 	pthread_mutex_unlock(&rtc->lock);
@@ -133,13 +147,12 @@ static void write_register(struct rtc *rtc, uint64_t offset, uint32_t value)
 	switch (offset) {
 	case RTC_MATCH:
 		state->match = value;
-		state->armed = 1;
-		set_timer(rtc);
+		arm(rtc);
 		break;
 	case RTC_LOAD:
 		state->load = value;
 		state->offset = value - (uint32_t)host_seconds();
-		set_timer(rtc);
+		arm(rtc);
 		break;
 	case RTC_INTERRUPT_MASK:
 		state->interrupt_mask = value & 1;
@@ -176,7 +189,7 @@ static int open_timer(struct rtc *rtc, struct error *error)
 	rtc->timer_fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (rtc->timer_fd < 0)
 		return error_system(error, errno, "timerfd");
-	return loop_add(rtc->loop, rtc->timer_fd, POLLIN, alarm_rings, rtc, error);
+	return loop_add(rtc->loop, rtc->timer_fd, POLLIN, rtc_alarm, rtc, error);
 }
 
 int rtc_open(struct rtc *rtc, struct bus *bus, struct interrupts *interrupts, unsigned line, uint64_t base,

@@ -24,7 +24,7 @@ struct rtc_state {
 	uint32_t match;
 	uint32_t interrupt_mask;
 	uint32_t interrupt_raw;
-	uint32_t armed; /* a match was set */
+	uint32_t armed; /* the alarm has not fired since the match was set to a time ahead */
 };
 
 extern const struct state_table rtc_state_table;
@@ -47,7 +47,10 @@ int rtc_open(struct rtc *rtc, struct bus *bus, struct interrupts *interrupts, un
 void rtc_close(struct rtc *rtc);
 void rtc_reset(struct rtc *rtc);
 
-/* Its state was loaded, with the GIC restored: sets the alarm, drives the line. */
+/*
+ * Call after the state was loaded and the GIC restored: sets the alarm, drives the line. An alarm that expired while the
+ * guest was saved fires at once.
+ */
 void rtc_restored(struct rtc *rtc);
 
 #endif

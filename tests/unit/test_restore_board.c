@@ -166,6 +166,44 @@ static void an_alarm_is_set_again(void **state)
 	assert_true(board_line(&board, RTC_LINE));
 }
 
+/* Fires once, in the first turn of the loop. */
+static void alarm_fires_at_once_when_it_expired_while_saved(void **state)
+{
+	static const uint32_t ago[] = { 0, 1, 3600, 365 * 86400 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ago) / sizeof(ago[0]); i++) {
+		const struct rtc_state saved = {
+			.offset = 1000, .match = (uint32_t)time(NULL) + 1000 - ago[i], .interrupt_mask = 1, .armed = 1,
+		};
+
+		load(&rtc_state_table, &saved, &rtc.state);
+		rtc_restored(&rtc);
+		run_loop_for(&board.loop, 10);
+		assert_true(board_line(&board, RTC_LINE));
+		board_write(&board, CLOCK + 0x1c, 4, 1);
+		load(&rtc_state_table, &rtc.state, &rtc.state);
+		rtc_restored(&rtc);
+		run_loop_for(&board.loop, 10);
+		assert_false(board_line(&board, RTC_LINE));
+	}
+}
+
+/* The guest set a match in the past, which the hardware reaches in 136 years only. */
+static void alarm_stays_silent_after_restore_when_it_was_set_in_the_past(void **state)
+{
+	struct rtc_state saved;
+
+	(void)state;
+	board_write(&board, CLOCK + 0x10, 4, 1);
+	board_write(&board, CLOCK + 0x04, 4, (uint32_t)time(NULL) - 100);
+	saved = rtc.state;
+	load(&rtc_state_table, &saved, &rtc.state);
+	rtc_restored(&rtc);
+	run_loop_for(&board.loop, 10);
+	assert_false(board_line(&board, RTC_LINE));
+}
+
 static void a_key_that_was_pressed_is_let_go(void **state)
 {
 	const struct gpio_state saved = { .input = POWER, .event = POWER, .interrupt_mask = POWER, .interrupt_raw = POWER };
@@ -201,6 +239,8 @@ int main(void)
 		CASE(full_fifos_fit_and_fuller_ones_do_not),
 		CASE(the_clock_goes_on),
 		CASE(an_alarm_is_set_again),
+		CASE(alarm_fires_at_once_when_it_expired_while_saved),
+		CASE(alarm_stays_silent_after_restore_when_it_was_set_in_the_past),
 		CASE(a_key_that_was_pressed_is_let_go),
 		CASE(a_line_that_was_low_is_low),
 	};
