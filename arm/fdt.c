@@ -131,6 +131,14 @@ static void processors(struct writer *w, const struct vm *vm)
 	end(w);
 }
 
+/* systemd-detect-virt finds KVM by this node. */
+static void hypervisor(struct writer *w)
+{
+	begin(w, "hypervisor");
+	string(w, "compatible", "linux,kvm");
+	end(w);
+}
+
 static void timer_and_pmu(struct writer *w, const struct fdt_machine *machine)
 {
 	/* Secure, non-secure, virtual and hypervisor timer, as KVM wires them. */
@@ -166,6 +174,7 @@ static void key(struct writer *w, const char *name, unsigned line, unsigned code
 	string(w, "label", name);
 	cell(w, "linux,code", code);
 	CELLS(w, "gpios", PHANDLE_GPIO, line, 0);
+	flag(w, "wakeup-source"); /* lkvm stop and lkvm reboot reach a suspended guest */
 	end(w);
 }
 
@@ -285,6 +294,7 @@ int fdt_build(void *buffer, size_t size, const struct vm *vm, const struct fdt_m
 	string(w, "device_type", "memory");
 	range(w, "reg", vm->ram.base, vm->ram.size);
 	end(w);
+	hypervisor(w);
 	processors(w, vm);
 	timer_and_pmu(w, machine);
 	TRY(w, gic_fdt_begin(buffer, vm, &machine->gic, PHANDLE_GIC));

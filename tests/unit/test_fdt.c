@@ -209,6 +209,34 @@ static void the_generation_is_told_by_an_edge(void **state)
 	drop(&vm, fdt);
 }
 
+static void keys_wake_the_guest_when_it_is_suspended(void **state)
+{
+	struct vm vm;
+	void *fdt = build(&vm, 1, true);
+	int keys = fdt_node_offset_by_compatible(fdt, -1, "gpio-keys"), key;
+	unsigned count = 0;
+
+	(void)state;
+	fdt_for_each_subnode(key, fdt, keys) {
+		assert_non_null(fdt_getprop(fdt, key, "wakeup-source", NULL));
+		count++;
+	}
+	assert_int_equal(count, 2);
+	drop(&vm, fdt);
+}
+
+static void hypervisor_node_names_kvm(void **state)
+{
+	struct vm vm;
+	void *fdt = build(&vm, 1, true);
+	int node = fdt_path_offset(fdt, "/hypervisor");
+
+	(void)state;
+	assert_true(node > 0);
+	assert_string_equal(fdt_getprop(fdt, node, "compatible", NULL), "linux,kvm");
+	drop(&vm, fdt);
+}
+
 static void a_small_buffer_is_an_error(void **state)
 {
 	struct vm vm = { .vcpu_count = 0, .its_fd = -1 };
@@ -229,6 +257,8 @@ int main(void)
 		cmocka_unit_test(the_its_stands_inside_the_gic),
 		cmocka_unit_test(chosen_tells_what_was_loaded),
 		cmocka_unit_test(the_generation_is_told_by_an_edge),
+		cmocka_unit_test(keys_wake_the_guest_when_it_is_suspended),
+		cmocka_unit_test(hypervisor_node_names_kvm),
 		cmocka_unit_test(a_small_buffer_is_an_error),
 	};
 
