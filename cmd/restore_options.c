@@ -46,6 +46,8 @@ static const struct option_entry entries[] = {
 	  .argument = "FILE", .help = "Where the first disk is now; the second; ..." },
 	{ .name = "disk-overlay", .kind = OPTION_FILE, .argument = "DIR", .offset = RUN(disk_overlay),
 	  .help = "Leave the disks as they are: what the guest writes goes\nto new files there" },
+	{ .name = "disks-changed", .kind = OPTION_CHOICE, .argument = "refuse|allow", .choices = "refuse|allow",
+	  .offset = RUN(disks_changed), .help = "Disks that were written after the save (refuse)" },
 	{ .name = "network", .letter = 'n', .kind = OPTION_TAKEN, .take = run_options_take_network,
 	  .argument = "mode=tap|user[,ITEM...]", .choices = "mode=tap|mode=user",
 	  .help = "What the first interface is now; the second; ..." },

@@ -27,8 +27,10 @@ static int replace_backends(struct machine_config *config, const struct machine_
 	memcpy(config->vfio.devices, given->vfio.devices, given->vfio.count * sizeof(given->vfio.devices[0]));
 	/* The devices have to reach all of it from the beginning. */
 	config->eager |= config->vfio.count > 0;
-	for (unsigned i = 0; i < given->disk_count; i++)
+	for (unsigned i = 0; i < given->disk_count; i++) {
 		config->disks[i].path = given->disks[i].path;
+		config->disks[i].changed_allowed = true; /* the user chose it */
+	}
 	for (unsigned i = 0; i < given->network_count; i++) {
 		struct virtio_net_config saved = config->networks[i];
 
@@ -47,6 +49,8 @@ static int configure(struct machine_config *config, const struct run_options *op
 
 	if (machine_config_load(config, &snapshot->sections, error) < 0 || replace_backends(config, given, error) < 0)
 		return -1;
+	for (unsigned i = 0; i < config->disk_count; i++)
+		config->disks[i].changed_allowed |= options->disks_changed;
 	if (given->name)
 		config->name = given->name;
 	if (given->kernel)

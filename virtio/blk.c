@@ -367,6 +367,14 @@ void virtio_block_describe(struct virtio_device *device, struct virtio_block_con
 	};
 }
 
+int virtio_block_identify(struct virtio_device *device, struct virtio_block_config *config)
+{
+	/* A disk that the guest cannot write has no state that a restore could lose. */
+	if (config->read_only)
+		return 0;
+	return disk_identify(&((struct block *)device)->disk, &config->identity, &config->overlay_identity);
+}
+
 struct virtio_device *virtio_block_open(struct vm *vm, struct pci_bus *pci, unsigned index,
 					const struct virtio_block_config *config, struct error *error)
 {
@@ -383,7 +391,7 @@ struct virtio_device *virtio_block_open(struct vm *vm, struct pci_bus *pci, unsi
 		error_system(error, ENOMEM, "disk %s", config->path);
 		return NULL;
 	}
-	if (disk_open(&block->disk, config, error) < 0) {
+	if (disk_open(&block->disk, config, vm->log, error) < 0) {
 		free(block);
 		return NULL;
 	}

@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <linux/fs.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -63,6 +65,27 @@ static int check_size(const struct disk *disk, const struct virtio_block_config 
 			 config->path, disk->size, config->size);
 }
 
+/* Once it is locked, and before anything is made or written. */
+static int check_identity(int fd, const struct disk_identity *saved, const char *what, const struct virtio_block_config *config,
+			  const struct log *log, struct error *error)
+{
+	struct disk_identity found;
+	int result;
+
+	if (!saved->known)
+		return 0;
+	result = disk_identity_take(fd, &found);
+	if (result)
+		return error_system(error, result, "reading %s", what);
+	if (disk_identity_check(saved, &found, what, "the snapshot was saved", error) == 0)
+		return 0;
+	if (!config->changed_allowed)
+		return error_set(error, error->code, "%s; use the disk as it was then, or accept this one with "
+				 "--disks-changed=allow", error->text);
+	log_message(log, LOG_LEVEL_WARNING, "%s", error->text);
+	return 0;
+}
+
 static int open_overlay_file(const char *path, bool is_new, struct error *error)
 {
 	int fd = open(path, O_RDWR | O_CLOEXEC | (is_new ? O_CREAT : 0), 0666);
@@ -87,12 +110,19 @@ static int open_overlay_file(const char *path, bool is_new, struct error *error)
 }
 
 /* Over a disk that was opened for reading. */
-static int put_overlay(struct disk *disk, const struct virtio_block_config *config, struct error *error)
+static int put_overlay(struct disk *disk, const struct virtio_block_config *config, const struct log *log,
+		       struct error *error)
 {
 	int fd = open_overlay_file(config->overlay, config->overlay_new, error);
+	char what[PATH_MAX + 16];
 
 	if (fd < 0)
 		return -1;
+	snprintf(what, sizeof(what), "overlay %s", config->overlay);
+	if (!config->overlay_new && check_identity(fd, &config->overlay_identity, what, config, log, error) < 0) {
+		close(fd);
+		return -1;
+	}
 	if (disk_overlay_open(&disk->overlay, fd, disk->fd, disk->size, error) < 0) {
 		close(fd);
 		return error_context(error, "overlay %s", config->overlay);
@@ -104,10 +134,11 @@ static int put_overlay(struct disk *disk, const struct virtio_block_config *conf
 	return 0;
 }
 
-int disk_open(struct disk *disk, const struct virtio_block_config *config, struct error *error)
+int disk_open(struct disk *disk, const struct virtio_block_config *config, const struct log *log, struct error *error)
 {
 	bool overlaid = config->overlay && !config->read_only;
 	const char *path = config->path;
+	char what[PATH_MAX + 16];
 
 	disk->base_fd = -1;
 	disk->overlay_path = overlaid ? config->overlay : NULL;
@@ -115,8 +146,11 @@ int disk_open(struct disk *disk, const struct virtio_block_config *config, struc
 	disk->fd = open(path, (disk->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
 	if (disk->fd < 0)
 		return error_system(error, errno, "cannot open disk %s", path);
+	snprintf(what, sizeof(what), "disk %s", path);
 	if (measure(disk, path, error) < 0 || check_size(disk, config, error) < 0 ||
-	    lock(disk->fd, disk->read_only, "disk", path, error) < 0 || (overlaid && put_overlay(disk, config, error) < 0)) {
+	    lock(disk->fd, disk->read_only, "disk", path, error) < 0 ||
+	    check_identity(disk->fd, &config->identity, what, config, log, error) < 0 ||
+	    (overlaid && put_overlay(disk, config, log, error) < 0)) {
 		disk_close(disk);
 		return -1;
 	}
@@ -247,6 +281,18 @@ int disk_flush(struct disk *disk)
 int disk_settle(struct disk *disk)
 {
 	return disk->base_fd < 0 ? 0 : disk_overlay_record(&disk->overlay);
+}
+
+int disk_identify(const struct disk *disk, struct disk_identity *identity, struct disk_identity *overlay)
+{
+	int result = 0;
+
+	*overlay = (struct disk_identity){ .known = false };
+	if (disk->base_fd >= 0)
+		result = disk_identity_take(disk->fd, overlay);
+	if (result == 0)
+		result = disk_identity_take(disk->base_fd >= 0 ? disk->base_fd : disk->fd, identity);
+	return result;
 }
 
 static int try_ioctl(struct disk *disk, unsigned long request, uint64_t offset, uint64_t length)

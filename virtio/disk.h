@@ -13,6 +13,7 @@
 
 #include "disk_overlay.h"
 #include "lkvm/err.h"
+#include "lkvm/log.h"
 #include "lkvm/virtio.h"
 
 #define DISK_SECTOR 512u
@@ -30,9 +31,9 @@ struct disk {
 
 /*
  * Opens and locks: one writer, or any number of readers, on any descriptor of any process. Who has an overlay is a reader
- * of the disk.
+ * of the disk. A file that has not the identity in `config` is refused, or is a warning in `log` (may be NULL).
  */
-int disk_open(struct disk *disk, const struct virtio_block_config *config, struct error *error);
+int disk_open(struct disk *disk, const struct virtio_block_config *config, const struct log *log, struct error *error);
 void disk_close(struct disk *disk);
 
 /* These return 0 or an errno value. Reading and writing change the iovecs as they go. */
@@ -42,6 +43,9 @@ int disk_flush(struct disk *disk);
 
 /* To be called before another process may open it: its files hold all that was written then. Without an overlay they do. */
 int disk_settle(struct disk *disk);
+
+/* The identities of its files, of which nothing is written meanwhile. 0 or an errno value. */
+int disk_identify(const struct disk *disk, struct disk_identity *identity, struct disk_identity *overlay);
 
 /* Frees the space; what is read there afterwards is undefined. EOPNOTSUPP where the host cannot. */
 int disk_discard(struct disk *disk, uint64_t offset, uint64_t length);

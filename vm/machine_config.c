@@ -108,6 +108,22 @@ static void save_section(struct section_writer *writer, const char *name, const 
 	section_end(writer);
 }
 
+/* In sections of their own, which a reader that does not know them skips. */
+static void save_identity(struct section_writer *writer, const char *disk, const char *which,
+			  const struct disk_identity *identity)
+{
+	char name[SECTION_NAME_LENGTH + 1];
+
+	if (!identity->known)
+		return;
+	snprintf(name, sizeof(name), "%s/%s", disk, which);
+	section_begin(writer, name, 1, 0);
+	field_add_number(&writer->buffer, "size", identity->size);
+	field_add_number(&writer->buffer, "modified", (uint64_t)identity->modified);
+	field_add(&writer->buffer, "digest", sizeof(identity->digest[0]), 2, identity->digest);
+	section_end(writer);
+}
+
 void machine_config_save(const struct machine_config *config, struct section_writer *writer)
 {
 	char name[SECTION_NAME_LENGTH + 1];
@@ -116,6 +132,8 @@ void machine_config_save(const struct machine_config *config, struct section_wri
 	for (unsigned i = 0; i < config->disk_count; i++) {
 		snprintf(name, sizeof(name), "disk%u", i);
 		save_section(writer, name, disk_fields, COUNT(disk_fields), &config->disks[i]);
+		save_identity(writer, name, "identity", &config->disks[i].identity);
+		save_identity(writer, name, "overlay-identity", &config->disks[i].overlay_identity);
 	}
 	for (unsigned i = 0; i < config->network_count; i++) {
 		snprintf(name, sizeof(name), "network%u", i);
@@ -228,6 +246,47 @@ static int load_section(struct machine_config *config, struct sections *sections
 	return 0;
 }
 
+/* Snapshots had none once. */
+static int load_identity(struct sections *sections, const char *disk, const char *which, struct disk_identity *identity,
+			 struct error *error)
+{
+	char name[SECTION_NAME_LENGTH + 1];
+	const struct section *section;
+	uint64_t modified;
+	struct field digest;
+
+	snprintf(name, sizeof(name), "%s/%s", disk, which);
+	if (!sections_find(sections, name))
+		return 0;
+	section = sections_need(sections, name, 1, error);
+	if (!section)
+		return -1;
+	if (field_get_number(&section->fields, "size", &identity->size, error) < 0 ||
+	    field_get_number(&section->fields, "modified", &modified, error) < 0)
+		return error_context(error, "section %s", name);
+	if (!field_find(&section->fields, "digest", &digest) || digest.size != sizeof(identity->digest[0]) || digest.count != 2)
+		return error_set(error, EBADMSG, "section %s: digest is not two numbers of 8 bytes", name);
+	memcpy(identity->digest, digest.values, sizeof(identity->digest));
+	identity->modified = (int64_t)modified;
+	identity->known = true;
+	return 0;
+}
+
+static int load_disk(struct machine_config *config, struct sections *sections, unsigned index, struct error *error)
+{
+	struct virtio_block_config *disk = &config->disks[index];
+	char name[SECTION_NAME_LENGTH + 1];
+
+	snprintf(name, sizeof(name), "disk%u", index);
+	if (load_section(config, sections, name, disk_fields, COUNT(disk_fields), disk, error) < 0)
+		return -1;
+	if (!disk->path)
+		return error_set(error, ENOENT, "section %s: path is missing", name);
+	if (load_identity(sections, name, "identity", &disk->identity, error) < 0)
+		return -1;
+	return load_identity(sections, name, "overlay-identity", &disk->overlay_identity, error);
+}
+
 /* As many as there are: machines had none once. */
 static int load_passed_through(struct vfio_config *config, struct sections *sections, struct error *error)
 {
@@ -253,15 +312,9 @@ int machine_config_load(struct machine_config *config, struct sections *sections
 
 	if (load_section(config, sections, "machine", machine_fields, COUNT(machine_fields), config, error) < 0)
 		return -1;
-	for (unsigned i = 0; i < config->disk_count; i++) {
-		struct virtio_block_config *disk = &config->disks[i];
-
-		snprintf(name, sizeof(name), "disk%u", i);
-		if (load_section(config, sections, name, disk_fields, COUNT(disk_fields), disk, error) < 0)
+	for (unsigned i = 0; i < config->disk_count; i++)
+		if (load_disk(config, sections, i, error) < 0)
 			return -1;
-		if (!disk->path)
-			return error_set(error, ENOENT, "section %s: path is missing", name);
-	}
 	for (unsigned i = 0; i < config->network_count; i++) {
 		struct virtio_net_config *network = &config->networks[i];
 

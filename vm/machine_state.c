@@ -155,6 +155,28 @@ static void make_absolute(const char **path, char resolved[PATH_MAX])
 		*path = resolved;
 }
 
+/* They were settled by the pause, and nothing writes them. A disk that cannot be read does not keep a guest from being saved. */
+static void identify_disks(struct machine *machine, struct machine_config *config)
+{
+	for (unsigned i = 0; i < config->disk_count; i++) {
+		int result = virtio_block_identify(machine->virtio[i], &config->disks[i]);
+
+		if (result)
+			log_message(machine->config.log, LOG_LEVEL_WARNING,
+				    "disk %s cannot be read (%s): a restore will not find out whether it has changed",
+				    config->disks[i].path, strerror(result));
+	}
+}
+
+void machine_read_disks_ahead(struct machine *machine)
+{
+	for (unsigned i = 0; i < machine->config.disk_count; i++) {
+		struct virtio_block_config unused = { .read_only = machine->config.disks[i].read_only };
+
+		(void)virtio_block_identify(machine->virtio[i], &unused);
+	}
+}
+
 void machine_hold_interrupts(struct machine *machine)
 {
 	struct error none;
@@ -163,7 +185,9 @@ void machine_hold_interrupts(struct machine *machine)
 	vfio_part_interrupts_ahead(machine->vfio);
 }
 
-static int collect(struct machine *machine, const struct migrate *migrate, struct section_writer *writer, struct error *error)
+/* `whole`: for a restore, which needs to know the disks. */
+static int collect(struct machine *machine, const struct migrate *migrate, bool whole, struct section_writer *writer,
+		   struct error *error)
 {
 	struct state_writer saver = { .visitor.visit = state_write, .sections = writer };
 	char kernel[PATH_MAX], initrd[PATH_MAX];
@@ -174,6 +198,8 @@ static int collect(struct machine *machine, const struct migrate *migrate, struc
 	if (result == 0) {
 		make_absolute(&config.kernel, kernel);
 		make_absolute(&config.initrd, initrd);
+		if (whole)
+			identify_disks(machine, &config);
 		machine_config_save(&config, writer);
 		/* The devices after KVM's part, which quiesces them: pending bits of masked vectors are known then. */
 		result = migrate_save(migrate, writer, error);
@@ -190,7 +216,7 @@ int machine_save(struct machine *machine, struct section_writer *writer, struct 
 {
 	const struct migrate migrate = migration(machine);
 
-	return collect(machine, &migrate, writer, error);
+	return collect(machine, &migrate, true, writer, error);
 }
 
 int machine_look(struct machine *machine, struct section_writer *writer, struct error *error)
@@ -200,7 +226,7 @@ int machine_look(struct machine *machine, struct section_writer *writer, struct 
 
 	without_data.save = NULL;
 	migrate.devices = &without_data;
-	return collect(machine, &migrate, writer, error);
+	return collect(machine, &migrate, false, writer, error);
 }
 
 /* Loading. */

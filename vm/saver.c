@@ -66,6 +66,7 @@ static int run_phase(struct saver *saver)
 {
 	switch (saver->phase) {
 	case SAVER_COPIES:
+		machine_read_disks_ahead(saver->machine);
 		return saver->way == SAVE_POINT_IN_TIME ? copy_point_in_time(saver) : copy(saver);
 	case SAVER_SETTLES:
 		return settle(saver);

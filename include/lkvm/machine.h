@@ -186,6 +186,9 @@ int machine_reset(struct machine *machine, struct error *error);
  */
 void machine_hold_interrupts(struct machine *machine);
 
+/* The same for the disks' identities: reads into the host's cache what machine_save() reads of them in the pause. Any thread. */
+void machine_read_disks_ahead(struct machine *machine);
+
 /*
  * Keeps account of what is written to RAM from now on, until machine_untrack() or machine_close(). A guest that runs is
  * paused for it for a moment. Harmless where it does already. machine_take_written() is dirty_log_take(), and may be called by

@@ -24,6 +24,7 @@ struct run_options {
 	bool disable_sve, disable_pauth;
 	bool paused, detach;
 	const char *disk_overlay; /* folder or NULL */
+	unsigned disks_changed;   /* 0: refuse, 1: allow */
 	bool eager, no_verify, no_working_set; /* when restoring */
 	char name[32]; /* the name of a machine that was given none */
 };

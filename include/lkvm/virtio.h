@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lkvm/disk_identity.h"
 #include "lkvm/err.h"
 #include "lkvm/pci.h"
 #include "lkvm/report.h"
@@ -215,6 +216,9 @@ struct virtio_block_config {
 	uint64_t size;     /* bytes that it must have; 0: any */
 	const char *overlay; /* file for what is written, in place of `path`, which stays as it is; NULL: none; read-only has none */
 	bool overlay_new;  /* it is made, and must not be there yet */
+	struct disk_identity identity;         /* that the file at `path` must have, unless it is not known */
+	struct disk_identity overlay_identity; /* the same of the overlay, unless it is new */
+	bool changed_allowed; /* what does not match is a warning only */
 };
 struct virtio_net_config {
 	enum { NET_TAP, NET_USER } mode;
@@ -247,6 +251,12 @@ struct virtio_device *virtio_input_open(struct vm *vm, struct pci_bus *pci, stru
  */
 void virtio_block_describe(struct virtio_device *device, struct virtio_block_config *config);
 void virtio_net_describe(struct virtio_device *device, struct virtio_net_config *config);
+
+/*
+ * Fills in the identities of a disk's files. The machine is paused; or nobody looks at the result, and the files' blocks come
+ * into the host's cache for the call that follows. An identity that cannot be read is not known: 0 or an errno value.
+ */
+int virtio_block_identify(struct virtio_device *device, struct virtio_block_config *config);
 
 /*
  * For who keeps account of what devices write (lkvm/ram.h): that the kernel's vhost, which may write for an interface, is to

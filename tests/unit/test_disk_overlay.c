@@ -48,7 +48,7 @@ static int open_disk(struct fixture *f, struct disk *disk, const char *overlay, 
 {
 	const struct virtio_block_config config = { .path = f->base, .overlay = overlay, .overlay_new = is_new };
 
-	return disk_open(disk, &config, &f->error);
+	return disk_open(disk, &config, NULL, &f->error);
 }
 
 static void must_open(struct fixture *f, bool is_new)
@@ -347,7 +347,7 @@ static void test_refused(void **state)
 	disk_close(&f->disk);
 	expect_refused(f, true, "is there already");
 	/* Nor is the overlay of a disk that nobody writes looked at. */
-	assert_int_equal(disk_open(&disk, &read_only, &f->error), 0);
+	assert_int_equal(disk_open(&disk, &read_only, NULL, &f->error), 0);
 	assert_true(disk.read_only && disk.base_fd < 0 && !disk.overlay_path);
 	disk_close(&disk);
 

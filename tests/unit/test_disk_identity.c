@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT */
+/* virtio/disk_identity.c and util/hash.c: which changes of a disk are found, which copies match, and what is said. */
+#include "unit/test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lkvm/disk_identity.h"
+#include "lkvm/hash.h"
+
+#define SECOND INT64_C(1000000000)
+#define TIME (INT64_C(1700000000) * SECOND + 123456789)
+#define LARGE (UINT64_C(64) << 20)
+
+struct fixture {
+	int fd; /* of a file without a name */
+	struct disk_identity saved, found;
+	struct error error;
+};
+
+static void set_time(int fd, int64_t time)
+{
+	const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { time / SECOND, time % SECOND } };
+
+	assert_int_equal(futimens(fd, times), 0);
+}
+
+static int open_file(void)
+{
+	char path[] = "/tmp/lkvm-identity-XXXXXX";
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	unlink(path);
+	return fd;
+}
+
+static void put(int fd, uint64_t at, const char *text)
+{
+	assert_int_equal(pwrite(fd, text, strlen(text), (off_t)at), strlen(text));
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	f->fd = open_file();
+	assert_int_equal(ftruncate(f->fd, (off_t)LARGE), 0);
+	put(f->fd, 0, "first");
+	put(f->fd, LARGE - 4, "last");
+	set_time(f->fd, TIME);
+	assert_int_equal(disk_identity_take(f->fd, &f->saved), 0);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	close(f->fd);
+	free(f);
+	return 0;
+}
+
+static int check(struct fixture *f)
+{
+	assert_int_equal(disk_identity_take(f->fd, &f->found), 0);
+	return disk_identity_check(&f->saved, &f->found, "disk /images/d", "the snapshot was saved", &f->error);
+}
+
+static void expect_refused(struct fixture *f, const char *why)
+{
+	assert_int_equal(check(f), -1);
+	if (!strstr(f->error.text, why))
+		fail_msg("\"%s\" does not say \"%s\"", f->error.text, why);
+	assert_non_null(strstr(f->error.text, "disk /images/d"));
+}
+
+/* In any division, and every bit counts. */
+static void hash_is_that_of_its_parts(void **state)
+{
+	struct hash whole = { .size = 0 }, parts = { .size = 0 };
+	uint64_t one[2], two[2], none[2];
+	uint8_t bytes[64];
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(i * 7);
+	hash_get(&whole, none);
+	assert_true(none[0] == 0 && none[1] == 0);
+	hash_add(&whole, bytes, 64);
+	hash_add(&parts, bytes, 16);
+	hash_add(&parts, bytes + 16, 48);
+	hash_get(&whole, one);
+	hash_get(&parts, two);
+	assert_memory_equal(one, two, sizeof(one));
+	bytes[63] ^= 1;
+	parts = (struct hash){ .size = 0 };
+	hash_add(&parts, bytes, 64);
+	hash_get(&parts, two);
+	assert_true(one[0] != two[0] && one[1] != two[1]);
+}
+
+static void disk_matches_when_nothing_was_written(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(f->saved.size, LARGE);
+	assert_true(f->saved.modified == TIME);
+	assert_int_equal(check(f), 0);
+}
+
+/* What a file system writes first may be in no sampled block. */
+static void disk_is_refused_when_any_block_was_written(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f->fd, 1234567, "x");
+	expect_refused(f, "was written after the snapshot was saved: last written at ");
+}
+
+static void refusal_names_both_times(void **state)
+{
+	struct fixture *f = *state;
+
+	setenv("TZ", "XYZ-5:30", 1);
+	tzset();
+	set_time(f->fd, TIME + 3600 * SECOND);
+	expect_refused(f, "last written at 2023-11-15 04:43:20.123456789 +0530, then at 2023-11-15 03:43:20.123456789 +0530");
+	assert_non_null(strstr(f->error.text, "a copy without its times"));
+	unsetenv("TZ");
+	tzset();
+}
+
+static void disk_is_refused_when_it_is_older(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f->fd, 0, "older");
+	set_time(f->fd, TIME - SECOND);
+	expect_refused(f, "is older than when the snapshot was saved");
+}
+
+/* As by a tool that sets the time back. */
+static void disk_is_refused_when_sampled_blocks_differ_at_the_same_time(void **state)
+{
+	static const uint64_t places[] = { 0, 1024, 65536 + 100, LARGE - 4 * 4096, LARGE - 1 };
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		char was = 0;
+
+		assert_int_equal(pread(f->fd, &was, 1, (off_t)places[i]), 1);
+		put(f->fd, places[i], "~");
+		set_time(f->fd, TIME);
+		expect_refused(f, "has other contents than when the snapshot was saved");
+		assert_int_equal(pwrite(f->fd, &was, 1, (off_t)places[i]), 1);
+		set_time(f->fd, TIME);
+		assert_int_equal(check(f), 0);
+	}
+}
+
+/* Of a large change a part is sampled, wherever it is. */
+static void disk_is_refused_when_a_megabyte_differs_at_the_same_time(void **state)
+{
+	static uint8_t bytes[1 << 20];
+	struct fixture *f = *state;
+
+	memset(bytes, 'x', sizeof(bytes));
+	for (uint64_t at = 0; at < LARGE; at += 9 << 20) {
+		assert_int_equal(pwrite(f->fd, bytes, sizeof(bytes), (off_t)at), sizeof(bytes));
+		set_time(f->fd, TIME);
+		expect_refused(f, "has other contents");
+		f->saved = f->found;
+	}
+}
+
+/* cp -p, rsync -a: another inode, later made, the same times. */
+static void copy_with_its_times_matches(void **state)
+{
+	struct fixture *f = *state;
+	int copy = open_file();
+
+	assert_int_equal(ftruncate(copy, (off_t)LARGE), 0);
+	put(copy, 0, "first");
+	put(copy, LARGE - 4, "last");
+	set_time(copy, TIME);
+	close(f->fd);
+	f->fd = copy;
+	assert_int_equal(check(f), 0);
+}
+
+/* Archives keep whole seconds, other programs microseconds or what a file system has. */
+static void copy_with_a_part_of_its_time_matches(void **state)
+{
+	static const int64_t units[] = { 100, 1000, 1000000, SECOND };
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		set_time(f->fd, TIME - TIME % units[i]);
+		assert_int_equal(check(f), 0);
+		put(f->fd, 0, "other");
+		set_time(f->fd, TIME - TIME % units[i]);
+		assert_int_equal(check(f), -1);
+		put(f->fd, 0, "first");
+	}
+	set_time(f->fd, TIME - 1);
+	assert_int_equal(check(f), -1);
+}
+
+static void every_byte_of_a_small_disk_counts(void **state)
+{
+	struct fixture *f = *state;
+
+	for (uint64_t size = 512; size <= 149 * 4096; size = size * 3 + 512) {
+		assert_int_equal(ftruncate(f->fd, 0), 0);
+		assert_int_equal(ftruncate(f->fd, (off_t)size), 0);
+		set_time(f->fd, TIME);
+		assert_int_equal(disk_identity_take(f->fd, &f->saved), 0);
+		for (uint64_t at = 0; at < size; at += 509) {
+			put(f->fd, at, "y");
+			set_time(f->fd, TIME);
+			expect_refused(f, "has other contents");
+			f->saved = f->found;
+		}
+	}
+}
+
+static void empty_file_has_an_identity(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(ftruncate(f->fd, 0), 0);
+	assert_int_equal(disk_identity_take(f->fd, &f->saved), 0);
+	assert_true(f->saved.known);
+	assert_int_equal(check(f), 0);
+	put(f->fd, 0, "some");
+	assert_int_equal(check(f), -1);
+}
+
+/* Block devices have no time that says anything. */
+static void contents_alone_count_without_a_time(void **state)
+{
+	struct fixture *f = *state;
+
+	f->saved.modified = 0;
+	set_time(f->fd, TIME + SECOND);
+	assert_int_equal(check(f), 0);
+	put(f->fd, 0, "other");
+	expect_refused(f, "was written after the snapshot was saved: its contents differ");
+}
+
+static void unknown_identity_matches_everything(void **state)
+{
+	const struct disk_identity unknown = { .known = false };
+	struct fixture *f = *state;
+
+	assert_int_equal(disk_identity_check(&unknown, &f->saved, "disk", "it", &f->error), 0);
+	assert_int_equal(disk_identity_check(&f->saved, &unknown, "disk", "it", &f->error), 0);
+	assert_int_equal(disk_identity_take(-1, &f->found), EBADF);
+	assert_false(f->found.known);
+}
+
+/* Times of a hostile snapshot. */
+static void any_time_is_printed(void **state)
+{
+	static const int64_t times[] = { INT64_MIN, INT64_MAX, -1, -SECOND, 1 };
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+		f->saved.modified = times[i];
+		assert_int_equal(check(f), -1);
+	}
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(hash_is_that_of_its_parts),
+		TEST(disk_matches_when_nothing_was_written),
+		TEST(disk_is_refused_when_any_block_was_written),
+		TEST(refusal_names_both_times),
+		TEST(disk_is_refused_when_it_is_older),
+		TEST(disk_is_refused_when_sampled_blocks_differ_at_the_same_time),
+		TEST(disk_is_refused_when_a_megabyte_differs_at_the_same_time),
+		TEST(copy_with_its_times_matches),
+		TEST(copy_with_a_part_of_its_time_matches),
+		TEST(every_byte_of_a_small_disk_counts),
+		TEST(empty_file_has_an_identity),
+		TEST(contents_alone_count_without_a_time),
+		TEST(unknown_identity_matches_everything),
+		TEST(any_time_is_printed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
