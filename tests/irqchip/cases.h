@@ -15,5 +15,6 @@ extern const struct irqchip_case table_cases[];
 extern const struct irqchip_case pending_cases[];
 extern const struct irqchip_case reset_cases[];
 extern const struct irqchip_case foretell_cases[];
+extern const struct irqchip_case group_cases[];
 
 #endif

@@ -11,7 +11,9 @@
 
 int main(int argc, char **argv)
 {
-	static const struct irqchip_case *const groups[] = { table_cases, pending_cases, reset_cases, foretell_cases };
+	static const struct irqchip_case *const groups[] = {
+		table_cases, pending_cases, reset_cases, group_cases, foretell_cases,
+	};
 
 	if (argc == 4 && !strcmp(argv[1], "compare")) {
 		expect_same_irqchip(argv[2], argv[3]);

@@ -78,6 +78,7 @@ void rig_set_its(struct rig *rig, uint32_t offset, uint64_t value);
 #define ICC_PMR 0xc230
 #define ICC_AP1R0 0xc648
 #define ICC_BPR1 0xc663
+#define ICC_IGRPEN0 0xc666
 #define ICC_IGRPEN1 0xc667
 #define GITS_CTLR 0x0000
 #define GITS_CBASER 0x0080

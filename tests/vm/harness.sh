@@ -23,6 +23,7 @@
 #                           (leave and left in functions.sh); not on one real machine
 # A case fails where it calls fail, or where a command's failure ends it (set -e).
 # A case cannot skip itself: one that cannot run where it was asked to has failed.
+# One that meets a fault of docs/host-kernels.md calls known_fault, and its line says so.
 # A test that runs inside the guest is a script tests/vm/guest/NAME, chosen by the
 # guest kernel's parameter lkvm.test=NAME; "lkvm-guest: NAME: exit N" follows it. To
 # ask a guest this and that, start it with lkvm.shell=plain (see 12-input.sh).
@@ -87,7 +88,8 @@ run_case()
 	tick
 	clean_up $session
 	if [ $result = 0 ] && [ ! -s "$logs/reason" ]; then
-		echo "ok $1@$label ($((now - begin)) s)"
+		known=$(cat "$logs/known" 2>/dev/null)
+		echo "ok $1@$label ($((now - begin)) s)${known:+, known fault: $known}"
 		[ -n "$LKVM_KEEP" ] || rm -rf "$logs"
 	else
 		[ -s "$logs/reason" ] || echo "status $result: $(tail -n 1 "$logs/case.out")" \
