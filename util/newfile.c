@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lkvm/io.h"
+
 #define MODE 0666 /* less the umask */
 
 /* The n-th name to try beside `path`. False if it is too long. */
@@ -19,21 +21,21 @@ static bool name_beside(const char *path, unsigned n, char name[PATH_MAX])
 	return snprintf(name, PATH_MAX, "%s.%d-%u.new", path, (int)getpid(), n) < PATH_MAX;
 }
 
-static int open_named(struct new_file *file)
+static int open_named(struct new_file *file, mode_t mode)
 {
 	for (unsigned n = 0; n < 100; n++) {
 		if (!name_beside(file->path, n, file->temporary)) {
 			errno = ENAMETOOLONG;
 			return -1;
 		}
-		file->fd = open(file->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, MODE);
+		file->fd = open(file->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
 		if (file->fd >= 0 || errno != EEXIST)
 			return file->fd;
 	}
 	return -1;
 }
 
-int new_file_open(struct new_file *file, const char *path, struct error *error)
+static int open_file(struct new_file *file, const char *path, mode_t mode, struct error *error)
 {
 	char copy[PATH_MAX];
 	struct stat status;
@@ -44,10 +46,15 @@ int new_file_open(struct new_file *file, const char *path, struct error *error)
 	if (stat(path, &status) == 0 && !S_ISREG(status.st_mode))
 		return error_set(error, EEXIST, "%s is there and no regular file", path);
 
-	file->fd = open(dirname(copy), O_RDWR | O_TMPFILE | O_CLOEXEC, MODE);
+	file->fd = open(dirname(copy), O_RDWR | O_TMPFILE | O_CLOEXEC, mode);
 	if (file->fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL))
-		open_named(file);
+		open_named(file, mode);
 	return file->fd < 0 ? error_system(error, errno, "%s", path) : 0;
+}
+
+int new_file_open(struct new_file *file, const char *path, struct error *error)
+{
+	return open_file(file, path, MODE, error);
 }
 
 /* linkat(2) replaces nothing: so first another name, then a rename. */
@@ -122,4 +129,33 @@ void new_file_discard(struct new_file *file)
 	if (file->fd >= 0)
 		close(file->fd);
 	file->fd = -1;
+}
+
+static int write_special(const char *path, const void *contents, size_t size, struct error *error)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	int result;
+
+	if (fd < 0)
+		return error_system(error, errno, "%s", path);
+	result = write_full(fd, contents, size);
+	close(fd);
+	return result ? error_system(error, -result, "%s", path) : 0;
+}
+
+int write_file_atomic(const char *path, const void *contents, size_t size, mode_t mode, struct error *error)
+{
+	struct new_file file;
+	struct stat status;
+	int result;
+
+	if (stat(path, &status) == 0 && !S_ISREG(status.st_mode))
+		return write_special(path, contents, size, error);
+	if (open_file(&file, path, mode, error) < 0)
+		return -1;
+	result = write_full(file.fd, contents, size);
+	if (result == 0)
+		return new_file_commit(&file, error);
+	new_file_discard(&file);
+	return error_system(error, -result, "%s", path);
 }

@@ -5,10 +5,10 @@
 
 #include "lkvm/bootargs.h"
 #include "lkvm/fdt.h"
-#include "lkvm/io.h"
 #include "lkvm/its.h"
 #include "lkvm/machine.h"
 #include "lkvm/migrate.h"
+#include "lkvm/newfile.h"
 #include "machine_check.h"
 #include "machine_ram.h"
 #include "machine_vfio.h"

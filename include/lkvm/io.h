@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading and writing whole buffers, whatever signals and short transfers come between; eventfds; files that are
- * either there whole or not at all. Descriptors are expected to block unless said otherwise.
+ * Reading and writing whole buffers, whatever signals and short transfers come between; eventfds. Descriptors are
+ * expected to block unless said otherwise.
  */
 #ifndef LKVM_IO_H
 #define LKVM_IO_H
@@ -29,11 +29,5 @@ void event_raise(int event_fd);
 
 /* Makes it unreadable again; whether it was readable. */
 bool event_take(int event_fd);
-
-/*
- * Makes or replaces the file at `path`, with permissions `mode` less the umask: another process, or this one after a
- * crash, sees the old contents or all of the new. What is no regular file (a FIFO, /dev/stdout) is written as it is.
- */
-int write_file_atomic(const char *path, const void *contents, size_t size, mode_t mode, struct error *error);
 
 #endif

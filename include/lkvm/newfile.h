@@ -7,6 +7,8 @@
 #define LKVM_NEWFILE_H
 
 #include <limits.h>
+#include <stddef.h>
+#include <sys/types.h>
 
 #include "lkvm/err.h"
 
@@ -25,5 +27,11 @@ void new_file_discard(struct new_file *file);
 
 /* A file in $TMPDIR or /var/tmp that never has a name. -1 on failure. */
 int new_file_open_temporary(struct error *error);
+
+/*
+ * Makes or replaces the file at `path`, with permissions `mode` less the umask: another process, or this one after a
+ * crash, sees the old contents or all of the new. What is no regular file (a FIFO, /dev/null) is written in place.
+ */
+int write_file_atomic(const char *path, const void *contents, size_t size, mode_t mode, struct error *error);
 
 #endif

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "lkvm/io.h"
+#include "lkvm/newfile.h"
 
 #define MUCH 300000 /* several times what a pipe holds */
 
