@@ -14,6 +14,7 @@
 #include "lkvm/io.h"
 
 #define MODE 0666 /* less the umask */
+#define MAX_LINKS 40 /* that lead to one another: the kernel's limit */
 
 /* The n-th name to try beside `path`. False if it is too long. */
 static bool name_beside(const char *path, unsigned n, char name[PATH_MAX])
@@ -24,7 +25,7 @@ static bool name_beside(const char *path, unsigned n, char name[PATH_MAX])
 static int open_named(struct new_file *file, mode_t mode)
 {
 	for (unsigned n = 0; n < 100; n++) {
-		if (!name_beside(file->path, n, file->temporary)) {
+		if (!name_beside(file->target, n, file->temporary)) {
 			errno = ENAMETOOLONG;
 			return -1;
 		}
@@ -35,17 +36,63 @@ static int open_named(struct new_file *file, mode_t mode)
 	return -1;
 }
 
+/* Replaces a path whose last part is a symbolic link by where that leads. 0 or an errno. */
+static int follow(char path[PATH_MAX])
+{
+	char link[PATH_MAX], joined[PATH_MAX];
+	ssize_t length = readlink(path, link, sizeof(link) - 1);
+	const char *name = strrchr(path, '/');
+	int folder = name ? (int)(name - path) + 1 : 0;
+
+	if (length < 0)
+		return errno;
+	link[length] = '\0';
+	if (link[0] == '/')
+		folder = 0;
+	if (snprintf(joined, sizeof(joined), "%.*s%s", folder, path, link) >= (int)sizeof(joined))
+		return ENAMETOOLONG;
+	memcpy(path, joined, sizeof(joined));
+	return 0;
+}
+
+static bool is_link(const char *path)
+{
+	struct stat status;
+
+	return lstat(path, &status) == 0 && S_ISLNK(status.st_mode);
+}
+
+/*
+ * Finds where the file will be. stat(2) comes first: it follows a link only where the kernel lets this user follow it
+ * (fs.protected_symlinks), and finds circles.
+ */
+static int find_target(struct new_file *file, struct error *error)
+{
+	struct stat named, target;
+	bool exists = stat(file->path, &named) == 0;
+	int result = !exists && errno != ENOENT ? errno : 0;
+
+	if (snprintf(file->target, sizeof(file->target), "%s", file->path) >= (int)sizeof(file->target))
+		result = ENAMETOOLONG;
+	for (unsigned links = 0; !result && is_link(file->target); links++)
+		result = links < MAX_LINKS ? follow(file->target) : ELOOP;
+	if (result)
+		return error_system(error, result, "%s", file->path);
+	if (exists && !S_ISREG(named.st_mode))
+		return error_set(error, EEXIST, "%s is there and no regular file", file->path);
+	if (exists && (stat(file->target, &target) < 0 || target.st_dev != named.st_dev || target.st_ino != named.st_ino))
+		return error_set(error, ESTALE, "%s leads to a file that has no name", file->path);
+	return 0;
+}
+
 static int open_file(struct new_file *file, const char *path, mode_t mode, struct error *error)
 {
 	char copy[PATH_MAX];
-	struct stat status;
 
 	*file = (struct new_file){ .fd = -1, .path = path };
-	if (snprintf(copy, sizeof(copy), "%s", path) >= (int)sizeof(copy))
-		return error_system(error, ENAMETOOLONG, "%s", path);
-	if (stat(path, &status) == 0 && !S_ISREG(status.st_mode))
-		return error_set(error, EEXIST, "%s is there and no regular file", path);
-
+	if (find_target(file, error) < 0)
+		return -1;
+	snprintf(copy, sizeof(copy), "%s", file->target);
 	file->fd = open(dirname(copy), O_RDWR | O_TMPFILE | O_CLOEXEC, mode);
 	if (file->fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL))
 		open_named(file, mode);
@@ -64,7 +111,7 @@ static int give_name(struct new_file *file)
 
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", file->fd);
 	for (unsigned n = 0; n < 100; n++) {
-		if (!name_beside(file->path, n, file->temporary))
+		if (!name_beside(file->target, n, file->temporary))
 			return ENAMETOOLONG;
 		if (linkat(AT_FDCWD, self, AT_FDCWD, file->temporary, AT_SYMLINK_FOLLOW) == 0)
 			return 0;
@@ -95,11 +142,11 @@ int new_file_commit(struct new_file *file, struct error *error)
 
 	if (result == 0 && !file->temporary[0])
 		result = give_name(file);
-	if (result == 0 && rename(file->temporary, file->path) < 0)
+	if (result == 0 && rename(file->temporary, file->target) < 0)
 		result = errno;
 	if (result == 0) {
 		file->temporary[0] = '\0';
-		sync_folder(file->path);
+		sync_folder(file->target);
 	}
 	new_file_discard(file);
 	return result ? error_system(error, result, "%s", file->path) : 0;

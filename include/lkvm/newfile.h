@@ -14,11 +14,15 @@
 
 struct new_file {
 	int fd; /* open for reading and writing */
-	const char *path; /* the caller's */
+	const char *path; /* the caller's, for sentences */
+	char target[PATH_MAX];    /* where it will be: at `path`, or where the symbolic link there leads */
 	char temporary[PATH_MAX]; /* "": it has no name */
 };
 
-/* Fails where it could not be named later: no such folder, something at `path` that is no regular file. */
+/*
+ * Follows a symbolic link at `path`, also one to a file that does not exist yet, as the kernel would. Fails where the file
+ * could not be named later: no such folder, something at `path` that is no regular file.
+ */
 int new_file_open(struct new_file *file, const char *path, struct error *error);
 
 /* Syncs it and gives it its name, in place of any file that has it. Closes it in any case; after a failure it is gone. */
@@ -30,7 +34,7 @@ int new_file_open_temporary(struct error *error);
 
 /*
  * Makes or replaces the file at `path`, with permissions `mode` less the umask: another process, or this one after a
- * crash, sees the old contents or all of the new. What is no regular file (a FIFO, /dev/null) is written in place.
+ * crash, sees the old contents or all of the new. Symbolic links are followed as above. What is no regular file (a FIFO, /dev/null) is written in place.
  */
 int write_file_atomic(const char *path, const void *contents, size_t size, mode_t mode, struct error *error);
 

@@ -240,6 +240,7 @@ static void a_temporary_name_goes_in_any_case(void **state)
 	struct new_file file = { .path = fixture->path };
 	struct error error;
 
+	strcpy(file.target, fixture->path);
 	for (unsigned committing = 0; committing < 2; committing++) {
 		snprintf(file.temporary, sizeof(file.temporary), "%s.new", fixture->path);
 		file.fd = open(file.temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -282,6 +283,109 @@ static void names_beside_it_are_left_alone(void **state)
 	assert_int_equal(unlink(other), 0);
 }
 
+/* Links to links, absolute and relative, from another folder; and to a file that is not there yet. */
+static void link_stays_and_its_target_is_written(void **state)
+{
+	const struct fixture *fixture = *state;
+	char folder[64], first[96], second[96], name[96];
+	struct new_file file;
+	struct stat status;
+	struct error error;
+
+	snprintf(folder, sizeof(folder), "%s/links", fixture->folder);
+	snprintf(first, sizeof(first), "%s/first", folder);
+	snprintf(second, sizeof(second), "%s/second", folder);
+	assert_int_equal(mkdir(folder, 0700), 0);
+	assert_int_equal(symlink("second", first), 0);
+	assert_int_equal(symlink("../file", second), 0);
+	for (unsigned absolute = 0; absolute < 2; absolute++) {
+		for (unsigned exists = 0; exists < 2; exists++) {
+			assert_int_equal(new_file_open(&file, first, &error), 0);
+			write_text(file.fd, exists ? "new" : "old");
+			assert_int_equal(new_file_commit(&file, &error), 0);
+			expect_text(fixture->path, exists ? "new" : "old");
+		}
+		assert_int_equal(write_file_atomic(first, "small", 5, 0600, &error), 0);
+		expect_text(fixture->path, "small");
+		assert_int_equal(lstat(first, &status), 0);
+		assert_true(S_ISLNK(status.st_mode));
+		assert_int_equal(lstat(second, &status), 0);
+		assert_true(S_ISLNK(status.st_mode));
+		assert_int_equal(lstat(fixture->path, &status), 0);
+		assert_true(S_ISREG(status.st_mode));
+		assert_int_equal(count_names(fixture), 2);
+		assert_int_equal(unlink(fixture->path), 0);
+		assert_int_equal(unlink(second), 0);
+		assert_int_equal(symlink(fixture->path, second), 0);
+	}
+	/* A failure leaves nothing beside the target. */
+	assert_int_equal(new_file_open(&file, first, &error), 0);
+	snprintf(name, sizeof(name), "%s.%d-0.new", fixture->path, (int)getpid());
+	assert_int_equal(mkdir(fixture->path, 0700), 0);
+	assert_int_equal(new_file_commit(&file, &error), -1);
+	assert_int_equal(access(name, F_OK), -1);
+	assert_int_equal(rmdir(fixture->path), 0);
+	assert_int_equal(unlink(first) | unlink(second) | rmdir(folder), 0);
+}
+
+static void link_that_leads_nowhere_is_refused(void **state)
+{
+	const struct fixture *fixture = *state;
+	struct new_file file;
+	struct error error;
+	char path[96];
+	int fd;
+
+	assert_int_equal(symlink("file", fixture->path), 0);
+	assert_int_equal(new_file_open(&file, fixture->path, &error), -1);
+	assert_int_equal(error.code, ELOOP);
+	assert_non_null(strstr(error.text, fixture->path));
+	assert_int_equal(write_file_atomic(fixture->path, "x", 1, 0600, &error), -1);
+	assert_int_equal(error.code, ELOOP);
+	assert_int_equal(unlink(fixture->path), 0);
+
+	assert_int_equal(symlink("no-folder/file", fixture->path), 0);
+	assert_int_equal(new_file_open(&file, fixture->path, &error), -1);
+	assert_int_equal(error.code, ENOENT);
+	assert_int_equal(unlink(fixture->path), 0);
+
+	/* The kernel's own links may lead to a file without a name. */
+	fd = open(fixture->folder, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	assert_int_equal(new_file_open(&file, path, &error), -1);
+	assert_non_null(strstr(error.text, "has no name"));
+	close(fd);
+	assert_int_equal(count_names(fixture), 0);
+}
+
+/* The kernel follows no link of another user in a folder like /tmp (fs.protected_symlinks). */
+static void link_of_another_user_is_followed_only_if_kernel_does(void **state)
+{
+	const struct fixture *fixture = *state;
+	char folder[64], link[96];
+	struct new_file file;
+	struct error error;
+	int fd;
+
+	snprintf(folder, sizeof(folder), "%s/links", fixture->folder);
+	snprintf(link, sizeof(link), "%s/link", folder);
+	assert_int_equal(mkdir(folder, 0700), 0);
+	assert_int_equal(chmod(folder, 01777), 0);
+	assert_int_equal(symlink("../file", link), 0);
+	store(fixture->path, "old");
+	if (lchown(link, 1234, 1234) == 0) { /* as root only */
+		fd = open(link, O_RDONLY | O_CLOEXEC);
+		if (fd < 0) {
+			assert_int_equal(new_file_open(&file, link, &error), -1);
+			assert_int_equal(error.code, EACCES);
+			expect_text(fixture->path, "old");
+		} else {
+			close(fd);
+		}
+	}
+	assert_int_equal(unlink(link) | rmdir(folder), 0);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -295,6 +399,9 @@ int main(void)
 		CASE(what_could_not_be_named_is_refused_before),
 		CASE(a_temporary_name_goes_in_any_case),
 		CASE(names_beside_it_are_left_alone),
+		CASE(link_stays_and_its_target_is_written),
+		CASE(link_that_leads_nowhere_is_refused),
+		CASE(link_of_another_user_is_followed_only_if_kernel_does),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
