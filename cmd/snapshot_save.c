@@ -92,18 +92,25 @@ static uint64_t now(void)
 	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
 }
 
-static struct save_request describe(const struct save_options *options)
+static struct save_request describe(const struct save *save)
 {
+	const struct save_options *options = save->options;
 	struct save_request request = {
 		.max_pause = options->max_pause ? options->max_pause * 1000000 : SAVE_DEFAULT_PAUSE,
 		.working_set = options->working_set,
 		.detach = options->detach,
 	};
+	struct stat replaced;
 
 	if (options->max_pause || (options->live && !*options->live))
 		request.way = SAVE_ROUNDS;
 	else if (options->live)
 		request.way = strcmp(options->live, save_way_name(SAVE_LIVE)) ? SAVE_POINT_IN_TIME : SAVE_LIVE;
+	if (!forms_is_stream(save->path) && stat(save->path, &replaced) == 0) {
+		request.replaces = true;
+		request.device = replaced.st_dev;
+		request.inode = replaced.st_ino;
+	}
 	return request;
 }
 
@@ -121,7 +128,7 @@ static int save_to_file(struct save *save, struct error *error)
 	const struct control_extras extras = {
 		.fds = { save->file.fd, save->base_fd }, .tick = show_progress, .owner = save,
 	};
-	const struct save_request request = describe(save->options);
+	const struct save_request request = describe(save);
 	char text[CONTROL_REQUEST_LENGTH + 1];
 	struct control_reply reply;
 	bool understood;
@@ -152,11 +159,9 @@ static bool is_rewritten(const struct save *save)
 	return save->options->level || forms_is_stream(save->path);
 }
 
-/* Once the base is replaced by what is based on it, neither is of any use. */
 static int open_base(struct save *save, struct error *error)
 {
 	const char *path = save->options->base;
-	struct stat base, other;
 
 	save->base_fd = path ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
 	if (!path)
@@ -165,9 +170,6 @@ static int open_base(struct save *save, struct error *error)
 		return error_set(error, EINVAL, "--base: what is compressed or goes through a pipe is whole");
 	if (save->base_fd < 0)
 		return error_system(error, errno, "--base: %s", path);
-	if (fstat(save->base_fd, &base) == 0 && stat(save->path, &other) == 0 && base.st_dev == other.st_dev &&
-	    base.st_ino == other.st_ino)
-		return error_set(error, EINVAL, "%s is the base itself: it is needed as it is", save->path);
 	return 0;
 }
 

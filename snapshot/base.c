@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lkvm/io.h"
@@ -116,4 +117,26 @@ int snapshot_open_base(struct snapshot *snapshot, const char *path, unsigned dep
 	}
 	free(wanted);
 	return result;
+}
+
+bool snapshot_chain_has(const struct snapshot *snapshot, uint64_t device, uint64_t inode)
+{
+	struct stat status;
+
+	for (; snapshot; snapshot = snapshot->base)
+		if (fstat(snapshot->fd, &status) == 0 && status.st_dev == device && status.st_ino == inode)
+			return true;
+	return false;
+}
+
+int snapshot_check_as_base(const struct snapshot *snapshot, struct error *error)
+{
+	unsigned count = 0;
+
+	for (; snapshot; snapshot = snapshot->base)
+		count++;
+	if (count <= LONGEST_CHAIN)
+		return 0;
+	return error_set(error, ELOOP, "more than %u snapshots would be based on one another: save without a base, or to one that "
+			 "`lkvm snapshot merge` has made whole", LONGEST_CHAIN);
 }

@@ -13,6 +13,8 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
+#define REPLACES "replaces="
+
 static const char *const way_names[] = { "plain", "rounds", "point-in-time", "live" };
 
 const char *save_way_name(enum save_way way)
@@ -78,9 +80,26 @@ void save_request_format(const struct save_request *request, char text[CONTROL_R
 	for (size_t i = 0; i < COUNT(flags); i++)
 		if (is_set(request, &flags[i]))
 			size += (size_t)snprintf(text + size, CONTROL_REQUEST_LENGTH + 1 - size, " %s", flags[i].word);
+	if (request->replaces)
+		snprintf(text + size, CONTROL_REQUEST_LENGTH + 1 - size, " " REPLACES "%" PRIu64 ":%" PRIu64, request->device,
+			 request->inode);
 }
 
-static int parse_option(const char *word, struct save_request *request, struct error *error)
+/* "replaces=DEVICE:INODE" */
+static int parse_replaces(char *value, struct save_request *request, struct error *error)
+{
+	char *colon = strchr(value, ':');
+
+	if (!colon)
+		return error_set(error, EINVAL, "replaces: DEVICE:INODE, not \"%.40s\"", value);
+	*colon = '\0';
+	request->replaces = true;
+	if (parse_number(value, 0, UINT64_MAX, &request->device, error) < 0)
+		return -1;
+	return parse_number(colon + 1, 0, UINT64_MAX, &request->inode, error);
+}
+
+static int parse_option(char *word, struct save_request *request, struct error *error)
 {
 	for (size_t i = 0; i < COUNT(flags); i++) {
 		if (!strcmp(word, flags[i].word)) {
@@ -88,6 +107,8 @@ static int parse_option(const char *word, struct save_request *request, struct e
 			return 0;
 		}
 	}
+	if (!strncmp(word, REPLACES, sizeof(REPLACES) - 1))
+		return parse_replaces(word + sizeof(REPLACES) - 1, request, error);
 	return error_set(error, EINVAL, "unknown option of a save: %.40s", word);
 }
 

@@ -185,6 +185,16 @@ static int choose(struct saver *saver, const struct save_request *request, struc
 	return 0;
 }
 
+/* A snapshot that something needs must stay: the base of this one, what the machine was restored from, and their bases. */
+static int check_replaced(const struct saver *saver, const struct save_request *request, struct error *error)
+{
+	if (!request->replaces)
+		return 0;
+	if (saver->base.fd >= 0 && snapshot_chain_has(&saver->base, request->device, request->inode))
+		return error_set(error, EBUSY, "the file to be replaced is the base, or the base needs it: save to another file");
+	return machine_check_replaced(saver->machine, request->device, request->inode, error);
+}
+
 static int begin(struct saver *saver, const struct save_request *request, struct error *error)
 {
 	if ((request->working_set && machine_working_set_check(saver->machine, error) < 0) ||
@@ -194,6 +204,9 @@ static int begin(struct saver *saver, const struct save_request *request, struct
 	if (loop_add(saver->loop, saver->done_fd, POLLIN, saver_event, saver, error) < 0 ||
 	    choose(saver, request, error) < 0 ||
 	    (request->base_fd >= 0 && open_base(saver, request->base_fd, error) < 0))
+		return -1;
+	if ((saver->base.fd >= 0 && snapshot_check_as_base(&saver->base, error) < 0) ||
+	    check_replaced(saver, request, error) < 0)
 		return -1;
 	if (saver->way == SAVE_ROUNDS && throttle_open(&saver->throttle, saver->machine, saver->loop, error) < 0)
 		return -1;

@@ -238,6 +238,12 @@ int machine_check_host(struct snapshot *snapshot, const struct error_collector *
 void machine_config_save(const struct machine_config *config, struct section_writer *writer);
 int machine_config_load(struct machine_config *config, struct sections *sections, struct error *error);
 
+/*
+ * Fails if the file with these st_dev and st_ino is one that the machine uses: the snapshot that it was restored from and
+ * its bases, disks, kernel, initrd.
+ */
+int machine_check_replaced(const struct machine *machine, uint64_t device, uint64_t inode, struct error *error);
+
 /* Gives each disk that may be written an overlay: a file in `folder`, which is an absolute path, named after the machine. */
 int machine_config_overlay(struct machine_config *config, const char *folder, struct error *error);
 void machine_config_free(struct machine_config *config);

@@ -39,6 +39,8 @@ struct save_request {
 	uint64_t max_pause; /* nanoseconds; of SAVE_ROUNDS, and of SAVE_LIVE where it becomes rounds */
 	bool working_set;   /* with the working set that was recorded */
 	bool detach;        /* detaches passed-through devices whose state cannot be saved */
+	bool replaces;      /* the file will replace another one, with these st_dev and st_ino */
+	uint64_t device, inode;
 
 	bool stays; /* set by the VMM: the machine stays paused, so copying after the pause would only prolong it */
 };

@@ -118,6 +118,12 @@ struct snapshot {
 int snapshot_open(struct snapshot *snapshot, const char *path, struct error *error);
 void snapshot_close(struct snapshot *snapshot);
 
+/* Whether the file with these st_dev and st_ino is this snapshot or one of its bases. */
+bool snapshot_chain_has(const struct snapshot *snapshot, uint64_t device, uint64_t inode);
+
+/* Whether another snapshot can have this one as its base: a reader takes only so many in a row. */
+int snapshot_check_as_base(const struct snapshot *snapshot, struct error *error);
+
 /* The same of a file that may have no name: `fd` is closed with it, or now, and `name` is for sentences. */
 int snapshot_open_file(struct snapshot *snapshot, int fd, const char *name, struct error *error);
 

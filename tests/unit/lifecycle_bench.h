@@ -90,8 +90,11 @@ static inline struct asking ask(const char *request)
 	return asking;
 }
 
-/* The same with a file in `scratch`, opened with `flags`, that goes along; `tick` as in struct control_extras. */
-static inline struct asking ask_with_file(const char *request, int flags, bool (*tick)(void *owner))
+/*
+ * The same with a file in `scratch`, opened with `flags`, that goes along, and another one unless it is -1; `tick` as in
+ * struct control_extras.
+ */
+static inline struct asking ask_with_files(const char *request, int flags, int other_fd, bool (*tick)(void *owner))
 {
 	struct asking asking;
 	int fds[2];
@@ -99,7 +102,7 @@ static inline struct asking ask_with_file(const char *request, int flags, bool (
 	assert_int_equal(pipe(fds), 0);
 	asking.child = fork();
 	if (!asking.child) {
-		struct control_extras extras = { .fds = { -1, -1 }, .tick = tick };
+		struct control_extras extras = { .fds = { -1, other_fd }, .tick = tick };
 		struct control_reply reply;
 		struct error error;
 		char path[80];
@@ -115,6 +118,11 @@ static inline struct asking ask_with_file(const char *request, int flags, bool (
 	close(fds[1]);
 	asking.fd = fds[0];
 	return asking;
+}
+
+static inline struct asking ask_with_file(const char *request, int flags, bool (*tick)(void *owner))
+{
+	return ask_with_files(request, flags, -1, tick);
 }
 
 /* The answer, or "" if there is none yet. */

@@ -38,6 +38,7 @@ static void request_is_parsed_as_it_was_formatted(void **state)
 	for (unsigned bits = 0; bits < 16; bits++) {
 		const struct save_request sent = {
 			.way = bits >> 2, .max_pause = 77, .working_set = bits & 1, .detach = bits & 2,
+			.replaces = bits & 1, .device = UINT64_MAX, .inode = UINT64_MAX - 1,
 		};
 		char text[CONTROL_REQUEST_LENGTH + 1];
 		struct save_request got;
@@ -48,6 +49,9 @@ static void request_is_parsed_as_it_was_formatted(void **state)
 		assert_int_equal(got.way, sent.way);
 		assert_int_equal(got.working_set, sent.working_set);
 		assert_int_equal(got.detach, sent.detach);
+		assert_int_equal(got.replaces, sent.replaces);
+		if (got.replaces)
+			assert_true(got.device == sent.device && got.inode == sent.inode);
 		if (got.way == SAVE_ROUNDS)
 			assert_int_equal(got.max_pause, 77);
 		assert_int_equal(got.fd, -1);
@@ -80,7 +84,7 @@ static void unknown_word_of_request_is_refused(void **state)
 {
 	static const char *const texts[] = {
 		"save slowly", "save -1", "save 18446744073709551616", "save 0 working", "save working-set", "save 0 0",
-		"save 0 working-sets", "save live live", "save plain",
+		"save 0 working-sets", "save live live", "save plain", "save 0 replaces=", "save 0 replaces=1", "save 0 replaces=1:", "save 0 replaces=1:x",
 	};
 	struct save_request request;
 	struct error error;

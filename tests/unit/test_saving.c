@@ -7,6 +7,7 @@
 #include <dlfcn.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/stat.h>
 
 #include "lkvm/control.h"
 #include "lkvm/snapshot.h"
@@ -244,6 +245,98 @@ static void a_guest_that_ends_meanwhile_is_not_saved(void **state)
 	it_ends_without_a_save(asking);
 }
 
+/* A snapshot of the machine's RAM in `scratch`, based on another unless `base` is NULL. */
+static void write_snapshot(const char *name, const char *base, struct snapshot *opened)
+{
+	const struct byte_buffer none = { 0 };
+	struct snapshot_writer writer = { .ram = &bench->machine.vm.ram };
+	char path[80], base_path[80];
+	struct snapshot based;
+	struct error error;
+
+	snprintf(path, sizeof(path), "%s/%s", scratch, name);
+	writer.fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (base) {
+		snprintf(base_path, sizeof(base_path), "%s/%s", scratch, base);
+		assert_int_equal(snapshot_open(&based, base_path, &error), 0);
+		writer.base = &based;
+		writer.base_path = base_path;
+	}
+	assert_int_equal(snapshot_write(&writer, &none, &error), 0);
+	snapshot_end(&writer);
+	close(writer.fd);
+	if (base)
+		snapshot_close(&based);
+	assert_int_equal(snapshot_open(opened, path, &error), 0);
+}
+
+/* A save, based on `base` unless it is NULL, to a file that will replace `name`. Nothing may be written when it is refused. */
+static const char *save_over(const char *name, const char *base)
+{
+	char path[80], request[120];
+	struct stat status;
+	const char *reply;
+	int base_fd = -1;
+
+	snprintf(path, sizeof(path), "%s/%s", scratch, name);
+	assert_int_equal(stat(path, &status), 0);
+	snprintf(request, sizeof(request), "save 0 replaces=%llu:%llu", (unsigned long long)status.st_dev,
+		 (unsigned long long)status.st_ino);
+	if (base) {
+		snprintf(path, sizeof(path), "%s/%s", scratch, base);
+		base_fd = open(path, O_RDONLY | O_CLOEXEC);
+		assert_true(base_fd >= 0);
+	}
+	reply = serve(ask_with_files(request, O_RDWR, base_fd, NULL));
+	if (base)
+		close(base_fd);
+	snprintf(path, sizeof(path), "%s/file", scratch);
+	assert_int_equal(stat(path, &status), 0);
+	assert_true(!strncmp(reply, "ok", 2) || status.st_size == 0);
+	return reply;
+}
+
+static void save_over_file_that_something_needs_is_refused(void **state)
+{
+	struct snapshot even, odd, other;
+	char path[80], link_path[80];
+
+	(void)state;
+	write_snapshot("even", NULL, &even);
+	write_snapshot("odd", "even", &odd);
+	write_snapshot("other", NULL, &other);
+	snprintf(path, sizeof(path), "%s/even", scratch);
+	snprintf(link_path, sizeof(link_path), "%s/hard-link", scratch);
+	assert_int_equal(link(path, link_path), 0);
+
+	assert_non_null(strstr(save_over("odd", "odd"), "is the base, or the base needs it"));
+	assert_non_null(strstr(save_over("even", "odd"), "is the base, or the base needs it"));
+	assert_non_null(strstr(save_over("hard-link", "odd"), "is the base, or the base needs it"));
+	assert_int_equal(strncmp(save_over("even", NULL), "ok", 2), 0); /* nothing is known to need it */
+
+	bench->machine.config.snapshot = &odd;
+	assert_non_null(strstr(save_over("odd", NULL), "restored from"));
+	assert_non_null(strstr(save_over("even", NULL), "restored from"));
+	assert_non_null(strstr(save_over("hard-link", NULL), "restored from"));
+	assert_int_equal(strncmp(save_over("other", NULL), "ok", 2), 0);
+
+	bench->machine.config.disk_count = 1;
+	snprintf(path, sizeof(path), "%s/other", scratch);
+	bench->machine.config.disks[0].path = path;
+	assert_non_null(strstr(save_over("other", NULL), "a disk of the guest"));
+	bench->machine.config.disks[0].path = "/nowhere";
+	bench->machine.config.disks[0].overlay = path;
+	assert_non_null(strstr(save_over("other", NULL), "a disk of the guest"));
+	bench->machine.config.disk_count = 0;
+	bench->machine.config.kernel = path;
+	assert_non_null(strstr(save_over("other", NULL), "the guest's kernel"));
+	bench->machine.config.kernel = NULL;
+	assert_true(bench->machine.running);
+	snapshot_close(&even);
+	snapshot_close(&odd);
+	snapshot_close(&other);
+}
+
 static void a_working_set_goes_along(void **state)
 {
 	uint8_t chunks[(8 << 20) / FORMAT_RAM_CHUNK / 8] = { 0x21, 0x43 };
@@ -461,6 +554,7 @@ int main(void)
 		TEST(held_it_does_not_go_on),
 		TEST(a_guest_that_ends_meanwhile_is_not_saved),
 		TEST(a_working_set_goes_along),
+		TEST(save_over_file_that_something_needs_is_refused),
 		TEST(a_check_that_finds_nothing_changes_nothing),
 		TEST(damage_that_a_check_finds_is_the_end),
 		TEST(a_save_waits_for_a_check),

@@ -26,8 +26,9 @@ boot_with()
 		pause_between 900
 		while [ ! -s "$tmp/g.status" ] && [ $n -lt "$instants" ]; do
 			pause_between 400
-			run "$lkvm" snapshot save --stop g "$tmp/s"
+			run "$lkvm" snapshot save --stop g "$tmp/s.new"
 			[ "$status" = 0 ] || break # it may just have ended
+			mv "$tmp/s.new" "$tmp/s"
 			n=$((n + 1))
 			wait_exit g 0
 			restore g "$tmp/s"

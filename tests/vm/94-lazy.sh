@@ -132,12 +132,13 @@ recorded()
 	wait_listening g
 	tick
 	end=$((now + 30))
-	until "$lkvm" snapshot save --working-set "$@" g "$tmp/set" >"$logs/set.out" 2>&1; do
+	until "$lkvm" snapshot save --working-set "$@" g "$tmp/set.new" >"$logs/set.out" 2>&1; do
 		check "$(cat "$logs/set.out")" grep -q 'save it later$' "$logs/set.out"
 		tick
 		[ "$now" -lt "$end" ] || fail "no working set in 30 s"
 		sleep 0.2
 	done
+	mv "$tmp/set.new" "$tmp/set"
 	"$lkvm" snapshot verify "$tmp/set" >"$logs/verify.out" 2>&1 || fail "verify: $(head -n 3 "$logs/verify.out")"
 	set_of "$tmp/set"
 }

@@ -111,13 +111,51 @@ case_a_guest_that_writes_all_the_time()
 	check "it does not go on" grep -qx alive "$logs/said"
 }
 
+case_save_refuses_to_replace_file_of_chain()
+{
+	boot
+	save g "$tmp/even"
+	save g "$tmp/odd" --base "$tmp/even"
+	ln "$tmp/even" "$tmp/hard"
+	ln -s hard "$tmp/soft"
+	for file in even hard soft; do
+		run "$lkvm" snapshot save g "$tmp/$file" --base "$tmp/odd"
+		check_status 1
+		check_err 'the base needs it: save to another file'
+	done
+	save g "$tmp/last" --base "$tmp/odd" --stop
+	wait_exit g 0
+	restore g "$tmp/last"
+	wait_listening g
+	for file in last odd even soft; do
+		run "$lkvm" snapshot save g "$tmp/$file" --compress
+		check_status 1
+		check_err 'the guest was restored from, or one that it is based on'
+	done
+	run "$lkvm" snapshot save --stop g "$tmp/odd"
+	check_status 1
+	ask g 'echo alive'
+	check "it does not go on" grep -qx alive "$logs/said"
+	for file in even odd last; do
+		run "$lkvm" snapshot verify "$tmp/$file"
+		check_status 0
+	done
+	check "the link is gone" test -L "$tmp/soft"
+	ln -s free "$tmp/link"
+	run "$lkvm" snapshot save g "$tmp/link"
+	check_status 0
+	check "the link is gone" test -L "$tmp/link"
+	run "$lkvm" snapshot verify "$tmp/free"
+	check_status 0
+}
+
 case_bases_that_do_not_fit()
 {
 	boot
 	save g "$tmp/a"
 	run "$lkvm" snapshot save g "$tmp/a" --base "$tmp/a"
 	check_status 1
-	check_err 'is the base itself'
+	check_err 'is the base, or the base needs it: save to another file'
 	run "$lkvm" snapshot save g "$tmp/b" --base "$tmp/none"
 	check_status 1
 	check_err '^lkvm: .*none: No such file'

@@ -48,13 +48,16 @@ launch()
 	) &
 }
 
-# save GUEST FILE [OPTION...]: lkvm snapshot save, which must succeed; and what it wrote must be right.
+# save GUEST FILE [OPTION...]: lkvm snapshot save, which must succeed; and what it wrote must be right. A file that exists
+# may be what the guest was restored from, which a save does not replace: it is replaced afterwards.
 save()
 {
-	s=$1 f=$2
+	s=$1 f=$2 new=$2
 	shift 2
-	run "$lkvm" snapshot save "$@" "$s" "$f"
+	[ ! -e "$f" ] || new=$f.new
+	run "$lkvm" snapshot save "$@" "$s" "$new"
 	[ "$status" = 0 ] || fail "save: $(cat "$logs/run.err")"
+	[ "$new" = "$f" ] || mv "$new" "$f"
 	"$lkvm" snapshot verify "$f" >"$logs/verify.out" 2>&1 || fail "verify: $(head -n 3 "$logs/verify.out")"
 }
 
