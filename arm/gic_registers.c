@@ -233,3 +233,15 @@ int gic_spi_enabled(struct vm *vm, unsigned spi, bool *enabled, struct error *er
 	*enabled = word >> intid % 32 & 1;
 	return 0;
 }
+
+int gic_read_lpi_tables(struct vm *vm, uint64_t *propbaser, uint64_t *pendbasers, struct error *error)
+{
+	for (unsigned i = 0; i < vm->vcpu_count; i++) {
+		const struct gic_frame frame = { .vm = vm, .vcpu = &vm->vcpus[i] };
+
+		if ((i == 0 && gic_read_long(&frame, "PROPBASER", GICR_PROPBASER, propbaser, error) < 0) ||
+		    gic_read_long(&frame, "PENDBASER", GICR_PENDBASER, &pendbasers[i], error) < 0)
+			return -1;
+	}
+	return 0;
+}

@@ -4,8 +4,13 @@
 #include <linux/kvm.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "lkvm/gic.h"
+#include "lkvm/guest_memory.h"
 #include "lkvm/its.h"
+#include "lkvm/its_table.h"
 #include "lkvm/kvm.h"
 
 int its_open(struct vm *vm, uint64_t base, struct error *error)
@@ -95,6 +100,42 @@ int its_reset(struct vm *vm, struct error *error)
 int its_save_tables(struct vm *vm, struct error *error)
 {
 	return control(vm, KVM_DEV_ARM_ITS_SAVE_TABLES, "KVM_DEV_ARM_ITS_SAVE_TABLES", error);
+}
+
+static int read_named(struct vm *vm, const char *name, uint64_t *value, struct error *error)
+{
+	for (size_t i = 0; i < REGISTERS; i++)
+		if (!strcmp(its_registers[i].name, name))
+			return read_register(vm, &its_registers[i], value, error);
+	return error_set(error, EINVAL, "there is no register GITS_%s", name);
+}
+
+static int read_ram(void *owner, uint64_t address, void *to, size_t size, struct error *error)
+{
+	(void)error;
+	memcpy(to, ram_at(owner, address, size), size);
+	return 0;
+}
+
+int its_check_tables(struct vm *vm, struct error *error)
+{
+	const struct guest_memory memory = { .base = vm->ram.base, .size = vm->ram.size, .read = read_ram, .owner = &vm->ram };
+	struct its_tables tables = { .memory = &memory, .vcpu_count = vm->vcpu_count };
+	uint64_t *pendbasers;
+	int result;
+
+	if (read_named(vm, "BASER0", &tables.device_baser, error) < 0 ||
+	    read_named(vm, "BASER1", &tables.collection_baser, error) < 0)
+		return -1;
+	pendbasers = calloc(vm->vcpu_count, sizeof(*pendbasers));
+	if (!pendbasers)
+		return error_system(error, ENOMEM, "memory");
+	tables.pendbasers = pendbasers;
+	result = gic_read_lpi_tables(vm, &tables.propbaser, pendbasers, error);
+	if (result == 0)
+		result = its_tables_check(&tables, error);
+	free(pendbasers);
+	return result;
 }
 
 static int save_register(struct vm *vm, const struct its_register *reg, struct byte_buffer *buffer, struct error *error)

@@ -376,15 +376,21 @@ static int walk_device_table(struct walker *walker)
 	return result < 0 ? result : 0;
 }
 
-int its_tables_walk(const struct its_tables *tables, const struct its_visitor *visitor, struct its_walk *walk,
-		    struct error *error)
+int its_tables_walk_zeroed(const struct its_tables *tables, const struct its_visitor *visitor, struct its_walk *walk,
+			   struct error *error)
 {
 	struct walker walker = { .tables = tables, .visitor = visitor, .walk = walk, .error = error };
 
-	memset(walk, 0, sizeof(*walk));
 	walker.first.memory = walker.second.memory = walker.events.memory = tables->memory;
 	walker.properties.memory = walker.pending.memory = tables->memory;
 	if (walk_collections(&walker) < 0 || walk_device_table(&walker) < 0)
 		return error_context(error, "reading the ITS's tables");
 	return 0;
+}
+
+int its_tables_walk(const struct its_tables *tables, const struct its_visitor *visitor, struct its_walk *walk,
+		    struct error *error)
+{
+	memset(walk, 0, sizeof(*walk));
+	return its_tables_walk_zeroed(tables, visitor, walk, error);
 }

@@ -6,6 +6,7 @@
 #include "lkvm/fault.h"
 #include "lkvm/gic.h"
 #include "lkvm/its.h"
+#include "lkvm/snapshot.h"
 
 /* What a step works on: what it is given, and the sections that it writes or reads. */
 struct context {
@@ -144,6 +145,19 @@ static int save_its(const struct context *context, struct error *error)
 	return has_its(context) ? its_save(context->vm, context->writer, error) : 0;
 }
 
+/* What SAVE_TABLES left in RAM is all that a restore has. */
+static int check_its(const struct context *context, struct error *error)
+{
+	if (!has_its(context) || context->migrate->check == MIGRATE_NO_CHECK || its_check_tables(context->vm, error) == 0)
+		return 0;
+	if (error->code != ESTALE || context->migrate->check != MIGRATE_MARK)
+		return -1;
+	section_begin(context->writer, SNAPSHOT_NOT_RESTORABLE, 1, SECTION_MANDATORY);
+	field_add_text(&context->writer->buffer, "reason", error->text);
+	section_end(context->writer);
+	return 0;
+}
+
 static int save_vcpus(const struct context *context, struct error *error)
 {
 	return vcpus_save(context->vm, context->writer, error);
@@ -166,6 +180,7 @@ static const struct step save_steps[] = {
 	{ "redistributors", save_redistributors, "with the levels of the PPIs" },
 	{ "cpu-interfaces", save_cpu_interfaces, "active priorities belong to the active bits above" },
 	{ "its", save_its, "after its tables: what it says of them is what is in RAM" },
+	{ "its-check", check_its, "after its tables and its registers: both are as a restore finds them" },
 	{ "vcpus", save_vcpus, "timers last: their lines were read with the redistributors" },
 	{ "device-data", save_devices, "into the file's end, behind RAM: it may be much, and nothing else depends on it" },
 };

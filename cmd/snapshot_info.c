@@ -17,9 +17,10 @@ static const struct info_options defaults = { .json = false };
 const struct option_table snapshot_info_options_table = OPTION_TABLE(entries, defaults);
 
 /* How RAM is kept: compressed, and upon which other snapshots. */
-static void add_form(const struct snapshot *snapshot, struct report *report)
+static void add_form(struct snapshot *snapshot, struct report *report)
 {
 	char identity[FORMAT_IDENTITY_TEXT];
+	struct error why_not;
 
 	report_bool(report, "compressed", snapshot->frames.size != 0);
 	report_begin_list(report, "bases");
@@ -28,6 +29,7 @@ static void add_form(const struct snapshot *snapshot, struct report *report)
 		report_string(report, NULL, identity);
 	}
 	report_end_list(report);
+	report_bool(report, "restorable", snapshot_check_restorable(snapshot, &why_not) == 0);
 	if (snapshot->working_set.count)
 		report_bytes(report, "working_set", working_set_count(snapshot) * FORMAT_RAM_CHUNK);
 }

@@ -116,7 +116,7 @@ int cmd_snapshot_restore(const struct command_call *call)
 		snapshot.working_set.count = 0;
 	memcpy(config.prefault, options->config.prefault, sizeof(config.prefault));
 	config.huge_page = options->config.huge_page;
-	if (refuse_partial(&snapshot, &error) < 0 || configure(&config, options, &snapshot, &error) < 0) {
+	if (refuse_partial(&snapshot, &error) < 0 || snapshot_check_restorable(&snapshot, &error) < 0 || configure(&config, options, &snapshot, &error) < 0) {
 		error_context(&error, "%s", forms_input_name(call->operands[0]));
 		status = command_error(call, &error);
 	} else if (options->disk_overlay && machine_run_overlays(&config, options->disk_overlay, &error) < 0) {

@@ -25,6 +25,7 @@ struct save_options {
 	const char *base;
 	bool working_set;
 	bool detach;
+	bool force;
 	uint64_t level;
 };
 
@@ -53,6 +54,8 @@ static const struct option_entry entries[] = {
 	  .help = "Keep what memory it touched first when it was restored,\nfor the next restore to read that ahead" },
 	{ .name = "detach-vfio", .kind = OPTION_FLAG, .offset = offsetof(struct save_options, detach),
 	  .help = "Where the state of a passed-through device cannot be\nsaved: reset it, and tell the guest" },
+	{ .name = "force", .kind = OPTION_FLAG, .offset = offsetof(struct save_options, force),
+	  .help = "Save the guest even if it is known that a restore would fail,\nto look into it" },
 	FORMS_COMPRESS(struct save_options, level),
 	{ .name = "json", .kind = OPTION_FLAG, .offset = offsetof(struct save_options, json),
 	  .help = "Print the figures as JSON" },
@@ -99,6 +102,7 @@ static struct save_request describe(const struct save *save)
 		.max_pause = options->max_pause ? options->max_pause * 1000000 : SAVE_DEFAULT_PAUSE,
 		.working_set = options->working_set,
 		.detach = options->detach,
+		.force = options->force,
 	};
 	struct stat replaced;
 
@@ -117,9 +121,9 @@ static struct save_request describe(const struct save *save)
 /* An older VMM takes the request, skips the options and reports no identity. */
 static int check_answer(const struct save *save, const struct save_request *request, struct error *error)
 {
-	if ((request->working_set || request->detach) && !save->figures.identity[0])
-		return error_set(error, ENOTSUP, "%s is run by an older lkvm, which ignored --working-set or --detach-vfio",
-				 save->name);
+	if ((request->working_set || request->detach || request->force) && !save->figures.identity[0])
+		return error_set(error, ENOTSUP, "%s is run by an older lkvm, which ignored --working-set, --detach-vfio or "
+				 "--force", save->name);
 	return 0;
 }
 

@@ -127,7 +127,10 @@ int verify_sections(struct snapshot *snapshot, struct verdict *verdict, struct e
 	const struct expectation expectation = { .sections = &snapshot->sections, .verdict = verdict };
 	struct machine_config config = { 0 };
 	int result = machine_config_load(&config, &snapshot->sections, error);
+	struct error why_not;
 
+	if (snapshot_check_restorable(snapshot, &why_not) < 0)
+		verdict_fault(verdict, "file", "%s", why_not.text);
 	if (result == 0) {
 		expect_processors(&expectation, &config);
 		expect_devices(&expectation, &config);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -210,4 +211,17 @@ void snapshot_close(struct snapshot *snapshot)
 	free(snapshot->head);
 	free(snapshot->tail);
 	*snapshot = (struct snapshot){ .fd = -1 };
+}
+
+int snapshot_check_restorable(struct snapshot *snapshot, struct error *error)
+{
+	const struct section *section = sections_find(&snapshot->sections, SNAPSHOT_NOT_RESTORABLE);
+	char reason[sizeof(error->text)];
+	struct error malformed;
+
+	if (!section)
+		return 0;
+	if (field_get_text(&section->fields, "reason", reason, sizeof(reason), &malformed) < 0)
+		snprintf(reason, sizeof(reason), "the reason is missing");
+	return error_set(error, ESTALE, "it cannot be restored, and was saved with --force: %.400s", reason);
 }

@@ -212,10 +212,11 @@ static int collect(struct machine *machine, const struct migrate *migrate, bool 
 	return result;
 }
 
-int machine_save(struct machine *machine, struct section_writer *writer, struct error *error)
+int machine_save(struct machine *machine, bool force, struct section_writer *writer, struct error *error)
 {
-	const struct migrate migrate = migration(machine);
+	struct migrate migrate = migration(machine);
 
+	migrate.check = force ? MIGRATE_MARK : MIGRATE_CHECK;
 	return collect(machine, &migrate, true, writer, error);
 }
 

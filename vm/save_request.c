@@ -30,6 +30,7 @@ static const struct save_flag {
 } flags[] = {
 	{ "working-set", "save-working-set", offsetof(struct save_request, working_set) },
 	{ "detach-vfio", "save-detached", offsetof(struct save_request, detach) },
+	{ "force", NULL, offsetof(struct save_request, force) },
 };
 
 static bool *flag_of(struct save_request *request, const struct save_flag *flag)
@@ -116,7 +117,7 @@ int save_request_parse(char **words, struct save_request *request, struct error 
 {
 	*request = (struct save_request){ .fd = -1, .base_fd = -1 };
 	for (size_t i = 0; i < COUNT(flags); i++)
-		*flag_of(request, &flags[i]) = !strcmp(words[0], flags[i].verb);
+		*flag_of(request, &flags[i]) = flags[i].verb && !strcmp(words[0], flags[i].verb);
 	words++;
 	if (parse_way(*words ? *words : "0", request, error) < 0)
 		return -1;

@@ -236,6 +236,7 @@ int saver_open(struct saver *saver, struct machine *machine, const struct save_r
 	saver->base = (struct snapshot){ .fd = -1 };
 	saver->working_set = request->working_set;
 	saver->detach = request->detach;
+	saver->force = request->force;
 	saver->working = false;
 	saver->phase = SAVER_COPIES;
 	atomic_store(&saver->cancelled, false);
@@ -264,7 +265,7 @@ int saver_finish(struct saver *saver, struct error *error)
 	int result;
 
 	vfio_may_detach(saver->machine->vfio, saver->detach);
-	result = machine_save(saver->machine, &saver->sections, error);
+	result = machine_save(saver->machine, saver->force, &saver->sections, error);
 	if (saver->way != SAVE_POINT_IN_TIME)
 		saver->phase = SAVER_SETTLES;
 	if (result == 0 && saver->working_set)

@@ -46,6 +46,9 @@ int gic_reset_cpu_interfaces(struct vm *vm, struct error *error);
  */
 int gic_save_pending_tables(struct vm *vm, struct error *error);
 int gic_save_distributor(struct vm *vm, unsigned interrupts, struct section_writer *writer, struct error *error);
+/* Where the LPIs' tables are: GICR_PROPBASER, of which KVM has one a VM, and GICR_PENDBASER of each vCPU. */
+int gic_read_lpi_tables(struct vm *vm, uint64_t *propbaser, uint64_t *pendbasers, struct error *error);
+
 int gic_save_redistributors(struct vm *vm, struct section_writer *writer, struct error *error);
 int gic_save_cpu_interfaces(struct vm *vm, struct section_writer *writer, struct error *error);
 

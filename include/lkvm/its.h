@@ -24,6 +24,12 @@ int its_reset(struct vm *vm, struct error *error);
 /* KVM_DEV_ARM_ITS_SAVE_TABLES: what it cached of its mappings goes to the guest's tables in RAM. */
 int its_save_tables(struct vm *vm, struct error *error);
 
+/*
+ * Predicts whether its_restore_tables() will succeed with what its_save_tables() left in RAM. -1 with ESTALE if not: then
+ * the guest has overwritten the tables, as a kernel does that another one started (kexec).
+ */
+int its_check_tables(struct vm *vm, struct error *error);
+
 /* Reads its registers into the section "its". */
 int its_save(struct vm *vm, struct section_writer *writer, struct error *error);
 

@@ -135,6 +135,13 @@ struct its_walk {
 int its_tables_walk(const struct its_tables *tables, const struct its_visitor *visitor, struct its_walk *walk,
 		    struct error *error);
 
+/* The same with a walk that is zero already: one from calloc(3) costs only the pages that are touched. */
+int its_tables_walk_zeroed(const struct its_tables *tables, const struct its_visitor *visitor, struct its_walk *walk,
+			   struct error *error);
+
+/* Predicts what RESTORE_TABLES will answer: 0, or -1 with ESTALE and a sentence that names the first entry that it refuses. */
+int its_tables_check(const struct its_tables *tables, struct error *error);
+
 /* LPIs by their tables. How many INTIDs KVM has with this GICR_PROPBASER, and where its tables are. */
 uint32_t its_lpi_limit(uint64_t propbaser);
 uint64_t its_properties_address(uint64_t propbaser);

@@ -213,7 +213,7 @@ void machine_working_set_save(const struct machine *machine, struct section_writ
  * the interrupt tables that belong to it: RAM is to be saved before the machine goes on. After a failure the machine can
  * go on as if nothing had happened.
  */
-int machine_save(struct machine *machine, struct section_writer *writer, struct error *error);
+int machine_save(struct machine *machine, bool force, struct section_writer *writer, struct error *error);
 
 /* The same for whom it is enough to see it: without what only the drivers of passed-through devices understand. */
 int machine_look(struct machine *machine, struct section_writer *writer, struct error *error);

@@ -33,6 +33,11 @@ struct migrate {
 	const struct cpu_features *features; /* as the vCPUs were made with */
 	unsigned interrupts; /* of the GIC: gic_layout.interrupts */
 	const char *fault;   /* for fault_at(), or NULL */
+	enum {
+		MIGRATE_NO_CHECK, /* of a save that nobody will restore */
+		MIGRATE_CHECK,    /* a save fails if a restore would fail */
+		MIGRATE_MARK,     /* a save adds the section SNAPSHOT_NOT_RESTORABLE if a restore would fail */
+	} check;
 	const struct error_collector *refused; /* of a restore: NULL, or goes on and hears of all that this host does not take */
 
 	const struct migrate_devices *devices; /* NULL: there are none */

@@ -39,6 +39,7 @@ struct save_request {
 	uint64_t max_pause; /* nanoseconds; of SAVE_ROUNDS, and of SAVE_LIVE where it becomes rounds */
 	bool working_set;   /* with the working set that was recorded */
 	bool detach;        /* detaches passed-through devices whose state cannot be saved */
+	bool force;         /* saves also what cannot be restored, and marks it */
 	bool replaces;      /* the file will replace another one, with these st_dev and st_ino */
 	uint64_t device, inode;
 

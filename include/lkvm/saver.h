@@ -45,7 +45,7 @@ struct saver {
 	struct throttle throttle;
 	struct snapshot base; /* fd -1: none */
 	char base_path[PATH_MAX];
-	bool working_set, detach;
+	bool working_set, detach, force;
 	int done_fd; /* -1: not open */
 	pthread_t thread;
 	bool working;

@@ -17,7 +17,14 @@
 /* A section that says: RAM holds only what is needed to look into the machine. It cannot be restored. */
 #define SNAPSHOT_PARTIAL "partial"
 
+/* A section that says: a restore would fail, for the reason in its field "reason". Saved with --force. */
+#define SNAPSHOT_NOT_RESTORABLE "not-restorable"
+
+/* Refuses a snapshot that has such a section, with its reason. */
+int snapshot_check_restorable(struct snapshot *snapshot, struct error *error);
+
 struct image;
+struct snapshot;
 
 /*
  * Told now and then, with bytes of RAM that are done and that there are. False: stop, the user does not want it any

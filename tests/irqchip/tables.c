@@ -275,6 +275,38 @@ static void broken_device_table(void)
 	rig_close(&rig);
 }
 
+/*
+ * The device table is in memory that another kernel uses now (kexec): SAVE_TABLES writes the devices that KVM knows into it,
+ * and leaves what is beside them, which RESTORE_TABLES will not take. The save says so, or marks the file; the guest goes on.
+ */
+static void overwritten_device_table(void)
+{
+	struct saved saved;
+	struct error error;
+	struct rig rig;
+
+	rig_open(&rig, 2);
+	rig_program_gic(&rig);
+	rig_program_its(&rig, false);
+	map_one(&rig);
+	rig.migrate.check = MIGRATE_CHECK;
+	if (rig_save(&rig, &saved, &error) < 0)
+		fail("sound tables are refused: %s", error.text);
+	saved_free(&saved);
+	memset(ram_at(&rig.vm.ram, RIG_DEVICES, 0x1000), 0xa5, 0x1000);
+	if (rig_save(&rig, &saved, &error) == 0)
+		fail("a snapshot that cannot be restored was saved");
+	if (!strstr(error.text, "its-check: the guest's ITS tables are overwritten"))
+		fail("the sentence is: %s", error.text);
+	expect_one(&rig, DEVICE, 1, LPI);
+	rig.migrate.check = MIGRATE_MARK;
+	if (rig_save(&rig, &saved, &error) < 0)
+		fail("it is not saved by force: %s", error.text);
+	saved_free(&saved);
+	expect_one(&rig, DEVICE, 1, LPI);
+	rig_close(&rig);
+}
+
 /* A table outside RAM: the kernel cannot write it. */
 static void collection_table_outside_ram(void)
 {
@@ -357,6 +389,7 @@ const struct irqchip_case table_cases[] = {
 	{ "many_mappings_flat", many_mappings_flat },
 	{ "many_mappings_indirect", many_mappings_indirect },
 	{ "broken_device_table", broken_device_table },
+	{ "overwritten_device_table", overwritten_device_table },
 	{ "collection_table_outside_ram", collection_table_outside_ram },
 	{ "broken_tables_in_a_snapshot", broken_tables_in_a_snapshot },
 	{ 0 },

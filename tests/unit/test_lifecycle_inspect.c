@@ -60,8 +60,9 @@ int machine_look(struct machine *machine, struct section_writer *writer, struct 
 	return 0;
 }
 
-int machine_save(struct machine *machine, struct section_writer *writer, struct error *error)
+int machine_save(struct machine *machine, bool force, struct section_writer *writer, struct error *error)
 {
+	(void)force;
 	return machine_look(machine, writer, error);
 }
 

@@ -10,6 +10,7 @@
 #include "lkvm/gic.h"
 #include "lkvm/its.h"
 #include "lkvm/migrate.h"
+#include "lkvm/snapshot.h"
 
 #define VCPUS 3
 
@@ -323,6 +324,50 @@ static void a_fault_names_its_step(void **state)
 	byte_buffer_free(&writer.buffer);
 }
 
+/* Fake KVM answers one value for every register: so both tables are at the beginning of RAM, which is all ones. */
+static void save_fails_when_restore_would_fail(void **state)
+{
+	struct fixture *fixture = *state;
+	struct migrate migrate = migration(fixture);
+	struct section_writer writer = { 0 };
+	struct sections sections = { 0 };
+	const struct section *section;
+	char reason[512];
+	struct error error;
+
+	memset(fixture->vm.ram.host, 0xff, 0x10000);
+	fake_kvm.attribute_value = 1ull << 63 | 0x80000000;
+	assert_int_equal(migrate_save(&migrate, &writer, &error), 0); /* of a machine that is only looked at */
+	byte_buffer_free(&writer.buffer);
+
+	migrate.check = MIGRATE_CHECK;
+	writer = (struct section_writer){ 0 };
+	assert_int_equal(migrate_save(&migrate, &writer, &error), -1);
+	assert_non_null(strstr(error.text, "its-check: the guest's ITS tables are overwritten (collection 65535 at 0x80000000: "));
+	byte_buffer_free(&writer.buffer);
+
+	migrate.check = MIGRATE_MARK;
+	writer = (struct section_writer){ 0 };
+	assert_int_equal(migrate_save(&migrate, &writer, &error), 0);
+	assert_int_equal(sections_parse(&sections, writer.buffer.bytes, writer.buffer.size, &error), 0);
+	section = sections_find(&sections, SNAPSHOT_NOT_RESTORABLE);
+	assert_non_null(section);
+	assert_int_equal(section->flags, SECTION_MANDATORY);
+	assert_int_equal(field_get_text(&section->fields, "reason", reason, sizeof(reason), &error), 0);
+	assert_non_null(strstr(reason, "its vCPU does not exist") ? reason : strstr(reason, "has no place in the table"));
+	sections_free(&sections);
+	byte_buffer_free(&writer.buffer);
+
+	/* Where nothing is wrong nothing is marked. */
+	fake_kvm.attribute_value = 0;
+	writer = (struct section_writer){ 0 };
+	assert_int_equal(migrate_save(&migrate, &writer, &error), 0);
+	assert_int_equal(sections_parse(&sections, writer.buffer.bytes, writer.buffer.size, &error), 0);
+	assert_null(sections_find(&sections, SNAPSHOT_NOT_RESTORABLE));
+	sections_free(&sections);
+	byte_buffer_free(&writer.buffer);
+}
+
 static void an_spi_is_enabled_or_not(void **state)
 {
 	struct fixture *fixture = *state;
@@ -356,6 +401,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(restore_follows_the_documents, setup, teardown),
 		cmocka_unit_test_setup_teardown(every_call_of_a_save_and_a_restore_may_fail, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_fault_names_its_step, setup, teardown),
+		cmocka_unit_test_setup_teardown(save_fails_when_restore_would_fail, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_spi_is_enabled_or_not, setup, teardown),
 	};
 

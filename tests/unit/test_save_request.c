@@ -35,9 +35,9 @@ static int parse(const char *text, struct save_request *request, struct error *e
 static void request_is_parsed_as_it_was_formatted(void **state)
 {
 	(void)state;
-	for (unsigned bits = 0; bits < 16; bits++) {
+	for (unsigned bits = 0; bits < 32; bits++) {
 		const struct save_request sent = {
-			.way = bits >> 2, .max_pause = 77, .working_set = bits & 1, .detach = bits & 2,
+			.way = bits >> 2 & 3, .force = bits >> 4, .max_pause = 77, .working_set = bits & 1, .detach = bits & 2,
 			.replaces = bits & 1, .device = UINT64_MAX, .inode = UINT64_MAX - 1,
 		};
 		char text[CONTROL_REQUEST_LENGTH + 1];
@@ -49,6 +49,7 @@ static void request_is_parsed_as_it_was_formatted(void **state)
 		assert_int_equal(got.way, sent.way);
 		assert_int_equal(got.working_set, sent.working_set);
 		assert_int_equal(got.detach, sent.detach);
+		assert_int_equal(got.force, sent.force);
 		assert_int_equal(got.replaces, sent.replaces);
 		if (got.replaces)
 			assert_true(got.device == sent.device && got.inode == sent.inode);
@@ -215,6 +216,7 @@ static void save_command_sends_every_option(void **state)
 		{ "--detach-vfio", "words: save 0 detach-vfio\n" },
 		{ "--working-set --detach-vfio", "words: save 0 working-set detach-vfio\n" },
 		{ "--detach-vfio --live --working-set", "words: save live working-set detach-vfio\n" },
+		{ "--force", "words: save 0 force\n" },
 		{ "--live=rounds", "words: save 10000000\n" },
 		{ "--max-pause 3 --detach-vfio", "words: save 3000000 detach-vfio\n" },
 		{ "--live=point-in-time --working-set", "words: save point-in-time working-set\n" },

@@ -56,9 +56,10 @@ int thread_create(pthread_t *thread, void *(*run)(void *argument), void *argumen
 }
 
 /* In place of vm/machine_state.c. */
-int machine_save(struct machine *machine, struct section_writer *writer, struct error *error)
+int machine_save(struct machine *machine, bool force, struct section_writer *writer, struct error *error)
 {
 	(void)machine;
+	(void)force;
 	(void)error;
 	section_begin(writer, "machine", 1, SECTION_MANDATORY);
 	section_end(writer);
@@ -67,7 +68,7 @@ int machine_save(struct machine *machine, struct section_writer *writer, struct 
 
 int machine_look(struct machine *machine, struct section_writer *writer, struct error *error)
 {
-	return machine_save(machine, writer, error);
+	return machine_save(machine, false, writer, error);
 }
 
 void machine_hold_interrupts(struct machine *machine)

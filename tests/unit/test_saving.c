@@ -26,8 +26,9 @@ void machine_hold_interrupts(struct machine *machine)
 	fake_state.held_running = machine->running;
 }
 
-int machine_save(struct machine *machine, struct section_writer *writer, struct error *error)
+int machine_save(struct machine *machine, bool force, struct section_writer *writer, struct error *error)
 {
+	(void)force;
 	fake_state.saves++;
 	fake_state.saved_paused = !machine->running;
 	if (fake_state.fails)
@@ -40,7 +41,7 @@ int machine_save(struct machine *machine, struct section_writer *writer, struct 
 
 int machine_look(struct machine *machine, struct section_writer *writer, struct error *error)
 {
-	return machine_save(machine, writer, error);
+	return machine_save(machine, false, writer, error);
 }
 
 static int set_up_saving(void **state)

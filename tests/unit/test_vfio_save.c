@@ -112,7 +112,7 @@ static int save(struct bench *bench, struct error *error)
 {
 	byte_buffer_free(&bench->writer.buffer);
 	bench->writer = (struct section_writer){ 0 };
-	return machine_save(&bench->machine, &bench->writer, error);
+	return machine_save(&bench->machine, false, &bench->writer, error);
 }
 
 /* When a call of VFIO was made, in calls of KVM. */

@@ -22,6 +22,7 @@ case_device_table_made_invalid() { irqchip device_table_made_invalid; }
 case_many_mappings_flat() { irqchip many_mappings_flat; }
 case_many_mappings_indirect() { irqchip many_mappings_indirect; }
 case_broken_device_table() { irqchip broken_device_table; }
+case_overwritten_device_table() { irqchip overwritten_device_table; }
 case_collection_table_outside_ram() { irqchip collection_table_outside_ram; }
 case_broken_tables_in_a_snapshot() { irqchip broken_tables_in_a_snapshot; }
 case_of_all_kinds() { irqchip of_all_kinds; }
