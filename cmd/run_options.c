@@ -65,6 +65,9 @@ static const struct option_entry entries[] = {
 	{ .name = "disk-overlay", .kind = OPTION_FILE, .argument = "DIR",
 	  .offset = offsetof(struct run_options, disk_overlay),
 	  .help = "Leave the disks as they are: what the guest writes goes\nto files there" },
+	{ .name = "disks-changed", .kind = OPTION_CHOICE, .argument = "refuse|allow", .choices = "refuse|allow",
+	  .offset = offsetof(struct run_options, disks_changed),
+	  .help = "Disks that were written since their overlays were made\n(refuse)" },
 	{ .name = "network", .letter = 'n', .kind = OPTION_TAKEN, .take = run_options_take_network,
 	  .argument = "mode=tap|user|none[,ITEM...]", .choices = "mode=tap|mode=user|mode=none",
 	  .help = "Network interface; several. With tap: tapif=NAME, script=FILE,\n"
@@ -151,6 +154,8 @@ int run_options_finish(struct run_options *options, const char *kernel, struct e
 	config->sve = !options->disable_sve;
 	config->pauth = !options->disable_pauth;
 	config->power_buttons = !config->no_defaults;
+	for (unsigned i = 0; i < config->disk_count; i++)
+		config->disks[i].changed_allowed = options->disks_changed;
 	return 0;
 }
 

@@ -65,6 +65,16 @@ static int check_size(const struct disk *disk, const struct virtio_block_config 
 			 config->path, disk->size, config->size);
 }
 
+/* A sentence about a disk that does not match: an error, or a warning where the user allowed it. */
+static int refuse_change(const struct virtio_block_config *config, const struct log *log, struct error *error)
+{
+	if (!config->changed_allowed)
+		return error_set(error, error->code, "%s; use the disk as it was then, or accept this one with "
+				 "--disks-changed=allow", error->text);
+	log_message(log, LOG_LEVEL_WARNING, "%s", error->text);
+	return 0;
+}
+
 /* Once it is locked, and before anything is made or written. */
 static int check_identity(int fd, const struct disk_identity *saved, const char *what, const struct virtio_block_config *config,
 			  const struct log *log, struct error *error)
@@ -79,11 +89,28 @@ static int check_identity(int fd, const struct disk_identity *saved, const char 
 		return error_system(error, result, "reading %s", what);
 	if (disk_identity_check(saved, &found, what, "the snapshot was saved", error) == 0)
 		return 0;
-	if (!config->changed_allowed)
-		return error_set(error, error->code, "%s; use the disk as it was then, or accept this one with "
-				 "--disks-changed=allow", error->text);
-	log_message(log, LOG_LEVEL_WARNING, "%s", error->text);
-	return 0;
+	return refuse_change(config, log, error);
+}
+
+/* The overlay's blocks belong to what its base had when it was made: an overlay without a block takes any base. */
+static int check_base(struct disk *disk, const struct virtio_block_config *config, const struct log *log, struct error *error)
+{
+	struct disk_identity *saved = &disk->overlay.base, found;
+	char what[PATH_MAX + 16], event[PATH_MAX + 32];
+	int result = disk_identity_take(disk->base_fd, &found);
+
+	if (result)
+		return error_system(error, result, "reading disk %s", config->path);
+	if (!disk->overlay.begun) {
+		*saved = found;
+		return 0;
+	}
+	found.size = disk->size; /* whole sectors, which the overlay's end has compared */
+	snprintf(what, sizeof(what), "disk %s", config->path);
+	snprintf(event, sizeof(event), "overlay %s was made", config->overlay);
+	if (disk_identity_check(saved, &found, what, event, error) == 0)
+		return 0;
+	return refuse_change(config, log, error);
 }
 
 static int open_overlay_file(const char *path, bool is_new, struct error *error)
@@ -129,6 +156,8 @@ static int put_overlay(struct disk *disk, const struct virtio_block_config *conf
 	}
 	disk->base_fd = disk->fd;
 	disk->fd = fd;
+	if (check_base(disk, config, log, error) < 0)
+		return -1; /* the caller closes both */
 	disk->is_device = disk->read_only = false;
 	disk->physical_block = DISK_OVERLAY_BLOCK;
 	return 0;

@@ -143,15 +143,15 @@ int disk_identity_check(const struct disk_identity *saved, const struct disk_ide
 	if (same && (!saved->modified || !found->modified || is_same_time(saved->modified, found->modified)))
 		return 0;
 	if (!saved->modified || !found->modified)
-		return error_set(error, ESTALE, "%.200s was written after %.100s: its contents differ", what, event);
+		return error_set(error, ESTALE, "%.150s was written after %.150s: its contents differ", what, event);
 	format_time(saved->modified, then);
 	format_time(found->modified, now);
 	if (is_same_time(saved->modified, found->modified))
-		return error_set(error, ESTALE, "%.200s has other contents than when %.100s, though it was last written at %s",
+		return error_set(error, ESTALE, "%.150s has other contents than when %.150s, though it was last written at %s",
 				 what, event, then);
 	if (found->modified < saved->modified)
-		return error_set(error, ESTALE, "%.200s is older than when %.100s: last written at %s, then at %s", what, event,
+		return error_set(error, ESTALE, "%.150s is older than when %.150s: last written at %s, then at %s", what, event,
 				 now, then);
-	return error_set(error, ESTALE, "%.200s was written after %.100s: last written at %s, then at %s%s", what, event, now,
+	return error_set(error, ESTALE, "%.150s was written after %.150s: last written at %s, then at %s%s", what, event, now,
 			 then, same ? " (or it is a copy without its times)" : "");
 }

@@ -12,7 +12,8 @@
 #include "lkvm/io.h"
 
 #define BLOCK DISK_OVERLAY_BLOCK
-#define VERSION 1u
+#define VERSION 2u
+#define VERSION_WITHOUT_IDENTITY 1u
 
 static const char magic[8] = { 'l', 'k', 'v', 'm', 'O', 'V', 'E', 'R' };
 
@@ -22,14 +23,21 @@ struct footer {
 	uint32_t version;
 	uint32_t block;
 	uint64_t size; /* of the disk */
-	uint8_t zero[36];
+	int64_t modified;   /* these two are the base's identity, since version 2 */
+	uint64_t digest[2];
+	uint8_t zero[12];
 	uint32_t crc;  /* of the bytes before */
 };
 
-static struct footer make_footer(uint64_t size)
+static struct footer make_footer(const struct disk_overlay *overlay)
 {
-	struct footer footer = { .version = VERSION, .block = BLOCK, .size = size };
+	struct footer footer = { .version = VERSION_WITHOUT_IDENTITY, .block = BLOCK, .size = overlay->size };
 
+	if (overlay->base.known) {
+		footer.version = VERSION;
+		footer.modified = overlay->base.modified;
+		memcpy(footer.digest, overlay->base.digest, sizeof(footer.digest));
+	}
 	memcpy(footer.magic, magic, sizeof(magic));
 	footer.crc = checksum(0, &footer, offsetof(struct footer, crc));
 	return footer;
@@ -50,7 +58,7 @@ static uint64_t footer_at(const struct disk_overlay *overlay)
 	return map_at(overlay) + overlay->map_size;
 }
 
-static int check_footer(const struct disk_overlay *overlay, uint64_t file_size, struct error *error)
+static int check_footer(struct disk_overlay *overlay, uint64_t file_size, struct error *error)
 {
 	struct footer footer, ours;
 	ssize_t done;
@@ -64,12 +72,15 @@ static int check_footer(const struct disk_overlay *overlay, uint64_t file_size, 
 		return error_set(error, EBADMSG, "it is no overlay");
 	if (footer.crc != checksum(0, &footer, offsetof(struct footer, crc)))
 		return error_set(error, EBADMSG, "its checksum is wrong");
-	if (footer.version != VERSION)
+	if (footer.version != VERSION && footer.version != VERSION_WITHOUT_IDENTITY)
 		return error_set(error, ENOTSUP, "its version is %u, which this lkvm does not know", footer.version);
 	if (footer.size != overlay->size)
 		return error_set(error, EINVAL, "it belongs to a disk of %" PRIu64 " bytes, not of %" PRIu64, footer.size,
 				 overlay->size);
-	ours = make_footer(overlay->size);
+	overlay->base = (struct disk_identity){ .known = footer.version == VERSION, .size = overlay->size };
+	overlay->base.modified = footer.modified;
+	memcpy(overlay->base.digest, footer.digest, sizeof(footer.digest));
+	ours = make_footer(overlay);
 	if (memcmp(&footer, &ours, sizeof(footer)) || file_size != footer_at(overlay) + sizeof(footer))
 		return error_set(error, EBADMSG, "it is damaged");
 	return 0;
@@ -140,7 +151,7 @@ bool disk_overlay_has(const struct disk_overlay *overlay, uint64_t offset, uint6
 /* In one write, and before any data: whatever becomes of this process, the file is empty or an overlay. */
 static int begin(struct disk_overlay *overlay)
 {
-	struct footer footer = make_footer(overlay->size);
+	struct footer footer = make_footer(overlay);
 	int result;
 
 	if (overlay->begun)

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lkvm/disk_identity.h"
 #include "lkvm/err.h"
 
 /* A page of the guest: what file systems write, so that hardly ever a part of a block must be copied. */
@@ -17,6 +18,7 @@
 
 struct disk_overlay {
 	int fd, base_fd;  /* the caller's */
+	struct disk_identity base; /* how the base was when the overlay was made; its size is the disk's */
 	uint64_t size;    /* of the disk */
 	uint8_t *written; /* a bit a block */
 	uint8_t *changed; /* for each DISK_OVERLAY_BLOCK bytes of these, whether they have bits that the file has not */
@@ -26,7 +28,11 @@ struct disk_overlay {
 	int failed;       /* errno value of a sync that failed, or 0 */
 };
 
-/* An empty file is an overlay without a block. What is no overlay of a disk of this size is refused. */
+/*
+ * An empty file is an overlay without a block. What is no overlay of a disk of this size is refused. `base` is known
+ * afterwards if the file has it. As long as nothing was written (`begun`), the caller may set it, and the first write
+ * records it.
+ */
 int disk_overlay_open(struct disk_overlay *overlay, int fd, int base_fd, uint64_t size, struct error *error);
 
 /* Records first. */

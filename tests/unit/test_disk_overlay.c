@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "../../virtio/disk.h"
+#include "lkvm/format.h"
 
 #define BLOCK DISK_OVERLAY_BLOCK
 #define BLOCKS 50u
@@ -188,7 +189,7 @@ static void test_file(void **state)
 	expect_byte_of_file(f, MAP_AT + 1, 2);
 	expect_byte_of_file(f, FOOTER_AT, 'l');
 	expect_byte_of_file(f, FOOTER_AT + 7, 'R');
-	expect_byte_of_file(f, FOOTER_AT + 8, 1);
+	expect_byte_of_file(f, FOOTER_AT + 8, 2);
 	expect_byte_of_file(f, FOOTER_AT + 13, BLOCK >> 8);
 	expect_byte_of_file(f, FOOTER_AT + 16, SIZE & 0xff);
 	expect_byte_of_file(f, FOOTER_AT + 17, SIZE >> 8 & 0xff);
@@ -339,9 +340,11 @@ static void test_refused(void **state)
 	struct fixture *f = *state;
 	const struct virtio_block_config read_only = { .path = f->base, .overlay = f->overlay, .overlay_new = true, .read_only = true };
 	uint8_t bytes[FOOTER_AT + 64] = { 0 };
+	struct stat base;
 	struct disk disk;
 	int fd;
 
+	assert_int_equal(stat(f->base, &base), 0);
 	expect_refused(f, false, "is in use by another VM");
 	assert_int_equal(write_disk(&f->disk, bytes, 512, 0), 0);
 	disk_close(&f->disk);
@@ -356,7 +359,7 @@ static void test_refused(void **state)
 	assert_int_equal(pwrite(fd, "x", 1, FOOTER_AT), 1);
 	expect_refused(f, false, "it is no overlay");
 	assert_int_equal(pwrite(fd, bytes + FOOTER_AT, 1, FOOTER_AT), 1);
-	assert_int_equal(pwrite(fd, "\2", 1, FOOTER_AT + 8), 1);
+	assert_int_equal(pwrite(fd, "\3", 1, FOOTER_AT + 8), 1);
 	expect_refused(f, false, "its checksum is wrong");
 	assert_int_equal(pwrite(fd, bytes + FOOTER_AT, 64, FOOTER_AT), 64);
 	assert_int_equal(ftruncate(fd, 63), 0);
@@ -372,6 +375,7 @@ static void test_refused(void **state)
 	assert_int_equal(truncate(f->base, SIZE - 512), 0);
 	expect_refused(f, false, "it belongs to a disk of");
 	write_whole(f->base, f->old, SIZE);
+	assert_int_equal(utimensat(AT_FDCWD, f->base, (const struct timespec[]){ base.st_atim, base.st_mtim }, 0), 0);
 	must_open(f, false);
 	disk_close(&f->disk);
 
@@ -425,6 +429,71 @@ static unsigned cut(uint64_t *random, uint8_t *bytes, uint64_t length, struct io
 	}
 	iov[count++] = (struct iovec){ bytes, length };
 	return count;
+}
+
+static void set_base(struct fixture *f, int64_t seconds, uint8_t first)
+{
+	const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { seconds, 0 } };
+	int fd = open(f->base, O_WRONLY);
+
+	assert_int_equal(pwrite(fd, &first, 1, 0), 1);
+	assert_int_equal(futimens(fd, times), 0);
+	close(fd);
+}
+
+static void overlay_is_refused_when_its_base_was_written(void **state)
+{
+	const uint8_t bytes[BLOCK] = { 1 };
+	struct fixture *f = *state;
+	struct virtio_block_config config = { .path = f->base, .overlay = f->overlay };
+
+	/* An overlay without a block takes any base; its first write binds it to the one that it has then. */
+	disk_close(&f->disk);
+	set_base(f, 1000, f->old[0]);
+	must_open(f, false);
+	assert_int_equal(write_disk(&f->disk, bytes, BLOCK, BLOCK), 0);
+	disk_close(&f->disk);
+	must_open(f, false);
+	disk_close(&f->disk);
+
+	set_base(f, 2000, f->old[0]);
+	expect_refused(f, false, "was written after overlay /tmp/lkvm-test-overlay-");
+	assert_non_null(strstr(f->error.text, "--disks-changed=allow"));
+	set_base(f, 1000, (uint8_t)~f->old[0]);
+	expect_refused(f, false, "has other contents than when overlay /tmp/lkvm-test-overlay-");
+	config.changed_allowed = true;
+	assert_int_equal(disk_open(&f->disk, &config, NULL, &f->error), 0);
+	disk_close(&f->disk);
+	set_base(f, 1000, f->old[0]);
+	must_open(f, false);
+}
+
+/* Version 1 had only the size of its base. */
+static void overlay_of_version_1_takes_any_base_of_its_size(void **state)
+{
+	const uint8_t bytes[BLOCK] = { 1 };
+	const uint32_t version = 1;
+	struct fixture *f = *state;
+	uint8_t footer[64];
+	uint32_t crc;
+	int fd;
+
+	assert_int_equal(write_disk(&f->disk, bytes, BLOCK, BLOCK), 0);
+	disk_close(&f->disk);
+	fd = open(f->overlay, O_RDWR);
+	assert_int_equal(pread(fd, footer, sizeof(footer), FOOTER_AT), sizeof(footer));
+	assert_int_equal(footer[8], 2);
+	memcpy(footer + 8, &version, sizeof(version));
+	memset(footer + 24, 0, 36);
+	crc = checksum(0, footer, 60);
+	memcpy(footer + 60, &crc, sizeof(crc));
+	assert_int_equal(pwrite(fd, footer, sizeof(footer), FOOTER_AT), sizeof(footer));
+	close(fd);
+	set_base(f, 5000, f->old[0]);
+	must_open(f, false);
+	assert_int_equal(write_disk(&f->disk, bytes, BLOCK, 3 * BLOCK), 0);
+	disk_close(&f->disk);
+	must_open(f, false);
 }
 
 /* What is read after a discard is undefined: but it is what was there, or zeroes. */
@@ -506,6 +575,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_nothing_written), TEST(test_file), TEST(test_parts_of_blocks), TEST(test_zeroes), TEST(test_order),
 		TEST(test_full), TEST(test_shrunk), TEST(test_refused), TEST(test_sharing), TEST(test_random),
+		TEST(overlay_is_refused_when_its_base_was_written), TEST(overlay_of_version_1_takes_any_base_of_its_size),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -130,6 +130,15 @@ case_restore_refuses_overlay_when_it_was_written()
 	cp -p "$tmp/copy" "$tmp/overlays/g-disk0.overlay"
 	printf x | dd of="$tmp/d" conv=notrunc 2>/dev/null
 	refuses "$tmp/s" --name g
+
+	# Nor does a new machine take the overlay over another base.
+	run timeout 60 "$lkvm" run --name g --kernel "$kernel" --disk "$tmp/d" --disk-overlay "$tmp/overlays"
+	check_status 1
+	check_err "disk $tmp/d was written after overlay $tmp/overlays/g-disk0.overlay was made: last written at 20.*=allow"
+	start g lkvm.shell=plain --disk "$tmp/d" --disk-overlay "$tmp/overlays" --disks-changed=allow
+	wait_for g '^lkvm-guest: ready'
+	expect_letter g 100 A
+	check "no warning" grep -q "warning: disk $tmp/d was written after overlay" "$logs/g.err"
 }
 
 # The guest cannot have lost what it never wrote.
