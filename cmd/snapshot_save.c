@@ -240,18 +240,22 @@ static int save_all(struct save *save, bool stops, struct error *error)
 static int print_figures(const struct save *save, bool stopped, bool json)
 {
 	uint64_t rate = save->figures.size * 1000 / (save->duration / 1000 + 1); /* bytes a millisecond: KB/s */
+	FILE *output = forms_is_stream(save->path) ? stderr : stdout;
 	struct report report;
 
 	if (!json) {
-		fprintf(forms_is_stream(save->path) ? stderr : stdout,
+		fprintf(output,
 			"Guest %s saved to %s%s: %" PRIu64 " MiB of RAM, %" PRIu64 ".%" PRIu64
 			" MiB written, paused for %" PRIu64 ".%" PRIu64 " ms (%" PRIu64 " MB/s)\n",
 			save->name, forms_output_name(save->path), stopped ? ", and stopped" : "", save->figures.ram >> 20,
 			save->figures.size >> 20, (save->figures.size & 0xfffff) * 10 >> 20, save->figures.pause / 1000000,
 			save->figures.pause / 100000 % 10, rate / 1000);
 		if (save->figures.throttle)
-			fprintf(forms_is_stream(save->path) ? stderr : stdout, "The guest was slowed down to come to an end: it "
+			fprintf(output, "The guest was slowed down to come to an end: it "
 				"wrote as fast as it could be saved (%" PRIu64 " rounds)\n", save->figures.rounds);
+		if (save->figures.disks && !stopped)
+			fprintf(output, "The snapshot is valid only for the guest's disks as they are now: once the guest has "
+				"written them, a restore refuses them\n");
 		return EXIT_OK;
 	}
 	report_open(&report, true);
@@ -267,6 +271,7 @@ static int print_figures(const struct save *save, bool stopped, bool json)
 	report_number(&report, "rounds", save->figures.rounds);
 	report_number(&report, "throttle", save->figures.throttle);
 	report_number(&report, "held_writes", save->figures.held_writes);
+	report_number(&report, "writable_disks", save->figures.disks);
 	return forms_print_report(save->call, save->path, &report);
 }
 

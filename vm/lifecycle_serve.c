@@ -190,6 +190,8 @@ static void answer_save(const struct lifecycle *lifecycle, struct control_client
 	};
 	char body[SAVE_FIGURES_LENGTH];
 
+	for (unsigned i = 0; i < lifecycle->machine->config.disk_count; i++)
+		figures.disks += !lifecycle->machine->config.disks[i].read_only;
 	format_identity_text(saver->writer.commit.identity, figures.identity);
 	save_figures_format(&figures, body);
 	control_answer(client, body);

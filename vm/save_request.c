@@ -138,14 +138,17 @@ void save_figures_format(const struct save_figures *figures, char text[SAVE_FIGU
 
 	if (figures->identity[0])
 		size += (size_t)snprintf(text + size, SAVE_FIGURES_LENGTH - size, " identity=%s", figures->identity);
+	size += (size_t)snprintf(text + size, SAVE_FIGURES_LENGTH - size, " disks=%u", figures->disks);
 	snprintf(text + size, SAVE_FIGURES_LENGTH - size, "\n");
 }
 
 static void parse_word(const char *word, size_t length, struct save_figures *figures)
 {
-	static const char identity[] = "identity=";
+	static const char identity[] = "identity=", disks[] = "disks=";
 	const size_t name = sizeof(identity) - 1;
 
+	if (!strncmp(word, disks, sizeof(disks) - 1))
+		figures->disks = (unsigned)strtoul(word + sizeof(disks) - 1, NULL, 10);
 	if (length == name + FORMAT_IDENTITY_TEXT - 1 && !strncmp(word, identity, name))
 		snprintf(figures->identity, sizeof(figures->identity), "%.*s", (int)(length - name), word + name);
 }

@@ -58,6 +58,7 @@ struct save_figures {
 	uint64_t rounds, throttle;  /* passes over RAM; by how much vCPUs were slowed down */
 	enum save_way way;          /* that was used */
 	uint64_t held_writes;       /* writes of the guest that waited until their page was copied */
+	unsigned disks;             /* that the guest may write; 0 from a VMM that does not report it */
 	char identity[FORMAT_IDENTITY_TEXT]; /* of the snapshot; "" from a VMM that does not report it */
 };
 

@@ -101,7 +101,7 @@ static void answer_is_parsed_as_it_was_formatted(void **state)
 {
 	const struct save_figures sent = {
 		.pause = UINT64_MAX, .ram = 2, .data = 3, .size = 4, .rounds = 5, .throttle = 6, .way = SAVE_POINT_IN_TIME,
-		.held_writes = 8, .identity = "01234567-89ab-4def-8123-456789abcdef",
+		.held_writes = 8, .disks = 16, .identity = "01234567-89ab-4def-8123-456789abcdef",
 	};
 	char text[SAVE_FIGURES_LENGTH];
 	struct save_figures got;
@@ -110,7 +110,7 @@ static void answer_is_parsed_as_it_was_formatted(void **state)
 	save_figures_format(&sent, text);
 	assert_true(save_figures_parse(text, &got));
 	assert_true(got.pause == sent.pause && got.ram == 2 && got.data == 3 && got.size == 4 && got.rounds == 5 &&
-		    got.throttle == 6 && got.way == SAVE_POINT_IN_TIME && got.held_writes == 8);
+		    got.throttle == 6 && got.way == SAVE_POINT_IN_TIME && got.held_writes == 8 && got.disks == 16);
 	assert_string_equal(got.identity, sent.identity);
 }
 
@@ -121,6 +121,7 @@ static void answer_of_other_version_is_parsed(void **state)
 	(void)state;
 	assert_true(save_figures_parse("1 2 3 4 5 6 1 8\n", &figures));
 	assert_string_equal(figures.identity, "");
+	assert_int_equal(figures.disks, 0);
 	assert_int_equal(figures.way, SAVE_ROUNDS);
 	assert_true(save_figures_parse("1 2 3 4 5 6 1 8 later=1 identity=short more\n", &figures));
 	assert_string_equal(figures.identity, "");

@@ -45,6 +45,7 @@ case_restore_refuses_disk_when_guest_wrote_it_after_save()
 {
 	boot_with_disk
 	save g "$tmp/s"
+	check_out '^The snapshot is valid only for the guest.s disks as they are now'
 	cp -p "$tmp/d" "$tmp/copy"
 	write_disk g 30001 B
 	stop_guest g
@@ -86,6 +87,7 @@ case_restore_refuses_disk_when_restored_guest_wrote_it()
 {
 	boot_with_disk
 	save g "$tmp/s" --live --stop
+	check "it speaks of disks that nobody writes" test "$(grep -c 'valid only' "$logs/run.out")" = 0
 	wait_exit g 0
 	for again in 1 2; do
 		restore g "$tmp/s" --paused
