@@ -71,6 +71,11 @@ int machine_look(struct machine *machine, struct section_writer *writer, struct 
 	return machine_save(machine, false, writer, error);
 }
 
+void machine_read_disks_ahead(struct machine *machine)
+{
+	(void)machine;
+}
+
 void machine_hold_interrupts(struct machine *machine)
 {
 	(void)machine;
