@@ -10,7 +10,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "lkvm/newfile.h"
 #include "lkvm/parse.h"
 
 int forms_take_level(void *field, char *value, struct error *error)
@@ -111,8 +110,45 @@ static int write_to(struct form *form, int fd, const struct snapshot *from, stru
 	return result;
 }
 
+int forms_compare(const struct snapshot *written, const struct forms_expected *expected, struct error *error)
+{
+	char identity[FORMAT_IDENTITY_TEXT];
+
+	format_identity_text(written->header.identity, identity);
+	if (expected->identity[0] && strcmp(identity, expected->identity) != 0)
+		return error_set(error, EBADMSG, "the file holds snapshot %s instead of %s", identity, expected->identity);
+	if (written->ram_size != expected->ram)
+		return error_set(error, EBADMSG, "the file holds %" PRIu64 " bytes of RAM instead of %" PRIu64,
+				 written->ram_size, expected->ram);
+	return 0;
+}
+
+static int read_back(const struct new_file *file, const struct forms_expected *expected, struct error *error)
+{
+	int fd = fcntl(file->fd, F_DUPFD_CLOEXEC, 0), result;
+	struct snapshot written;
+
+	if (fd < 0)
+		return error_system(error, errno, "descriptors");
+	if (snapshot_open_file(&written, fd, file->path, error) < 0)
+		return -1;
+	result = forms_compare(&written, expected, error);
+	snapshot_close(&written);
+	return result < 0 ? error_context(error, "%s", file->path) : 0;
+}
+
+int forms_commit(struct new_file *file, const struct forms_expected *expected, struct error *error)
+{
+	if (read_back(file, expected, error) == 0)
+		return new_file_commit(file, error);
+	new_file_discard(file);
+	return error_context(error, "the snapshot was discarded, as reading it back failed");
+}
+
 int forms_write(struct form *form, const struct snapshot *from, struct error *error)
 {
+	struct forms_expected expected = { .ram = from->ram_size };
+	char identity[FORMAT_IDENTITY_TEXT];
 	struct new_file file;
 
 	if (forms_is_stream(form->path)) {
@@ -121,8 +157,11 @@ int forms_write(struct form *form, const struct snapshot *from, struct error *er
 	}
 	if (new_file_open(&file, form->path, error) < 0)
 		return -1;
-	if (write_to(form, file.fd, from, error) == 0)
-		return new_file_commit(&file, error);
+	if (write_to(form, file.fd, from, error) == 0) {
+		format_identity_text(from->header.identity, identity);
+		expected.identity = identity;
+		return forms_commit(&file, &expected, error);
+	}
 	new_file_discard(&file);
 	return error_context(error, "%s", form->path);
 }

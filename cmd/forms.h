@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "lkvm/command.h"
+#include "lkvm/newfile.h"
 #include "lkvm/rewrite.h"
 
 /* An entry of a table of options: --compress[=LEVEL], into a uint64_t. */
@@ -41,6 +42,20 @@ struct form {
 	bool shows;          /* progress, on a terminal */
 	uint64_t data, size; /* bytes, as struct rewrite has them */
 };
+
+/*
+ * Reads back a complete snapshot as a restore does, without RAM, and gives it its name if its identity and RAM's size are those
+ * of `expected`. Closes the file in any case; after a failure it is gone.
+ */
+struct forms_expected {
+	const char *identity; /* as format_identity_text() has it; "": unknown */
+	uint64_t ram;         /* bytes */
+};
+
+int forms_commit(struct new_file *file, const struct forms_expected *expected, struct error *error);
+
+/* Only the comparison. */
+int forms_compare(const struct snapshot *written, const struct forms_expected *expected, struct error *error);
 
 /* All of `from`, at once: a file is there whole or not at all. */
 int forms_write(struct form *form, const struct snapshot *from, struct error *error);

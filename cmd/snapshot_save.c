@@ -185,9 +185,16 @@ static int open_file(struct save *save, struct error *error)
 	return save->file.fd < 0 ? -1 : 0;
 }
 
+/* What the file must hold, by the VMM's answer. */
+static struct forms_expected expect(const struct save *save)
+{
+	return (struct forms_expected){ .identity = save->figures.identity, .ram = save->figures.ram };
+}
+
 /* The guest need not wait for that. */
 static int rewrite(struct save *save, struct error *error)
 {
+	const struct forms_expected expected = expect(save);
 	struct form form = { .path = save->path, .level = save->options->level, .shows = save->shows };
 	int fd = fcntl(save->file.fd, F_DUPFD_CLOEXEC, 0), result;
 	struct snapshot plain;
@@ -196,7 +203,9 @@ static int rewrite(struct save *save, struct error *error)
 		return error_system(error, errno, "descriptors");
 	if (snapshot_open_file(&plain, fd, save->path, error) < 0)
 		return -1;
-	result = forms_write(&form, &plain, error);
+	result = forms_compare(&plain, &expected, error);
+	if (result == 0)
+		result = forms_write(&form, &plain, error);
 	snapshot_close(&plain);
 	save->figures.size = form.size;
 	return result;
@@ -204,6 +213,7 @@ static int rewrite(struct save *save, struct error *error)
 
 static int save_as_wanted(struct save *save, struct error *error)
 {
+	struct forms_expected expected;
 	int result = open_file(save, error);
 
 	if (result < 0)
@@ -211,8 +221,9 @@ static int save_as_wanted(struct save *save, struct error *error)
 	result = save_to_file(save, error);
 	if (save->shows)
 		fprintf(stderr, "\r\033[K");
+	expected = expect(save);
 	if (result == 0 && !is_rewritten(save))
-		return new_file_commit(&save->file, error);
+		return forms_commit(&save->file, &expected, error);
 	if (result == 0)
 		result = rewrite(save, error);
 	new_file_discard(&save->file);
