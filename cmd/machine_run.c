@@ -38,7 +38,25 @@ struct run {
 	struct terminal terminal;
 	struct machine machine;
 	struct lifecycle lifecycle;
+	struct memory_loss loss;
+	const struct command_call *call;
 };
+
+/*
+ * Guest memory is lost, and other threads may stand still with any lock: so this takes none, and frees nothing. What children
+ * and devices have open, the end of the process closes.
+ */
+static void end_without_memory(void *owner)
+{
+	struct run *run = owner;
+	struct error error;
+
+	machine_explain_loss(&run->machine, &run->loss, &error);
+	terminal_restore(&run->terminal);
+	control_unlink(&run->control);
+	command_error(run->call, &error);
+	_exit(EXIT_VM_FAILURE);
+}
 
 int machine_run_overlays(struct machine_config *config, const char *folder, struct error *error)
 {
@@ -74,9 +92,13 @@ static int load(struct machine *machine, const struct machine_start *start, stru
 static int open_all(struct run *run, const struct machine_start *start, struct error *error)
 {
 	loop_open(&run->loop);
+	run->loss.lost = end_without_memory;
+	run->loss.owner = run;
+	if (memory_loss_open(&run->loss, error) < 0)
+		return -1;
 	if (control_open(&run->control, start->config->name, &run->loop, lifecycle_serve, &run->lifecycle,
 			 error) < 0)
-		return -1;
+		goto close_loss;
 	if (terminal_open(&run->terminal, &run->loop, STDIN_FILENO, start->detach->output_fd, error) < 0)
 		goto close_control;
 	run->terminal.help = terminal_help;
@@ -95,17 +117,22 @@ static int open_all(struct run *run, const struct machine_start *start, struct e
 close_lifecycle:
 	lifecycle_close(&run->lifecycle);
 close_machine:
+	memory_loss_close(&run->loss);
 	machine_close(&run->machine);
 close_terminal:
 	terminal_close(&run->terminal);
 close_control:
 	control_close(&run->control);
+close_loss:
+	memory_loss_close(&run->loss);
 	return -1;
 }
 
 static void close_all(struct run *run)
 {
 	lifecycle_close(&run->lifecycle);
+	machine_stop(&run->machine);
+	memory_loss_close(&run->loss);
 	machine_close(&run->machine);
 	terminal_close(&run->terminal);
 	control_withdraw(&run->control);
@@ -144,6 +171,7 @@ int machine_run(const struct command_call *call, const struct machine_start *sta
 		error_system(&error, ENOMEM, "memory");
 		return command_error(call, &error);
 	}
+	run->call = call;
 	if (open_all(run, start, &error) < 0) {
 		free(run);
 		return command_error(call, &error);

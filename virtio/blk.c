@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "disk.h"
+#include "lkvm/memory_loss.h"
 #include "lkvm/virtio.h"
 
 #define BATCH 16u /* requests of one queue before the next has its turn */
@@ -53,6 +54,7 @@ struct block {
 	char serial[VIRTIO_BLK_ID_BYTES + 1]; /* as text, for virtio_block_describe() */
 	bool complained;                  /* an I/O error was logged; worker only */
 	atomic_ulong read_bytes, written_bytes;
+	atomic_bool changed;              /* something that changes the disk was begun */
 };
 
 static void config_read(struct virtio_device *device, unsigned offset, unsigned size, void *to)
@@ -104,6 +106,7 @@ static uint8_t outcome(struct block *block, const char *what, uint64_t sector, i
 {
 	if (code == 0)
 		return VIRTIO_BLK_S_OK;
+	memory_check(code, what);
 	if (code == EOPNOTSUPP)
 		return VIRTIO_BLK_S_UNSUPP;
 	if (!block->complained)
@@ -149,6 +152,7 @@ static uint8_t do_write(struct block *block, struct request *request)
 	}
 
 	atomic_fetch_add_explicit(&block->written_bytes, request->out_bytes, memory_order_relaxed);
+	atomic_store(&block->changed, true);
 	code = disk_write(&block->disk, iov, count, sector * DISK_SECTOR);
 	/* A driver that cannot flush expects each write to last (5.2.6.2). */
 	if (code == 0 && !(block->device.features & 1ull << VIRTIO_BLK_F_FLUSH))
@@ -176,6 +180,7 @@ static uint8_t erase_segment(struct block *block, const struct virtio_blk_discar
 		return VIRTIO_BLK_S_IOERR;
 	if (length == 0)
 		return VIRTIO_BLK_S_OK;
+	atomic_store(&block->changed, true);
 	if (zeroes)
 		return outcome(block, "write zeroes", segment->sector,
 			       disk_write_zeroes(&block->disk, offset, length, segment->flags != 0));
@@ -350,6 +355,15 @@ static uint64_t make_features(const struct block *block, unsigned queues)
 	if (queues > 1)
 		features |= 1ull << VIRTIO_BLK_F_MQ;
 	return features;
+}
+
+const char *virtio_block_written(const struct virtio_device *device)
+{
+	const struct block *block = (const struct block *)device;
+
+	if (!atomic_load(&block->changed))
+		return NULL;
+	return block->disk.overlay_path ? block->disk.overlay_path : block->path;
 }
 
 void virtio_block_describe(struct virtio_device *device, struct virtio_block_config *config)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+#include "lkvm/memory_loss.h"
 #include "lkvm/virtio.h"
 
 #define MAX_BYTES 65536u /* given at a time: the driver asks again, and a huge buffer holds up nobody */
@@ -18,8 +19,10 @@ static uint32_t fill(const struct virtqueue_chain *chain)
 		size_t size = iov->iov_len < MAX_BYTES - given ? iov->iov_len : MAX_BYTES - given;
 		ssize_t got = getrandom(iov->iov_base, size, 0);
 
-		if (got < 0)
+		if (got < 0) {
+			memory_check(errno, "getrandom");
 			break;
+		}
 		given += (uint32_t)got;
 		if ((size_t)got < size)
 			break;

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "lkvm/memory_loss.h"
+
 #define CONFIG_SIZE 12u /* of struct virtio_net_config up to mtu (5.1.4) */
 #define STATUS_LINK_UP 1u
 
@@ -49,6 +51,7 @@ static void stop_watching(struct net *net)
 
 void net_link_lost(struct net *net, int code)
 {
+	memory_check(code, net->backend->name);
 	if (!atomic_exchange(&net->link, false))
 		return;
 	stop_watching(net);

@@ -400,7 +400,7 @@ int control_open(struct control *control, const char *name, struct loop *loop,
 }
 
 /* Somebody may have removed our socket, and another VM may have its name now: only our own is removed. */
-static void remove_socket(struct control *control)
+static void remove_socket(const struct control *control)
 {
 	char file[CONTROL_NAME_LENGTH + 6];
 	struct error error;
@@ -425,12 +425,17 @@ static void close_watched(struct loop *loop, int *fd)
 	*fd = -1;
 }
 
+void control_unlink(const struct control *control)
+{
+	if (control->loop && control->bound)
+		remove_socket(control);
+}
+
 void control_withdraw(struct control *control)
 {
 	if (!control->loop)
 		return;
-	if (control->bound)
-		remove_socket(control);
+	control_unlink(control);
 	control->bound = false;
 	close_watched(control->loop, &control->listen_fd);
 }

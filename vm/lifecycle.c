@@ -136,7 +136,7 @@ static void loaded(void *owner, int fd, uint32_t events)
 	(void)events;
 	loop_remove(lifecycle->loop, fd);
 	if (pager->result < 0) {
-		error_context(&pager->error, "the snapshot that it was restored from");
+		error_context(&pager->error, "the snapshot that it was restored from"); /* where nobody watches RAM */
 		end_with_error(lifecycle, LIFECYCLE_FAILURE, &pager->error);
 		return; /* closed with the machine */
 	}
@@ -182,6 +182,7 @@ static void checked(void *owner)
 	struct lifecycle *lifecycle = owner;
 
 	if (lifecycle->checker.result < 0) {
+		memory_lost(&lifecycle->checker.error);
 		error_context(&lifecycle->checker.error, "the snapshot that it was restored from");
 		end_with_error(lifecycle, LIFECYCLE_FAILURE, &lifecycle->checker.error);
 	} else if (lifecycle->finish_waits) {

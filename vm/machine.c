@@ -63,8 +63,11 @@ static int core_open(struct machine *machine, struct error *error)
 
 	if (machine_ram_open(machine, &config.ram, error) < 0)
 		return -1;
-	if (vm_open(&machine->vm, &config, error) == 0)
+	if (vm_open(&machine->vm, &config, error) == 0) {
+		if (!machine->config.snapshot)
+			memory_loss_watch(machine->vm.ram.host, machine->vm.ram.size);
 		return 0;
+	}
 	machine_ram_close(machine);
 	return -1;
 }
@@ -320,13 +323,19 @@ int machine_open_processors(struct machine *machine, const struct machine_config
 	return open_parts(machine, PARTS_BEFORE_DEVICES, error);
 }
 
-void machine_close(struct machine *machine)
+void machine_stop(struct machine *machine)
 {
-	machine_untrack(machine);
 	/* vCPUs first: they call into every other part. */
 	if (machine->opened > 1)
 		vcpus_close(&machine->vm);
 	machine->running = false;
+	machine_virtio_pause(machine);
+}
+
+void machine_close(struct machine *machine)
+{
+	machine_untrack(machine);
+	machine_stop(machine);
 	while (machine->opened > 0)
 		if (catalogue[--machine->opened].close)
 			catalogue[machine->opened].close(machine);
@@ -360,6 +369,7 @@ void machine_resume(struct machine *machine)
 		if (catalogue[i].resume)
 			catalogue[i].resume(machine);
 	machine->running = true;
+	atomic_store(&machine->went_on, true);
 	vcpus_resume(&machine->vm);
 }
 

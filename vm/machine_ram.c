@@ -23,6 +23,7 @@ static int map(struct machine *machine, struct ram *ram, struct error *error)
 
 	if (snapshot_map_ram(snapshot, ram, &missing, error) < 0)
 		return -1;
+	memory_loss_watch(ram->host, ram->size);
 	machine->working_set.state = WORKING_SET_AWAITED;
 	if (missing.count && pager_open(&machine->pager, snapshot, ram, &missing, !machine->config.unchecked, &why) == 0) {
 		machine->ram_is_checked = machine->pager.missing.is_all && !machine->config.unchecked;
@@ -99,6 +100,8 @@ int machine_ram_open(struct machine *machine, struct ram *ram, struct error *err
 		result = map(machine, ram, error);
 	else
 		result = ram_open(ram, snapshot->ram_base, snapshot->ram_size, error) < 0 ? -1 : load_all(machine, ram, error);
+	if (result == 0 && !pager_is_open(&machine->pager))
+		memory_loss_watch(ram->host, ram->size);
 	if (result == 0 && read_ahead(machine, ram, error) == 0)
 		return 0;
 	if (result < 0)

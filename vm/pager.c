@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "lkvm/io.h"
+#include "lkvm/memory_loss.h"
 #include "lkvm/thread.h"
 #include "lkvm/userfault.h"
 #include "lkvm/working_set.h"
@@ -203,7 +204,7 @@ static int serve_all(struct pager *pager, struct error *error)
 	return result;
 }
 
-/* However it ends, nobody is left waiting: what is not there is zero from now on. */
+/* Nobody is left waiting: what is not there is zero from now on. */
 static void let_go(struct pager *pager)
 {
 	struct userfault_event event;
@@ -223,6 +224,9 @@ static void *run_server(void *argument)
 	struct pager *pager = argument;
 
 	pager->result = serve_all(pager, &pager->error) < 0 ? -1 : 0;
+	/* The guest must not run on zeroes: whoever waits goes on waiting until the process ends. */
+	if (pager->result < 0)
+		memory_lost(&pager->error);
 	atomic_store(&pager->cancelled, true);
 	pthread_mutex_lock(&pager->lock);
 	pthread_cond_signal(&pager->taken);

@@ -374,6 +374,12 @@ static void close_watched(struct loop *loop, int *fd)
 	*fd = -1;
 }
 
+void terminal_restore(const struct terminal *terminal)
+{
+	if (terminal->loop && terminal->raw && tty_in_foreground(terminal->saved_fd))
+		tcsetattr(terminal->saved_fd, TCSANOW, &terminal->saved);
+}
+
 void terminal_close(struct terminal *terminal)
 {
 	if (!terminal->loop)
@@ -383,8 +389,7 @@ void terminal_close(struct terminal *terminal)
 		drain_locked(terminal);
 	pthread_mutex_unlock(&terminal->lock);
 
-	if (terminal->raw && tty_in_foreground(terminal->saved_fd))
-		tcsetattr(terminal->saved_fd, TCSANOW, &terminal->saved);
+	terminal_restore(terminal);
 	terminal->raw = false;
 	loop_remove(terminal->loop, terminal->input_fd);
 	terminal->input_fd = -1;

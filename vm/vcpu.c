@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "lkvm/kvm.h"
+#include "lkvm/memory_loss.h"
 #include "lkvm/thread.h"
 #include "lkvm/vm.h"
 
@@ -204,6 +205,7 @@ static void *vcpu_thread(void *argument)
 
 	sigfillset(&signals);
 	sigdelset(&signals, KICK_SIGNAL);
+	memory_loss_unblock(&signals);
 	pthread_sigmask(SIG_SETMASK, &signals, NULL);
 	snprintf(name, sizeof(name), "vcpu%u", vcpu->index);
 	pthread_setname_np(pthread_self(), name);
@@ -228,6 +230,7 @@ static void *vcpu_thread(void *argument)
 			vcpu->counters.signals++;
 			unfinished = false;
 		} else if (result < 0) {
+			memory_check(-result, "KVM_RUN");
 			fail(vcpu, -result, result == -ENOSYS ? "KVM_RUN (an access to a device that KVM cannot describe)" :
 								"KVM_RUN", 0);
 			idle = true;

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include "lkvm/thread.h"
 #include "lkvm/worker.h"
 
 #include <errno.h>
@@ -8,6 +7,9 @@
 #include <stdint.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+
+#include "lkvm/memory_loss.h"
+#include "lkvm/thread.h"
 
 int worker_open(struct worker *worker, struct error *error)
 {
@@ -94,6 +96,7 @@ int worker_start(struct worker *worker, const char *name, bool paused, struct er
 	atomic_store(&worker->wanted, paused);
 
 	sigfillset(&all);
+	memory_loss_unblock(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	result = thread_create(&worker->thread, run, worker);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);

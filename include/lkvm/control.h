@@ -84,6 +84,9 @@ int control_open(struct control *control, const char *name, struct loop *loop,
 /* Gives the name back, so that another VM may take it; requests that wait can still be answered. */
 void control_withdraw(struct control *control);
 
+/* Only removes the socket's file, as the process ends at once: by any thread. */
+void control_unlink(const struct control *control);
+
 /* Withdraws, and closes all connections. Safe after a failed open, and twice. */
 void control_close(struct control *control);
 

@@ -9,6 +9,7 @@
 #ifndef LKVM_MACHINE_H
 #define LKVM_MACHINE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -19,6 +20,7 @@
 #include "lkvm/generation.h"
 #include "lkvm/gic.h"
 #include "lkvm/gpio.h"
+#include "lkvm/memory_loss.h"
 #include "lkvm/pager.h"
 #include "lkvm/pci.h"
 #include "lkvm/prefault.h"
@@ -165,6 +167,7 @@ struct machine {
 	uint8_t tracked_since[16]; /* identity of the snapshot that RAM was equal to when all of the log was last taken, or zeroes */
 	unsigned opened; /* entries of the catalogue that are open */
 	bool running;
+	atomic_bool went_on; /* at least once: its guest may have changed its disks */
 	struct machine_clock clock;
 };
 
@@ -172,6 +175,9 @@ struct machine {
 int machine_open(struct machine *machine, const struct machine_config *config, struct loop *loop,
 		 struct terminal *terminal, struct error *error);
 void machine_close(struct machine *machine);
+
+/* Ahead of machine_close(): once it returns, neither vCPU nor virtio device uses guest memory any more. */
+void machine_stop(struct machine *machine);
 
 /* Main thread only. Pausing returns when the machine is quiescent: no vCPU in KVM_RUN, no worker running. */
 void machine_pause(struct machine *machine);
@@ -251,6 +257,12 @@ void machine_config_free(struct machine_config *config);
 /* Asks the guest to power off or restart by its power keys; fails where it listens to none. It must be running. */
 enum machine_key { MACHINE_KEY_POWER, MACHINE_KEY_RESTART };
 int machine_press(struct machine *machine, enum machine_key key, struct error *error);
+
+/*
+ * After its memory was lost: the sentence names the snapshot's file and what happened, and the disks that the guest wrote to
+ * since the restore. Any thread; the machine need not be open completely.
+ */
+void machine_explain_loss(const struct machine *machine, const struct memory_loss *loss, struct error *error);
 
 /* Facts and figures: memory, vCPUs, interrupts, devices. */
 void machine_stat(struct machine *machine, struct report *report);

@@ -19,7 +19,7 @@
 struct pager {
 	int done_fd; /* -1: not open. Readable once it has ended: all is loaded, or `result` is -1 */
 	int result;
-	struct error error; /* what is not loaded reads as zeroes then */
+	struct error error; /* what is not loaded reads as zeroes then: only where no guest runs */
 
 	/* Private. */
 	const struct snapshot *snapshot;
@@ -46,7 +46,8 @@ struct pager {
 
 /*
  * Starts; with `check`, checksums are compared. The snapshot stays open and the RAM where it is until it is closed; nobody
- * may have touched the RAM. On success `missing` is moved. On failure (this host has no userfaultfd for us, say) nothing is
+ * may have touched the RAM. Where it cannot load what is missing, guest memory is lost (lkvm/memory_loss.h): it releases nobody
+ * who waits. On success `missing` is moved. On failure (this host has no userfaultfd for us, say) nothing is
  * open, and all is still missing.
  */
 int pager_open(struct pager *pager, const struct snapshot *snapshot, const struct ram *ram, struct snapshot_missing *missing,

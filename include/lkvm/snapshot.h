@@ -206,6 +206,18 @@ uint64_t snapshot_block(const struct snapshot *snapshot);
  */
 int snapshot_load(const struct snapshot *snapshot, uint64_t offset, void *to, size_t size, bool check, struct error *error);
 
+/* Where the open file is now, for sentences. `path` has `size` bytes, SNAPSHOT_PATH are enough; it is returned. */
+#define SNAPSHOT_PATH 4096
+const char *snapshot_path(const struct snapshot *snapshot, char *path, size_t size);
+
+/*
+ * RAM that was mapped from the snapshot cannot be accessed `offset` bytes behind its beginning, or at an unknown place. Whether
+ * a file of the chain is the reason, which became shorter or cannot be read: the sentence names it. A search of all RAM reads
+ * all of it.
+ */
+#define SNAPSHOT_ANYWHERE UINT64_MAX
+bool snapshot_find_lost(const struct snapshot *snapshot, uint64_t offset, struct error *error);
+
 /* What snapshot->checksums has for a chunk of zeroes. */
 uint32_t snapshot_zero_checksum(void);
 

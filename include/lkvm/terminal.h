@@ -75,6 +75,9 @@ int terminal_open(struct terminal *terminal, struct loop *loop, int input_fd, in
 /* Writes out what can be written without waiting long, and restores the terminal. Safe to call twice. */
 void terminal_close(struct terminal *terminal);
 
+/* Only restores the terminal, as the process ends at once: by any thread, whoever holds which lock. */
+void terminal_restore(const struct terminal *terminal);
+
 /* Takes the terminal if the process is in its foreground now, leaves it alone if not: for SIGCONT. Main thread. */
 void terminal_continue(struct terminal *terminal);
 

@@ -245,6 +245,9 @@ struct virtio_device *virtio_entropy_open(struct vm *vm, struct pci_bus *pci, st
 struct virtio_device *virtio_balloon_open(struct vm *vm, struct pci_bus *pci, struct error *error);
 struct virtio_device *virtio_input_open(struct vm *vm, struct pci_bus *pci, struct error *error);
 
+/* The file of an open disk, or its overlay's, if a write to it was begun since it was opened; or NULL. Any thread. */
+const char *virtio_block_written(const struct virtio_device *device);
+
 /*
  * What an open disk or network was made as, with what was left open filled in: absolute path, size, MAC, interface. For
  * the kind of device that it is. Texts live as long as the device.

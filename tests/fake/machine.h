@@ -59,6 +59,11 @@ void machine_close(struct machine *machine)
 	fake_machine.closes++;
 }
 
+void machine_stop(struct machine *machine)
+{
+	machine->running = false;
+}
+
 void machine_pause(struct machine *machine)
 {
 	machine->running = false;

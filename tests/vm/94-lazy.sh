@@ -106,7 +106,7 @@ case_ends()
 	printf damage | dd of="$tmp/s" bs=1 seek=$(($(stat -c %s "$tmp/s") / 2)) conv=notrunc 2>/dev/null
 	restore g "$tmp/s"
 	wait_exit g 4
-	check "it does not say why" grep -q 'the snapshot that it was restored from: RAM is damaged: ' "$logs/g.err"
+	check "it does not say why" grep -q "the snapshot $tmp/s: RAM is damaged: " "$logs/g.err"
 	run "$lkvm" snapshot restore "$tmp/s" --name g --eager
 	check_status 1
 	check_err 'RAM is damaged: '
