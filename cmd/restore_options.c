@@ -36,8 +36,11 @@ static const struct option_entry entries[] = {
 	  .choices = "none",
 	  .help = "Read this guest physical memory ahead of the guest; several.\n"
 		  "none: not what the snapshot has as its working set" },
+	{ .name = "verify", .kind = OPTION_CHOICE, .argument = "background|before|none", .choices = "background|before|none",
+	  .offset = RUN(verify),
+	  .help = "Check RAM while the guest runs, before it does, or not\nat all (background)" },
 	{ .name = "no-verify", .kind = OPTION_FLAG, .offset = RUN(no_verify),
-	  .help = "Do not check RAM at all" },
+	  .help = "The same as --verify=none" },
 	{ .name = "hugetlbfs", .kind = OPTION_TAKEN, .take = run_options_take_huge_pages, .argument = "SIZE", .optional = true,
 	  .help = "RAM out of the host's pool of huge pages, of that size;\nall of it is read first" },
 	{ .name = "detach", .kind = OPTION_FLAG, .offset = RUN(detach),

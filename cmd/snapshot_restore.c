@@ -66,7 +66,7 @@ static int restore(const struct command_call *call, const struct run_options *op
 	struct detach detach = { .output_fd = STDOUT_FILENO, .ready_fd = -1 };
 	const struct machine_start start = {
 		.config = config, .sections = &snapshot->sections, .paused = options->paused, .detach = &detach,
-		.check = options->no_verify ? NULL : snapshot,
+		.check = options->verify == RUN_VERIFY_BACKGROUND && !options->no_verify ? snapshot : NULL,
 	};
 	struct error error;
 
@@ -84,6 +84,15 @@ static int restore(const struct command_call *call, const struct run_options *op
 	}
 	lifecycle_block_signals();
 	return machine_run(call, &start);
+}
+
+/* With --verify=before. What is loaded before the guest runs is checked then. */
+static int verify_before(const struct run_options *options, const struct machine_config *config, const struct snapshot *snapshot,
+			 struct error *error)
+{
+	if (options->verify != RUN_VERIFY_BEFORE || config->eager || config->huge_page)
+		return 0;
+	return snapshot_check_ram(snapshot, NULL, error);
 }
 
 static int refuse_partial(struct snapshot *snapshot, struct error *error)
@@ -106,17 +115,22 @@ int cmd_snapshot_restore(const struct command_call *call)
 		error_set(&error, EINVAL, "from which file?");
 		return command_usage_error(call, &error);
 	}
+	if (options->no_verify && options->verify == RUN_VERIFY_BEFORE) {
+		error_set(&error, EINVAL, "--no-verify is --verify=none, and contradicts --verify=before");
+		return command_usage_error(call, &error);
+	}
 	if (forms_open(&snapshot, call->operands[0], &error) < 0)
 		return command_error(call, &error);
 	config.snapshot = &snapshot;
 	config.eager = options->eager;
-	config.unchecked = options->no_verify;
+	config.unchecked = options->no_verify || options->verify == RUN_VERIFY_NONE;
 	config.prefault_count = options->config.prefault_count;
 	if (options->no_working_set)
 		snapshot.working_set.count = 0;
 	memcpy(config.prefault, options->config.prefault, sizeof(config.prefault));
 	config.huge_page = options->config.huge_page;
-	if (refuse_partial(&snapshot, &error) < 0 || snapshot_check_restorable(&snapshot, &error) < 0 || configure(&config, options, &snapshot, &error) < 0) {
+	if (refuse_partial(&snapshot, &error) < 0 || snapshot_check_restorable(&snapshot, &error) < 0 ||
+	    configure(&config, options, &snapshot, &error) < 0 || verify_before(options, &config, &snapshot, &error) < 0) {
 		error_context(&error, "%s", forms_input_name(call->operands[0]));
 		status = command_error(call, &error);
 	} else if (options->disk_overlay && machine_run_overlays(&config, options->disk_overlay, &error) < 0) {

@@ -26,6 +26,7 @@ struct run_options {
 	const char *disk_overlay; /* folder or NULL */
 	unsigned disks_changed;   /* 0: refuse, 1: allow */
 	bool eager, no_verify, no_working_set; /* when restoring */
+	enum run_verify { RUN_VERIFY_BACKGROUND, RUN_VERIFY_BEFORE, RUN_VERIFY_NONE } verify; /* the same */
 	char name[32]; /* the name of a machine that was given none */
 };
 

@@ -125,7 +125,13 @@ case_damaged_ram()
 	run "$lkvm" snapshot restore "$tmp/s" --name g --eager
 	check_status 1
 	check_err 'RAM is damaged: '
-	restore g "$tmp/s" --no-verify
+	run "$lkvm" snapshot restore "$tmp/s" --name g --verify=before
+	check_status 1
+	check_err "$tmp/s: RAM is damaged: "
+	run "$lkvm" snapshot restore "$tmp/s" --name g --verify=before --no-verify
+	check_status 2
+	check_err 'contradicts --verify=before'
+	restore g "$tmp/s" --verify=none
 	wait_listening g
 	ask g 'echo runs all the same'
 	check "it does not run" grep -qx 'runs all the same' "$logs/said"
