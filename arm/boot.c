@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -37,6 +38,12 @@ struct payload {
 	bool gzip;
 };
 
+/* Where they go in RAM, and how many bytes there are the kernel's from there on. */
+struct plan {
+	struct payload payload;
+	uint64_t offset, reserve;
+};
+
 static uint64_t align_up(uint64_t value, uint64_t alignment)
 {
 	return (value + alignment - 1) & ~(alignment - 1);
@@ -44,7 +51,7 @@ static uint64_t align_up(uint64_t value, uint64_t alignment)
 
 static int open_file(const char *path, const char *what, struct error *error)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO does not wait for its writer */
 	struct stat status;
 
 	if (fd < 0)
@@ -59,6 +66,8 @@ static int open_file(const char *path, const char *what, struct error *error)
 int boot_open(struct boot *boot, const char *kernel, const char *initrd, struct error *error)
 {
 	*boot = (struct boot){ .kernel_path = kernel, .initrd_path = initrd, .kernel_fd = -1, .initrd_fd = -1 };
+	if (!kernel)
+		return error_set(error, ENOENT, "no kernel is known");
 	boot->kernel_fd = open_file(kernel, "kernel", error);
 	if (boot->kernel_fd < 0)
 		return -1;
@@ -216,7 +225,8 @@ static int recognise(const struct boot *boot, struct payload *payload, struct er
 	return 0;
 }
 
-static int load_kernel(struct boot *boot, const struct ram *ram, uint64_t *end, struct error *error)
+/* Finds out where in RAM the kernel goes, and how much its header reserves there. */
+static int plan_kernel(const struct boot *boot, const struct ram *ram, struct plan *plan, struct error *error)
 {
 	uint64_t offset = OLD_TEXT_OFFSET, reserve = 0, size = 0;
 	struct image_header header = { 0 };
@@ -243,15 +253,23 @@ static int load_kernel(struct boot *boot, const struct ram *ram, uint64_t *end, 
 				 ": give more with --mem", payload.path,
 				 (offset / MIB + (reserve > payload.size ? reserve : payload.size) / MIB) + 1, ram->size / MIB);
 
-	size = payload.size;
-	if (payload.gzip) {
-		if (inflate_payload(&payload, ram->host + offset, ram->size - offset, true, &size, error) < 0)
+	*plan = (struct plan){ .payload = payload, .offset = offset, .reserve = reserve };
+	return 0;
+}
+
+/* Copies the kernel to `to`, which has room for all of RAM behind the plan's offset. Returns in `*end` where it ends in RAM. */
+static int copy_kernel(const struct plan *plan, const struct ram *ram, void *to, uint64_t *end, struct error *error)
+{
+	const struct payload *payload = &plan->payload;
+	uint64_t size = payload->size;
+
+	if (payload->gzip) {
+		if (inflate_payload(payload, to, ram->size - plan->offset, true, &size, error) < 0)
 			return -1;
-	} else if (read_at(payload.fd, payload.path, payload.offset, ram->host + offset, size, error) < 0) {
+	} else if (read_at(payload->fd, payload->path, payload->offset, to, size, error) < 0) {
 		return -1;
 	}
-	boot->entry = ram->base + offset;
-	*end = offset + (reserve > size ? reserve : size);
+	*end = plan->offset + (plan->reserve > size ? plan->reserve : size);
 	return 0;
 }
 
@@ -279,23 +297,51 @@ static int place(struct boot *boot, const struct ram *ram, uint64_t kernel_end, 
 			 " MiB of memory: give more with --mem", kernel_end / MIB, boot->initrd_size / MIB, ram->size / MIB);
 }
 
-int boot_load(struct boot *boot, const struct ram *ram, struct error *error)
+/* Opens the files that are not open yet, and plans where the kernel goes. */
+static int prepare(struct boot *boot, const struct ram *ram, struct plan *plan, struct error *error)
 {
-	uint64_t kernel_end = 0;
-
-	if (boot->kernel_fd < 0) {
-		if (!boot->kernel_path)
-			return error_set(error, ENOENT, "no kernel is known");
-		if (boot_open(boot, boot->kernel_path, boot->initrd_path, error) < 0)
-			return -1;
-	}
-	if (load_kernel(boot, ram, &kernel_end, error) < 0)
+	if (boot->kernel_fd < 0 && boot_open(boot, boot->kernel_path, boot->initrd_path, error) < 0)
 		return -1;
+	return plan_kernel(boot, ram, plan, error);
+}
+
+static int place_initrd(struct boot *boot, const struct ram *ram, uint64_t kernel_end, struct error *error)
+{
 	boot->initrd_size = 0;
 	if (boot->initrd_fd >= 0 && file_size(boot->initrd_fd, boot->initrd_path, &boot->initrd_size, error) < 0)
 		return -1;
-	if (place(boot, ram, kernel_end, error) < 0)
+	return place(boot, ram, kernel_end, error);
+}
+
+int boot_check(struct boot *boot, const struct ram *ram, struct error *error)
+{
+	uint64_t kernel_end, room;
+	struct plan plan;
+	void *aside;
+	int result;
+
+	if (prepare(boot, ram, &plan, error) < 0)
 		return -1;
+	/* It is copied aside as it will be copied to RAM: only that shows how long it is, and that it is whole. */
+	room = ram->size - plan.offset;
+	aside = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (aside == MAP_FAILED)
+		return error_system(error, errno, "checking the kernel %s", boot->kernel_path);
+	result = copy_kernel(&plan, ram, aside, &kernel_end, error);
+	munmap(aside, room);
+	return result < 0 ? -1 : place_initrd(boot, ram, kernel_end, error);
+}
+
+int boot_load(struct boot *boot, const struct ram *ram, struct error *error)
+{
+	uint64_t kernel_end = 0;
+	struct plan plan;
+
+	if (prepare(boot, ram, &plan, error) < 0 ||
+	    copy_kernel(&plan, ram, ram->host + plan.offset, &kernel_end, error) < 0 ||
+	    place_initrd(boot, ram, kernel_end, error) < 0)
+		return -1;
+	boot->entry = ram->base + plan.offset;
 	if (!boot->initrd_size)
 		return 0;
 	return read_at(boot->initrd_fd, boot->initrd_path, 0, ram_at(ram, boot->initrd, boot->initrd_size),

@@ -38,12 +38,15 @@ static int files_open(struct machine *machine, struct error *error)
 {
 	const struct machine_config *config = &machine->config;
 
-	/* A restored guest needs its kernel's file at its next reset only. */
-	if (config->snapshot) {
-		boot_defer(&machine->boot, config->kernel, config->initrd);
+	if (boot_open(&machine->boot, config->kernel, config->initrd, error) == 0)
 		return 0;
-	}
-	return boot_open(&machine->boot, config->kernel, config->initrd, error);
+	if (!config->snapshot)
+		return -1;
+	/* A restored guest needs them at its next reset only, and they may be back by then. */
+	log_message(config->log, LOG_LEVEL_WARNING, "%s; the guest runs, but cannot restart without it: --kernel and --initrd "
+		    "name other files", error->text);
+	boot_defer(&machine->boot, config->kernel, config->initrd);
+	return 0;
 }
 
 static void files_close(struct machine *machine)
@@ -386,10 +389,15 @@ int machine_reset(struct machine *machine, struct error *error)
 			catalogue[i].reset(machine);
 	interrupts_reset_lines(&machine->vm.interrupts);
 	if (migrate_reset(&migrate, error) < 0 || load(machine, error) < 0)
-		return error_context(error, "reset");
+		return -1;
 	machine->clock.counter = 0;
 	machine->clock.resets++;
 	return 0;
+}
+
+int machine_check_kernel(struct machine *machine, struct error *error)
+{
+	return boot_check(&machine->boot, &machine->vm.ram, error);
 }
 
 int machine_press(struct machine *machine, enum machine_key key, struct error *error)

@@ -24,7 +24,7 @@ struct boot {
 /* Opens the files; `initrd` may be NULL. "Unable to open kernel X: reason", in kvmtool's words. */
 int boot_open(struct boot *boot, const char *kernel, const char *initrd, struct error *error);
 
-/* Takes the names only: the files are opened, and may turn out to be missing, at the first boot_load(). */
+/* Takes the names only: the files are opened, and may turn out to be missing, at the first boot_load() or boot_check(). */
 void boot_defer(struct boot *boot, const char *kernel, const char *initrd);
 void boot_close(struct boot *boot);
 
@@ -33,5 +33,11 @@ void boot_close(struct boot *boot);
  * gzip (alone or in an EFI zboot wrapper), or any flat binary, which is put where old Images go (512 KiB into RAM).
  */
 int boot_load(struct boot *boot, const struct ram *ram, struct error *error);
+
+/*
+ * Whether boot_load() can succeed: opens files that are not open yet, recognises and measures them. Writes nothing to
+ * RAM.
+ */
+int boot_check(struct boot *boot, const struct ram *ram, struct error *error);
 
 #endif

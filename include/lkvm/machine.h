@@ -76,7 +76,7 @@ enum machine_console { CONSOLE_SERIAL, CONSOLE_VIRTIO };
 struct machine_config {
 	const struct log *log;
 	const char *name;
-	const char *kernel; /* path; when restoring, of the next reset's kernel, which may be missing till then */
+	const char *kernel; /* path; when restoring, of the next reset's kernel, which may be missing until then */
 	const char *initrd; /* path or NULL */
 	const char *parameters; /* kernel command line, or NULL */
 	const char *dump_fdt;   /* path or NULL */
@@ -185,6 +185,9 @@ void machine_resume(struct machine *machine);
 
 /* Every part back to its power-on state, kernel loaded afresh. The machine must be paused, and stays so. */
 int machine_reset(struct machine *machine, struct error *error);
+
+/* Whether machine_reset() can load the kernel and the initrd: their files are there and fit. Changes nothing in the guest. */
+int machine_check_kernel(struct machine *machine, struct error *error);
 
 /*
  * To be called ahead of machine_save(), while the guest runs: what the devices signal waits from now on until that call's

@@ -18,6 +18,7 @@
 struct fake_machine {
 	bool deaf;          /* listens to no key */
 	bool reset_fails;
+	bool kernel_gone;   /* machine_check_kernel() fails */
 	bool open_fails;
 	const char *refuses; /* what machine_check_host() tells */
 	unsigned pauses, resumes, resets, closes;
@@ -96,6 +97,12 @@ int machine_reset(struct machine *machine, struct error *error)
 	machine->clock.resets++;
 	fake_machine.resets++;
 	return 0;
+}
+
+int machine_check_kernel(struct machine *machine, struct error *error)
+{
+	(void)machine;
+	return fake_machine.kernel_gone ? error_set(error, ENOENT, "the kernel is gone") : 0;
 }
 
 int machine_press(struct machine *machine, enum machine_key key, struct error *error)

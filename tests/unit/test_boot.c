@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -268,6 +269,50 @@ static void bootargs_add_what_is_missing(void **state)
 	assert_int_equal(bootargs_build(line, 16, "quiet", "ttyS0", false), -1);
 }
 
+/* Each fault that boot_load() would find is found without a byte of RAM written; then the file is put back. */
+static void check_finds_what_load_would_and_writes_nothing(void **state)
+{
+	struct fixture *fixture = *state;
+	uint8_t *image = make_image(100000, 0, 200000);
+	static const uint8_t broken_gzip[64] = { 0x1f, 0x8b, 8 };
+	char gone[40];
+
+	boot_defer(&fixture->boot, fixture->kernel, fixture->initrd);
+	snprintf(gone, sizeof(gone), "%s.gone", fixture->kernel);
+	assert_int_equal(rename(fixture->kernel, gone), 0);
+	assert_int_equal(boot_check(&fixture->boot, &fixture->ram, &fixture->error), -1);
+	assert_non_null(strstr(fixture->error.text, "Unable to open kernel /tmp/lkvm-kernel-"));
+	assert_int_equal(rename(gone, fixture->kernel), 0);
+
+	write_file(fixture->kernel, broken_gzip, sizeof(broken_gzip));
+	assert_int_equal(boot_check(&fixture->boot, &fixture->ram, &fixture->error), -1);
+	write_file(fixture->kernel, image, 100000);
+	assert_int_equal(truncate(fixture->initrd, 65 * MIB), 0);
+	assert_int_equal(boot_check(&fixture->boot, &fixture->ram, &fixture->error), -1);
+	assert_non_null(strstr(fixture->error.text, "do not fit"));
+	assert_int_equal(truncate(fixture->initrd, 0), 0);
+
+	assert_int_equal(boot_check(&fixture->boot, &fixture->ram, &fixture->error), 0);
+	for (size_t i = 0; i < fixture->ram.size; i += 8)
+		assert_int_equal(*(const uint64_t *)((const char *)fixture->ram.host + i), 0);
+	assert_int_equal(boot_load(&fixture->boot, &fixture->ram, &fixture->error), 0);
+	assert_memory_equal(fixture->ram.host, image, 100000);
+	free(image);
+}
+
+/* A snapshot may name anything as its kernel. */
+static void kernel_that_is_a_fifo_is_refused_at_once(void **state)
+{
+	struct fixture *fixture = *state;
+
+	unlink(fixture->kernel);
+	assert_int_equal(mkfifo(fixture->kernel, 0600), 0);
+	assert_int_equal(boot_open(&fixture->boot, fixture->kernel, NULL, &fixture->error), -1);
+	assert_non_null(strstr(fixture->error.text, "not a regular file"));
+	assert_int_equal(boot_open(&fixture->boot, NULL, NULL, &fixture->error), -1);
+	assert_string_equal(fixture->error.text, "no kernel is known");
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -277,6 +322,8 @@ int main(void)
 		CASE(a_flat_binary_is_taken_as_it_is),
 		CASE(the_initrd_lies_between_kernel_and_tree),
 		CASE(refusals_say_why),
+		CASE(check_finds_what_load_would_and_writes_nothing),
+		CASE(kernel_that_is_a_fifo_is_refused_at_once),
 		CASE(ram_without_room_for_a_tree_is_refused),
 		CASE(bootargs_add_what_is_missing),
 	};
