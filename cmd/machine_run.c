@@ -110,6 +110,7 @@ static int open_all(struct run *run, const struct machine_start *start, struct e
 		goto close_machine;
 	if (lifecycle_open(&run->lifecycle, &run->machine, &run->control, error) < 0)
 		goto close_machine;
+	run->lifecycle.no_reboot = start->no_reboot;
 	if (start->check && lifecycle_check(&run->lifecycle, start->check, error) < 0)
 		goto close_lifecycle;
 	return 0;
@@ -148,6 +149,8 @@ static int exit_status(const struct command_call *call, const struct lifecycle *
 	case LIFECYCLE_LEFT:
 	case LIFECYCLE_STOPPED:
 		break;
+	case LIFECYCLE_RESET:
+		return EXIT_RESET;
 	case LIFECYCLE_SIGNAL:
 		return EXIT_SIGNAL + lifecycle->signal;
 	case LIFECYCLE_CRASH:

@@ -15,6 +15,7 @@ struct machine_start {
 	struct sections *sections; /* NULL, or the state to go on from */
 	const struct snapshot *check; /* NULL, or whose RAM is to be checked while the machine runs */
 	bool paused;               /* leave it so */
+	bool no_reboot;            /* a reset is the end */
 	struct detach *detach;
 };
 

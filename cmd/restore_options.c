@@ -43,6 +43,8 @@ static const struct option_entry entries[] = {
 	  .help = "The same as --verify=none" },
 	{ .name = "hugetlbfs", .kind = OPTION_TAKEN, .take = run_options_take_huge_pages, .argument = "SIZE", .optional = true,
 	  .help = "RAM out of the host's pool of huge pages, of that size;\nall of it is read first" },
+	{ .name = "no-reboot", .kind = OPTION_FLAG, .offset = RUN(no_reboot),
+	  .help = "End with status 5 when the guest resets" },
 	{ .name = "detach", .kind = OPTION_FLAG, .offset = RUN(detach),
 	  .help = "Return once the guest runs, and leave it running" },
 	{ .name = "disk", .letter = 'd', .kind = OPTION_TAKEN, .take = run_options_take_disk,

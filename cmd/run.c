@@ -29,7 +29,8 @@ int cmd_run(const struct command_call *call)
 	struct log log = { .level = options->log_level, .write = machine_run_log };
 	struct detach detach = { .output_fd = STDOUT_FILENO, .ready_fd = -1 };
 	const struct machine_start start = {
-		.config = &options->config, .paused = options->paused, .detach = &detach,
+		.config = &options->config, .paused = options->paused, .no_reboot = options->no_reboot,
+		.detach = &detach,
 	};
 	struct error error;
 	int status;

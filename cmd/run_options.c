@@ -102,6 +102,8 @@ static const struct option_entry entries[] = {
 	  .help = "Messages about the machine, on standard error (warning)" },
 	{ .name = "paused", .kind = OPTION_FLAG, .offset = offsetof(struct run_options, paused),
 	  .help = "Do not let it start yet: lkvm resume does" },
+	{ .name = "no-reboot", .kind = OPTION_FLAG, .offset = offsetof(struct run_options, no_reboot),
+	  .help = "End with status 5 when the guest resets" },
 	{ .name = "detach", .kind = OPTION_FLAG, .offset = offsetof(struct run_options, detach),
 	  .help = "Return once the guest runs, and leave it running" },
 

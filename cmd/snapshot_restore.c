@@ -65,7 +65,8 @@ static int restore(const struct command_call *call, const struct run_options *op
 {
 	struct detach detach = { .output_fd = STDOUT_FILENO, .ready_fd = -1 };
 	const struct machine_start start = {
-		.config = config, .sections = &snapshot->sections, .paused = options->paused, .detach = &detach,
+		.config = config, .sections = &snapshot->sections, .paused = options->paused,
+		.no_reboot = options->no_reboot, .detach = &detach,
 		.check = options->verify == RUN_VERIFY_BACKGROUND && !options->no_verify ? snapshot : NULL,
 	};
 	struct error error;

@@ -75,16 +75,22 @@ static void signal_came(void *owner, int fd, uint32_t events)
 	lifecycle_end(lifecycle, LIFECYCLE_SIGNAL);
 }
 
-/* A paused machine stays paused: its user decides when it goes on. */
-int lifecycle_reset(struct lifecycle *lifecycle, struct error *error)
+int lifecycle_reset(struct lifecycle *lifecycle, const char *cause, struct error *error)
 {
 	struct machine *machine = lifecycle->machine;
 	bool running = machine->running;
 
+	/* A warning, so that a guest that panics and restarts again and again is noticed. */
+	log_message(machine->config.log, LOG_LEVEL_WARNING, "%s: %s", cause,
+		    lifecycle->no_reboot ? "--no-reboot ends the virtual machine" : "it starts again");
+	if (lifecycle->no_reboot) {
+		lifecycle_end(lifecycle, LIFECYCLE_RESET);
+		return 0;
+	}
 	if (running)
 		machine_pause(machine);
 	if (machine_reset(machine, error) < 0) {
-		error_context(error, "reset");
+		error_context(error, "the guest cannot start again after its reset");
 		end_with_error(lifecycle, LIFECYCLE_FAILURE, error);
 		return -1;
 	}
@@ -107,8 +113,7 @@ void lifecycle_take_event(struct lifecycle *lifecycle)
 		lifecycle_end(lifecycle, LIFECYCLE_POWER_OFF);
 		break;
 	case VM_EVENT_RESET:
-		log_message(lifecycle->machine->config.log, LOG_LEVEL_INFO, "the guest resets");
-		(void)lifecycle_reset(lifecycle, &error); /* a failure is kept as the end */
+		(void)lifecycle_reset(lifecycle, "the guest has reset itself", &error); /* a failure is kept as the end */
 		break;
 	case VM_EVENT_CRASH:
 		end_with_error(lifecycle, LIFECYCLE_CRASH, &event.error);
@@ -218,7 +223,8 @@ void lifecycle_tell(struct lifecycle *lifecycle)
 	bool failed = lifecycle->end == LIFECYCLE_CRASH || lifecycle->end == LIFECYCLE_FAILURE;
 	struct error no_restart;
 
-	error_set(&no_restart, ECANCELED, "the guest ended and did not restart");
+	error_set(&no_restart, ECANCELED, "%s", lifecycle->end == LIFECYCLE_RESET ?
+		  "the guest was reset, and --no-reboot ended the virtual machine" : "the guest ended and did not restart");
 	control_happened(lifecycle->control, HAPPENED_RESET, &no_restart);
 	error_set(&no_restart, ECANCELED, "the virtual machine ended while it was saved");
 	control_happened(lifecycle->control, HAPPENED_SAVE, &no_restart);

@@ -11,8 +11,11 @@ enum { HAPPENED_END = 1, HAPPENED_RESET, HAPPENED_SAVE, HAPPENED_NEVER };
 /* Ends the loop; the first reason counts. */
 void lifecycle_end(struct lifecycle *lifecycle, enum lifecycle_end how);
 
-/* A paused machine stays paused: its user decides when it goes on. A failure is the end. */
-int lifecycle_reset(struct lifecycle *lifecycle, struct error *error);
+/*
+ * Logs the cause, as "the guest has reset itself", and resets the machine. A paused machine stays paused: its user decides
+ * when it goes on. With no_reboot the machine ends, which is no failure. A failure is the end, too.
+ */
+int lifecycle_reset(struct lifecycle *lifecycle, const char *cause, struct error *error);
 
 /* For control->left: a client whose request was deferred has gone away. */
 void lifecycle_left(void *lifecycle, struct control_client *client);

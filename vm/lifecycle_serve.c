@@ -98,16 +98,23 @@ static void serve_stop(struct lifecycle *lifecycle, struct control_client *clien
 
 static void serve_reboot(struct lifecycle *lifecycle, struct control_client *client, char **words)
 {
+	const struct error none = { 0 };
 	struct error error;
 
 	if (!words[1] || strcmp(words[1], "force")) {
 		press(lifecycle, client, MACHINE_KEY_RESTART, HAPPENED_RESET, words[1]);
 		return;
 	}
-	if (lifecycle_reset(lifecycle, &error) < 0)
+	if (!lifecycle->no_reboot && machine_check_kernel(lifecycle->machine, &error) < 0) {
+		error_set(&error, error.code, "%s; the guest goes on without a reset: put the file back first", error.text);
 		control_refuse(client, &error);
-	else
+	} else if (lifecycle_reset(lifecycle, "lkvm reboot --force resets the guest", &error) < 0) {
+		control_refuse(client, &error);
+	} else if (lifecycle->end != LIFECYCLE_RUNNING) {
+		control_defer(client, HAPPENED_RESET, MAX_WAIT_SECONDS, &none);
+	} else {
 		control_answer(client, NULL);
+	}
 }
 
 static void serve_balloon(struct lifecycle *lifecycle, struct control_client *client, char **words)

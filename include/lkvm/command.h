@@ -20,6 +20,7 @@ enum exit_status {
 	EXIT_USAGE = 2,      /* the command line makes no sense */
 	EXIT_CRASHED = 3,    /* the guest said that it crashed */
 	EXIT_VM_FAILURE = 4, /* KVM or the VMM could not go on with a running guest */
+	EXIT_RESET = 5,      /* the guest was reset, and --no-reboot says that this is its end */
 	EXIT_SIGNAL = 128,
 };
 

@@ -20,6 +20,7 @@ enum lifecycle_end {
 	LIFECYCLE_POWER_OFF, /* by the guest */
 	LIFECYCLE_LEFT,      /* by the user, at the terminal */
 	LIFECYCLE_STOPPED,   /* by `lkvm stop --force` */
+	LIFECYCLE_RESET,     /* by the guest or `lkvm reboot --force`, with no_reboot */
 	LIFECYCLE_SIGNAL,
 	LIFECYCLE_CRASH,     /* the guest said so; the sentence says what */
 	LIFECYCLE_FAILURE,   /* KVM or the VMM; the sentence says what */
@@ -30,6 +31,7 @@ struct lifecycle {
 	struct control *control;
 	struct loop *loop;
 	int signal_fd;
+	bool no_reboot;     /* a reset ends it; set after lifecycle_open() */
 	enum lifecycle_end end;
 	int signal;         /* for LIFECYCLE_SIGNAL */
 

@@ -22,7 +22,7 @@ struct run_options {
 	uint64_t cpus;
 	enum log_level log_level;
 	bool disable_sve, disable_pauth;
-	bool paused, detach;
+	bool paused, detach, no_reboot;
 	const char *disk_overlay; /* folder or NULL */
 	unsigned disks_changed;   /* 0: refuse, 1: allow */
 	bool eager, no_verify, no_working_set; /* when restoring */

@@ -496,8 +496,10 @@ static void test_exit_statuses(void **state)
 	assert_int_equal(lkvm("run -k failure --name f"), 4);
 	assert_string_equal(result.err, "lkvm: run: vCPU 1: KVM_RUN: Bad address\n");
 	assert_false(socket_exists("f"));
-	assert_int_equal(lkvm("run -k reset --loglevel info"), 0);
-	assert_says(result.err, "lkvm: info: the guest resets\n");
+	assert_int_equal(lkvm("run -k reset"), 0);
+	assert_says(result.err, "lkvm: warning: the guest has reset itself: it starts again\n");
+	assert_int_equal(lkvm("run -k reset --no-reboot"), 5);
+	assert_string_equal(result.err, "lkvm: warning: the guest has reset itself: --no-reboot ends the virtual machine\n");
 }
 
 static void test_signals_end_it(void **state)

@@ -46,7 +46,7 @@ static void test_a_reset_that_fails(void **state)
 	fake_machine_event(&bench->machine, VM_EVENT_RESET, NULL);
 	loop_run(&bench->loop);
 	assert_int_equal(bench->lifecycle.end, LIFECYCLE_FAILURE);
-	assert_string_equal(bench->lifecycle.error.text, "reset: the kernel is gone");
+	assert_string_equal(bench->lifecycle.error.text, "the guest cannot start again after its reset: the kernel is gone");
 }
 
 static void test_signals(void **state)
@@ -224,8 +224,69 @@ static void test_reboot_force_that_fails(void **state)
 	(void)state;
 	fake_machine.reset_fails = true;
 	loop_run(&bench->loop);
-	assert_string_equal(answer(asking, true), "error reset: the kernel is gone");
+	assert_string_equal(answer(asking, true), "error the guest cannot start again after its reset: the kernel is gone");
 	assert_int_equal(bench->lifecycle.end, LIFECYCLE_FAILURE);
+}
+
+static void reboot_force_keeps_the_guest_when_its_kernel_is_gone(void **state)
+{
+	(void)state;
+	fake_machine.kernel_gone = true;
+	assert_string_equal(serve_one("reboot force"),
+			    "error the kernel is gone; the guest goes on without a reset: put the file back first");
+	assert_int_equal(fake_machine.resets, 0);
+	assert_int_equal(fake_machine.pauses, 0);
+	assert_true(bench->machine.running);
+	assert_int_equal(bench->lifecycle.end, LIFECYCLE_RUNNING);
+}
+
+/* What the log got, of each line. */
+static char logged[512];
+
+static void log_line(void *context, enum log_level level, const char *line)
+{
+	(void)context;
+	assert_int_equal(level, LOG_LEVEL_WARNING);
+	snprintf(logged + strlen(logged), sizeof(logged) - strlen(logged), "%s\n", line);
+}
+
+static void each_reset_logs_a_line(void **state)
+{
+	static const struct log log = { .level = LOG_LEVEL_WARNING, .write = log_line };
+
+	(void)state;
+	logged[0] = 0;
+	bench->machine.config.log = &log;
+	fake_machine_event(&bench->machine, VM_EVENT_RESET, NULL);
+	run_loop_for(&bench->loop, 100);
+	assert_string_equal(serve_one("reboot force"), "ok ");
+	assert_string_equal(logged, "the guest has reset itself: it starts again\n"
+				    "lkvm reboot --force resets the guest: it starts again\n");
+}
+
+static void no_reboot_ends_at_a_reset(void **state)
+{
+	(void)state;
+	bench->lifecycle.no_reboot = true;
+	fake_machine_event(&bench->machine, VM_EVENT_RESET, NULL);
+	loop_run(&bench->loop);
+	assert_int_equal(bench->lifecycle.end, LIFECYCLE_RESET);
+	assert_int_equal(fake_machine.resets, 0);
+}
+
+/* The kernel's file is not needed for that. */
+static void no_reboot_ends_at_reboot_force(void **state)
+{
+	struct asking asking = ask("reboot force");
+
+	(void)state;
+	bench->lifecycle.no_reboot = true;
+	fake_machine.kernel_gone = true;
+	loop_run(&bench->loop);
+	assert_int_equal(bench->lifecycle.end, LIFECYCLE_RESET);
+	assert_string_equal(answer(asking, false), "");
+	lifecycle_tell(&bench->lifecycle);
+	assert_string_equal(answer(asking, true), "error the guest was reset, and --no-reboot ended the virtual machine");
 }
 
 static void test_balloon(void **state)
@@ -282,6 +343,10 @@ int main(void)
 		TEST(test_reboot_of_a_guest_that_powers_off),
 		TEST(test_reboot_force),
 		TEST(test_reboot_force_that_fails),
+		TEST(reboot_force_keeps_the_guest_when_its_kernel_is_gone),
+		TEST(each_reset_logs_a_line),
+		TEST(no_reboot_ends_at_a_reset),
+		TEST(no_reboot_ends_at_reboot_force),
 		TEST(test_balloon),
 		TEST(test_requests_that_make_no_sense),
 		TEST(test_the_user_leaves),

@@ -1,0 +1,76 @@
+# shellcheck shell=sh disable=SC2154,SC2016
+# SPDX-License-Identifier: MIT
+# what: resets, --no-reboot and its exit status, and kernel files that are gone
+
+case_no_reboot_ends_with_status_5_when_the_guest_panics()
+{
+	start g 'lkvm.shell=plain panic=-1' --no-reboot
+	wait_for g '^lkvm-guest: ready'
+	input g 'echo c >/proc/sysrq-trigger'
+	wait_exit g 5
+	check "no line for the reset" grep -q 'the guest has reset itself: --no-reboot ends' "$logs/g.err"
+	check "more than a line" test "$(wc -l <"$logs/g.err")" = 1
+}
+
+case_no_reboot_ends_with_status_5_at_reboot_force()
+{
+	start g lkvm.shell=plain --no-reboot
+	wait_for g '^lkvm-guest: ready'
+	run "$lkvm" reboot --force g
+	check_status 1
+	check_err 'the guest was reset, and --no-reboot ended the virtual machine'
+	wait_exit g 5
+}
+
+case_guest_sees_that_it_runs_on_kvm()
+{
+	start g lkvm.shell=plain
+	wait_for g '^lkvm-guest: ready'
+	ask g 'tr "\0" "\n" </proc/device-tree/hypervisor/compatible'
+	check "no hypervisor node" grep -qx linux,kvm "$logs/said"
+}
+
+# A restored guest whose kernel file is gone runs, is not reset by force, and its own reset ends with a sentence.
+case_kernel_that_is_gone_ends_no_running_guest()
+{
+	cp "$kernel" "$tmp/kernel"
+	start g lkvm.shell=plain --kernel "$tmp/kernel"
+	wait_for g '^lkvm-guest: ready'
+	save g "$tmp/s" --stop
+	wait_exit g 0
+	rm "$tmp/kernel"
+	restore g "$tmp/s"
+	wait_listening g
+	check "restore does not warn" grep -q "Unable to open kernel $tmp/kernel: .*cannot restart" "$logs/g.err"
+	run "$lkvm" reboot --force g
+	check_status 1
+	check_err "$tmp/kernel.*goes on without a reset"
+	ask g 'echo $((6 * 7))'
+	check "the guest does not run" grep -qx 42 "$logs/said"
+	cp "$kernel" "$tmp/kernel"
+	"$lkvm" reboot --force g || fail "reboot --force with the file back"
+	wait_boot g 2
+	"$lkvm" stop --force g
+	wait_exit g 0
+	rm "$tmp/kernel"
+	restore g "$tmp/s"
+	wait_listening g
+	input g 'reboot -f'
+	wait_exit g 4
+	check "no sentence" grep -q "the guest cannot start again after its reset: Unable to open kernel $tmp/kernel" "$logs/g.err"
+}
+
+case_alarm_that_expires_while_saved_rings_after_the_restore()
+{
+	start g lkvm.shell=plain
+	wait_for g '^lkvm-guest: ready'
+	ask g 'echo +20 >/sys/class/rtc/rtc0/wakealarm; cat /sys/class/rtc/rtc0/wakealarm'
+	check "no alarm" grep -q '^[0-9]' "$logs/said"
+	save g "$tmp/s" --stop
+	wait_exit g 0
+	sleep 22
+	restore g "$tmp/s"
+	wait_listening g
+	ask g 'n=0; while [ -n "$(cat /sys/class/rtc/rtc0/wakealarm)" ] && [ $n -lt 20 ]; do sleep 1; n=$((n + 1)); done; echo "alarm: $(cat /sys/class/rtc/rtc0/wakealarm)."'
+	check "the alarm did not ring" grep -qx 'alarm: .' "$logs/said"
+}
