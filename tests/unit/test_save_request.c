@@ -3,8 +3,10 @@
 #include "unit/test.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -164,6 +166,7 @@ static pid_t start_vmm(const char *name)
 		struct error error;
 		struct loop loop;
 
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* a failed assertion ends the test without it */
 		loop_open(&loop);
 		if (control_open(&control, name, &loop, refuse_with_words, NULL, &error) < 0)
 			_exit(1);
