@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -154,6 +155,7 @@ int command_main(const struct command *commands, int argc, char **argv)
 	int status, taken;
 
 	occupy_standard_streams();
+	signal(SIGXFSZ, SIG_IGN); /* a write beyond RLIMIT_FSIZE fails with EFBIG, which is a sentence */
 	call.command = choose(commands, argc, argv, &taken);
 	if (!call.command)
 		return no_such_command(commands, argc, argv);

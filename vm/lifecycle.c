@@ -24,6 +24,7 @@ static sigset_t our_signals(void)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGXCPU); /* RLIMIT_CPU: the soft limit ends it in order, before the hard one kills */
 	sigaddset(&set, SIGCONT);
 	return set;
 }

@@ -51,10 +51,10 @@ static void test_a_reset_that_fails(void **state)
 
 static void test_signals(void **state)
 {
-	static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGXCPU };
 
 	(void)state;
-	for (unsigned i = 0; i < 3; i++) {
+	for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
 		bench->lifecycle.end = LIFECYCLE_RUNNING;
 		kill(getpid(), signals[i]);
 		loop_run(&bench->loop);

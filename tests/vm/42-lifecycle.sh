@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2154,SC2016
 # SPDX-License-Identifier: MIT
-# what: resets, --no-reboot and its exit status, and kernel files that are gone
+# what: resets, --no-reboot and its exit status, kernel files that are gone, alarms, limits of resources
 
 case_no_reboot_ends_with_status_5_when_the_guest_panics()
 {
@@ -73,4 +73,21 @@ case_alarm_that_expires_while_saved_rings_after_the_restore()
 	wait_listening g
 	ask g 'n=0; while [ -n "$(cat /sys/class/rtc/rtc0/wakealarm)" ] && [ $n -lt 20 ]; do sleep 1; n=$((n + 1)); done; echo "alarm: $(cat /sys/class/rtc/rtc0/wakealarm)."'
 	check "the alarm did not ring" grep -qx 'alarm: .' "$logs/said"
+}
+
+# The limit is less than what the guest has written to its RAM.
+case_save_beyond_the_limit_of_file_sizes_fails_with_a_sentence()
+{
+	(
+		ulimit -f 20480
+		start g lkvm.shell=plain
+	)
+	wait_for g '^lkvm-guest: ready'
+	ask g 'dd if=/dev/urandom of=/tmp/random bs=1M count=60 2>/dev/null; echo written'
+	run "$lkvm" snapshot save g "$tmp/s"
+	check_status 1
+	check_err 'File too large'
+	check "a file was left" test ! -e "$tmp/s"
+	ask g 'echo $((6 * 7))'
+	check "the guest does not run" grep -qx 42 "$logs/said"
 }
