@@ -141,7 +141,7 @@ static void loaded(void *owner, int fd, uint32_t events)
 
 	(void)events;
 	loop_remove(lifecycle->loop, fd);
-	if (pager->result < 0) {
+	if (atomic_load(&pager->result) < 0) {
 		error_context(&pager->error, "the snapshot that it was restored from"); /* where nobody watches RAM */
 		end_with_error(lifecycle, LIFECYCLE_FAILURE, &pager->error);
 		return; /* closed with the machine */

@@ -223,9 +223,9 @@ static void *run_server(void *argument)
 {
 	struct pager *pager = argument;
 
-	pager->result = serve_all(pager, &pager->error) < 0 ? -1 : 0;
+	atomic_store(&pager->result, serve_all(pager, &pager->error) < 0 ? -1 : 0);
 	/* The guest must not run on zeroes: whoever waits goes on waiting until the process ends. */
-	if (pager->result < 0)
+	if (atomic_load(&pager->result) < 0)
 		memory_lost(&pager->error);
 	atomic_store(&pager->cancelled, true);
 	pthread_mutex_lock(&pager->lock);

@@ -18,7 +18,7 @@
 
 struct pager {
 	int done_fd; /* -1: not open. Readable once it has ended: all is loaded, or `result` is -1 */
-	int result;
+	atomic_int result;  /* -1 once `error` is filled in */
 	struct error error; /* what is not loaded reads as zeroes then: only where no guest runs */
 
 	/* Private. */

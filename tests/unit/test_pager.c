@@ -104,7 +104,7 @@ static void end(int result)
 
 	atomic_store(&held, false);
 	assert_int_equal(poll(&wait, 1, 20000), 1);
-	assert_int_equal(rig.pager.result, result);
+	assert_int_equal(atomic_load(&rig.pager.result), result);
 	pager_close(&rig.pager);
 	assert_false(pager_is_open(&rig.pager));
 }
