@@ -7,24 +7,21 @@
 
 #include "lkvm/format.h"
 
-static void set_element(uint8_t *to, uint32_t size, uint64_t value)
+/* Each at once: a device's interrupt thread may look at a field while a vCPU resets the device. */
+static void set_element(void *to, uint32_t size, uint64_t value)
 {
-	uint8_t byte = (uint8_t)value;
-	uint16_t half = (uint16_t)value;
-	uint32_t word = (uint32_t)value;
-
 	switch (size) {
 	case 1:
-		memcpy(to, &byte, sizeof(byte));
+		__atomic_store_n((uint8_t *)to, (uint8_t)value, __ATOMIC_RELAXED);
 		break;
 	case 2:
-		memcpy(to, &half, sizeof(half));
+		__atomic_store_n((uint16_t *)to, (uint16_t)value, __ATOMIC_RELAXED);
 		break;
 	case 4:
-		memcpy(to, &word, sizeof(word));
+		__atomic_store_n((uint32_t *)to, (uint32_t)value, __ATOMIC_RELAXED);
 		break;
 	case 8:
-		memcpy(to, &value, sizeof(value));
+		__atomic_store_n((uint64_t *)to, value, __ATOMIC_RELAXED);
 		break;
 	}
 }

@@ -254,10 +254,10 @@ static enum outcome receive_one(struct net *net, unsigned index)
 	made = make_room(net, queue, length);
 	if (made == ROOM_LATER) {
 		copy(room, OUT_OF_ROOM, 0, pair->packet, placed);
-		pair->held = length;
+		__atomic_store_n(&pair->held, length, __ATOMIC_RELAXED);
 		return lack_room(net, queue);
 	}
-	pair->held = 0;
+	__atomic_store_n(&pair->held, 0, __ATOMIC_RELAXED); /* tests wait for it */
 	if (made == ROOM_NEVER || length < NET_HEADER) {
 		give_back(room, queue, 0);
 		return DROPPED;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/kvm.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,6 +88,21 @@ static void fail(struct vcpu *vcpu, int code, const char *what, unsigned long lo
 	vm_event_post(vcpu->vm, &event);
 }
 
+/* Only the vCPU's thread writes them: no locked instruction. What it is by now. */
+static uint64_t count(_Atomic uint64_t *counter)
+{
+	uint64_t value = atomic_load_explicit(counter, memory_order_relaxed) + 1;
+
+	atomic_store_explicit(counter, value, memory_order_relaxed);
+	return value;
+}
+
+/* Shared with KVM, and with the thread that pauses the vCPU. */
+static void set_immediate_exit(struct vcpu *vcpu, uint8_t value)
+{
+	__atomic_store_n(&vcpu->run->immediate_exit, value, __ATOMIC_RELEASE);
+}
+
 static void handle_mmio(struct vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
@@ -102,8 +118,8 @@ static void handle_mmio(struct vcpu *vcpu)
 		value = htole64(value);
 		memcpy(run->mmio.data, &value, run->mmio.len);
 	}
-	vcpu->counters.mmio++;
-	if (!known && vcpu->counters.unmapped++ == 0)
+	count(&vcpu->counters.mmio);
+	if (!known && count(&vcpu->counters.unmapped) == 1)
 		log_message(vcpu->vm->log, LOG_LEVEL_INFO, "vCPU %u: nothing is at 0x%llx (told once)", vcpu->index,
 			    (unsigned long long)run->mmio.phys_addr);
 }
@@ -188,7 +204,7 @@ static bool park(struct vcpu *vcpu, bool idle)
 	while (vm->pause_wanted && !vm->stop_wanted)
 		pthread_cond_wait(&vm->changed, &vm->lock);
 	vm->parked--;
-	vcpu->run->immediate_exit = 0;
+	set_immediate_exit(vcpu, 0);
 	go_on = !vm->stop_wanted;
 	pthread_mutex_unlock(&vm->lock);
 	return go_on;
@@ -213,7 +229,7 @@ static void *vcpu_thread(void *argument)
 	for (;;) {
 		if (__atomic_load_n(&vm->pause_wanted, __ATOMIC_ACQUIRE) || idle) {
 			if (unfinished) {
-				vcpu->run->immediate_exit = 1;
+				set_immediate_exit(vcpu, 1);
 				kvm_call(vcpu->fd, KVM_RUN, 0);
 				unfinished = false;
 			}
@@ -225,9 +241,9 @@ static void *vcpu_thread(void *argument)
 
 		int result = kvm_call(vcpu->fd, KVM_RUN, 0);
 
-		vcpu->counters.runs++;
+		count(&vcpu->counters.runs);
 		if (result == -EINTR || result == -EAGAIN) {
-			vcpu->counters.signals++;
+			count(&vcpu->counters.signals);
 			unfinished = false;
 		} else if (result < 0) {
 			memory_check(-result, "KVM_RUN");
@@ -270,7 +286,7 @@ void vcpus_pause(struct vm *vm)
 		if (!vm->vcpus[i].started)
 			continue;
 		threads++;
-		vm->vcpus[i].run->immediate_exit = 1;
+		set_immediate_exit(&vm->vcpus[i], 1);
 		pthread_kill(vm->vcpus[i].thread, KICK_SIGNAL);
 	}
 	while (vm->parked < threads)

@@ -14,7 +14,7 @@
 int worker_open(struct worker *worker, struct error *error)
 {
 	worker->watch_fd = -1;
-	worker->watching = false;
+	atomic_init(&worker->watching, false);
 	worker->pausing = false;
 	worker->paused = false;
 	worker->stopping = false;
@@ -45,7 +45,7 @@ static void wait_for_work(struct worker *worker)
 		{ .fd = worker->watch_fd, .events = POLLIN },
 	};
 
-	if (worker->watching) {
+	if (atomic_load_explicit(&worker->watching, memory_order_relaxed)) {
 		while (poll(fds, 2, -1) < 0 && errno == EINTR)
 			;
 		if (!(fds[0].revents & POLLIN))
@@ -118,7 +118,7 @@ void worker_kick(struct worker *worker)
 
 void worker_watch(struct worker *worker, bool on)
 {
-	worker->watching = on && worker->watch_fd >= 0;
+	atomic_store_explicit(&worker->watching, on && worker->watch_fd >= 0, memory_order_relaxed);
 }
 
 void worker_pause(struct worker *worker)

@@ -18,11 +18,11 @@ struct kvm_run;
 
 /* Counted by the vCPU's thread, read by any (relaxed). */
 struct vcpu_counters {
-	uint64_t runs;      /* returns from KVM_RUN */
-	uint64_t mmio;      /* exits that the bus answered */
-	uint64_t unmapped;  /* MMIO exits that nobody answered */
-	uint64_t signals;   /* interrupted by a kick */
-	uint64_t other;
+	_Atomic uint64_t runs;      /* returns from KVM_RUN */
+	_Atomic uint64_t mmio;      /* exits that the bus answered */
+	_Atomic uint64_t unmapped;  /* MMIO exits that nobody answered */
+	_Atomic uint64_t signals;   /* interrupted by a kick */
+	_Atomic uint64_t other;
 };
 
 struct vcpu {

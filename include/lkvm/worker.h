@@ -31,7 +31,7 @@ struct worker {
 	bool stopping;
 	bool started;
 	atomic_bool wanted; /* pausing or stopping: all that the thread looks at between two kicks */
-	bool watching;      /* whether watch_fd is polled now */
+	atomic_bool watching; /* whether watch_fd is polled now */
 };
 
 /* Makes the lock and the eventfd; no thread yet. Sets watch_fd to -1. */

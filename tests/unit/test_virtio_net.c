@@ -377,7 +377,7 @@ static void expect_needs_reset(struct rig *rig, uint16_t queue, uint32_t size, u
 	rig_start(rig, 0);
 	rig_offer(rig, queue, 0, size, flags);
 	assert_true(fake_wait_status(&rig->function, VIRTIO_STATUS_NEEDS_RESET));
-	assert_true(rig_wait_until(!__atomic_load_n(&rig->device->worker.watching, __ATOMIC_RELAXED)));
+	assert_true(rig_wait_until(!atomic_load(&rig->device->worker.watching)));
 	assert_true(rig_is_unused(rig, queue));
 	rig_reset(rig);
 }
