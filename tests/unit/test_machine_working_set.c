@@ -29,12 +29,15 @@ static struct loop loop;
 static atomic_bool held; /* nothing is read ahead by the pager */
 static atomic_bool was_touched[RAM_SIZE / CHUNK], was_read[RAM_SIZE / CHUNK]; /* ahead */
 static atomic_uint reads;
-static uint64_t first_reads[3];
+static _Atomic uint64_t first_reads[3];
 
-/* Only the threads that read ahead are nice. */
-static bool is_nice(void)
+/* The threads that read ahead, and only those, give themselves the lowest priority. All may have it, as under nice(1). */
+static _Thread_local bool reads_ahead;
+
+int setpriority(__priority_which_t which, id_t thread, int priority)
 {
-	return getpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid)) == 19;
+	reads_ahead = true;
+	return (int)syscall(SYS_setpriority, which, thread, priority);
 }
 
 static void note_ahead(atomic_bool *chunks, uint64_t at, uint64_t size)
@@ -47,11 +50,11 @@ ssize_t pread(int fd, void *to, size_t size, off_t at)
 {
 	ssize_t (*real)(int, void *, size_t, off_t);
 
-	while (atomic_load(&held) && is_nice())
+	while (atomic_load(&held) && reads_ahead)
 		usleep(1000);
-	if (is_nice() && fd == snapshot.fd)
+	if (reads_ahead && fd == snapshot.fd)
 		note_ahead(was_read, (uint64_t)at - FORMAT_RAM_ALIGNMENT, size);
-	if (is_nice() && atomic_load(&reads) < 3)
+	if (reads_ahead && atomic_load(&reads) < 3)
 		first_reads[atomic_fetch_add(&reads, 1)] = (uint64_t)at;
 	*(void **)&real = dlsym(RTLD_NEXT, "pread");
 	return real(fd, to, size, at);
@@ -61,7 +64,7 @@ int madvise(void *at, size_t size, int advice)
 {
 	int (*real)(void *, size_t, int);
 
-	if (is_nice() && advice == MADV_POPULATE_READ)
+	if (reads_ahead && advice == MADV_POPULATE_READ)
 		note_ahead(was_touched, (uint64_t)((uint8_t *)at - machine->prefault.ram.host), size);
 	*(void **)&real = dlsym(RTLD_NEXT, "madvise");
 	return real(at, size, advice);
