@@ -107,6 +107,7 @@ build/host/obj/%.o: %.c Makefile $(if $(OVERLAY),$(OVERLAY)/.stamp)
 ##
 #: check              all tests: unit tests, then VM tests
 #: check-unit         unit tests, natively, under ASan and UBSan
+#: check-tsan         the same unit tests under ThreadSanitizer
 #: check-vm           tests on real KVM, in the emulated arm64 host (natively on arm64)
 #: soak               the longer ones of them, which check leaves out
 #: fuzz               fuzzers over the snapshot's parser and other input, FUZZ_SECONDS (60) each; needs clang
@@ -122,39 +123,53 @@ build/helpers/%: tests/vm/helpers/%.c Makefile
 	$(call say,CC,$@)
 	$(Q)$(ARM64_CC) -D_GNU_SOURCE -std=gnu11 -O2 $(WARNINGS) -static -o $@ $<
 
-SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-
-UNIT_FLAGS := $(if $(OVERLAY),-I$(OVERLAY)) $(CPPFLAGS) -Itests -O1 $(filter-out -O2,$(ALL_CFLAGS)) $(SANITIZE)
+# Unit tests are built twice: under ASan and UBSan in build/unit, under TSan in build/tsan.
+UNIT_FLAGS := $(if $(OVERLAY),-I$(OVERLAY)) $(CPPFLAGS) -Itests -O1 $(filter-out -O2,$(ALL_CFLAGS))
 UNIT_SOURCES := $(filter-out vm/kvm.c vfio/call.c,$(VM_SOURCES)) $(sort $(wildcard tests/fake/*.c)) \
 	$(filter-out cmd/main.c,$(sort $(wildcard cmd/*.c)))
+UNIT_PROGRAMS := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
 UNIT_OBJECTS := $(UNIT_SOURCES:%.c=build/unit/obj/%.o)
-UNIT_TESTS := $(patsubst tests/unit/%.c,build/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
+UNIT_TESTS := $(UNIT_PROGRAMS:%=build/unit/%)
+TSAN_OBJECTS := $(UNIT_SOURCES:%.c=build/tsan/obj/%.o)
+TSAN_TESTS := $(UNIT_PROGRAMS:%=build/tsan/%)
 
-build/unit/obj/%.o: %.c Makefile $(if $(OVERLAY),$(OVERLAY)/.stamp)
-	@mkdir -p $(@D)
-	$(call say,CC,$@)
-	$(Q)$(HOST_CC) $(UNIT_FLAGS) -MMD -MP -c -o $@ $<
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+# TSan does not know fences: those of virtio/queue.c order accesses against the guest, not against threads of ours.
+build/tsan/%: SANITIZE := -fsanitize=thread -fno-omit-frame-pointer -Wno-tsan
 
-build/unit/lkvm.a: $(UNIT_OBJECTS)
-	@rm -f $@
-	$(call say,AR,$@)
-	$(Q)$(HOST_CC:gcc=ar) rcs $@ $^
+# $(call unit_rules,FOLDER,OBJECTS)
+define unit_rules
+build/$(1)/obj/%.o: %.c Makefile $$(if $$(OVERLAY),$$(OVERLAY)/.stamp)
+	@mkdir -p $$(@D)
+	$$(call say,CC,$$@)
+	$$(Q)$$(HOST_CC) $$(UNIT_FLAGS) $$(SANITIZE) -MMD -MP -c -o $$@ $$<
 
-build/unit/test_%: build/unit/obj/tests/unit/test_%.o build/unit/lkvm.a
-	$(call say,LINK,$@)
-	$(Q)$(HOST_CC) $(SANITIZE) -pthread -o $@ $^ -lcmocka -lfdt -lz
+build/$(1)/lkvm.a: $(2)
+	@rm -f $$@
+	$$(call say,AR,$$@)
+	$$(Q)$$(HOST_CC:gcc=ar) rcs $$@ $$^
+
+build/$(1)/test_%: build/$(1)/obj/tests/unit/test_%.o build/$(1)/lkvm.a
+	$$(call say,LINK,$$@)
+	$$(Q)$$(HOST_CC) $$(SANITIZE) -pthread -o $$@ $$^ -lcmocka -lfdt -lz
+endef
+$(eval $(call unit_rules,unit,$(UNIT_OBJECTS)))
+$(eval $(call unit_rules,tsan,$(TSAN_OBJECTS)))
 
 # Makes and prints golden snapshots: tests/golden/README.md.
 build/unit/golden: build/unit/obj/tests/golden/golden.o build/unit/lkvm.a
 	$(call say,LINK,$@)
 	$(Q)$(HOST_CC) $(SANITIZE) -pthread -o $@ $^ -lcmocka -lfdt -lz
 
-.PRECIOUS: build/unit/obj/%.o
+.PRECIOUS: build/unit/obj/%.o build/tsan/obj/%.o
 
 check: check-unit check-vm
 
 check-unit: $(UNIT_TESTS)
 	tests/unit/run $(UNIT_TESTS)
+
+check-tsan: $(TSAN_TESTS)
+	tests/unit/run --tsan $(TSAN_TESTS)
 
 # All that tests/vm/run takes along beside lkvm itself; it asks for this, too.
 vm-programs: $(GUEST_BINARIES) $(VM_HELPERS) $(IRQCHIP_PROGRAM)
@@ -215,7 +230,7 @@ help:
 	@sed -n 's/^#: /  /p' Makefile
 
 FORCE:
-.PHONY: all check check-unit check-vm soak vm-programs lint bench install clean help FORCE
+.PHONY: all check check-unit check-tsan check-vm soak vm-programs lint bench install clean help FORCE
 
--include $(ARM64_OBJECTS:.o=.d) $(HOST_OBJECTS:.o=.d) $(UNIT_OBJECTS:.o=.d) \
-	$(UNIT_TESTS:build/unit/%=build/unit/obj/tests/unit/%.d)
+-include $(ARM64_OBJECTS:.o=.d) $(HOST_OBJECTS:.o=.d) $(UNIT_OBJECTS:.o=.d) $(TSAN_OBJECTS:.o=.d) \
+	$(UNIT_PROGRAMS:%=build/unit/obj/tests/unit/%.d) $(UNIT_PROGRAMS:%=build/tsan/obj/tests/unit/%.d)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "fake/driver.h"
+#include "unit/guest_writes.h"
 
 #define ECAM 0x40000000ull
 #define WINDOW32 0x50000000ull
@@ -84,13 +85,13 @@ void fake_queue_init(struct fake_queue *queue, const struct ram *ram, uint64_t a
 	memset(used(queue), 0, 6 + 8ull * size);
 }
 
-void fake_descriptor(struct fake_queue *queue, uint16_t index, uint64_t address, uint32_t length, uint16_t flags,
+GUEST_WRITES void fake_descriptor(struct fake_queue *queue, uint16_t index, uint64_t address, uint32_t length, uint16_t flags,
 		     uint16_t next)
 {
 	*descriptor_at(queue, index) = (struct vring_desc){ address, length, flags, next };
 }
 
-void fake_offer_silently(struct fake_queue *queue, uint16_t head)
+GUEST_WRITES void fake_offer_silently(struct fake_queue *queue, uint16_t head)
 {
 	available(queue)->ring[queue->offered++ % queue->size] = head;
 }

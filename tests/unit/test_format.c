@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "lkvm/snapshot.h"
+#include "unit/guest_writes.h"
 
 #define RAM_SIZE (4 * FORMAT_RAM_CHUNK)
 static struct ram ram;
@@ -125,7 +126,7 @@ struct scribble {
 	atomic_bool began, stop;
 };
 
-static void *scribble(void *argument)
+GUEST_WRITES static void *scribble(void *argument)
 {
 	volatile uint8_t *byte = ram.host + 100;
 	struct scribble *scribble = argument;

@@ -13,8 +13,8 @@ static char folder[] = "/tmp/lkvm-map-XXXXXX";
 static char paths[LAYERS][sizeof(folder) + 4];
 static long pretended; /* the host's page size, or 0 */
 
-/* The host's pages, for one who pretends to have others. */
-long sysconf(int name)
+/* The host's pages, for one who pretends to have others. ThreadSanitizer calls it before it is ready itself. */
+__attribute__((no_sanitize_thread)) long sysconf(int name)
 {
 	long (*real)(int);
 

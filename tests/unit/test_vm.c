@@ -50,6 +50,11 @@ static void address_bits_follow_the_memory(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct vm_config wanted = config(cases[i].mib, 1);
 
+#ifdef __SANITIZE_THREAD__
+		if (cases[i].mib > 1 << 20)
+			continue; /* its address space has no room for that */
+#endif
+
 		fake_kvm.count = 0;
 		assert_int_equal(vm_open(&vm, &wanted, &error), 0);
 		assert_int_equal(vm.address_bits, cases[i].bits);
