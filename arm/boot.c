@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -12,6 +13,7 @@
 
 #include "lkvm/boot.h"
 #include "lkvm/fdt.h"
+#include "lkvm/file_format.h"
 
 /* The first 64 bytes of an Image (booting.rst, section 4); all fields are little-endian. */
 struct image_header {
@@ -36,6 +38,7 @@ struct payload {
 	const char *path;
 	uint64_t offset, size;
 	bool gzip;
+	bool flat; /* without the header of an Image */
 };
 
 /* Where they go in RAM, and how many bytes there are the kernel's from there on. */
@@ -61,24 +64,6 @@ static int open_file(const char *path, const char *what, struct error *error)
 		return error_set(error, EINVAL, "Unable to open %s %s: it is not a regular file", what, path);
 	}
 	return fd;
-}
-
-int boot_open(struct boot *boot, const char *kernel, const char *initrd, struct error *error)
-{
-	*boot = (struct boot){ .kernel_path = kernel, .initrd_path = initrd, .kernel_fd = -1, .initrd_fd = -1 };
-	if (!kernel)
-		return error_set(error, ENOENT, "no kernel is known");
-	boot->kernel_fd = open_file(kernel, "kernel", error);
-	if (boot->kernel_fd < 0)
-		return -1;
-	if (initrd) {
-		boot->initrd_fd = open_file(initrd, "initrd", error);
-		if (boot->initrd_fd < 0) {
-			boot_close(boot);
-			return -1;
-		}
-	}
-	return 0;
 }
 
 void boot_defer(struct boot *boot, const char *kernel, const char *initrd)
@@ -169,84 +154,136 @@ static int inflate_payload(const struct payload *payload, void *to, uint64_t cap
 	return 0;
 }
 
-/* Looks at the first bytes: an Image, gzip, an EFI zboot wrapper around gzip, or something else to be taken as it is. */
-static int recognise(const struct boot *boot, struct payload *payload, struct error *error)
+/* EFI's zboot (Documentation/admin-guide/efi-stub.rst): "MZ", "zimg", payload offset and size, compression type. */
+static int find_zboot_payload(struct payload *payload, const uint8_t *start, struct error *error)
 {
-	uint8_t start[64] = { 0 };
-	uint32_t zboot_offset, zboot_size;
-	uint64_t head;
+	uint32_t offset, size;
 
+	memcpy(&offset, start + 8, sizeof(offset));
+	memcpy(&size, start + 12, sizeof(size));
+	offset = le32toh(offset);
+	size = le32toh(size);
+	if (memcmp(start + 24, "gzip", 5) != 0)
+		return error_set(error, ENOTSUP, "kernel %s is an EFI image compressed by %.8s: lkvm knows gzip, "
+				 "decompress it first", payload->path, (const char *)start + 24);
+	if (offset > payload->size || size > payload->size - offset)
+		return error_set(error, EINVAL, "kernel %s is cut short", payload->path);
+	payload->offset = offset;
+	payload->size = size;
+	payload->gzip = true;
+	return 0;
+}
+
+/* Fails with what to do about a kernel file of the known format. */
+static int refuse_format(const struct payload *payload, const struct file_format *format, struct error *error)
+{
+	const char *inside = payload->gzip ? ", compressed by gzip" : "", *advice = "give an arm64 Image";
+
+	if (format->kind == FILE_COMPRESSED)
+		return error_set(error, ENOTSUP, "kernel %s is compressed by %s%s: lkvm knows gzip, decompress it first (%s)",
+				 payload->path, format->name, inside, format->tool);
+	if (format->kind == FILE_DISK_IMAGE)
+		advice = "give it with --disk once it is raw, and an arm64 Image with --kernel";
+	else if (format->kind == FILE_SNAPSHOT)
+		advice = "'lkvm snapshot restore' starts it";
+	else if (format->kind == FILE_ARCHIVE)
+		advice = "give an arm64 Image; --initrd is the option for an initrd";
+	else if (!strcmp(format->magic, "\177ELF"))
+		advice = "give the Image that is built beside a vmlinux (or objcopy -O binary)";
+	return error_set(error, ENOTSUP, "kernel %s is %s%s: %s", payload->path, format->name, inside, advice);
+}
+
+/* Whether the file's content, decompressed, may run: an Image, or a flat program that is in no other known format. */
+static int check_content(struct payload *payload, const uint8_t *start, size_t size, struct error *error)
+{
+	static const uint8_t zeroes[4];
+	const struct file_format *format;
+	uint32_t magic = 0;
+
+	if (size >= sizeof(struct image_header))
+		memcpy(&magic, start + offsetof(struct image_header, magic), sizeof(magic));
+	payload->flat = le32toh(magic) != IMAGE_MAGIC;
+	if (!payload->flat)
+		return 0;
+	format = file_format_find(start, size);
+	if (format)
+		return refuse_format(payload, format, error);
+	/* An undefined instruction on arm64. */
+	if (size >= sizeof(zeroes) && !memcmp(start, zeroes, sizeof(zeroes)))
+		return error_set(error, EINVAL, "kernel %s begins with zeroes, which are no program: give an arm64 Image",
+				 payload->path);
+	return 0;
+}
+
+static int read_start(const struct payload *payload, uint8_t *start, size_t *size, struct error *error)
+{
+	uint64_t inflated;
+
+	if (!payload->gzip) {
+		*size = payload->size < FILE_FORMAT_HEAD ? payload->size : FILE_FORMAT_HEAD;
+		return read_at(payload->fd, payload->path, payload->offset, start, *size, error);
+	}
+	if (inflate_payload(payload, start, FILE_FORMAT_HEAD, false, &inflated, error) < 0)
+		return -1;
+	*size = inflated;
+	return 0;
+}
+
+/* Finds the kernel in its file and reads its first bytes, FILE_FORMAT_HEAD of them at most; refuses other formats. */
+static int recognise(const struct boot *boot, struct payload *payload, uint8_t *start, size_t *size, struct error *error)
+{
 	*payload = (struct payload){ .fd = boot->kernel_fd, .path = boot->kernel_path };
+	memset(start, 0, FILE_FORMAT_HEAD);
 	if (file_size(payload->fd, payload->path, &payload->size, error) < 0)
 		return -1;
 	if (payload->size == 0)
 		return error_set(error, EINVAL, "kernel %s is empty", payload->path);
-	head = payload->size < sizeof(start) ? payload->size : sizeof(start);
-	if (read_at(payload->fd, payload->path, 0, start, head, error) < 0)
+	if (read_start(payload, start, size, error) < 0)
 		return -1;
-
-	/* Documentation/admin-guide/efi-stub.rst's zboot: "MZ", "zimg", payload offset and size, compression type. */
-	if (!memcmp(start, "MZ\0\0zimg", 8)) {
-		memcpy(&zboot_offset, start + 8, sizeof(zboot_offset));
-		memcpy(&zboot_size, start + 12, sizeof(zboot_size));
-		zboot_offset = le32toh(zboot_offset);
-		zboot_size = le32toh(zboot_size);
-		if (memcmp(start + 24, "gzip", 5) != 0)
-			return error_set(error, ENOTSUP, "kernel %s is an EFI image compressed by %.8s: lkvm knows gzip, "
-					 "decompress it first", payload->path, (const char *)start + 24);
-		if (zboot_offset > payload->size || zboot_size > payload->size - zboot_offset)
-			return error_set(error, EINVAL, "kernel %s is cut short", payload->path);
-		payload->offset = zboot_offset;
-		payload->size = zboot_size;
+	if (!memcmp(start, "MZ\0\0zimg", 8) && find_zboot_payload(payload, start, error) < 0)
+		return -1;
+	if (start[0] == 0x1f && start[1] == 0x8b)
 		payload->gzip = true;
-		return 0;
+	if (payload->gzip && read_start(payload, start, size, error) < 0)
+		return -1;
+	return check_content(payload, start, *size, error);
+}
+
+int boot_open(struct boot *boot, const char *kernel, const char *initrd, struct error *error)
+{
+	uint8_t start[FILE_FORMAT_HEAD];
+	struct payload payload;
+	size_t size;
+
+	boot_defer(boot, kernel, initrd);
+	if (!kernel)
+		return error_set(error, ENOENT, "no kernel is known");
+	boot->kernel_fd = open_file(kernel, "kernel", error);
+	if (boot->kernel_fd >= 0 && initrd)
+		boot->initrd_fd = open_file(initrd, "initrd", error);
+	if (boot->kernel_fd < 0 || (initrd && boot->initrd_fd < 0) || recognise(boot, &payload, start, &size, error) < 0) {
+		boot_close(boot);
+		return -1;
 	}
-	payload->gzip = start[0] == 0x1f && start[1] == 0x8b;
-
-	static const struct {
-		uint8_t magic[6];
-		unsigned length;
-		const char *name;
-	} others[] = {
-		{ { 0xfd, '7', 'z', 'X', 'Z', 0 }, 6, "xz" },
-		{ { 0x28, 0xb5, 0x2f, 0xfd }, 4, "zstd" },
-		{ { 'B', 'Z', 'h' }, 3, "bzip2" },
-		{ { 0x04, 0x22, 0x4d, 0x18 }, 4, "lz4" },
-		{ { 0x02, 0x21, 0x4c, 0x18 }, 4, "lz4" },
-	};
-
-	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-		if (!memcmp(start, others[i].magic, others[i].length))
-			return error_set(error, ENOTSUP, "kernel %s is compressed by %s: lkvm knows gzip, decompress it first",
-					 payload->path, others[i].name);
-	if (!memcmp(start, "\177ELF", 4))
-		return error_set(error, ENOTSUP, "kernel %s is an ELF file: give the Image (or objcopy -O binary)",
-				 payload->path);
+	boot->flat = payload.flat;
 	return 0;
 }
 
 /* Finds out where in RAM the kernel goes, and how much its header reserves there. */
 static int plan_kernel(const struct boot *boot, const struct ram *ram, struct plan *plan, struct error *error)
 {
-	uint64_t offset = OLD_TEXT_OFFSET, reserve = 0, size = 0;
-	struct image_header header = { 0 };
+	uint64_t offset = OLD_TEXT_OFFSET, reserve = 0;
+	uint8_t start[FILE_FORMAT_HEAD];
+	struct image_header header;
 	struct payload payload;
+	size_t started;
 
-	if (recognise(boot, &payload, error) < 0)
+	if (recognise(boot, &payload, start, &started, error) < 0)
 		return -1;
-	if (payload.gzip) {
-		if (inflate_payload(&payload, &header, sizeof(header), false, &size, error) < 0)
-			return -1;
-	} else {
-		size = payload.size < sizeof(header) ? payload.size : sizeof(header);
-		if (read_at(payload.fd, payload.path, payload.offset, &header, size, error) < 0)
-			return -1;
-	}
-	if (size == sizeof(header) && le32toh(header.magic) == IMAGE_MAGIC) {
-		if (header.image_size) {
-			offset = le64toh(header.text_offset);
-			reserve = le64toh(header.image_size);
-		}
+	memcpy(&header, start, sizeof(header));
+	if (!payload.flat && header.image_size) {
+		offset = le64toh(header.text_offset);
+		reserve = le64toh(header.image_size);
 	}
 	if (offset >= ram->size || reserve > ram->size - offset || (!payload.gzip && payload.size > ram->size - offset))
 		return error_set(error, ENOSPC, "kernel %s needs %" PRIu64 " MiB of memory, the guest has %" PRIu64

@@ -20,7 +20,7 @@ static bool names(const char *parameters, const char *name)
 int bootargs_build(char *to, size_t size, const char *parameters, const char *console, bool root_disk)
 {
 	const char *given = parameters ? parameters : "";
-	bool add_console = !names(given, "console=");
+	bool add_console = console && !names(given, "console=");
 	bool add_root = root_disk && !names(given, "root=");
 	int length = snprintf(to, size, "%s%s%s%s%s%s", add_console ? "console=" : "", add_console ? console : "",
 			      add_console && (*given || add_root) ? " " : "", add_root ? "root=/dev/vda rw" : "",

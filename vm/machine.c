@@ -38,8 +38,12 @@ static int files_open(struct machine *machine, struct error *error)
 {
 	const struct machine_config *config = &machine->config;
 
-	if (boot_open(&machine->boot, config->kernel, config->initrd, error) == 0)
+	if (boot_open(&machine->boot, config->kernel, config->initrd, error) == 0) {
+		if (machine->boot.flat && !config->snapshot)
+			log_message(config->log, LOG_LEVEL_WARNING, "kernel %s has no header of an arm64 Image: it is run as a "
+				    "flat program", config->kernel);
 		return 0;
+	}
 	if (!config->snapshot)
 		return -1;
 	/* A restored guest needs them at its next reset only, and they may be back by then. */
@@ -215,7 +219,8 @@ static void generation_part_reset(struct machine *machine)
 static int build_fdt(struct machine *machine, struct error *error)
 {
 	const struct machine_config *config = &machine->config;
-	bool root_disk = config->disk_count && !config->initrd && !config->no_defaults;
+	const char *console = config->console == CONSOLE_VIRTIO ? "hvc0" : "ttyS0";
+	bool root_disk = config->disk_count && !config->initrd;
 	char bootargs[COMMAND_LINE_MAX];
 	struct fdt_machine fdt = {
 		.bootargs = bootargs,
@@ -238,8 +243,9 @@ static int build_fdt(struct machine *machine, struct error *error)
 		.pmu = machine->cpu_features.pmu, .pmu_ppi = PMU_PPI,
 	};
 
-	if (bootargs_build(bootargs, sizeof(bootargs), config->parameters,
-			   config->console == CONSOLE_VIRTIO ? "hvc0" : "ttyS0", root_disk) < 0)
+	/* Without defaults the guest gets exactly what the user gave, as from kvmtool. */
+	if (bootargs_build(bootargs, sizeof(bootargs), config->parameters, config->no_defaults ? NULL : console,
+			   root_disk && !config->no_defaults) < 0)
 		return error_set(error, E2BIG, "the kernel's parameters are longer than the %d bytes that Linux takes",
 				 COMMAND_LINE_MAX - 1);
 	if (getrandom(fdt.rng_seed, sizeof(fdt.rng_seed), 0) != sizeof(fdt.rng_seed) ||

@@ -6,6 +6,7 @@
 #ifndef LKVM_BOOT_H
 #define LKVM_BOOT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lkvm/err.h"
@@ -15,13 +16,18 @@ struct boot {
 	const char *kernel_path, *initrd_path;
 	int kernel_fd, initrd_fd; /* stay open: a reset loads the same files again, whatever happened to their names */
 
+	bool flat; /* the kernel has no header of an arm64 Image; known after boot_open() */
+
 	/* Filled by boot_load(): guest physical addresses and bytes. */
 	uint64_t entry;
 	uint64_t initrd, initrd_size;
 	uint64_t fdt; /* FDT_MAX_SIZE bytes are free there */
 };
 
-/* Opens the files; `initrd` may be NULL. "Unable to open kernel X: reason", in kvmtool's words. */
+/*
+ * Opens the files; `initrd` may be NULL. "Unable to open kernel X: reason", in kvmtool's words. Refuses a kernel that is in
+ * a known format which boot_load() cannot load.
+ */
 int boot_open(struct boot *boot, const char *kernel, const char *initrd, struct error *error);
 
 /* Takes the names only: the files are opened, and may turn out to be missing, at the first boot_load() or boot_check(). */
@@ -30,7 +36,8 @@ void boot_close(struct boot *boot);
 
 /*
  * Loads both. The kernel may be an arm64 Image with or without an image size in its header, an Image compressed by
- * gzip (alone or in an EFI zboot wrapper), or any flat binary, which is put where old Images go (512 KiB into RAM).
+ * gzip (alone or in an EFI zboot wrapper), or a flat binary in no known format, which is put where old Images go (512 KiB
+ * into RAM).
  */
 int boot_load(struct boot *boot, const struct ram *ram, struct error *error);
 

@@ -7,8 +7,8 @@
 #include <stddef.h>
 
 /*
- * `parameters` (NULL: none) as they are, with "console=`console`" before them unless they name a console, and with
- * "root=/dev/vda rw" where `root_disk` and they name no root. -1 if it does not fit `size` bytes (Linux keeps 2048).
+ * `parameters` (NULL: none) as they are, with "console=`console`" before them unless that is NULL or they name a console,
+ * and with "root=/dev/vda rw" where `root_disk` and they name no root. -1 if it does not fit `size` bytes (Linux keeps 2048).
  */
 int bootargs_build(char *to, size_t size, const char *parameters, const char *console, bool root_disk);
 

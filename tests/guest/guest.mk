@@ -20,10 +20,10 @@ GUEST_DEVICES := $(addprefix tests/guest/lib/,pci.o virtio.o gic.o)
 GUEST_PARTS_hello := $(GUEST_LIB) tests/guest/hello.o
 GUEST_PARTS_garbage := tests/guest/lib/image_header.o $(GUEST_LIB) $(GUEST_DEVICES) \
 	$(patsubst %.c,%.o,$(sort $(wildcard tests/guest/garbage/*.c)))
-GUEST_PARTS_edu := $(GUEST_LIB) $(GUEST_DEVICES) tests/guest/edu/main.o
-GUEST_PARTS_mtty := $(GUEST_LIB) $(GUEST_DEVICES) tests/guest/mtty/main.o
-GUEST_PARTS_scan := $(GUEST_LIB) $(GUEST_DEVICES) tests/guest/scan.o
-GUEST_PARTS_reset := $(GUEST_LIB) $(GUEST_DEVICES) \
+GUEST_PARTS_edu := tests/guest/lib/image_header.o $(GUEST_LIB) $(GUEST_DEVICES) tests/guest/edu/main.o
+GUEST_PARTS_mtty := tests/guest/lib/image_header.o $(GUEST_LIB) $(GUEST_DEVICES) tests/guest/mtty/main.o
+GUEST_PARTS_scan := tests/guest/lib/image_header.o $(GUEST_LIB) $(GUEST_DEVICES) tests/guest/scan.o
+GUEST_PARTS_reset := tests/guest/lib/image_header.o $(GUEST_LIB) $(GUEST_DEVICES) \
 	$(patsubst %.c,%.o,$(sort $(wildcard tests/guest/reset/*.c)))
 
 # Objects lie outside build/guest, all of which goes into the machine that runs the tests.

@@ -92,6 +92,7 @@ static void images_go_to_their_text_offset(void **state)
 
 		write_file(fixture->kernel, image, 70000);
 		assert_int_equal(load(fixture, false), 0);
+		assert_false(fixture->boot.flat);
 		assert_int_equal(fixture->boot.entry, BASE + cases[i].where);
 		assert_memory_equal(fixture->ram.host + cases[i].where, image, 70000);
 		assert_int_equal(fixture->boot.initrd_size, 0);
@@ -156,6 +157,7 @@ static void a_flat_binary_is_taken_as_it_is(void **state)
 	assert_int_equal(load(fixture, false), 0);
 	assert_int_equal(fixture->boot.entry, BASE + 0x80000);
 	assert_memory_equal(fixture->ram.host + 0x80000, "\x1f\x20\x03\xd5", 4);
+	assert_true(fixture->boot.flat);
 }
 
 static void the_initrd_lies_between_kernel_and_tree(void **state)
@@ -227,6 +229,70 @@ static void refusals_say_why(void **state)
 	assert_int_equal(boot_open(&fixture->boot, "/nonexistent/kernel", NULL, &fixture->error), -1);
 	assert_string_equal(fixture->error.text, "Unable to open kernel /nonexistent/kernel: No such file or directory");
 	assert_int_equal(boot_open(&fixture->boot, "/tmp", NULL, &fixture->error), -1);
+}
+
+/* Files that users give by mistake: each is refused before anything is loaded, compressed by gzip or not. */
+static void boot_open_refuses_formats_by_name(void **state)
+{
+	static const struct {
+		unsigned offset;
+		const char *magic;
+		unsigned length;
+		const char *name, *advice;
+	} cases[] = {
+		{ 0, "070701", 6, "cpio", "--initrd" },
+		{ 0, "070702", 6, "cpio", "--initrd" },
+		{ 257, "ustar", 5, "tar", "Image" },
+		{ 0x202, "HdrS", 4, "bzImage", "Image" },
+		{ 0, "MZ\x90", 3, "EFI", "Image" },
+		{ 0, "\177ELF", 4, "ELF", "vmlinux" },
+		{ 0, "\x27\x05\x19\x56", 4, "uImage", "Image" },
+		{ 0, "\xd0\x0d\xfe\xed", 4, "FIT", "Image" },
+		{ 0x24, "\x18\x28\x6f\x01", 4, "zImage", "Image" },
+		{ 0x38, "RSC\x05", 4, "RISC-V", "Image" },
+		{ 0, "QFI\xfb", 4, "qcow2", "--disk" },
+		{ 0, "conectix", 8, "VHD", "--disk" },
+		{ 0x40, "\x7f\x10\xda\xbe", 4, "VDI", "--disk" },
+		{ 0, "lkvmSNAP", 8, "snapshot", "restore" },
+		{ 0, "BZh9", 4, "bzip2", "bunzip2" },
+		{ 0, "\x02\x21\x4c\x18", 4, "lz4", "unlz4" },
+		{ 0, "#!/bin/sh", 9, "script", "Image" },
+		{ 0, "\0\0\0\0", 4, "zeroes", "Image" },
+	};
+	struct fixture *fixture = *state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint8_t bytes[2048];
+		gzFile file;
+
+		memset(bytes, 0x1f, sizeof(bytes));
+		memcpy(bytes + cases[i].offset, cases[i].magic, cases[i].length);
+		write_file(fixture->kernel, bytes, sizeof(bytes));
+		for (int compressed = 0; compressed < 2; compressed++) {
+			const char *text = fixture->error.text;
+
+			assert_int_equal(boot_open(&fixture->boot, fixture->kernel, NULL, &fixture->error), -1);
+			if (!strstr(text, cases[i].name) || !strstr(text, cases[i].advice) || !strstr(text, fixture->kernel))
+				fail_msg("case %zu: %s", i, text);
+			assert_int_equal(fixture->boot.kernel_fd, -1);
+			file = gzopen(fixture->kernel, "wb");
+			assert_int_equal(gzwrite(file, bytes, sizeof(bytes)), sizeof(bytes));
+			gzclose(file);
+		}
+	}
+}
+
+/* The EFI stub makes an arm64 Image an EFI program, too. */
+static void boot_open_accepts_image_that_is_efi_program(void **state)
+{
+	struct fixture *fixture = *state;
+	uint8_t *image = make_image(70000, 0, MIB);
+
+	memcpy(image, "MZ@\xfa", 4);
+	write_file(fixture->kernel, image, 70000);
+	assert_int_equal(load(fixture, false), 0);
+	assert_false(fixture->boot.flat);
+	free(image);
 }
 
 /* `run` asks for 64 MiB, but a snapshot may say anything, and a reset loads the kernel again. */
@@ -313,6 +379,17 @@ static void kernel_that_is_a_fifo_is_refused_at_once(void **state)
 	assert_string_equal(fixture->error.text, "no kernel is known");
 }
 
+static void bootargs_are_exactly_the_parameters_without_console_and_root(void **state)
+{
+	char line[64];
+
+	(void)state;
+	assert_int_equal(bootargs_build(line, sizeof(line), " a  b ", NULL, false), 0);
+	assert_string_equal(line, " a  b ");
+	assert_int_equal(bootargs_build(line, sizeof(line), NULL, NULL, false), 0);
+	assert_string_equal(line, "");
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -324,8 +401,11 @@ int main(void)
 		CASE(refusals_say_why),
 		CASE(check_finds_what_load_would_and_writes_nothing),
 		CASE(kernel_that_is_a_fifo_is_refused_at_once),
+		CASE(boot_open_refuses_formats_by_name),
+		CASE(boot_open_accepts_image_that_is_efi_program),
 		CASE(ram_without_room_for_a_tree_is_refused),
 		CASE(bootargs_add_what_is_missing),
+		CASE(bootargs_are_exactly_the_parameters_without_console_and_root),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
