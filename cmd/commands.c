@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lkvm/suggestion.h"
+
 /*
  * A descriptor 0, 1 or 2 that was closed would become the next file that is opened, and the guest's console
  * would be written to it. What takes the place cannot be used in the direction that is wanted, so writing
@@ -109,18 +111,41 @@ static const struct command *choose(const struct command *commands, int argc, ch
 	return command_find(commands, argc - 1, argv + 1, taken);
 }
 
+/* "; did you mean 'list'?" on standard error, if a command is near. With `group`, that is its first word. */
+static void suggest(const struct command *commands, const char *group, const char *word)
+{
+	struct suggestion suggestion = suggestion_for(word, strlen(word));
+
+	for (; commands->name; commands++) {
+		const char *second = strchr(commands->name, ' ');
+
+		if (group && second_word(commands, group))
+			suggestion_consider(&suggestion, second + 1);
+		else if (!group && second && !strcmp(second + 1, word)) /* "save" for "snapshot save" */
+			suggestion = (struct suggestion){ .best = commands->name };
+		else if (!group)
+			suggestion_consider(&suggestion, commands->name);
+	}
+	if (suggestion.best)
+		fprintf(stderr, "; did you mean '%s%s%s'?", group ? group : "", group ? " " : "", suggestion.best);
+}
+
 /* "lkvm snapshot", and "lkvm snapshot sav". */
 static int no_such_command(const struct command *commands, int argc, char **argv)
 {
 	if (!command_is_group(commands, argv[1])) {
-		fprintf(stderr, "lkvm: '%s' is no command of lkvm; see 'lkvm help'\n", argv[1]);
+		fprintf(stderr, "lkvm: '%s' is no command of lkvm", argv[1]);
+		suggest(commands, NULL, argv[1]);
+		fprintf(stderr, "; see 'lkvm help'\n");
 		return EXIT_USAGE;
 	}
 	fprintf(stderr, "lkvm: %s: %s%s%sone of", argv[1], argc > 2 ? "'" : "", argc > 2 ? argv[2] : "",
 		argc > 2 ? "' is not " : "");
-	for (; commands->name; commands++)
-		if (second_word(commands, argv[1]))
-			fprintf(stderr, " %s", second_word(commands, argv[1]));
+	for (const struct command *command = commands; command->name; command++)
+		if (second_word(command, argv[1]))
+			fprintf(stderr, " %s", second_word(command, argv[1]));
+	if (argc > 2)
+		suggest(commands, argv[1], argv[2]);
 	fprintf(stderr, "%s; see 'lkvm help'\n", argc > 2 ? "" : " is to follow");
 	return EXIT_USAGE;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lkvm/parse.h"
+#include "lkvm/suggestion.h"
 
 /* Which of "a|b|c" the value is, or -1. */
 static int find_choice(const char *choices, const char *value)
@@ -56,15 +57,23 @@ static int store(const struct option_entry *entry, void *target, char *value, st
 	return 0;
 }
 
+/* The option of that name, or the only one whose name begins so, as with kvmtool. NULL: none, or several. */
 static const struct option_entry *find_long(const struct option_table *table, const char *name, size_t length)
 {
-	for (size_t i = 0; i < table->count; i++) {
-		const char *known = table->entries[i].name;
+	const struct option_entry *found = NULL;
+	unsigned beginnings = 0;
 
-		if (!strncmp(known, name, length) && !known[length])
-			return &table->entries[i];
+	for (size_t i = 0; i < table->count; i++) {
+		const struct option_entry *entry = &table->entries[i];
+
+		if (strncmp(entry->name, name, length) != 0)
+			continue;
+		if (!entry->name[length])
+			return entry;
+		found = entry;
+		beginnings++;
 	}
-	return NULL;
+	return length && beginnings == 1 ? found : NULL;
 }
 
 static const struct option_entry *find_short(const struct option_table *table, char letter)
@@ -103,6 +112,48 @@ static struct word split_word(const struct option_table *table, char *text)
 	return word;
 }
 
+#define MOST_SHOWN 6 /* names of options in a sentence */
+
+/* "--di may be --disk, --disable-sve": false where no option begins so. */
+static bool set_ambiguous(const struct option_table *table, const struct word *word, struct error *error)
+{
+	size_t length = (size_t)word->shown - 2;
+	char names[256] = "";
+	unsigned count = 0;
+
+	if (!length)
+		return false;
+	for (size_t i = 0; i < table->count; i++) {
+		size_t used = strlen(names);
+
+		if (strncmp(table->entries[i].name, word->text + 2, length) != 0)
+			continue;
+		if (count++ < MOST_SHOWN)
+			snprintf(names + used, sizeof(names) - used, "%s--%s", used ? ", " : "", table->entries[i].name);
+	}
+	if (count)
+		error_set(error, EINVAL, "%.*s may be %s%s", word->shown, word->text, names, count > MOST_SHOWN ? ", ..." : "");
+	return count > 0;
+}
+
+static int set_unknown(const struct option_table *table, const struct word *word, struct error *error)
+{
+	struct suggestion suggestion;
+
+	if (word->text[1] != '-')
+		return error_set(error, EINVAL, "unknown option %.*s", word->shown, word->text);
+	if (set_ambiguous(table, word, error))
+		return -1;
+	suggestion = suggestion_for(word->text + 2, (size_t)word->shown - 2);
+	for (size_t i = 0; i < table->count; i++)
+		if (table->entries[i].help)
+			suggestion_consider(&suggestion, table->entries[i].name);
+	if (suggestion.best)
+		return error_set(error, EINVAL, "unknown option %.*s; did you mean --%s?", word->shown, word->text,
+				 suggestion.best);
+	return error_set(error, EINVAL, "unknown option %.*s", word->shown, word->text);
+}
+
 enum options_result options_parse(const struct option_table *table, void *target, int *count, char **argv,
 				  struct error *error)
 {
@@ -125,9 +176,11 @@ enum options_result options_parse(const struct option_table *table, void *target
 
 		word = split_word(table, argv[i]);
 		if (!word.entry)
-			return error_set(error, EINVAL, "unknown option %.*s", word.shown, word.text);
+			return set_unknown(table, &word, error);
 		if (!word.entry->argument && word.value)
 			return error_set(error, EINVAL, "%.*s takes no value", word.shown, word.text);
+		if (word.entry->is_value && !word.value && i + 1 < *count && word.entry->is_value(argv[i + 1]))
+			word.value = argv[++i];
 		if (word.entry->argument && !word.value && !word.entry->optional) {
 			if (i + 1 == *count)
 				return error_set(error, EINVAL, "%.*s needs a value: %s", word.shown,

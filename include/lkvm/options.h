@@ -28,7 +28,7 @@ enum option_kind {
 struct option_entry {
 	const char *name;     /* without dashes */
 	char letter;          /* 0: only the long form */
-	bool optional;        /* with OPTION_TAKEN: the value may be left out, and is never the next word */
+	bool optional;        /* with OPTION_TAKEN: the value may be left out, and is no next word but one that `is_value` knows */
 	enum option_kind kind;
 	const char *argument; /* what --help calls the value; NULL: the option takes none */
 	const char *choices;  /* "serial|virtio"; with OPTION_TAKEN and OPTION_IGNORED only for completion */
@@ -37,6 +37,7 @@ struct option_entry {
 	/* Stores `value` (NULL if there is none; may be cut up) in `field`; an error needs not name
 	 * the option. */
 	int (*take)(void *field, char *value, struct error *error);
+	bool (*is_value)(const char *word); /* or NULL */
 	const char *help; /* NULL: shown neither by --help nor by the completion */
 };
 
@@ -64,7 +65,8 @@ enum options_result {
 /*
  * Fills `target`, which must hold the defaults, from argv[0..*count); options and operands may be mixed, "--"
  * ends the options. Operands are moved to the front of argv, and *count becomes their number. Of an option
- * that is given twice the later one counts.
+ * that is given twice the later one counts. A long name may be cut short where only one option begins so; a misspelt one
+ * is refused with the name that is nearest.
  */
 enum options_result options_parse(const struct option_table *table, void *target, int *count, char **argv,
 				  struct error *error);

@@ -29,6 +29,11 @@ static int take(void *field, char *value, struct error *error)
 	return 0;
 }
 
+static bool is_value(const char *word)
+{
+	return word[0] == '/';
+}
+
 static const struct option_entry entries[] = {
 	{ .name = "flag", .letter = 'f', .kind = OPTION_FLAG, .offset = offsetof(struct target, flag),
 	  .help = "A flag" },
@@ -46,6 +51,8 @@ static const struct option_entry entries[] = {
 	  .offset = offsetof(struct target, taken), .help = "An option whose name and argument do not fit" },
 	{ .name = "maybe", .letter = 'y', .kind = OPTION_TAKEN, .argument = "N", .optional = true, .take = take,
 	  .offset = offsetof(struct target, maybe), .help = "An option with or without" },
+	{ .name = "place", .kind = OPTION_TAKEN, .argument = "N", .optional = true, .take = take, .is_value = is_value,
+	  .offset = offsetof(struct target, maybe), .help = "An option with a next word that it knows" },
 	{ .name = "old", .kind = OPTION_IGNORED },
 	{ .name = "older", .kind = OPTION_IGNORED, .argument = "X" },
 };
@@ -186,8 +193,10 @@ static void test_refusals_name_the_option(void **state)
 	(void)state;
 	assert_refused("--nonsense", "unknown option --nonsense");
 	assert_refused("--nonsense=4", "unknown option --nonsense");
-	assert_refused("--strin x", "unknown option --strin");
-	assert_refused("--stringy x", "unknown option --stringy");
+	assert_refused("--strin x", "--strin may be --string, --string-two");
+	assert_refused("--stringy x", "unknown option --stringy; did you mean --string?");
+	assert_refused("--nubmer=4", "unknown option --nubmer; did you mean --number?");
+	assert_refused("--olds", "unknown option --olds"); /* one that the help does not show is not suggested */
 	assert_refused("-x", "unknown option -x");
 	assert_refused("--=x", "unknown option --");
 	assert_refused("--flag=1", "--flag takes no value");
@@ -220,6 +229,19 @@ static void test_help_lists_what_is_not_hidden(void **state)
 	free(text);
 }
 
+static void options_parse_accepts_unambiguous_short_forms(void **state)
+{
+	(void)state;
+	assert_int_equal(parse_good("--num=5").number, 5);
+	assert_int_equal(parse_good("--siz 1").size, 1 << 20);
+	assert_string_equal(parse_good("--string x").string, "x"); /* whole, although --string-two begins so */
+	assert_string_equal(parse_good("--string- x").file, "x");
+	assert_true(parse_good("--fl").flag);
+	assert_string_equal(parse_good("--place /x").maybe, "/x");
+	assert_string_equal(parse_good("--place").maybe, "nothing");
+	assert_string_equal(parse_good("--place --flag").maybe, "nothing");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -232,6 +254,7 @@ int main(void)
 		cmocka_unit_test(test_help_is_asked_for),
 		cmocka_unit_test(test_refusals_name_the_option),
 		cmocka_unit_test(test_help_lists_what_is_not_hidden),
+		cmocka_unit_test(options_parse_accepts_unambiguous_short_forms),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
