@@ -130,6 +130,10 @@ int cmd_list(const struct command_call *call)
 	struct error error;
 	int status = EXIT_OK;
 
+	if (options->json && options->quiet) {
+		error_set(&error, EINVAL, "--json and --quiet exclude each other");
+		return command_usage_error(call, &error);
+	}
 	if (control_list(&names, &error) < 0)
 		return command_error(call, &error);
 	if (options->json) {

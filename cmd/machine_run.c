@@ -61,7 +61,12 @@ static void end_without_memory(void *owner)
 int machine_run_overlays(struct machine_config *config, const char *folder, struct error *error)
 {
 	char absolute[PATH_MAX];
+	bool any = false;
 
+	for (unsigned i = 0; i < config->disk_count; i++)
+		any |= !config->disks[i].read_only;
+	if (!any)
+		return error_set(error, EINVAL, "--disk-overlay: the guest has no disk that it may write");
 	if (mkdir(folder, 0777) < 0 && errno != EEXIST)
 		return error_system(error, errno, "cannot make the folder %s", folder);
 	if (!realpath(folder, absolute))

@@ -36,7 +36,9 @@ static const struct option_entry ask_entries[] = {
 	JSON_ENTRY,
 };
 
-static const struct name_options defaults = { .timeout = 60 };
+#define DEFAULT_TIMEOUT 60 /* seconds */
+
+static const struct name_options defaults = { .timeout = 0 };
 
 const struct option_table name_options_table = OPTION_TABLE(name_entries, defaults);
 const struct option_table stat_options_table = OPTION_TABLE(stat_entries, defaults);
@@ -115,12 +117,18 @@ int names_ask(const struct command_call *call, const char *request, unsigned sec
 int names_ask_guest(const struct command_call *call, const char *request, const char *done)
 {
 	const struct name_options *options = call->values;
+	uint64_t timeout = options->timeout ? options->timeout : DEFAULT_TIMEOUT;
 	char line[CONTROL_REQUEST_LENGTH];
+	struct error error;
 
+	if (options->force && options->timeout) {
+		error_set(&error, EINVAL, "--timeout is for a guest that is asked: it goes not with --force");
+		return command_usage_error(call, &error);
+	}
 	if (options->force) {
 		snprintf(line, sizeof(line), "%s force", request);
 		return names_ask(call, line, NAMES_PATIENCE, done);
 	}
-	snprintf(line, sizeof(line), "%s %" PRIu64, request, options->timeout);
-	return names_ask(call, line, (unsigned)options->timeout + NAMES_PATIENCE, done);
+	snprintf(line, sizeof(line), "%s %" PRIu64, request, timeout);
+	return names_ask(call, line, (unsigned)timeout + NAMES_PATIENCE, done);
 }

@@ -41,7 +41,8 @@ static const struct option_entry entries[] = {
 	  .help = "Check RAM while the guest runs, before it does, or not\nat all (background)" },
 	{ .name = "no-verify", .kind = OPTION_FLAG, .offset = RUN(no_verify),
 	  .help = "The same as --verify=none" },
-	{ .name = "hugetlbfs", .kind = OPTION_TAKEN, .take = run_options_take_huge_pages, .argument = "SIZE", .optional = true,
+	{ .name = "hugetlbfs", .kind = OPTION_TAKEN, .take = run_options_take_huge_pages, .argument = "SIZE|DIR", .optional = true,
+	  .is_value = run_options_is_folder,
 	  .help = "RAM out of the host's pool of huge pages, of that size;\nall of it is read first" },
 	{ .name = "no-reboot", .kind = OPTION_FLAG, .offset = RUN(no_reboot),
 	  .help = "End with status 5 when the guest resets" },
@@ -69,3 +70,78 @@ static const struct option_entry entries[] = {
 
 static const struct run_options defaults = { .log_level = LOG_LEVEL_WARNING };
 const struct option_table snapshot_restore_options_table = OPTION_TABLE(entries, defaults);
+
+/* What the guest knows of a disk cannot change: an item that is other than what was saved is refused. */
+static int replace_disk(struct virtio_block_config *disk, const struct virtio_block_config *given, struct error *error)
+{
+	if (given->read_only && !disk->read_only)
+		return error_set(error, EINVAL, "--disk %s,ro: the guest was saved with a disk that it may write; --disk-overlay "
+				 "leaves the file as it is", given->path);
+	if (given->queues && given->queues != disk->queues)
+		return error_set(error, EINVAL, "--disk %s,queues=%u: the guest was saved with queues=%u, which stay", given->path,
+				 given->queues, disk->queues);
+	if (given->serial && (!disk->serial || strncmp(given->serial, disk->serial, VIRTIO_BLOCK_SERIAL)))
+		return error_set(error, EINVAL, "--disk %s,serial=%s: the guest was saved with the serial number %s, which stays",
+				 given->path, given->serial, disk->serial ? disk->serial : "of its old path");
+	disk->path = given->path;
+	disk->changed_allowed = true; /* the user chose it */
+	return 0;
+}
+
+static int replace_network(struct virtio_net_config *network, const struct virtio_net_config *given, struct error *error)
+{
+	struct virtio_net_config saved = *network;
+
+	if (given->queues && given->queues != saved.queues)
+		return error_set(error, EINVAL, "--network: queues=%u: the guest was saved with queues=%u, which stay",
+				 given->queues, saved.queues);
+	if (given->mode == NET_USER && saved.queues > 1)
+		return error_set(error, EINVAL, "--network: the guest was saved with queues=%u, which mode=user does not have",
+				 saved.queues);
+	*network = *given;
+	memcpy(network->mac, saved.mac, sizeof(saved.mac));
+	memcpy(network->new_mac, given->mac, sizeof(saved.mac));
+	network->queues = saved.queues;
+	return 0;
+}
+
+/* Nothing is read ahead of a guest whose memory is all there. */
+static int check_options(const struct run_options *options, struct error *error)
+{
+	if (options->no_network)
+		return error_set(error, EINVAL, "--network: mode=none: the guest keeps the interfaces that it was saved with");
+	if (options->config.prefault_count && (options->eager || options->config.huge_page))
+		return error_set(error, EINVAL, "--prefault: %s reads all memory before the guest continues",
+				 options->eager ? "--eager" : "--hugetlbfs");
+	return 0;
+}
+
+/* The host's side of disks and interfaces may be elsewhere; the guest's side stays. */
+int run_options_replace(struct machine_config *config, const struct run_options *options, struct error *error)
+{
+	const struct machine_config *given = &options->config;
+
+	if (check_options(options, error) < 0)
+		return -1;
+	if (given->disk_count > config->disk_count)
+		return error_set(error, EINVAL, "--disk: the snapshot has %u disks, not %u", config->disk_count,
+				 given->disk_count);
+	if (given->network_count > config->network_count)
+		return error_set(error, EINVAL, "--network: the snapshot has %u interfaces, not %u", config->network_count,
+				 given->network_count);
+	if (given->vfio.count > config->vfio.count)
+		return error_set(error, EINVAL, "--vfio-pci: the snapshot has %u devices, not %u", config->vfio.count,
+				 given->vfio.count);
+	memcpy(config->vfio.devices, given->vfio.devices, given->vfio.count * sizeof(given->vfio.devices[0]));
+	/* The devices have to reach all of it from the beginning. */
+	config->eager |= config->vfio.count > 0;
+	if (config->vfio.count && given->prefault_count)
+		return error_set(error, EINVAL, "--prefault: all memory is read before a guest with passed-through devices continues");
+	for (unsigned i = 0; i < given->disk_count; i++)
+		if (replace_disk(&config->disks[i], &given->disks[i], error) < 0)
+			return -1;
+	for (unsigned i = 0; i < given->network_count; i++)
+		if (replace_network(&config->networks[i], &given->networks[i], error) < 0)
+			return -1;
+	return 0;
+}

@@ -19,10 +19,56 @@ static int take_queues(unsigned *queues, const char *value, struct error *error)
 	return 0;
 }
 
+static int take_read_only(struct virtio_block_config *disk, const char *value, struct error *error)
+{
+	(void)value;
+	(void)error;
+	disk->read_only = true;
+	return 0;
+}
+
+static int take_disk_queues(struct virtio_block_config *disk, const char *value, struct error *error)
+{
+	return take_queues(&disk->queues, value, error);
+}
+
+static int take_serial(struct virtio_block_config *disk, const char *value, struct error *error)
+{
+	(void)error;
+	disk->serial = value;
+	return 0;
+}
+
+static int take_format(struct virtio_block_config *disk, const char *value, struct error *error)
+{
+	disk->raw = !strcmp(value, "raw");
+	return disk->raw ? 0 : error_set(error, EINVAL, "\"%.100s\" is not raw: convert the image (qemu-img convert -O raw)", value);
+}
+
+const struct run_disk_item run_disk_items[] = {
+	{ "ro", false, take_read_only },
+	{ "queues", true, take_disk_queues },
+	{ "serial", true, take_serial },
+	{ "format", true, take_format },
+	{ NULL, false, NULL },
+};
+
+static int take_disk_item(struct virtio_block_config *disk, const char *key, const char *value, struct error *error)
+{
+	for (const struct run_disk_item *item = run_disk_items; item->key; item++) {
+		if (strcmp(item->key, key) != 0 || item->has_value != (value != NULL))
+			continue;
+		if (item->take(disk, value, error) < 0)
+			return error_context(error, "%s", key);
+		return 0;
+	}
+	return error_set(error, EINVAL, "\"%.100s\" is none of ro, queues=N, serial=TEXT, format=raw", key);
+}
+
 int run_options_take_disk(void *target, char *value, struct error *error)
 {
 	struct machine_config *config = &((struct run_options *)target)->config;
-	struct virtio_block_config disk = { .path = value, .queues = 1 };
+	struct virtio_block_config disk = { .path = value };
 	char *rest = strchrnul(value, ','); /* a path may hold an equal sign, so parse_pair() is not for it */
 	const char *key, *item;
 	int more;
@@ -31,19 +77,9 @@ int run_options_take_disk(void *target, char *value, struct error *error)
 		*rest++ = '\0';
 	if (!*value)
 		return error_set(error, EINVAL, "no file was given");
-	while ((more = parse_pair(&rest, &key, &item, error)) > 0) {
-		if (!strcmp(key, "ro") && !item)
-			disk.read_only = true;
-		else if (!strcmp(key, "serial") && item)
-			disk.serial = item;
-		else if (!strcmp(key, "queues") && item) {
-			if (take_queues(&disk.queues, item, error) < 0)
-				return error_context(error, "queues");
-		} else {
-			return error_set(error, EINVAL, "\"%.100s\" is none of ro, queues=N, serial=TEXT",
-					 key);
-		}
-	}
+	while ((more = parse_pair(&rest, &key, &item, error)) > 0)
+		if (take_disk_item(&disk, key, item, error) < 0)
+			return -1;
 	if (more < 0)
 		return -1;
 	if (config->disk_count == MACHINE_MAX_DISKS)
@@ -115,10 +151,7 @@ static int take_trans(struct virtio_net_config *net, const char *value, struct e
 	return 0;
 }
 
-static const struct net_item {
-	const char *key;
-	int (*take)(struct virtio_net_config *net, const char *value, struct error *error);
-} net_items[] = {
+const struct run_network_item run_network_items[] = {
 	{ "tapif", take_tap },
 	{ "mac", take_mac },
 	{ "script", take_script },
@@ -130,17 +163,18 @@ static const struct net_item {
 	{ "guest_mac", take_mac },
 	{ "mq", take_net_queues },
 	{ "trans", take_trans },
+	{ NULL, NULL },
 };
 
 static int take_net_item(struct virtio_net_config *net, const char *key, const char *value,
 			 struct error *error)
 {
-	for (size_t i = 0; i < sizeof(net_items) / sizeof(net_items[0]); i++) {
-		if (strcmp(net_items[i].key, key))
+	for (const struct run_network_item *item = run_network_items; item->key; item++) {
+		if (strcmp(item->key, key) != 0)
 			continue;
 		if (!value)
 			return error_set(error, EINVAL, "%s needs a value", key);
-		if (net_items[i].take(net, value, error) < 0)
+		if (item->take(net, value, error) < 0)
 			return error_context(error, "%s", key);
 		return 0;
 	}
@@ -163,9 +197,10 @@ static int choose_mode(struct virtio_net_config *net, const char *mode, bool *wa
 	return 0;
 }
 
-static int check_combination(const struct virtio_net_config *net, struct error *error)
+/* `vhost`: the item was given. */
+static int check_combination(const struct virtio_net_config *net, bool vhost, struct error *error)
 {
-	if (net->mode == NET_USER && (net->tap || net->script || net->tap_fd >= 0 || net->vhost_required))
+	if (net->mode == NET_USER && (net->tap || net->script || net->tap_fd >= 0 || (vhost && net->vhost)))
 		return error_set(error, EINVAL, "tapif, script, fd and vhost are for mode=tap");
 	if (net->mode == NET_USER && net->queues > 1)
 		return error_set(error, EINVAL, "several queues are for mode=tap");
@@ -200,23 +235,31 @@ static const char *cut_passt_options(char *value)
 int run_options_take_network(void *target, char *value, struct error *error)
 {
 	struct machine_config *config = &((struct run_options *)target)->config;
-	struct virtio_net_config net = { .tap_fd = -1, .vhost = true, .queues = 1 };
+	struct virtio_net_config net = { .tap_fd = -1, .vhost = true };
 	const char *key, *item, *mode = NULL;
-	bool wanted;
+	bool wanted, vhost = false, others = false;
 	int more;
 
 	net.passt_options = cut_passt_options(value);
 	while ((more = parse_pair(&value, &key, &item, error)) > 0) {
-		if (!strcmp(key, "mode") && item)
+		if (!strcmp(key, "mode") && item) {
 			mode = item;
-		else if (take_net_item(&net, key, item, error) < 0)
+			continue;
+		}
+		if (take_net_item(&net, key, item, error) < 0)
 			return -1;
+		vhost |= !strcmp(key, "vhost");
+		others = true;
 	}
 	if (more < 0 || choose_mode(&net, mode, &wanted, error) < 0)
 		return -1;
-	if (!wanted)
+	if (!wanted && (others || net.passt_options))
+		return error_set(error, EINVAL, "mode=none makes no interface: it goes with no other item");
+	if (!wanted) {
+		((struct run_options *)target)->no_network = true;
 		return 0;
-	if (check_combination(&net, error) < 0)
+	}
+	if (check_combination(&net, vhost, error) < 0)
 		return -1;
 	if (config->network_count == MACHINE_MAX_NETWORKS)
 		return error_set(error, ENOSPC, "there are more than %d interfaces", MACHINE_MAX_NETWORKS);

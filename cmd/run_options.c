@@ -2,8 +2,11 @@
 #include "lkvm/run_options.h"
 
 #include <errno.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "lkvm/command.h"
 #include "lkvm/control.h"
@@ -38,11 +41,33 @@ static int take_transport(void *target, char *value, struct error *error)
 	return 0;
 }
 
+bool run_options_is_folder(const char *word)
+{
+	struct stat status;
+
+	return stat(word, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+/* kvmtool wants the folder of a mounted hugetlbfs: its pages are as large as a block of that. */
+static int take_mounted_huge_pages(const char *path, uint64_t *page, struct error *error)
+{
+	struct statfs status;
+
+	if (statfs(path, &status) < 0)
+		return error_system(error, errno, "%.200s", path);
+	if (status.f_type != HUGETLBFS_MAGIC)
+		return error_set(error, EINVAL, "%.200s is no mounted hugetlbfs; the size of the pages is enough, as 2M", path);
+	*page = (uint64_t)status.f_bsize;
+	return 0;
+}
+
 int run_options_take_huge_pages(void *target, char *value, struct error *error)
 {
 	struct run_options *options = target;
 
 	options->config.huge_page = RAM_HUGE_DEFAULT;
+	if (value && strchr(value, '/'))
+		return take_mounted_huge_pages(value, &options->config.huge_page, error);
 	return value ? parse_size(value, &options->config.huge_page, error) : 0;
 }
 
@@ -58,10 +83,11 @@ static const struct option_entry entries[] = {
 	  .help = "Number of vCPUs (1)" },
 	{ .name = "mem", .letter = 'm', .kind = OPTION_SIZE, .argument = "SIZE", .offset = CONFIG(memory),
 	  .help = "RAM: 512 (MiB), 512M, 2G (256M, and 64M for each further vCPU)" },
-	{ .name = "hugetlbfs", .kind = OPTION_TAKEN, .take = run_options_take_huge_pages, .argument = "SIZE", .optional = true,
+	{ .name = "hugetlbfs", .kind = OPTION_TAKEN, .take = run_options_take_huge_pages, .argument = "SIZE|DIR", .optional = true,
+	  .is_value = run_options_is_folder,
 	  .help = "RAM out of the host's pool of huge pages, of that size" },
 	{ .name = "disk", .letter = 'd', .kind = OPTION_TAKEN, .take = run_options_take_disk,
-	  .argument = "FILE[,ro][,queues=N][,serial=TEXT]", .help = "Disk image or block device; several" },
+	  .argument = "FILE[,ro][,queues=N][,serial=TEXT][,format=raw]", .help = "Disk image or block device; several" },
 	{ .name = "disk-overlay", .kind = OPTION_FILE, .argument = "DIR",
 	  .offset = offsetof(struct run_options, disk_overlay),
 	  .help = "Leave the disks as they are: what the guest writes goes\nto files there" },
@@ -87,7 +113,7 @@ static const struct option_entry entries[] = {
 	  .choices = "gicv3|gicv3-its", .offset = CONFIG(irqchip),
 	  .help = "Interrupt controller, without or with MSIs (gicv3-its)" },
 	{ .name = "nodefaults", .kind = OPTION_FLAG, .offset = CONFIG(no_defaults),
-	  .help = "Leave out what was not asked for: the power button" },
+	  .help = "Leave out what was not asked for: the power button,\nand console= and root= on the kernel command line" },
 	{ .name = "pmu", .kind = OPTION_FLAG, .offset = CONFIG(pmu), .help = "Performance counters" },
 	{ .name = "disable-sve", .kind = OPTION_FLAG, .offset = offsetof(struct run_options, disable_sve),
 	  .help = "Hide scalable vectors, where the host has them" },
@@ -127,6 +153,17 @@ static const struct run_options defaults = {
 
 const struct option_table run_options_table = OPTION_TABLE(entries, defaults);
 
+/* Defaults of items that a restore has to know from what was given. */
+static void finish_queues(struct machine_config *config)
+{
+	for (unsigned i = 0; i < config->disk_count; i++)
+		if (!config->disks[i].queues)
+			config->disks[i].queues = 1;
+	for (unsigned i = 0; i < config->network_count; i++)
+		if (!config->networks[i].queues)
+			config->networks[i].queues = 1;
+}
+
 int run_options_finish(struct run_options *options, const char *kernel, struct error *error)
 {
 	struct machine_config *config = &options->config;
@@ -144,6 +181,10 @@ int run_options_finish(struct run_options *options, const char *kernel, struct e
 	if (config->vfio.count && config->balloon)
 		return error_set(error, EINVAL, "--balloon: a device of --vfio-pci may write to any page of the guest's memory, so "
 				 "that none can be given back");
+
+	if (options->no_network && config->network_count)
+		return error_set(error, EINVAL, "--network: mode=none goes with no interface");
+	finish_queues(config);
 
 	config->cpus = (unsigned)options->cpus;
 	if (!config->memory) /* kvmtool's rule, which lets many vCPUs boot too */

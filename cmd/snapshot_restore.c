@@ -12,42 +12,12 @@
 #include "lkvm/snapshot.h"
 #include "machine_run.h"
 
-/* The host's side of disks and interfaces may be elsewhere; the guest's side stays. */
-static int replace_backends(struct machine_config *config, const struct machine_config *given, struct error *error)
-{
-	if (given->disk_count > config->disk_count)
-		return error_set(error, EINVAL, "--disk: the snapshot has %u disks, not %u", config->disk_count,
-				 given->disk_count);
-	if (given->network_count > config->network_count)
-		return error_set(error, EINVAL, "--network: the snapshot has %u interfaces, not %u", config->network_count,
-				 given->network_count);
-	if (given->vfio.count > config->vfio.count)
-		return error_set(error, EINVAL, "--vfio-pci: the snapshot has %u devices, not %u", config->vfio.count,
-				 given->vfio.count);
-	memcpy(config->vfio.devices, given->vfio.devices, given->vfio.count * sizeof(given->vfio.devices[0]));
-	/* The devices have to reach all of it from the beginning. */
-	config->eager |= config->vfio.count > 0;
-	for (unsigned i = 0; i < given->disk_count; i++) {
-		config->disks[i].path = given->disks[i].path;
-		config->disks[i].changed_allowed = true; /* the user chose it */
-	}
-	for (unsigned i = 0; i < given->network_count; i++) {
-		struct virtio_net_config saved = config->networks[i];
-
-		config->networks[i] = given->networks[i];
-		memcpy(config->networks[i].mac, saved.mac, sizeof(saved.mac));
-		memcpy(config->networks[i].new_mac, given->networks[i].mac, sizeof(saved.mac));
-		config->networks[i].queues = saved.queues;
-	}
-	return 0;
-}
-
 static int configure(struct machine_config *config, const struct run_options *options, struct snapshot *snapshot,
 		     struct error *error)
 {
 	const struct machine_config *given = &options->config;
 
-	if (machine_config_load(config, &snapshot->sections, error) < 0 || replace_backends(config, given, error) < 0)
+	if (machine_config_load(config, &snapshot->sections, error) < 0 || run_options_replace(config, options, error) < 0)
 		return -1;
 	for (unsigned i = 0; i < config->disk_count; i++)
 		config->disks[i].changed_allowed |= options->disks_changed;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "disk.h"
+#include "disk_format.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -41,6 +42,7 @@ static int measure(struct disk *disk, const char *path, struct error *error)
 	disk->size = (uint64_t)stat.st_size;
 	if (disk->is_device && ioctl(disk->fd, BLKGETSIZE64, &disk->size) < 0)
 		return error_system(error, errno, "size of disk %s", path);
+	disk->bytes = disk->size;
 	disk->size -= disk->size % DISK_SECTOR;
 	if (disk->size == 0)
 		return error_set(error, EINVAL, "disk %s is smaller than one sector of %u bytes", path,
@@ -113,6 +115,14 @@ static int check_base(struct disk *disk, const struct virtio_block_config *confi
 	return refuse_change(config, log, error);
 }
 
+/* A disk that a snapshot has was given to its guest as a raw one, whatever the guest wrote to it since. */
+static int check_format(const struct disk *disk, const struct virtio_block_config *config, struct error *error)
+{
+	if (config->raw || config->size)
+		return 0;
+	return disk_format_check(disk->fd, disk->bytes, config->path, error);
+}
+
 static int open_overlay_file(const char *path, bool is_new, struct error *error)
 {
 	int fd = open(path, O_RDWR | O_CLOEXEC | (is_new ? O_CREAT : 0), 0666);
@@ -177,7 +187,7 @@ int disk_open(struct disk *disk, const struct virtio_block_config *config, const
 		return error_system(error, errno, "cannot open disk %s", path);
 	snprintf(what, sizeof(what), "disk %s", path);
 	if (measure(disk, path, error) < 0 || check_size(disk, config, error) < 0 ||
-	    lock(disk->fd, disk->read_only, "disk", path, error) < 0 ||
+	    check_format(disk, config, error) < 0 || lock(disk->fd, disk->read_only, "disk", path, error) < 0 ||
 	    check_identity(disk->fd, &config->identity, what, config, log, error) < 0 ||
 	    (overlaid && put_overlay(disk, config, log, error) < 0)) {
 		disk_close(disk);

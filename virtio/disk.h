@@ -26,12 +26,17 @@ struct disk {
 	bool read_only;
 	bool is_device;
 	uint64_t size;          /* whole sectors */
+	uint64_t bytes;         /* of the file or device, with what is behind the last sector */
 	uint32_t physical_block; /* bytes that the host writes at once; a power of two, 512..64 KiB */
 };
 
 /*
  * Opens and locks: one writer, or any number of readers, on any descriptor of any process. Who has an overlay is a reader
+<<<<<<< HEAD
  * of the disk. A file that has not the identity in `config` is refused, or is a warning in `log` (may be NULL).
+=======
+ * of the disk. An image that is not raw is refused unless the configuration says that it is (virtio/disk_format.h).
+>>>>>>> 08f1c70 (disk: refuse images that are not raw; restore: refuse items it ignored)
  */
 int disk_open(struct disk *disk, const struct virtio_block_config *config, const struct log *log, struct error *error);
 void disk_close(struct disk *disk);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What `lkvm run` was asked for. Pure: no file is opened, so that every sentence about a command line can be
+ * What `lkvm run` was asked for. No file is opened, so that every sentence about a command line can be
  * tested anywhere.
  */
 #ifndef LKVM_RUN_OPTIONS_H
@@ -23,6 +23,7 @@ struct run_options {
 	enum log_level log_level;
 	bool disable_sve, disable_pauth;
 	bool paused, detach, no_reboot;
+	bool no_network; /* --network mode=none */
 	const char *disk_overlay; /* folder or NULL */
 	unsigned disks_changed;   /* 0: refuse, 1: allow */
 	bool eager, no_verify, no_working_set; /* when restoring */
@@ -43,14 +44,32 @@ int run_options_finish(struct run_options *options, const char *kernel, struct e
  */
 void run_options_name(struct run_options *options, pid_t pid);
 
-/* The options --disk and --network: an item each. */
+/* The options --disk and --network: an item each. Numbers of queues that are not given are 0. */
 int run_options_take_disk(void *options, char *value, struct error *error);
 int run_options_take_network(void *options, char *value, struct error *error);
+
+/* The items of --disk and of --network (but mode, and passt-options, which ends the list); the last has no key. */
+extern const struct run_disk_item {
+	const char *key;
+	bool has_value;
+	int (*take)(struct virtio_block_config *disk, const char *value, struct error *error);
+} run_disk_items[];
+extern const struct run_network_item {
+	const char *key;
+	int (*take)(struct virtio_net_config *net, const char *value, struct error *error);
+} run_network_items[];
+
+/*
+ * Puts the disks, interfaces and devices that a restore was given in the place of the saved ones. What the guest knows of
+ * them stays: an item that would change it is refused. Refuses options that have no effect together, too.
+ */
+int run_options_replace(struct machine_config *saved, const struct run_options *given, struct error *error);
 
 /* The option --vfio-pci: a device. */
 int run_options_take_vfio(void *options, char *value, struct error *error);
 
-/* The option --hugetlbfs. */
+/* The option --hugetlbfs: a size, or the folder of a mounted hugetlbfs, which may be the next word. */
+bool run_options_is_folder(const char *word);
 int run_options_take_huge_pages(void *options, char *value, struct error *error);
 
 #endif

@@ -208,11 +208,14 @@ int virtio_call_fd(struct virtio_device *device, unsigned queue);
 void virtio_stat(struct virtio_device *device, struct report *report);
 
 /* The devices. Each allocates; NULL with the error set. virtio_close(), then free() of the result. */
+#define VIRTIO_BLOCK_SERIAL 20 /* bytes of a serial number; section 5.2.6 */
+
 struct virtio_block_config {
 	const char *path;
 	bool read_only;
+	bool raw;          /* the user says that it is: what it holds is not looked at */
 	unsigned queues;   /* 1..8 */
-	const char *serial; /* NULL: made from the path; at most 20 bytes are kept */
+	const char *serial; /* NULL: made from the path; at most VIRTIO_BLOCK_SERIAL bytes are kept */
 	uint64_t size;     /* bytes that it must have; 0: any */
 	const char *overlay; /* file for what is written, in place of `path`, which stays as it is; NULL: none; read-only has none */
 	bool overlay_new;  /* it is made, and must not be there yet */

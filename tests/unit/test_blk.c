@@ -504,6 +504,78 @@ static void test_refused_files(void **state)
 	assert_non_null(strstr(error.text, "smaller than one sector"));
 }
 
+/* Writes the magic number to an empty disk of 64 KiB and tries to open that. */
+static int open_with_magic(struct fixture *f, const char *magic, size_t length, off_t offset,
+			   const struct virtio_block_config *config, struct error *error)
+{
+	struct virtio_device *device;
+
+	assert_int_equal(ftruncate(f->fd, 0), 0);
+	assert_int_equal(ftruncate(f->fd, 65536), 0);
+	assert_int_equal(pwrite(f->fd, magic, length, offset), length);
+	device = virtio_block_open(&f->machine.vm, &f->machine.pci, 1, config, error);
+	if (!device)
+		return -1;
+	virtio_close(device);
+	free(device);
+	return 0;
+}
+
+static void disk_open_refuses_images_that_are_not_raw(void **state)
+{
+	static const struct {
+		const char *magic;
+		size_t length;
+		off_t offset;
+		const char *name, *command;
+	} cases[] = {
+		{ "QFI\xfb", 4, 0, "qcow2", "qemu-img convert -f qcow2 -O raw" },
+		{ "QED", 4, 0, "QED", "qemu-img convert -f qed -O raw" },
+		{ "KDMV", 4, 0, "VMDK", "qemu-img convert -f vmdk -O raw" },
+		{ "# Disk DescriptorFile", 21, 0, "VMDK", "qemu-img convert -f vmdk -O raw" },
+		{ "vhdxfile", 8, 0, "VHDX", "qemu-img convert -f vhdx -O raw" },
+		{ "conectix", 8, 0, "VHD", "qemu-img convert -f vpc -O raw" },
+		{ "conectix", 8, 65536 - 512, "VHD", "qemu-img convert -f vpc -O raw" },
+		{ "\x7f\x10\xda\xbe", 4, 0x40, "VDI", "qemu-img convert -f vdi -O raw" },
+		{ "WithouFreSpacExt", 16, 0, "Parallels", "qemu-img convert -f parallels -O raw" },
+		{ "\x1f\x8b\x08", 3, 0, "gzip", "gunzip" },
+		{ "\xfd" "7zXZ", 6, 0, "xz", "unxz" },
+		{ "\x28\xb5\x2f\xfd", 4, 0, "zstd", "unzstd" },
+		{ "lkvmSNAP", 8, 0, "snapshot", "not a disk" },
+		{ "lkvmOVER", 8, 65536 - 64, "overlay", "not a disk" },
+	};
+	struct fixture *f = *state;
+	struct error error;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct virtio_block_config config = { .path = f->path, .read_only = true, .queues = 1 };
+
+		assert_int_equal(open_with_magic(f, cases[i].magic, cases[i].length, cases[i].offset, &config, &error), -1);
+		if (!strstr(error.text, cases[i].name) || !strstr(error.text, cases[i].command) ||
+		    !strstr(error.text, "format=raw") || !strstr(error.text, f->path))
+			fail_msg("case %zu: %s", i, error.text);
+
+		/* The user says that it is raw; a snapshot has it, whose guest may have written that. */
+		config.raw = true;
+		assert_int_equal(open_with_magic(f, cases[i].magic, cases[i].length, cases[i].offset, &config, &error), 0);
+		config.raw = false;
+		config.size = 65536;
+		assert_int_equal(open_with_magic(f, cases[i].magic, cases[i].length, cases[i].offset, &config, &error), 0);
+	}
+}
+
+static void disk_open_accepts_data_that_is_no_disk_image(void **state)
+{
+	struct fixture *f = *state;
+	const struct virtio_block_config config = { .path = f->path, .read_only = true, .queues = 1 };
+	struct error error;
+
+	assert_int_equal(open_with_magic(f, "ustar", 5, 257, &config, &error), 0);
+	assert_int_equal(open_with_magic(f, "070701", 6, 0, &config, &error), 0);
+	assert_int_equal(open_with_magic(f, "LUKS\xba\xbe", 6, 0, &config, &error), 0);
+	assert_int_equal(open_with_magic(f, "\x55\xaa", 2, 510, &config, &error), 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -527,6 +599,8 @@ int main(void)
 		TEST(test_locks),
 		TEST_READ_ONLY(test_readers_share),
 		TEST(test_refused_files),
+		TEST_READ_ONLY(disk_open_refuses_images_that_are_not_raw),
+		TEST_READ_ONLY(disk_open_accepts_data_that_is_no_disk_image),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

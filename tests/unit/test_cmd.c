@@ -355,7 +355,7 @@ static void test_run_networks(void **state)
 	struct run_options options =
 		parse_run("-k X --name vm -n mode=tap,tapif=tap0,mac=52:54:00:12:34:56,script=up,"
 			  "vhost=required,queues=2 -n mode=user,passt=p,passt-options=-t,22 "
-			  "-n mode=none -n vhost=off,fd=5,script=none -n mq=3,trans=virtio,vhost=1");
+			  "-n vhost=off,fd=5,script=none -n mq=3,trans=virtio,vhost=1");
 	const struct virtio_net_config *nets = options.config.networks;
 	struct run_options same, other;
 
@@ -426,8 +426,8 @@ static void test_run_refuses_with_a_sentence(void **state)
 		{ "-k idle --vfio-pci 1:2.3 --balloon", "--balloon: a device of --vfio-pci may write to any page of the guest's "
 							"memory, so that none can be given back" },
 		{ "-k idle -d ,ro", "-d: no file was given" },
-		{ "-k idle -d x,rw", "-d: \"rw\" is none of ro, queues=N, serial=TEXT" },
-		{ "-k idle -d x,ro=1", "-d: \"ro\" is none of ro, queues=N, serial=TEXT" },
+		{ "-k idle -d x,rw", "-d: \"rw\" is none of ro, queues=N, serial=TEXT, format=raw" },
+		{ "-k idle -d x,ro=1", "-d: \"ro\" is none of ro, queues=N, serial=TEXT, format=raw" },
 		{ "-k idle -d x,queues=9", "-d: queues: 9 is not in the range from 1 to 8" },
 		{ "-k idle -n mode=bridge", "-n: mode: \"bridge\" is none of tap, user, none" },
 		{ "-k idle -n tap", "-n: \"tap\" is none of mode, tapif, mac, script, vhost, queues, fd, "
@@ -441,6 +441,15 @@ static void test_run_refuses_with_a_sentence(void **state)
 		{ "-k idle -n mode=tap,tapif=a,fd=3", "-n: tapif and fd exclude each other" },
 		{ "-k idle -n mode=user,tapif=a", "-n: tapif, script, fd and vhost are for mode=tap" },
 		{ "-k idle -n mode=user,queues=2", "-n: several queues are for mode=tap" },
+		{ "-k idle -d x,format=qcow2", "-d: format: \"qcow2\" is not raw: convert the image (qemu-img convert -O raw)" },
+		{ "-k idle -n mode=user,vhost=on", "-n: tapif, script, fd and vhost are for mode=tap" },
+		{ "-k idle -n mode=none,queues=2", "-n: mode=none makes no interface: it goes with no other item" },
+		{ "-k idle -n mode=none,passt-options=-t", "-n: mode=none makes no interface: it goes with no other item" },
+		{ "-k idle -n mode=none -n mode=tap", "--network: mode=none goes with no interface" },
+		{ "-k idle --cpu 0", "--cpu: 0 is not in the range from 1 to 512" },
+		{ "-k idle --disab", "--disab may be --disable-sve, --disable-pauth, --disable-mte" },
+		{ "-k idle --kernal=x", "unknown option --kernal; did you mean --kernel?" },
+		{ "-k idle --dsik x", "unknown option --dsik; did you mean --disk?" },
 		{ "-k idle -n mode=tap,passt=p", "-n: passt and passt-options are for mode=user" },
 		{ "-k idle -n mode=tap,trans=mmio", "-n: trans: \"mmio\" is not there: only virtio" },
 	};

@@ -22,7 +22,7 @@ struct kinds {
 
 static void kinds_open(struct kinds *kinds, const char *disk)
 {
-	const struct virtio_block_config block = { .path = disk, .read_only = true, .queues = 1 };
+	const struct virtio_block_config block = { .path = disk, .read_only = true, .queues = 1, .raw = true };
 	struct vm *vm = &kinds->machine.vm;
 	struct pci_bus *pci = &kinds->machine.pci;
 	struct error error;
