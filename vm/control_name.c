@@ -61,12 +61,24 @@ static int make_private(int fd, const char *path, struct error *error)
 	return 0;
 }
 
+/* Without it there is nowhere to look for virtual machines either: that must not look like there being none. */
+static int check_runtime_directory(struct error *error)
+{
+	const char *runtime = getenv("XDG_RUNTIME_DIR");
+	struct stat status;
+
+	if (!runtime || runtime[0] != '/' || stat(runtime, &status) == 0 || errno != ENOENT)
+		return 0;
+	return error_set(error, ENOTDIR, "XDG_RUNTIME_DIR is %.300s, which does not exist: make that directory (mode 700), or "
+			 "unset the variable to use ~/.lkvm", runtime);
+}
+
 int control_directory_open(bool create, struct error *error)
 {
 	char path[PATH_MAX];
 	int fd;
 
-	if (directory_path(path, error) < 0)
+	if (directory_path(path, error) < 0 || check_runtime_directory(error) < 0)
 		return -1;
 	if (create && mkdir(path, S_IRWXU) < 0 && errno != EEXIST)
 		return error_system(error, errno, "%.300s", path);

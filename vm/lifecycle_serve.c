@@ -117,6 +117,14 @@ static void serve_reboot(struct lifecycle *lifecycle, struct control_client *cli
 	}
 }
 
+static int check_balloon(uint64_t memory, uint64_t bytes, struct error *error)
+{
+	if (bytes <= memory)
+		return 0;
+	return error_set(error, ERANGE, "the guest has %" PRIu64 " MiB of memory, and cannot give up %" PRIu64 " MiB", memory >> 20,
+			 (bytes >> 20) + (bytes % (1 << 20) != 0));
+}
+
 static void serve_balloon(struct lifecycle *lifecycle, struct control_client *client, char **words)
 {
 	struct machine *machine = lifecycle->machine;
@@ -128,7 +136,8 @@ static void serve_balloon(struct lifecycle *lifecycle, struct control_client *cl
 		control_refuse(client, &error);
 		return;
 	}
-	if (parse_number(words[1] ? words[1] : "", 0, machine->config.memory, &bytes, &error) < 0) {
+	if (parse_number(words[1] ? words[1] : "", 0, UINT64_MAX, &bytes, &error) < 0 ||
+	    check_balloon(machine->config.memory, bytes, &error) < 0) {
 		control_refuse(client, &error);
 		return;
 	}

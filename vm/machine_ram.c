@@ -2,8 +2,10 @@
 #include "machine_ram.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lkvm/working_set.h"
 
@@ -82,6 +84,16 @@ static int read_ahead(struct machine *machine, const struct ram *ram, struct err
 	return 0;
 }
 
+/* Linux gives out more than it has, and ends the guest once that is used. */
+static void warn_of_memory(const struct machine_config *config)
+{
+	uint64_t host = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+
+	if (config->memory > host)
+		log_message(config->log, LOG_LEVEL_WARNING, "the guest has %" PRIu64 " MiB of memory, the host only %" PRIu64
+			    ": the host ends the guest when there is none left", config->memory >> 20, host >> 20);
+}
+
 int machine_ram_open(struct machine *machine, struct ram *ram, struct error *error)
 {
 	const struct snapshot *snapshot = machine->config.snapshot;
@@ -92,6 +104,8 @@ int machine_ram_open(struct machine *machine, struct ram *ram, struct error *err
 		return error_set(error, EBADMSG, "its RAM is not the RAM of its machine");
 	if (huge_page && ram_open_huge(ram, MACHINE_RAM, machine->config.memory, huge_page, error) < 0)
 		return error_context(error, "--hugetlbfs");
+	if (!huge_page)
+		warn_of_memory(&machine->config);
 	if (!snapshot)
 		return 0;
 	if (huge_page) /* nothing can be mapped there */

@@ -547,6 +547,18 @@ static void test_no_directory_is_an_empty_list(void **state)
 	assert_int_equal(names.count, 0);
 }
 
+static void control_list_fails_when_runtime_directory_is_missing(void **state)
+{
+	struct control_names names;
+	struct error error;
+
+	(void)state;
+	setenv("XDG_RUNTIME_DIR", "/nonexistent/runtime", 1);
+	assert_int_equal(control_list(&names, &error), -1);
+	assert_non_null(strstr(error.text, "XDG_RUNTIME_DIR is /nonexistent/runtime, which does not exist"));
+	assert_refusal("one", "echo", ENOTDIR, error.text);
+}
+
 static void test_a_deep_directory(void **state)
 {
 	char deep[PATH_MAX + 256];
@@ -624,6 +636,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_only_the_own_socket_is_removed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_the_list_is_sorted, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_no_directory_is_an_empty_list, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(control_list_fails_when_runtime_directory_is_missing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_deep_directory, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_race_for_a_name, set_up, tear_down),
 	};

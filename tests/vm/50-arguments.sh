@@ -42,12 +42,17 @@ case_each_has_its_sentence()
 		refused 1 'no IOMMU' $k --vfio-pci 00:01.0
 		refused 1 'passt' $k --network mode=user,passt=/no/passt
 	}
+	refused 2 'did you mean --kernel' --kernal "$kernel"
+	refused 2 'may be --disable-sve' --kernel "$kernel" --disa
 	truncate -s 0 "$tmp/empty"
 	refused 1 'empty' --kernel "$tmp/empty"
 	refused 1 'regular' --kernel "$tmp"
 	run "$lkvm" frobnicate
 	check_status 2
 	check_err frobnicate
+	run "$lkvm" save g file
+	check_status 2
+	check_err "did you mean 'snapshot save'"
 	run "$lkvm" pause
 	check_status 2
 }
@@ -76,4 +81,97 @@ case_as_kvmtool_is_called()
 		fail "exit status $?"
 	check "no guest" grep -q 'hello from.*4 vCPUs' "$logs/g.out"
 	check "messages" test ! -s "$logs/g.err"
+}
+
+case_nodefaults_gives_exactly_the_params()
+{
+	truncate -s 1M "$tmp/disk"
+	for params in 'lkvm.test=none  quiet' ''; do
+		"$lkvm" run --name n --kernel "$kernel" --params "$params" --nodefaults --disk "$tmp/disk" --dump-dtb "$tmp/dtb" \
+			--detach >"$logs/n.out" 2>"$logs/n.err" || fail "run: $(cat "$logs/n.err")"
+		"$lkvm" stop --force n >/dev/null
+		! grep -aq 'console=\|root=' "$tmp/dtb" || fail "\"$params\": something was added"
+		[ -z "$params" ] || grep -aq "$params" "$tmp/dtb" || fail "\"$params\" is not in the device tree"
+	done
+}
+
+case_kernel_in_another_format_is_refused_by_name()
+{
+	printf '070701%0200d' 0 >"$tmp/cpio"
+	gzip -c "$tmp/cpio" >"$tmp/cpio.gz"
+	printf 'MZ%0600d' 0 >"$tmp/efi"
+	printf '\177ELF%0600d' 0 >"$tmp/vmlinux"
+	printf 'QFI\373%0600d' 0 >"$tmp/qcow2"
+	dd if=/dev/zero of="$tmp/zeroes" bs=1M count=1 2>/dev/null
+	dd if=/dev/zero of="$tmp/bzImage" bs=514 count=1 2>/dev/null
+	printf 'HdrS%0600d' 0 >>"$tmp/bzImage"
+	refused 1 'initrd' --kernel "$tmp/cpio"
+	refused 1 'cpio.*gzip' --kernel "$tmp/cpio.gz"
+	refused 1 'cpio' --kernel "$initrd"
+	refused 1 'EFI' --kernel "$tmp/efi"
+	refused 1 'vmlinux' --kernel "$tmp/vmlinux"
+	refused 1 'qcow2' --kernel "$tmp/qcow2"
+	refused 1 'zeroes' --kernel "$tmp/zeroes"
+	refused 1 'bzImage' --kernel "$tmp/bzImage"
+}
+
+case_flat_program_runs_with_a_warning()
+{
+	run timeout 60 "$lkvm" run --kernel "$programs/hello.bin"
+	check_status 0
+	check "no warning" test "$(grep -c 'no header of an arm64 Image' "$logs/run.err")" = 1
+}
+
+case_disk_image_that_is_not_raw_is_refused_and_left_as_it_is()
+{
+	dd if=/dev/zero of="$tmp/d" bs=64k count=1 2>/dev/null
+	printf 'QFI\373' | dd of="$tmp/d" conv=notrunc 2>/dev/null
+	dd if=/dev/zero of="$tmp/vhd" bs=64k count=1 2>/dev/null
+	printf 'conectix%0504d' 0 >>"$tmp/vhd"
+	gzip -c "$tmp/vhd" >"$tmp/gz"
+	for d in d:qcow2 vhd:vpc gz:gunzip; do
+		sum=$(md5sum <"$tmp/${d%:*}")
+		refused 1 "${d#*:}" --kernel "$kernel" --disk "$tmp/${d%:*}"
+		check "$d was written" test "$(md5sum <"$tmp/${d%:*}")" = "$sum"
+	done
+	# With format=raw it is used; the guest is saved, and restored without a look at those bytes.
+	start g lkvm.shell=plain --disk "$tmp/d,format=raw"
+	wait_for g '^lkvm-guest: ready'
+	save g "$tmp/s" --stop
+	wait_exit g 0
+	for items in ro queues=2 serial=other; do
+		run "$lkvm" snapshot restore --name r --disk "$tmp/d,$items" "$tmp/s"
+		check_status 1
+		check_err "${items%=*}"
+	done
+	for items in '' ,queues=1 ,format=raw; do
+		run "$lkvm" snapshot restore --name r --paused --detach --disk "$tmp/d$items" "$tmp/s"
+		check_status 0
+		"$lkvm" stop --force r >/dev/null
+	done
+}
+
+case_each_mistake_has_a_helpful_message()
+{
+	truncate -s 1M "$tmp/d"
+	ln -s d "$tmp/other"
+	refused 1 'disks 0 and 1 are the same file' --kernel "$kernel" --disk "$tmp/d" --disk "$tmp/other,ro"
+	refused 1 'no mounted hugetlbfs' --kernel "$kernel" --hugetlbfs "$tmp"
+	run env XDG_RUNTIME_DIR="$tmp/no" "$lkvm" run --kernel "$kernel"
+	check_status 1
+	check_err "XDG_RUNTIME_DIR is $tmp/no, which does not exist"
+	run env XDG_RUNTIME_DIR="$tmp/no" "$lkvm" list
+	check_status 1
+	check_err 'XDG_RUNTIME_DIR'
+
+	# Read-only twice is fine, and more memory than there is is only warned of.
+	mem=$(($(sed -n 's/^MemTotal: *\([0-9]*\) kB/\1/p' /proc/meminfo) / 1024 + 64))
+	start g lkvm.shell=plain --balloon --disk "$tmp/d,ro" --disk "$tmp/other,ro" --mem $mem
+	wait_for g '^lkvm-guest: ready'
+	check "no warning" grep -q "the guest has $mem MiB of memory, the host only" "$logs/g.err"
+	run "$lkvm" balloon g 65G
+	check_status 1
+	check_err "the guest has $mem MiB of memory, and cannot give up 66560 MiB"
+	"$lkvm" stop --force g
+	wait_exit g 0
 }
