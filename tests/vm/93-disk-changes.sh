@@ -7,7 +7,7 @@
 boot_with_disk()
 {
 	truncate -s 16M "$tmp/d"
-	start g lkvm.shell=plain --disk "$tmp/d" "$@"
+	start g lkvm.shell=plain --disk "$tmp/d"
 	wait_for g '^lkvm-guest: ready'
 	write_disk g 100 A
 }
@@ -89,7 +89,7 @@ case_restore_refuses_disk_when_restored_guest_wrote_it()
 	save g "$tmp/s" --live --stop
 	check "it speaks of disks that nobody writes" test "$(grep -c 'valid only' "$logs/run.out")" = 0
 	wait_exit g 0
-	for again in 1 2; do
+	for _ in 1 2; do
 		restore g "$tmp/s" --paused
 		wait_listening g
 		stop_guest g

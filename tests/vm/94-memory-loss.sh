@@ -37,7 +37,7 @@ case_guest_never_sees_zeroes_when_compressed_snapshot_is_damaged()
 	saved
 	run "$lkvm" snapshot merge --compress "$tmp/plain" "$tmp/s"
 	check_status 0
-	printf 'damaged!' | dd of="$tmp/s" bs=1 seek=$(($(stat -c %s "$tmp/s") / 10 * 7)) conv=notrunc 2>/dev/null
+	printf 'damaged!' | dd of="$tmp/s" bs=1 seek=$(($(stat -c %s "$tmp/s") * 7 / 10)) conv=notrunc 2>/dev/null
 	for round in $(seq "$rounds"); do
 		restore g "$tmp/s"
 		nothing_lost "the snapshot $tmp/s: RAM is damaged: .*; since the restore the guest wrote to no disk$"
