@@ -103,7 +103,7 @@ static void end(int result)
 	struct pollfd wait = { .fd = rig.pager.done_fd, .events = POLLIN };
 
 	atomic_store(&held, false);
-	assert_int_equal(poll(&wait, 1, 20000), 1);
+	assert_int_equal(poll(&wait, 1, 200000), 1);
 	assert_int_equal(atomic_load(&rig.pager.result), result);
 	pager_close(&rig.pager);
 	assert_false(pager_is_open(&rig.pager));
