@@ -58,7 +58,10 @@ static void reset(struct virtio_device *device)
 		virtqueue_reset(&device->queues[i], device->queues[i].state.maximum);
 		device->doorbell_fds[i] = device->worker.kick_fd;
 	}
+	/* The device may raise its line at the same time: its configuration changes at any time. */
+	pthread_mutex_lock(&device->line_lock);
 	state_reset(&virtio_state_table, &device->state);
+	pthread_mutex_unlock(&device->line_lock);
 	virtio_isr_take(device);
 	unpark_worker(device);
 }
