@@ -41,7 +41,8 @@ refused()
 	sum=$(md5sum <"$tmp/snapshot")
 	run timeout 60 "$lkvm" snapshot restore "$tmp/snapshot" --disk "$tmp/disk"
 	check_status 1
-	check "not one sentence" test "$(wc -l <"$logs/run.err")" = 1
+	# The disk is a copy that has not kept its times: a warning.
+	check "not one sentence" test "$(grep -vc '^lkvm: warning: disk ' "$logs/run.err")" = 1
 	check_err '^lkvm: snapshot restore: .*ID_AA64[A-Z0-9]+_EL1'
 	check "something runs" test -z "$("$lkvm" list --quiet)"
 	check "the snapshot changed" test "$(md5sum <"$tmp/snapshot")" = "$sum"

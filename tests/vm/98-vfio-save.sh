@@ -39,10 +39,12 @@ case_storm_of_saves()
 	while :; do
 		stops='' saves=$((saves + 1))
 		[ $((saves % 4)) != 0 ] || stops=--stop
-		run "$lkvm" snapshot save g "$tmp/snapshot" --detach-vfio $stops
+		# A save does not replace the file that the guest was restored from.
+		snapshot=$tmp/snapshot$(((saves - 1) / 4 % 2))
+		run "$lkvm" snapshot save g "$snapshot" --detach-vfio $stops
 		if [ -n "$stops" ] && [ "$status" = 0 ]; then
 			wait_exit g 0
-			restore g "$tmp/snapshot"
+			restore g "$snapshot"
 		fi
 		! has_ended || break
 		check_status 0

@@ -47,6 +47,13 @@ restart()
 	wait_boot g "$1"
 }
 
+# check_only_resets NAME: the only messages of its lkvm are those of resets that were asked for.
+check_only_resets()
+{
+	message=$(grep -vxF 'lkvm: warning: lkvm reboot --force resets the guest: it starts again' "$logs/$1.err" || true)
+	check "messages: $message" test -z "$message"
+}
+
 # drive_edu 'PARAMETERS' [OPTION...]: its own guest with $edu, in the background.
 drive_edu()
 {
