@@ -32,11 +32,8 @@ struct disk {
 
 /*
  * Opens and locks: one writer, or any number of readers, on any descriptor of any process. Who has an overlay is a reader
-<<<<<<< HEAD
- * of the disk. A file that has not the identity in `config` is refused, or is a warning in `log` (may be NULL).
-=======
- * of the disk. An image that is not raw is refused unless the configuration says that it is (virtio/disk_format.h).
->>>>>>> 08f1c70 (disk: refuse images that are not raw; restore: refuse items it ignored)
+ * of the disk. A file that has not the identity in `config` is refused, or is a warning in `log` (may be NULL). An image
+ * that is not raw is refused unless the configuration says that it is (virtio/disk_format.h).
  */
 int disk_open(struct disk *disk, const struct virtio_block_config *config, const struct log *log, struct error *error);
 void disk_close(struct disk *disk);
