@@ -5,37 +5,16 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
-#include <linux/virtio_blk.h>
 #include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "disk.h"
+#include "blk.h"
 #include "lkvm/memory_loss.h"
-#include "lkvm/virtio.h"
 
 #define BATCH 16u /* requests of one queue before the next has its turn */
 
 /* A driver may name one page in all of its buffers, and must not keep the worker for minutes with that. */
 #define MAX_TRANSFER (1ull << 30)
-
-/* A discard frees space fast; zeroes may have to be written, and a pause must not wait long for that. */
-#define DISCARD_SECTORS (1u << 22)
-#define DISCARD_SEGMENTS 32u
-#define ZERO_SECTORS (1u << 15)
-#define ZERO_SEGMENTS 1u
-
-/* Up to the fields of features that we do not offer. */
-#define CONFIG_SIZE offsetof(struct virtio_blk_config, max_secure_erase_sectors)
-
-/* What a guest remembers of its disk, and would be lost with if it changed behind its back. */
-struct block_state {
-	uint64_t capacity; /* sectors */
-	uint8_t serial[VIRTIO_BLK_ID_BYTES]; /* zero-padded, not terminated */
-	uint8_t padding[4];
-};
 
 static const struct state_field block_fields[] = {
 	STATE_FIELD(struct block_state, capacity, STATE_CONFIG, 0),
@@ -44,18 +23,6 @@ static const struct state_field block_fields[] = {
 };
 
 static const struct state_table block_state_table = STATE_TABLE(struct block_state, "block", 1, block_fields);
-
-struct block {
-	struct virtio_device device; /* first: virtio_close() and free() are all that an owner does with it */
-	struct block_state state;
-	struct disk disk;
-	struct virtio_blk_config config;
-	char path[PATH_MAX];
-	char serial[VIRTIO_BLK_ID_BYTES + 1]; /* as text, for virtio_block_describe() */
-	bool complained;                  /* an I/O error was logged; worker only */
-	atomic_ulong read_bytes, written_bytes;
-	atomic_bool changed;              /* something that changes the disk was begun */
-};
 
 static void config_read(struct virtio_device *device, unsigned offset, unsigned size, void *to)
 {
@@ -294,7 +261,7 @@ static void close_disk(struct virtio_device *device)
 	disk_close(&((struct block *)device)->disk);
 }
 
-static const struct virtio_ops block_ops = {
+const struct virtio_ops block_ops = {
 	.name = "blk",
 	.id = VIRTIO_BLOCK,
 	.class_code = 0x018000, /* mass storage, other */
@@ -307,118 +274,3 @@ static const struct virtio_ops block_ops = {
 	.state_offset = offsetof(struct block, state),
 	.close = close_disk,
 };
-
-/* The same disk keeps its name in the guest (/dev/disk/by-id) from run to run: a hash of its path (FNV-1a). */
-static void make_serial(struct block *block, const char *serial)
-{
-	char text[VIRTIO_BLK_ID_BYTES + 1];
-	uint64_t hash = 0xcbf29ce484222325ull;
-
-	if (!serial) {
-		for (const char *c = block->path; *c; c++)
-			hash = (hash ^ (uint8_t)*c) * 0x100000001b3ull;
-		snprintf(text, sizeof(text), "lkvm%016" PRIx64, hash);
-		serial = text;
-	}
-	memcpy(block->state.serial, serial, strnlen(serial, sizeof(block->state.serial)));
-}
-
-static void make_config(struct block *block, unsigned queues)
-{
-	uint32_t physical = block->disk.physical_block / DISK_SECTOR;
-
-	block->config = (struct virtio_blk_config){
-		.capacity = block->disk.size / DISK_SECTOR,
-		.seg_max = VIRTQUEUE_MAX_SEGMENTS - 2, /* header and status are buffers, too */
-		.blk_size = DISK_SECTOR,
-		.physical_block_exp = (uint8_t)__builtin_ctz(physical),
-		.min_io_size = (uint16_t)physical,
-		.num_queues = (uint16_t)queues,
-		.max_discard_sectors = DISCARD_SECTORS,
-		.max_discard_seg = DISCARD_SEGMENTS,
-		.discard_sector_alignment = physical,
-		.max_write_zeroes_sectors = ZERO_SECTORS,
-		.max_write_zeroes_seg = ZERO_SEGMENTS,
-		.write_zeroes_may_unmap = 1,
-	};
-}
-
-static uint64_t make_features(const struct block *block, unsigned queues)
-{
-	uint64_t features = 1ull << VIRTIO_BLK_F_SEG_MAX | 1ull << VIRTIO_BLK_F_BLK_SIZE |
-			    1ull << VIRTIO_BLK_F_TOPOLOGY | 1ull << VIRTIO_BLK_F_FLUSH;
-
-	if (block->disk.read_only)
-		features |= 1ull << VIRTIO_BLK_F_RO;
-	else
-		features |= 1ull << VIRTIO_BLK_F_DISCARD | 1ull << VIRTIO_BLK_F_WRITE_ZEROES;
-	if (queues > 1)
-		features |= 1ull << VIRTIO_BLK_F_MQ;
-	return features;
-}
-
-const char *virtio_block_written(const struct virtio_device *device)
-{
-	const struct block *block = (const struct block *)device;
-
-	if (!atomic_load(&block->changed))
-		return NULL;
-	return block->disk.overlay_path ? block->disk.overlay_path : block->path;
-}
-
-void virtio_block_describe(struct virtio_device *device, struct virtio_block_config *config)
-{
-	struct block *block = (struct block *)device;
-
-	snprintf(block->serial, sizeof(block->serial), "%.*s", VIRTIO_BLK_ID_BYTES, (const char *)block->state.serial);
-	*config = (struct virtio_block_config){
-		.path = block->path,
-		.read_only = block->disk.read_only,
-		.queues = device->queue_count,
-		.serial = block->serial,
-		.size = block->disk.size,
-		.overlay = block->disk.overlay_path,
-	};
-}
-
-int virtio_block_identify(struct virtio_device *device, struct virtio_block_config *config)
-{
-	/* A disk that the guest cannot write has no state that a restore could lose. */
-	if (config->read_only)
-		return 0;
-	return disk_identify(&((struct block *)device)->disk, &config->identity, &config->overlay_identity);
-}
-
-struct virtio_device *virtio_block_open(struct vm *vm, struct pci_bus *pci, unsigned index,
-					const struct virtio_block_config *config, struct error *error)
-{
-	struct block *block = calloc(1, sizeof(*block));
-	struct virtio_setup setup = {
-		.ops = &block_ops,
-		.index = index,
-		.queue_count = config->queues ? config->queues : 1,
-		.config_size = CONFIG_SIZE,
-		.watch_fd = -1,
-	};
-
-	if (!block) {
-		error_system(error, ENOMEM, "disk %s", config->path);
-		return NULL;
-	}
-	if (disk_open(&block->disk, config, vm->log, error) < 0) {
-		free(block);
-		return NULL;
-	}
-	if (!realpath(config->path, block->path))
-		snprintf(block->path, sizeof(block->path), "%s", config->path);
-	make_serial(block, config->serial);
-	block->state.capacity = block->disk.size / DISK_SECTOR;
-	make_config(block, setup.queue_count);
-	setup.features = make_features(block, setup.queue_count);
-	if (virtio_open(&block->device, &setup, vm, pci, error) < 0) {
-		disk_close(&block->disk);
-		free(block);
-		return NULL;
-	}
-	return &block->device;
-}

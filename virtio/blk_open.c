@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/* Making a virtio-blk device, and what it says of itself to others than the guest. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "blk.h"
+
+/* Up to the fields of features that we do not offer. */
+#define CONFIG_SIZE offsetof(struct virtio_blk_config, max_secure_erase_sectors)
+
+/* The same disk keeps its name in the guest (/dev/disk/by-id) from run to run: a hash of its path (FNV-1a). */
+static void make_serial(struct block *block, const char *serial)
+{
+	char text[VIRTIO_BLK_ID_BYTES + 1];
+	uint64_t hash = 0xcbf29ce484222325ull;
+
+	if (!serial) {
+		for (const char *c = block->path; *c; c++)
+			hash = (hash ^ (uint8_t)*c) * 0x100000001b3ull;
+		snprintf(text, sizeof(text), "lkvm%016" PRIx64, hash);
+		serial = text;
+	}
+	memcpy(block->state.serial, serial, strnlen(serial, sizeof(block->state.serial)));
+}
+
+static void make_config(struct block *block, unsigned queues)
+{
+	uint32_t physical = block->disk.physical_block / DISK_SECTOR;
+
+	block->config = (struct virtio_blk_config){
+		.capacity = block->disk.size / DISK_SECTOR,
+		.seg_max = VIRTQUEUE_MAX_SEGMENTS - 2, /* header and status are buffers, too */
+		.blk_size = DISK_SECTOR,
+		.physical_block_exp = (uint8_t)__builtin_ctz(physical),
+		.min_io_size = (uint16_t)physical,
+		.num_queues = (uint16_t)queues,
+		.max_discard_sectors = DISCARD_SECTORS,
+		.max_discard_seg = DISCARD_SEGMENTS,
+		.discard_sector_alignment = physical,
+		.max_write_zeroes_sectors = ZERO_SECTORS,
+		.max_write_zeroes_seg = ZERO_SEGMENTS,
+		.write_zeroes_may_unmap = 1,
+	};
+}
+
+static uint64_t make_features(const struct block *block, unsigned queues)
+{
+	uint64_t features = 1ull << VIRTIO_BLK_F_SEG_MAX | 1ull << VIRTIO_BLK_F_BLK_SIZE |
+			    1ull << VIRTIO_BLK_F_TOPOLOGY | 1ull << VIRTIO_BLK_F_FLUSH;
+
+	if (block->disk.read_only)
+		features |= 1ull << VIRTIO_BLK_F_RO;
+	else
+		features |= 1ull << VIRTIO_BLK_F_DISCARD | 1ull << VIRTIO_BLK_F_WRITE_ZEROES;
+	if (queues > 1)
+		features |= 1ull << VIRTIO_BLK_F_MQ;
+	return features;
+}
+
+const char *virtio_block_written(const struct virtio_device *device)
+{
+	const struct block *block = (const struct block *)device;
+
+	if (!atomic_load(&block->changed))
+		return NULL;
+	return block->disk.overlay_path ? block->disk.overlay_path : block->path;
+}
+
+void virtio_block_describe(struct virtio_device *device, struct virtio_block_config *config)
+{
+	struct block *block = (struct block *)device;
+
+	snprintf(block->serial, sizeof(block->serial), "%.*s", VIRTIO_BLK_ID_BYTES, (const char *)block->state.serial);
+	*config = (struct virtio_block_config){
+		.path = block->path,
+		.read_only = block->disk.read_only,
+		.queues = device->queue_count,
+		.serial = block->serial,
+		.size = block->disk.size,
+		.overlay = block->disk.overlay_path,
+	};
+}
+
+int virtio_block_identify(struct virtio_device *device, struct virtio_block_config *config)
+{
+	/* A disk that the guest cannot write has no state that a restore could lose. */
+	if (config->read_only)
+		return 0;
+	return disk_identify(&((struct block *)device)->disk, &config->identity, &config->overlay_identity);
+}
+
+struct virtio_device *virtio_block_open(struct vm *vm, struct pci_bus *pci, unsigned index,
+					const struct virtio_block_config *config, struct error *error)
+{
+	struct block *block = calloc(1, sizeof(*block));
+	struct virtio_setup setup = {
+		.ops = &block_ops,
+		.index = index,
+		.queue_count = config->queues ? config->queues : 1,
+		.config_size = CONFIG_SIZE,
+		.watch_fd = -1,
+	};
+
+	if (!block) {
+		error_system(error, ENOMEM, "disk %s", config->path);
+		return NULL;
+	}
+	if (disk_open(&block->disk, config, vm->log, error) < 0) {
+		free(block);
+		return NULL;
+	}
+	if (!realpath(config->path, block->path))
+		snprintf(block->path, sizeof(block->path), "%s", config->path);
+	make_serial(block, config->serial);
+	block->state.capacity = block->disk.size / DISK_SECTOR;
+	make_config(block, setup.queue_count);
+	setup.features = make_features(block, setup.queue_count);
+	if (virtio_open(&block->device, &setup, vm, pci, error) < 0) {
+		disk_close(&block->disk);
+		free(block);
+		return NULL;
+	}
+	return &block->device;
+}
