@@ -150,8 +150,13 @@ static int check_its(const struct context *context, struct error *error)
 {
 	if (!has_its(context) || context->migrate->check == MIGRATE_NO_CHECK || its_check_tables(context->vm, error) == 0)
 		return 0;
-	if (error->code != ESTALE || context->migrate->check != MIGRATE_MARK)
+	if (error->code != ESTALE)
 		return -1;
+	if (context->migrate->check != MIGRATE_MARK) {
+		struct error reason = *error;
+
+		return error_set(error, ESTALE, "%.400s; save again later, or save it anyway with --force", reason.text);
+	}
 	section_begin(context->writer, SNAPSHOT_NOT_RESTORABLE, 1, SECTION_MANDATORY);
 	field_add_text(&context->writer->buffer, "reason", error->text);
 	section_end(context->writer);
