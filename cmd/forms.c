@@ -110,7 +110,7 @@ static int write_to(struct form *form, int fd, const struct snapshot *from, stru
 	return result;
 }
 
-int forms_compare(const struct snapshot *written, const struct forms_expected *expected, struct error *error)
+int forms_compare(struct snapshot *written, const struct forms_expected *expected, struct error *error)
 {
 	char identity[FORMAT_IDENTITY_TEXT];
 
@@ -120,6 +120,8 @@ int forms_compare(const struct snapshot *written, const struct forms_expected *e
 	if (written->ram_size != expected->ram)
 		return error_set(error, EBADMSG, "the file holds %" PRIu64 " bytes of RAM instead of %" PRIu64,
 				 written->ram_size, expected->ram);
+	if (expected->refusal)
+		snapshot_check_restorable(written, expected->refusal);
 	return 0;
 }
 

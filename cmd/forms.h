@@ -50,12 +50,13 @@ struct form {
 struct forms_expected {
 	const char *identity; /* as format_identity_text() has it; "": unknown */
 	uint64_t ram;         /* bytes */
+	struct error *refusal; /* NULL, or set to why a restore will refuse the snapshot, which is no failure here */
 };
 
 int forms_commit(struct new_file *file, const struct forms_expected *expected, struct error *error);
 
 /* Only the comparison. */
-int forms_compare(const struct snapshot *written, const struct forms_expected *expected, struct error *error);
+int forms_compare(struct snapshot *written, const struct forms_expected *expected, struct error *error);
 
 /* All of `from`, at once: a file is there whole or not at all. */
 int forms_write(struct form *form, const struct snapshot *from, struct error *error);

@@ -74,6 +74,7 @@ struct save {
 	bool shows; /* progress, on a terminal */
 	uint64_t duration; /* nanoseconds, of the whole save */
 	struct save_figures figures;
+	struct error refusal; /* why a restore will refuse what was saved, or "" */
 };
 
 /* What is written so far is what the file has grown to: the VMM need not say. */
@@ -186,9 +187,11 @@ static int open_file(struct save *save, struct error *error)
 }
 
 /* What the file must hold, by the VMM's answer. */
-static struct forms_expected expect(const struct save *save)
+static struct forms_expected expect(struct save *save)
 {
-	return (struct forms_expected){ .identity = save->figures.identity, .ram = save->figures.ram };
+	return (struct forms_expected){
+		.identity = save->figures.identity, .ram = save->figures.ram, .refusal = &save->refusal,
+	};
 }
 
 /* The guest need not wait for that. */
@@ -248,6 +251,12 @@ static int save_all(struct save *save, bool stops, struct error *error)
 	return result;
 }
 
+static void warn(const struct save *save)
+{
+	if (save->refusal.text[0])
+		fprintf(stderr, "lkvm: warning: %s: %s\n", forms_output_name(save->path), save->refusal.text);
+}
+
 static int print_figures(const struct save *save, bool stopped, bool json)
 {
 	uint64_t rate = save->figures.size * 1000 / (save->duration / 1000 + 1); /* bytes a millisecond: KB/s */
@@ -273,6 +282,7 @@ static int print_figures(const struct save *save, bool stopped, bool json)
 	report_string(&report, "name", save->name);
 	report_string(&report, "file", save->path);
 	report_bool(&report, "stopped", stopped);
+	report_bool(&report, "restorable", !save->refusal.text[0]);
 	report_number(&report, "pause_ns", save->figures.pause);
 	report_number(&report, "duration_ns", save->duration);
 	report_bytes(&report, "ram", save->figures.ram);
@@ -308,5 +318,6 @@ int cmd_snapshot_save(const struct command_call *call)
 		close(save.base_fd);
 	if (result < 0)
 		return command_error(call, &error);
+	warn(&save);
 	return print_figures(&save, options->stop, options->json);
 }
