@@ -90,3 +90,35 @@ case_of_a_restore()
 	ask g 'echo alive'
 	check "it does not go on" grep -qx alive "$logs/said"
 }
+
+# A guest that overwrote its ITS's device table: a restore would fail, so the save does, and the guest keeps running.
+case_save_fails_when_a_restore_would_fail()
+{
+	kernel=$programs/overwrite.bin
+	mkdir "$tmp/folder"
+	start g '' --nodefaults --network mode=none --mem 64
+	wait_for g '^overwrite: ready'
+	for way in '' --stop --live --compress; do
+		run "$lkvm" snapshot save $way g "$tmp/folder/s"
+		check_status 1
+		check_err 'its-check: .*\(device 0x0 at 0x[0-9a-f]+: .*--force'
+		check "$way: a file was left" test -z "$(ls -A "$tmp/folder")"
+	done
+	input g x
+	wait_for g '^overwrite: got x'
+
+	run "$lkvm" snapshot save --force --stop g "$tmp/folder/s"
+	check_status 0
+	check_err 'cannot be restored'
+	wait_exit g 0
+	for command in 'snapshot restore' 'snapshot verify'; do
+		run timeout 60 "$lkvm" $command "$tmp/folder/s"
+		check_status 1
+		cat "$logs/run.out" "$logs/run.err" >"$logs/both"
+		check "$command names no table" grep -q 'device 0x0 at 0x' "$logs/both"
+	done
+	run "$lkvm" snapshot info "$tmp/folder/s"
+	check_status 0
+	check_out '^restorable +no'
+	check "something runs" test -z "$("$lkvm" list --quiet)"
+}
