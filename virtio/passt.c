@@ -8,11 +8,15 @@
 #include "lkvm/net.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lkvm/child.h"
@@ -20,10 +24,13 @@
 #define LENGTH_SIZE 4u
 #define MAX_FRAME (NET_MAX_PACKET - NET_HEADER)
 #define MAX_ARGUMENTS 64
+#define START_LOOK 2 /* milliseconds between looks at whether it has started */
+#define START_MAX 10 /* seconds */
+#define END_MAX 2    /* seconds from its hang-up to its end, which says more */
 
 struct passt {
 	struct net_backend backend; /* first: backend.fds[0] is the socket */
-	pid_t child;
+	struct child child;
 	bool watched;               /* the device wants packets */
 	uint32_t events;            /* what epoll waits for; 0: the socket is not in it */
 	char *options;              /* the user's, cut into words */
@@ -216,7 +223,7 @@ static void stop(struct passt *passt)
 		close(passt->backend.fds[0]);
 	if (passt->backend.watch_fd >= 0)
 		close(passt->backend.watch_fd);
-	child_stop(passt->child);
+	child_stop(&passt->child);
 	free(passt->options);
 }
 
@@ -256,11 +263,74 @@ static int start(struct passt *passt, const struct virtio_net_config *config, in
 		arguments[count++] = word;
 	}
 
-	passt->child = child_start(arguments, fd, error);
-	if (passt->child < 0 && error->code == ENOENT)
+	if (child_start(&passt->child, arguments, fd, error) == 0)
+		return 0;
+	if (error->code == ENOENT)
 		return error_set(error, ENOENT, "%s is not there: user mode networking needs it (package "
 				 "passt); or use --network mode=tap", arguments[0]);
-	return passt->child < 0 ? -1 : 0;
+	return -1;
+}
+
+static time_t seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
+static bool has_hung_up(int fd)
+{
+	struct pollfd end = { .fd = fd, .events = POLLRDHUP };
+
+	return poll(&end, 1, 0) != 0;
+}
+
+/* Data that it did not read is dropped when it closes the socket. */
+static bool has_read(int fd)
+{
+	int unread = 1;
+
+	return ioctl(fd, SIOCOUTQ, &unread) == 0 && unread == 0 && !has_hung_up(fd);
+}
+
+static int set_failed(struct child *child, const char *what, struct error *error)
+{
+	const char *output = child_output(child);
+
+	return error_set(error, EPIPE, "%.100s %s%s%s", child->name, what, *output ? ": " : "", output);
+}
+
+/*
+ * passt does not report that it has started. So it gets a frame that no network uses (an EtherType for local
+ * experiments, IEEE 802), and reads that once it serves the guest. The guest does not wait longer than START_MAX.
+ */
+static int wait_for_start(struct passt *passt, const uint8_t mac[6], struct error *error)
+{
+	uint8_t frame[LENGTH_SIZE + 60] = { 0, 0, 0, 60, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, [16] = 0x88, 0xb5 };
+	int fd = passt->backend.fds[0];
+	time_t end = seconds() + START_MAX;
+	bool hung_up = false;
+
+	memcpy(frame + LENGTH_SIZE + 6, mac, 6);
+	if (send(fd, frame, sizeof(frame), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno != EPIPE)
+		return error_system(error, errno, "%s", passt->child.name);
+	do {
+		enum child_state state = child_wait(&passt->child, START_LOOK, error);
+
+		if (state == CHILD_DONE)
+			return set_failed(&passt->child, "ended with status 0 at its start", error);
+		if (state == CHILD_FAILED)
+			return -1;
+		if (!hung_up && has_hung_up(fd)) {
+			hung_up = true;
+			end = seconds() + END_MAX;
+		}
+	} while (!has_read(fd) && seconds() < end);
+	if (hung_up)
+		return set_failed(&passt->child, "closed its connection at its start", error);
+	child_detach_output(&passt->child);
+	return 0;
 }
 
 struct net_backend *passt_open(const struct virtio_net_config *config, struct error *error)
@@ -274,6 +344,7 @@ struct net_backend *passt_open(const struct virtio_net_config *config, struct er
 		return NULL;
 	}
 	passt->backend.ops = &passt_ops;
+	passt->child = (struct child)CHILD_NONE;
 	snprintf(passt->backend.name, sizeof(passt->backend.name), "passt");
 	passt->backend.watch_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (passt->backend.watch_fd < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
@@ -283,6 +354,8 @@ struct net_backend *passt_open(const struct virtio_net_config *config, struct er
 	passt->backend.fds[0] = ends[0];
 	if (ends[1] >= 0)
 		close(ends[1]);
+	if (result == 0)
+		result = wait_for_start(passt, config->mac, error);
 	if (result < 0) {
 		stop(passt);
 		free(passt);

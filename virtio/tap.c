@@ -28,6 +28,7 @@ struct tap {
 	struct net_backend backend; /* first: backend.fds are the tap's queues */
 	unsigned queues;
 	unsigned attached; /* queues that the kernel steers packets to */
+	struct child script; /* kept for the pipe, which programs that it left running may write to */
 };
 
 static ssize_t tap_receive(struct net_backend *backend, unsigned pair, const struct iovec *iov, int count)
@@ -100,6 +101,7 @@ static void close_descriptors(struct tap *tap)
 		close(tap->backend.watch_fd);
 	for (unsigned i = 0; i < tap->queues; i++)
 		close(tap->backend.fds[i]);
+	child_stop(&tap->script);
 }
 
 static void tap_close(struct net_backend *backend)
@@ -216,6 +218,18 @@ static int open_by_fd(struct tap *tap, int given, unsigned queues, struct error 
 	return 0;
 }
 
+static int run_script(struct tap *tap, const char *script, const struct log *log, struct error *error)
+{
+	const char *const arguments[] = { script, tap->backend.name, NULL };
+
+	if (child_run(&tap->script, arguments, error) < 0)
+		return -1;
+	if (*child_output(&tap->script))
+		log_message(log, LOG_LEVEL_WARNING, "%s: %s", script, child_output(&tap->script));
+	child_detach_output(&tap->script);
+	return 0;
+}
+
 /* Brings the interface up if we may, runs the script, and asks for the MTU that both leave. */
 static int set_up(struct tap *tap, const struct virtio_net_config *config, const struct log *log,
 		  struct error *error)
@@ -233,11 +247,8 @@ static int set_up(struct tap *tap, const struct virtio_net_config *config, const
 			log_message(log, LOG_LEVEL_WARNING, "tap %s: cannot bring it up: %s",
 				    tap->backend.name, strerror(errno));
 	}
-	if (config->script) {
-		const char *const arguments[] = { config->script, tap->backend.name, NULL };
-
-		result = child_run(arguments, error);
-	}
+	if (config->script)
+		result = run_script(tap, config->script, log, error);
 	/* Only what Linux drivers take: they refuse a device with less. */
 	if (result == 0 && ioctl(fd, SIOCGIFMTU, &request) == 0 && request.ifr_mtu >= 68 &&
 	    request.ifr_mtu <= UINT16_MAX) {
@@ -285,6 +296,7 @@ struct net_backend *tap_open(const struct virtio_net_config *config, const struc
 	tap->backend.ops = &tap_ops;
 	tap->backend.features = TAP_FEATURES;
 	tap->backend.watch_fd = -1;
+	tap->script = (struct child)CHILD_NONE;
 
 	if (config->tap_fd >= 0)
 		result = open_by_fd(tap, config->tap_fd, config->queues, error);

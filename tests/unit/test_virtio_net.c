@@ -4,11 +4,13 @@
  * back, or does what the frame's first byte says.
  */
 #include <stdio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lkvm/io.h"
 #include "lkvm/net.h"
 #include "restore_rig.h"
+#include "open_fds.h"
 
 enum { RECEIVE, TRANSMIT };
 
@@ -48,6 +50,8 @@ static int run_peer(void)
 		length = (uint32_t)prefix[0] << 24 | (uint32_t)prefix[1] << 16 | (uint32_t)prefix[2] << 8 | prefix[3];
 		if (length == 0 || length > sizeof(frame) || read_full(FD, frame, length) != (ssize_t)length)
 			return 1;
+		if (length == 60 && frame[12] == 0x88 && frame[13] == 0xb5) /* the frame that finds out if we have started */
+			continue;
 		switch (frame[0]) {
 		case ECHO:
 			say(frame, length);
@@ -69,6 +73,21 @@ static int run_peer(void)
 			return 0;
 		}
 	}
+}
+
+/* What passt's options make of the peer. */
+static int run_odd_peer(const char *option)
+{
+	if (!strcmp(option, "--slow")) {
+		usleep(300000);
+		return run_peer();
+	}
+	fputs("no route\n", stderr);
+	if (!strcmp(option, "--hang-up")) {
+		close(FD);
+		pause();
+	}
+	return 9;
 }
 
 static struct virtio_net_config user_config(void)
@@ -437,6 +456,38 @@ static void test_refusals(void **state)
 	expect_refusal(config, "no tap");
 }
 
+static void user_network_open_fails_when_passt_fails_at_start(void **state)
+{
+	struct virtio_net_config config = user_config();
+	unsigned fds = count_open_fds();
+
+	(void)state;
+	config.passt = "/bin/true";
+	expect_refusal(config, "/bin/true ended with status 0 at its start");
+	config.passt = "/bin/false";
+	expect_refusal(config, "/bin/false ended with status 1");
+	config = user_config();
+	config.passt_options = "--fail";
+	expect_refusal(config, "/proc/self/exe ended with status 9: no route");
+	config.passt_options = "--hang-up";
+	expect_refusal(config, "/proc/self/exe closed its connection at its start: no route");
+	assert_int_equal(count_open_fds(), fds);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no child is left, not even as a zombie */
+}
+
+static void user_network_open_waits_for_passt_that_starts_slowly(void **state)
+{
+	struct virtio_net_config config = user_config();
+	struct rig *rig = rig_open();
+	struct error error;
+
+	(void)state;
+	config.passt_options = "--slow";
+	rig->device = virtio_net_open(&rig->machine.vm, &rig->machine.pci, 0, &config, &error);
+	assert_non_null(rig->device);
+	rig_close(rig);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -455,9 +506,13 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_protocol_errors, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_huge_packets_are_dropped, setup, teardown),
 		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(user_network_open_fails_when_passt_fails_at_start),
+		cmocka_unit_test(user_network_open_waits_for_passt_that_starts_slowly),
 	};
 
 	if (argc == 5 && !strcmp(argv[3], "--fd"))
 		_exit(run_peer());
+	if (argc == 6 && !strcmp(argv[3], "--fd"))
+		_exit(run_odd_peer(argv[5]));
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -118,3 +118,29 @@ case_no_passt()
 	check "not one sentence" test "$(wc -l <"$logs/run.err")" = 1
 	check_err '^lkvm: run: .*passt is not there: .*package passt.*mode=tap$'
 }
+
+# run and restore start no guest without the network that was asked for.
+case_run_and_restore_fail_when_passt_or_script_fails_at_start()
+{
+	start g lkvm.shell=plain --network mode=tap,tapif=lk0
+	wait_for g '^lkvm-guest: ready'
+	save g "$tmp/s" --stop
+	run "$lkvm" run --name g --kernel "$kernel" --network "mode=user,passt=$passt,passt-options=--no-such-option"
+	check_status 1
+	check_err 'passt ended with status 1: .*no-such-option'
+	printf '#!/bin/sh\necho no route >&2\nexit 3\n' >"$tmp/script"
+	chmod +x "$tmp/script"
+	run "$lkvm" run --name g --kernel "$kernel" --network "mode=user,passt=$tmp/script"
+	check_status 1
+	check_err 'script ended with status 3: no route'
+	run "$lkvm" run --name g --kernel "$kernel" --network "mode=tap,script=$tmp/script"
+	check_status 1
+	check_err 'script ended with status 3: no route'
+	run "$lkvm" snapshot restore --network "mode=tap,script=$tmp/script" "$tmp/s"
+	check_status 1
+	check_err '^lkvm: snapshot restore: .*script ended with status 3: no route$'
+	run "$lkvm" snapshot restore --network "mode=user,passt=$passt,passt-options=--no-such-option" "$tmp/s"
+	check_status 1
+	check_err 'passt ended with status 1: .*no-such-option'
+	! passt_runs || fail "passt was left behind"
+}
