@@ -106,7 +106,10 @@ static void fault_points_list_each_step_of_save_and_restore(void **state)
 	assert_non_null(list);
 	migrate_both_ways();
 	write_snapshot();
-	for (; fgets(line, sizeof(line), list); listed++) {
+	while (fgets(line, sizeof(line), list)) {
+		if (line[0] == '#')
+			continue;
+		listed++;
 		if (!strstr(record.reached, line))
 			fail_msg("no step is called %s", line);
 	}
