@@ -93,6 +93,16 @@ int virtio_block_identify(struct virtio_device *device, struct virtio_block_conf
 	return disk_identify(&((struct block *)device)->disk, &config->identity, &config->overlay_identity);
 }
 
+int virtio_block_settle(struct virtio_device *device)
+{
+	return disk_settle(&((struct block *)device)->disk);
+}
+
+int virtio_block_sync(struct virtio_device *device)
+{
+	return disk_sync(&((struct block *)device)->disk);
+}
+
 struct virtio_device *virtio_block_open(struct vm *vm, struct pci_bus *pci, unsigned index,
 					const struct virtio_block_config *config, struct error *error)
 {

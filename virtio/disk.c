@@ -123,6 +123,11 @@ int disk_settle(struct disk *disk)
 	return disk->base_fd < 0 ? 0 : disk_overlay_record(&disk->overlay);
 }
 
+int disk_sync(const struct disk *disk)
+{
+	return !disk->read_only && fsync(disk->fd) < 0 ? errno : 0;
+}
+
 int disk_identify(const struct disk *disk, struct disk_identity *identity, struct disk_identity *overlay)
 {
 	int result = 0;

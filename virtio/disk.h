@@ -46,6 +46,9 @@ int disk_flush(struct disk *disk);
 /* To be called before another process may open it: its files hold all that was written then. Without an overlay they do. */
 int disk_settle(struct disk *disk);
 
+/* The files keep what was written and settled, and their times, when the host loses power. By any thread. */
+int disk_sync(const struct disk *disk);
+
 /* The identities of its files, of which nothing is written meanwhile. 0 or an errno value. */
 int disk_identify(const struct disk *disk, struct disk_identity *identity, struct disk_identity *overlay);
 

@@ -155,17 +155,36 @@ static void make_absolute(const char **path, char resolved[PATH_MAX])
 		*path = resolved;
 }
 
-/* They were settled by the pause, and nothing writes them. A disk that cannot be read does not keep a guest from being saved. */
-static void identify_disks(struct machine *machine, struct machine_config *config)
+/*
+ * Nothing writes the disks. One that does not hold what its guest wrote would be another disk after a restore: the save
+ * fails. One that cannot be read does not keep a guest from being saved.
+ */
+static int identify_disks(struct machine *machine, struct machine_config *config, struct error *error)
 {
 	for (unsigned i = 0; i < config->disk_count; i++) {
-		int result = virtio_block_identify(machine->virtio[i], &config->disks[i]);
+		int result = virtio_block_settle(machine->virtio[i]);
 
+		if (result)
+			return error_system(error, result, "disk %s cannot be written", config->disks[i].overlay ?
+					    config->disks[i].overlay : config->disks[i].path);
+		result = virtio_block_identify(machine->virtio[i], &config->disks[i]);
 		if (result)
 			log_message(machine->config.log, LOG_LEVEL_WARNING,
 				    "disk %s cannot be read (%s): a restore will not find out whether it has changed",
 				    config->disks[i].path, strerror(result));
 	}
+	return 0;
+}
+
+int machine_sync_disks(struct machine *machine, struct error *error)
+{
+	for (unsigned i = 0; i < machine->config.disk_count; i++) {
+		int result = virtio_block_sync(machine->virtio[i]);
+
+		if (result)
+			return error_system(error, result, "disk %s cannot be flushed", machine->config.disks[i].path);
+	}
+	return 0;
 }
 
 void machine_read_disks_ahead(struct machine *machine)
@@ -199,7 +218,9 @@ static int collect(struct machine *machine, const struct migrate *migrate, bool 
 		make_absolute(&config.kernel, kernel);
 		make_absolute(&config.initrd, initrd);
 		if (whole)
-			identify_disks(machine, &config);
+			result = identify_disks(machine, &config, error);
+	}
+	if (result == 0) {
 		machine_config_save(&config, writer);
 		/* The devices after KVM's part, which quiesces them: pending bits of masked vectors are known then. */
 		result = migrate_save(migrate, writer, error);

@@ -50,6 +50,14 @@ static int settle(struct saver *saver)
 	return snapshot_settle(&saver->writer, pages, &saver->outcome.error);
 }
 
+/* The disks go with the snapshot: what the guest wrote before the save lasts as the snapshot does. The guest runs meanwhile. */
+static int finish(struct saver *saver)
+{
+	if (machine_sync_disks(saver->machine, &saver->outcome.error) < 0)
+		return -1;
+	return snapshot_finish(&saver->writer, &saver->sections.buffer, &saver->outcome.error);
+}
+
 /* By one thread from before the pause on: others may have to wait for it while it waits. */
 static int copy_point_in_time(struct saver *saver)
 {
@@ -59,7 +67,7 @@ static int copy_point_in_time(struct saver *saver)
 	event_raise(saver->done_fd);
 	if (point_in_time_copy(&saver->point, &saver->outcome.error) < 0)
 		return -1;
-	return snapshot_finish(&saver->writer, &saver->sections.buffer, &saver->outcome.error);
+	return finish(saver);
 }
 
 static int run_phase(struct saver *saver)
@@ -73,7 +81,7 @@ static int run_phase(struct saver *saver)
 	case SAVER_FINISHES:
 		break;
 	}
-	return snapshot_finish(&saver->writer, &saver->sections.buffer, &saver->outcome.error);
+	return finish(saver);
 }
 
 static void *saver_run(void *argument)

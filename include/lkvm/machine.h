@@ -198,6 +198,9 @@ void machine_hold_interrupts(struct machine *machine);
 /* The same for the disks' identities: reads into the host's cache what machine_save() reads of them in the pause. Any thread. */
 void machine_read_disks_ahead(struct machine *machine);
 
+/* What machine_save() found on the disks is there also after the host loses power. By any thread, while the guest runs. */
+int machine_sync_disks(struct machine *machine, struct error *error);
+
 /*
  * Keeps account of what is written to RAM from now on, until machine_untrack() or machine_close(). A guest that runs is
  * paused for it for a moment. Harmless where it does already. machine_take_written() is dirty_log_take(), and may be called by

@@ -265,6 +265,13 @@ void virtio_net_describe(struct virtio_device *device, struct virtio_net_config 
 int virtio_block_identify(struct virtio_device *device, struct virtio_block_config *config);
 
 /*
+ * A snapshot needs what its guest wrote to a disk. virtio_block_settle(), while the machine is paused: the files hold all of it.
+ * virtio_block_sync(), by any thread, afterwards: they hold it also after the host loses power. 0 or an errno value.
+ */
+int virtio_block_settle(struct virtio_device *device);
+int virtio_block_sync(struct virtio_device *device);
+
+/*
  * For who keeps account of what devices write (lkvm/ram.h): that the kernel's vhost, which may write for an interface, is to
  * say what from its next start on (the machine is paused), and what it said until now, to ram_mark() (by any one thread).
  */

@@ -24,6 +24,7 @@ struct attempt {
 	bool starts_late;     /* thread_create() returns after the end of the thread */
 	void *(*run)(void *argument);
 	sem_t ended;
+	bool sync_fails;      /* machine_sync_disks() */
 	unsigned settled, done;
 	int result; /* of the save */
 	char text[sizeof(((struct error *)NULL)->text)];
@@ -74,6 +75,12 @@ int machine_look(struct machine *machine, struct section_writer *writer, struct 
 void machine_read_disks_ahead(struct machine *machine)
 {
 	(void)machine;
+}
+
+int machine_sync_disks(struct machine *machine, struct error *error)
+{
+	(void)machine;
+	return attempt->sync_fails ? error_set(error, EIO, "disk d cannot be flushed") : 0;
 }
 
 void machine_hold_interrupts(struct machine *machine)
@@ -211,6 +218,15 @@ static void point_in_time_save_fails_each_time_when_a_step_fails(void **state)
 	assert_int_equal(attempt->result, 0);
 }
 
+static void save_fails_when_a_disk_cannot_be_flushed(void **state)
+{
+	(void)state;
+	attempt->sync_fails = true;
+	save_fails(SAVE_PLAIN, "disk d cannot be flushed");
+	if (has_point_in_time())
+		save_fails(SAVE_POINT_IN_TIME, "disk d cannot be flushed");
+}
+
 /* The machine runs again by then. */
 static void save_fails_when_its_last_thread_cannot_start(void **state)
 {
@@ -231,6 +247,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(save_fails_each_time_when_a_step_fails),
 		TEST(point_in_time_save_fails_each_time_when_a_step_fails),
+		TEST(save_fails_when_a_disk_cannot_be_flushed),
 		TEST(save_fails_when_its_last_thread_cannot_start),
 	};
 

@@ -170,6 +170,12 @@ case_a_full_file_system()
 	check "16 MiB fit into 4" test "$status" != 0
 	says a 'echo alive' alive
 	says a "$(letters 32000 100)" o
+	# The overlay does not hold all that the guest was told is written: a snapshot would be of another disk.
+	run "$lkvm" snapshot save --stop a "$tmp/full"
+	check_status 1
+	check_err 'disk .*/overlays/.* cannot be written: No space left'
+	check "a file was left" test ! -e "$tmp/full"
+	says a 'echo alive' alive
 	run "$lkvm" stop --force a
 	wait_exit a 0
 	umount "$tmp/overlays"
