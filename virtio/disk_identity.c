@@ -81,6 +81,17 @@ static int digest(int fd, uint64_t size, uint64_t value[2])
 	return result;
 }
 
+/* File systems know times that nanoseconds since 1970 do not fit; 0 says that there is none. */
+static int64_t modified(const struct stat *stat)
+{
+	const int64_t limit = INT64_MAX / SECOND - 1;
+	int64_t seconds = stat->st_mtim.tv_sec, time;
+
+	seconds = seconds > limit ? limit : seconds < -limit ? -limit : seconds;
+	time = seconds * SECOND + stat->st_mtim.tv_nsec;
+	return time ? time : 1;
+}
+
 int disk_identity_take(int fd, struct disk_identity *identity)
 {
 	struct disk_identity found = { .known = true };
@@ -96,7 +107,7 @@ int disk_identity_take(int fd, struct disk_identity *identity)
 		return errno;
 	found.size = (uint64_t)size;
 	if (S_ISREG(stat.st_mode))
-		found.modified = stat.st_mtim.tv_sec * SECOND + stat.st_mtim.tv_nsec;
+		found.modified = modified(&stat);
 	result = digest(fd, found.size, found.digest);
 	if (result == 0)
 		*identity = found;

@@ -117,6 +117,24 @@ static void disk_matches_when_nothing_was_written(void **state)
 	assert_int_equal(check(f), 0);
 }
 
+/* Archives have files of 1970; some file systems know times that 64 bits of nanoseconds do not. */
+static void disk_has_a_time_when_its_file_has_an_unusual_one(void **state)
+{
+	static const struct timespec unusual[] = { { 0, 0 }, { 1ll << 34, 0 }, { -(1ll << 31), 999999999 } };
+	struct fixture *f = *state;
+
+	for (unsigned i = 0; i < sizeof(unusual) / sizeof(unusual[0]); i++) {
+		const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, unusual[i] };
+
+		assert_int_equal(futimens(f->fd, times), 0);
+		assert_int_equal(disk_identity_take(f->fd, &f->saved), 0);
+		assert_true(f->saved.modified != 0);
+		assert_int_equal(check(f), 0);
+		put(f->fd, 1234567, "x");
+		assert_int_equal(check(f), -1);
+	}
+}
+
 /* What a file system writes first may be in no sampled block. */
 static void disk_is_refused_when_any_block_was_written(void **state)
 {
@@ -287,6 +305,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hash_is_that_of_its_parts),
 		TEST(disk_matches_when_nothing_was_written),
+		TEST(disk_has_a_time_when_its_file_has_an_unusual_one),
 		TEST(disk_is_refused_when_any_block_was_written),
 		TEST(refusal_names_both_times),
 		TEST(disk_is_refused_when_it_is_older),
