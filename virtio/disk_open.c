@@ -125,7 +125,7 @@ static int check_format(const struct disk *disk, const struct virtio_block_confi
 
 static int open_overlay_file(const char *path, bool is_new, struct error *error)
 {
-	int fd = open(path, O_RDWR | O_CLOEXEC | (is_new ? O_CREAT : 0), 0666);
+	int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK | (is_new ? O_CREAT : 0), 0666);
 	struct stat stat;
 
 	if (fd < 0)
@@ -182,7 +182,8 @@ int disk_open(struct disk *disk, const struct virtio_block_config *config, const
 	disk->base_fd = -1;
 	disk->overlay_path = overlaid ? config->overlay : NULL;
 	disk->read_only = config->read_only || overlaid;
-	disk->fd = open(path, (disk->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+	/* A FIFO is not waited for. */
+	disk->fd = open(path, (disk->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK);
 	if (disk->fd < 0)
 		return error_system(error, errno, "cannot open disk %s", path);
 	snprintf(what, sizeof(what), "disk %s", path);

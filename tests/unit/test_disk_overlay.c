@@ -384,6 +384,12 @@ static void test_refused(void **state)
 	assert_int_equal(mkfifo(f->overlay, 0600), 0);
 	expect_refused(f, true, "is no file");
 	unlink(f->overlay);
+	/* As a base, which nobody writes, it is not waited for either. */
+	rename(f->base, f->overlay);
+	assert_int_equal(mkfifo(f->base, 0600), 0);
+	assert_int_equal(disk_open(&disk, &read_only, NULL, &f->error), -1);
+	assert_non_null(strstr(f->error.text, "neither a file nor a block device"));
+	rename(f->overlay, f->base);
 	must_open(f, true);
 }
 
