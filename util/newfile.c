@@ -36,16 +36,43 @@ static int open_named(struct new_file *file, mode_t mode)
 	return -1;
 }
 
-/* Replaces a path whose last part is a symbolic link by where that leads. 0 or an errno. */
-static int follow(char path[PATH_MAX])
+/* As fs.protected_symlinks has it: in a sticky folder that all may write, a link is the user's or the folder's owner's. */
+static bool may_follow(const char *path, const struct stat *link)
 {
-	char link[PATH_MAX], joined[PATH_MAX];
-	ssize_t length = readlink(path, link, sizeof(link) - 1);
-	const char *name = strrchr(path, '/');
-	int folder = name ? (int)(name - path) + 1 : 0;
+	char copy[PATH_MAX];
+	struct stat folder;
 
+	snprintf(copy, sizeof(copy), "%s", path);
+	if (stat(dirname(copy), &folder) < 0)
+		return false;
+	return link->st_uid == geteuid() || link->st_uid == folder.st_uid ||
+	       (folder.st_mode & (S_ISVTX | S_IWOTH)) != (S_ISVTX | S_IWOTH);
+}
+
+/*
+ * Replaces a path whose last part is a symbolic link by where that leads. 0 or an errno; *done: it is none. Somebody else may
+ * replace the link at any time: what is checked is what is read.
+ */
+static int follow(char path[PATH_MAX], bool *done)
+{
+	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	char link[PATH_MAX], joined[PATH_MAX];
+	const char *name = strrchr(path, '/');
+	int folder = name ? (int)(name - path) + 1 : 0, result = 0;
+	struct stat status;
+	ssize_t length;
+
+	*done = fd < 0 || fstat(fd, &status) < 0 || !S_ISLNK(status.st_mode);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : errno;
+	length = *done ? 0 : readlinkat(fd, "", link, sizeof(link) - 1);
 	if (length < 0)
-		return errno;
+		result = errno;
+	else if (!*done && !may_follow(path, &status))
+		result = EACCES;
+	close(fd);
+	if (result || *done)
+		return result;
 	link[length] = '\0';
 	if (link[0] == '/')
 		folder = 0;
@@ -55,27 +82,18 @@ static int follow(char path[PATH_MAX])
 	return 0;
 }
 
-static bool is_link(const char *path)
-{
-	struct stat status;
-
-	return lstat(path, &status) == 0 && S_ISLNK(status.st_mode);
-}
-
-/*
- * Finds where the file will be. stat(2) comes first: it follows a link only where the kernel lets this user follow it
- * (fs.protected_symlinks), and finds circles.
- */
+/* Finds where the file will be. stat(2) comes first, and finds circles. */
 static int find_target(struct new_file *file, struct error *error)
 {
 	struct stat named, target;
 	bool exists = stat(file->path, &named) == 0;
 	int result = !exists && errno != ENOENT ? errno : 0;
+	bool done = false;
 
 	if (snprintf(file->target, sizeof(file->target), "%s", file->path) >= (int)sizeof(file->target))
 		result = ENAMETOOLONG;
-	for (unsigned links = 0; !result && is_link(file->target); links++)
-		result = links < MAX_LINKS ? follow(file->target) : ELOOP;
+	for (unsigned links = 0; !result && !done; links++)
+		result = links < MAX_LINKS ? follow(file->target, &done) : ELOOP;
 	if (result)
 		return error_system(error, result, "%s", file->path);
 	if (exists && !S_ISREG(named.st_mode))
@@ -96,7 +114,7 @@ static int open_file(struct new_file *file, const char *path, mode_t mode, struc
 	file->fd = open(dirname(copy), O_RDWR | O_TMPFILE | O_CLOEXEC, mode);
 	if (file->fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL))
 		open_named(file, mode);
-	return file->fd < 0 ? error_system(error, errno, "%s", path) : 0;
+	return file->fd < 0 ? error_system(error, errno, "%s", file->target) : 0;
 }
 
 int new_file_open(struct new_file *file, const char *path, struct error *error)
