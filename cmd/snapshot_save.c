@@ -125,6 +125,9 @@ static int check_answer(const struct save *save, const struct save_request *requ
 	if ((request->working_set || request->detach || request->force) && !save->figures.identity[0])
 		return error_set(error, ENOTSUP, "%s is run by an older lkvm, which ignored --working-set, --detach-vfio or "
 				 "--force", save->name);
+	if (request->replaces && save->base_fd >= 0 && !save->figures.identity[0])
+		return error_set(error, ENOTSUP, "%s is run by an older lkvm, which does not check whether the base needs the file "
+				 "to be replaced: save to another file", save->name);
 	return 0;
 }
 
