@@ -12,7 +12,7 @@
 #include "lkvm/io.h"
 
 #define STEP (1u << 20) /* bytes to be read at once */
-#define WHILE "while the guest was running from it"
+#define WHILE "while it was in use"
 
 const char *snapshot_path(const struct snapshot *snapshot, char *path, size_t size)
 {

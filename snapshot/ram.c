@@ -121,6 +121,15 @@ static uint64_t end_of_pages(const struct snapshot *snapshot, uint64_t offset, u
 	return least(page * FORMAT_RAM_PAGE, limit);
 }
 
+static int read_base(const struct snapshot *base, uint64_t offset, uint8_t *to, size_t size, struct error *error)
+{
+	char path[SNAPSHOT_PATH];
+
+	if (snapshot_read_ram(base, offset, to, size, error) == 0)
+		return 0;
+	return error_context(error, "its base %s", snapshot_path(base, path, sizeof(path)));
+}
+
 int snapshot_read_ram(const struct snapshot *snapshot, uint64_t offset, void *to, size_t size, struct error *error)
 {
 	uint8_t *bytes = to;
@@ -134,7 +143,7 @@ int snapshot_read_ram(const struct snapshot *snapshot, uint64_t offset, void *to
 		if (is_here(snapshot, offset / FORMAT_RAM_PAGE)) {
 			if (read_own(snapshot, offset, bytes, part, error) < 0)
 				return -1;
-		} else if (snapshot_read_ram(snapshot->base, offset, bytes, part, error) < 0) {
+		} else if (read_base(snapshot->base, offset, bytes, part, error) < 0) {
 			return -1;
 		}
 		bytes += part;

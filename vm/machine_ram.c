@@ -98,6 +98,7 @@ int machine_ram_open(struct machine *machine, struct ram *ram, struct error *err
 {
 	const struct snapshot *snapshot = machine->config.snapshot;
 	uint64_t huge_page = machine->config.huge_page;
+	char path[SNAPSHOT_PATH];
 	int result;
 
 	if (snapshot && (snapshot->ram_base != MACHINE_RAM || snapshot->ram_size != machine->config.memory))
@@ -119,7 +120,7 @@ int machine_ram_open(struct machine *machine, struct ram *ram, struct error *err
 	if (result == 0 && read_ahead(machine, ram, error) == 0)
 		return 0;
 	if (result < 0)
-		error_context(error, "the snapshot that it is restored from");
+		error_context(error, "the snapshot %s", snapshot_path(snapshot, path, sizeof(path)));
 	machine_ram_close(machine);
 	ram_close(ram);
 	return -1;

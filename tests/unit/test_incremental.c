@@ -221,6 +221,28 @@ static void bases_that_are_not_there(void **state)
 	assert_int_equal(snapshot_open(&snapshot, paths[1], &error), -1);
 }
 
+/* The file that the user gave is whole: only the base's name helps him. */
+static void error_names_the_base_when_base_is_cut(void **state)
+{
+	struct snapshot snapshot;
+	struct ram read;
+	struct error error;
+
+	(void)state;
+	change(20);
+	save(0, true);
+	change(20);
+	save(1, true);
+	assert_int_equal(snapshot_open(&snapshot, paths[1], &error), 0);
+	assert_int_equal(ram_open(&read, BASE, RAM_SIZE, &error), 0);
+	assert_int_equal(truncate(paths[0], RAM_SIZE / 2), 0);
+	assert_int_equal(snapshot_load_ram(&snapshot, &read, true, &error), -1);
+	assert_non_null(strstr(error.text, "its base /tmp/incremental-"));
+	assert_non_null(strstr(error.text, "it was cut short while it was read"));
+	ram_close(&read);
+	snapshot_close(&snapshot);
+}
+
 /* The folder of the file comes before where the base was. */
 static void a_chain_can_be_moved(void **state)
 {
@@ -258,6 +280,7 @@ int main(void)
 		TEST(upon_another_than_ram_came_from),
 		TEST(a_log_that_misses_a_page_is_found),
 		TEST(bases_that_are_not_there),
+		TEST(error_names_the_base_when_base_is_cut),
 		TEST(a_chain_can_be_moved),
 	};
 	int result;

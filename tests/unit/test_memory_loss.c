@@ -124,7 +124,7 @@ static void expect_end(void (*lose)(void))
 static void cut_under_a_thread(void)
 {
 	open_ram(0, 0);
-	rig.expected = "/s became shorter while the guest was running from it: it has ";
+	rig.expected = "/s became shorter while it was in use: it has ";
 	if (truncate(path, CUT) < 0)
 		_exit(BAD_RIG);
 	start_thread(RAM_SIZE - 1);
@@ -143,7 +143,7 @@ static void cut_under_the_kernel(void)
 	int pipes[2];
 
 	open_ram(0, 0);
-	rig.expected = "/s became shorter while the guest was running from it: it has ";
+	rig.expected = "/s became shorter while it was in use: it has ";
 	if (truncate(path, CUT) < 0 || pipe(pipes) < 0 || write(pipes[1], rig.ram.host + RAM_SIZE - 4096, 1) != -1)
 		_exit(BAD_RIG);
 	memory_check(EIO, "another error");

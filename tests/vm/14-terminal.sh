@@ -132,6 +132,21 @@ case_a_start_that_fails()
 	check "no reason" grep -q /nonexistent "$logs/g.out"
 }
 
+# Its memory is lost, which ends it from a thread of its own.
+case_given_back_when_guest_memory_is_lost()
+{
+	hello
+	"$lkvm" snapshot save --stop g "$tmp/s" || fail "save"
+	given_back 0
+	on_a_terminal "$lkvm" snapshot restore "$tmp/s" --name g --verify=none
+	wait_listening g
+	is_raw
+	truncate -s 65536 "$tmp/s"
+	keys x
+	given_back 4
+	check "no reason" grep -q "the snapshot $tmp/s became shorter while" "$logs/g.out"
+}
+
 # As with a shell's fg after a stop: the settings are the shell's meanwhile, and raw again afterwards.
 case_stopped_and_continued()
 {

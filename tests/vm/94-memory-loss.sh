@@ -52,6 +52,104 @@ case_guest_never_sees_zeroes_when_plain_snapshot_is_cut()
 		restore g "$tmp/s" --no-verify
 		wait_listening g
 		truncate -s $((150 * 1024 * 1024)) "$tmp/s"
-		nothing_lost "the snapshot $tmp/s became shorter while the guest was running from it: it has 157286400 bytes now, not "
+		nothing_lost "the snapshot $tmp/s became shorter while it was in use: it has 157286400 bytes now, not "
 	done
+}
+
+# bad_medium MIB: a file system of that size on a device in memory, in $medium, whose sectors go_bad makes unreadable.
+bad_medium()
+{
+	null=/sys/kernel/config/nullb/nullb0
+	modprobe null_blk nr_devices=0
+	[ -d "${null%/*}" ] || mount -t configfs config /sys/kernel/config
+	mkdir -p $null
+	echo 0 >$null/power
+	echo "$1" >$null/size
+	echo 1 >$null/memory_backed
+	echo 1 >$null/power
+	sectors=$(($1 * 2048))
+	medium=$tmp/medium
+	mkdir "$medium"
+	trap medium_is_gone EXIT
+	dmesg -n 1
+	mke2fs /dev/nullb0 >/dev/null
+	mount -t ext4 /dev/nullb0 "$medium"
+}
+
+# go_bad FIRST LAST STEP: of the device's hundredths, from FIRST to LAST, a page every STEP sectors. Linux 6.1 knows 512 bad
+# stretches of 512 sectors at most. Afterwards everything is read from the device again.
+go_bad()
+{
+	sync
+	sector=$((sectors * $1 / 100 & ~7))
+	while [ $sector -lt $((sectors * $2 / 100)) ]; do
+		echo "+$sector-$((sector + 7))" >$null/badblocks
+		sector=$((sector + $3))
+	done
+	echo 3 >/proc/sys/vm/drop_caches
+}
+
+# When the case ends, where its guest may run yet.
+medium_is_gone()
+{
+	umount -l "$medium"
+	echo 0 >$null/power
+	rmdir $null
+}
+
+case_file_is_named_when_medium_of_plain_snapshot_has_errors()
+{
+	saved
+	bad_medium 320
+	for round in 1 2 3; do
+		cp "$tmp/plain" "$medium/s"
+		restore g "$medium/s" --verify=none --paused
+		wait_listening g
+		go_bad 0 100 1600
+		"$lkvm" resume g || true
+		nothing_lost "the snapshot $medium/s (became unreadable|could not be read) while it was in use: RAM at 0x8[0-9a-f]*(: Input/output error)?; since the restore the guest wrote to no disk$"
+		echo "-0-$((sectors - 1))" >$null/badblocks
+		rm "$medium/s"
+	done
+}
+
+# A medium that is bad from the start: the message comes before the guest runs, or as soon as a page is wanted.
+case_file_is_named_when_medium_of_compressed_snapshot_has_errors()
+{
+	saved
+	run "$lkvm" snapshot merge --compress "$tmp/plain" "$tmp/s"
+	check_status 0
+	size=$(($(stat -c %s "$tmp/s") >> 20))
+	bad_medium $((size + size / 8 + 4))
+	cp "$tmp/s" "$medium/s"
+	go_bad 45 55 64
+	for round in 1 2 3; do
+		restore g "$medium/s"
+		nothing_lost "the snapshot $medium/s: .*Input/output error; since the restore the guest wrote to no disk$"
+	done
+	run "$lkvm" snapshot restore "$medium/s" --name g --eager
+	check_status 1
+	check_err "the snapshot $medium/s: .*Input/output error"
+}
+
+# Disks that were written before the save, or not at all, are not listed.
+case_message_lists_disks_that_were_written_since_the_restore()
+{
+	kernel=$share/guest/Image
+	for disk in before since never; do
+		head -c 1048576 /dev/zero >"$tmp/$disk"
+	done
+	start g lkvm.shell=plain --disk "$tmp/before" --disk "$tmp/since" --disk "$tmp/never"
+	wait_for g '^lkvm-guest: ready'
+	ask g 'dd if=/dev/urandom of=/dev/vda bs=4096 count=1 conv=fsync 2>&1; cat /dev/vdb /dev/vdc >/dev/null'
+	run "$lkvm" snapshot save --stop g "$tmp/s"
+	check_status 0
+	wait_exit g 0
+	restore g "$tmp/s" --verify=none
+	wait_listening g
+	ask g 'dd if=/dev/urandom of=/dev/vdb bs=4096 count=1 conv=fsync 2>&1; dd if=/dev/vdc of=/dev/null bs=4096 iflag=direct 2>&1'
+	truncate -s 65536 "$tmp/s"
+	input g 'echo touch'
+	wait_exit g 4
+	check "the disks are not right in: $(cat "$logs/g.err")" grep -q "; since the restore the guest wrote to $tmp/since\$" "$logs/g.err"
 }
