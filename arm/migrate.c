@@ -6,6 +6,7 @@
 #include "lkvm/fault.h"
 #include "lkvm/gic.h"
 #include "lkvm/its.h"
+#include "lkvm/memory_loss.h"
 #include "lkvm/snapshot.h"
 
 /* What a step works on: what it is given, and the sections that it writes or reads. */
@@ -275,6 +276,7 @@ static int run_steps(const char *sequence, const struct step *steps, size_t coun
 		if (steps[i].run(context, error) == 0)
 			continue;
 		error_context(error, "%s", steps[i].name);
+		memory_suspect(error);
 		if (error_collect(context->migrate->refused, error) < 0)
 			return -1;
 	}

@@ -42,6 +42,15 @@ struct run {
 	const struct command_call *call;
 };
 
+static bool is_damaged(void *owner)
+{
+	const struct run *run = owner;
+	const struct snapshot *snapshot = run->machine.config.snapshot;
+	struct error error;
+
+	return snapshot && snapshot_find_lost(snapshot, SNAPSHOT_ANYWHERE, &error);
+}
+
 /*
  * Guest memory is lost, and other threads may stand still with any lock: so this takes none, and frees nothing. What children
  * and devices have open, the end of the process closes.
@@ -98,6 +107,7 @@ static int open_all(struct run *run, const struct machine_start *start, struct e
 {
 	loop_open(&run->loop);
 	run->loss.lost = end_without_memory;
+	run->loss.is_damaged = is_damaged;
 	run->loss.owner = run;
 	if (memory_loss_open(&run->loss, error) < 0)
 		return -1;

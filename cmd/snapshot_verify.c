@@ -38,6 +38,7 @@ static const struct check {
 
 /* One verification. */
 struct verification {
+	const struct command_call *call;
 	const char *path;
 	const struct verify_options *options;
 	struct verdict verdict;
@@ -93,12 +94,22 @@ static void tell_of_host(void *owner, const struct error *error)
 	verdict_fault(owner, "host", "%s", error->text);
 }
 
+/* On a thread of its own, while the one that checks stands still: it frees nothing. */
+static void verify_ends(void *owner, const struct error *error)
+{
+	const struct verification *verification = owner;
+
+	command_error(verification->call, error);
+	_exit(EXIT_ERROR);
+}
+
 static int check_host(struct verification *verification, struct snapshot *snapshot, struct error *error)
 {
 	const struct error_collector faults = { .tell = tell_of_host, .owner = &verification->verdict };
+	const struct error_collector lost = { .tell = verify_ends, .owner = verification };
 
 	verification->host_checked = true;
-	return machine_check_host(snapshot, &faults, error);
+	return machine_check_host(snapshot, &faults, &lost, error);
 }
 
 static int check_ram(struct verification *verification, struct snapshot *snapshot, struct error *error)
@@ -137,9 +148,9 @@ static int check_all(struct verification *verification, struct snapshot *snapsho
 	if (!snapshot->sections.damaged && verify_sections(snapshot, &verification->verdict, error) < 0)
 		return -1;
 	whole = verification->verdict.faults == 0;
-	if (whole && verification->options->host && check_host(verification, snapshot, error) < 0)
-		return -1;
 	if (snapshot->ram_size && check_ram(verification, snapshot, error) < 0)
+		return -1;
+	if (verification->verdict.faults == 0 && verification->options->host && check_host(verification, snapshot, error) < 0)
 		return -1;
 	return whole ? check_contents(verification, snapshot, error) : 0;
 }
@@ -197,6 +208,7 @@ int cmd_snapshot_verify(const struct command_call *call)
 {
 	const struct verify_options *options = call->values;
 	struct verification verification = {
+		.call = call,
 		.options = options,
 		.verdict = { .tell = tell, .owner = &verification },
 		.shows = isatty(STDERR_FILENO) && !options->json,

@@ -12,6 +12,7 @@
 
 #include "host.h"
 #include "lkvm/kvm.h"
+#include "lkvm/memory_loss.h"
 
 int vfio_iommu_file(const struct vfio_iommu *iommu, const char *name, struct error *error)
 {
@@ -49,7 +50,9 @@ int vfio_iommu_unmapped(const struct vfio_iommu *iommu, int code, struct error *
 		return error_set(error, code, "a device writes to all of the guest's %llu MiB of memory, which have to be "
 				 "locked; this user may lock %llu MiB: raise it (ulimit -l, or LimitMEMLOCK= in systemd)", size,
 				 (unsigned long long)limit.rlim_cur >> 20);
-	return error_system(error, code, "the IOMMU does not map the guest's %llu MiB of memory", size);
+	error_system(error, code, "the IOMMU does not map the guest's %llu MiB of memory", size);
+	memory_suspect(error);
+	return -1;
 }
 
 int vfio_iommu_open(struct vfio_iommu *iommu, const struct vfio_place *place, struct vm *vm, const char *first,

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "lkvm/log.h"
+#include "lkvm/memory_loss.h"
 
 /* Signals. */
 
@@ -49,6 +50,7 @@ void lifecycle_end(struct lifecycle *lifecycle, enum lifecycle_end how)
 
 static void end_with_error(struct lifecycle *lifecycle, enum lifecycle_end how, const struct error *error)
 {
+	memory_suspect(error);
 	if (lifecycle->end == LIFECYCLE_RUNNING)
 		lifecycle->error = *error;
 	lifecycle_end(lifecycle, how);

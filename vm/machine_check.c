@@ -72,8 +72,42 @@ static void try_all(const struct machine_config *config, struct sections *sectio
 	free(machine);
 }
 
-int machine_check_host(struct snapshot *snapshot, const struct error_collector *refused, struct error *error)
+/* The machine's memory is the file, which may become unreadable meanwhile. */
+struct check_loss {
+	struct memory_loss loss;
+	const struct snapshot *snapshot;
+	const struct error_collector *lost;
+};
+
+static bool machine_check_is_damaged(void *owner)
 {
+	const struct check_loss *check = owner;
+	struct error error;
+
+	return snapshot_find_lost(check->snapshot, SNAPSHOT_ANYWHERE, &error);
+}
+
+static void machine_check_lost(void *owner)
+{
+	const struct check_loss *check = owner;
+	const struct memory_loss *loss = &check->loss;
+	uint64_t offset = loss->at ? (uint64_t)(loss->at - loss->host) : SNAPSHOT_ANYWHERE;
+	struct error error = loss->error;
+
+	if (loss->at || error.code == EFAULT)
+		snapshot_find_lost(check->snapshot, offset, &error);
+	error_collect(check->lost, &error);
+	_exit(EXIT_FAILURE);
+}
+
+int machine_check_host(struct snapshot *snapshot, const struct error_collector *refused, const struct error_collector *lost,
+		       struct error *error)
+{
+	struct check_loss loss = {
+		.loss = { .lost = machine_check_lost, .is_damaged = machine_check_is_damaged, .owner = &loss },
+		.snapshot = snapshot,
+		.lost = lost,
+	};
 	struct listener listener = { .refused = refused };
 	const struct error_collector collector = { .tell = listen, .owner = &listener };
 	struct machine_config config = { .snapshot = snapshot, .unchecked = true };
@@ -82,9 +116,12 @@ int machine_check_host(struct snapshot *snapshot, const struct error_collector *
 	if (kvm_fd < 0)
 		return -1;
 	close(kvm_fd);
+	if (memory_loss_open(&loss.loss, error) < 0)
+		return -1;
 	result = machine_config_load(&config, &snapshot->sections, error);
 	if (result == 0)
 		try_all(&config, &snapshot->sections, &collector);
+	memory_loss_close(&loss.loss);
 	machine_config_free(&config);
 	return result;
 }

@@ -83,6 +83,14 @@ void memory_check(int code, const char *what)
 	memory_lost(&error);
 }
 
+void memory_suspect(const struct error *why)
+{
+	struct memory_loss *loss = atomic_load(&watched);
+
+	if (why->code == EFAULT && loss && loss->host && loss->is_damaged && loss->is_damaged(loss->owner))
+		declare(loss, NULL, false, why);
+}
+
 void memory_loss_watch(void *host, uint64_t size)
 {
 	struct memory_loss *loss = atomic_load(&watched);

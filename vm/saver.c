@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "lkvm/io.h"
+#include "lkvm/memory_loss.h"
 #include "lkvm/thread.h"
 
 static bool go_on(void *owner, uint64_t done, uint64_t total)
@@ -89,6 +90,8 @@ static void *saver_run(void *argument)
 	struct saver *saver = argument;
 
 	saver->outcome.result = run_phase(saver);
+	if (saver->outcome.result < 0)
+		memory_suspect(&saver->outcome.error);
 	/* Who has not yet heard that it is prepared is not to pause the machine for a thread that has ended. */
 	if (saver->outcome.result < 0)
 		atomic_store(&saver->prepared, false);

@@ -30,10 +30,12 @@ int cmd_snapshot_restore(const struct command_call *call)
 	return needs_kvm(call);
 }
 
-int machine_check_host(struct snapshot *snapshot, const struct error_collector *refused, struct error *error)
+int machine_check_host(struct snapshot *snapshot, const struct error_collector *refused, const struct error_collector *lost,
+		       struct error *error)
 {
 	(void)snapshot;
 	(void)refused;
+	(void)lost;
 	return set_reason(error);
 }
 

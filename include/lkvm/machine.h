@@ -239,9 +239,11 @@ int machine_load(struct machine *machine, struct sections *sections, struct erro
 /*
  * Whether this host would take the snapshot, up to its devices: makes the machine without them, loads all that KVM keeps and
  * lets go of it again. Tells each thing that a restore would refuse; what all vCPUs have in common, of the first. -1 where
- * there is no KVM to ask. RAM need not be whole: it is mapped as it is.
+ * there is no KVM to ask. RAM need not be whole: it is mapped as it is. Where the file cannot be read any more, `lost` gets the
+ * sentence, on a thread of its own; it ends the process, or else it ends behind it with status 1.
  */
-int machine_check_host(struct snapshot *snapshot, const struct error_collector *refused, struct error *error);
+int machine_check_host(struct snapshot *snapshot, const struct error_collector *refused, const struct error_collector *lost,
+		       struct error *error);
 
 /*
  * The configuration as sections, and back. Loading makes texts, which machine_config_free() frees; log, snapshot and

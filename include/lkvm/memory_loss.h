@@ -19,6 +19,8 @@
 struct memory_loss {
 	/* Set by the owner: ends the process, and never returns. It runs once, on a thread of its own. */
 	void (*lost)(void *owner);
+	/* Set by the owner, or NULL: whether a file behind guest memory is damaged. On any thread; it takes no lock. */
+	bool (*is_damaged)(void *owner);
 	void *owner;
 
 	/* What `lost` may read. */
@@ -58,6 +60,12 @@ void memory_lost(const struct error *why);
 
 /* The same for a system call with guest memory, which gave this errno value: only EFAULT says that it is lost. */
 void memory_check(int code, const char *what);
+
+/*
+ * `why` is an error of KVM, vhost or a save. EFAULT may say that guest memory is lost, or that the guest gave an address outside
+ * its memory: is_damaged() decides. Returns where nothing is lost.
+ */
+void memory_suspect(const struct error *why);
 
 /* Takes this module's signals out of a set of signals to block. */
 void memory_loss_unblock(sigset_t *blocked);

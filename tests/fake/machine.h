@@ -119,8 +119,10 @@ int machine_press(struct machine *machine, enum machine_key key, struct error *e
 	return 0;
 }
 
-int machine_check_host(struct snapshot *snapshot, const struct error_collector *refused, struct error *error)
+int machine_check_host(struct snapshot *snapshot, const struct error_collector *refused, const struct error_collector *lost,
+		       struct error *error)
 {
+	(void)lost;
 	(void)snapshot;
 	if (fake_machine.open_fails)
 		return error_set(error, ENODEV, "no KVM");

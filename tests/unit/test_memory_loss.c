@@ -157,6 +157,57 @@ static void no_thread_goes_on_when_system_call_cannot_access_memory(void **state
 	expect_end(cut_under_the_kernel);
 }
 
+static bool is_damaged(void *owner)
+{
+	struct error error;
+
+	(void)owner;
+	return snapshot_find_lost(&rig.snapshot, SNAPSHOT_ANYWHERE, &error);
+}
+
+/* KVM gives EFAULT for a guest's wrong address, too: that alone ends nothing. */
+static void suspected_then_cut(void)
+{
+	struct error why;
+
+	open_ram(0, 0);
+	rig.loss.is_damaged = is_damaged;
+	rig.expected = "/s became shorter while it was in use: it has ";
+	error_system(&why, EFAULT, "KVM_DEV_ARM_ITS_SAVE_TABLES");
+	memory_suspect(&why);
+	if (truncate(path, CUT) < 0)
+		_exit(BAD_RIG);
+	why.code = EINVAL;
+	memory_suspect(&why);
+	why.code = EFAULT;
+	memory_suspect(&why);
+	atomic_store(&rig.went_on, true);
+}
+
+static void error_of_kvm_ends_the_process_only_when_a_file_is_damaged(void **state)
+{
+	(void)state;
+	expect_end(suspected_then_cut);
+}
+
+/* It returns, and nobody else ends the process. */
+static void suspected_without_damage(void)
+{
+	struct error why;
+
+	open_ram(0, 0);
+	rig.loss.is_damaged = is_damaged;
+	error_system(&why, EFAULT, "KVM_DEV_ARM_ITS_SAVE_TABLES");
+	memory_suspect(&why);
+	_exit(ENDED);
+}
+
+static void error_of_kvm_ends_nothing_when_files_are_whole(void **state)
+{
+	(void)state;
+	expect_end(suspected_without_damage);
+}
+
 static void damage_under_a_thread(void)
 {
 	struct error error;
@@ -193,6 +244,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(no_thread_goes_on_when_file_is_cut, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_thread_goes_on_when_system_call_cannot_access_memory, setup, teardown),
+		cmocka_unit_test_setup_teardown(error_of_kvm_ends_the_process_only_when_a_file_is_damaged, setup, teardown),
+		cmocka_unit_test_setup_teardown(error_of_kvm_ends_nothing_when_files_are_whole, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_thread_sees_zeroes_when_compressed_ram_is_damaged, setup, teardown),
 		cmocka_unit_test(close_returns_when_nothing_was_lost),
 	};

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/kvm.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "golden/golden.h"
@@ -186,7 +187,7 @@ static void check(void)
 	struct error error;
 
 	assert_int_equal(snapshot_open(&snapshot, path, &error), 0);
-	assert_int_equal(machine_check_host(&snapshot, &listener, &error), 0);
+	assert_int_equal(machine_check_host(&snapshot, &listener, NULL, &error), 0);
 	snapshot_close(&snapshot);
 }
 
@@ -252,6 +253,52 @@ static void all_that_is_refused_is_told(void **state)
 		assert_null(strstr(told.errors[i].text, "vCPU 1: KVM_SET_MP_STATE"));
 }
 
+static size_t find_restore_tables(void)
+{
+	for (size_t i = 0; i < fake_kvm.count; i++)
+		if (fake_kvm.calls[i].group == KVM_DEV_ARM_VGIC_GRP_CTRL &&
+		    fake_kvm.calls[i].attribute == KVM_DEV_ARM_ITS_RESTORE_TABLES)
+			return i;
+	fail_msg("its tables were not restored");
+	return SIZE_MAX;
+}
+
+static void end_if_named(void *owner, const struct error *error)
+{
+	const char *named = strstr(error->text, path);
+
+	(void)owner;
+	_exit(named && strstr(named, "became shorter while it was in use") ? 7 : 8);
+}
+
+/* EFAULT of KVM is not this host's refusal then. */
+static void check_ends_and_names_the_file_when_it_is_cut_meanwhile(void **state)
+{
+	const struct error_collector lost = { .tell = end_if_named };
+	struct snapshot snapshot;
+	struct error error;
+	size_t fail_at;
+	pid_t child;
+	int status;
+
+	(void)state;
+	check();
+	fail_at = find_restore_tables();
+	fake_kvm_reset();
+	fake_kvm.fail_at = fail_at;
+	fake_kvm.fail_with = EFAULT;
+	child = fork();
+	if (child == 0) {
+		if (snapshot_open(&snapshot, path, &error) < 0 || truncate(path, GOLDEN_RAM_SIZE / 2) < 0)
+			_exit(9);
+		machine_check_host(&snapshot, &listener, &lost, &error);
+		_exit(10);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 7);
+}
+
 /* vCPUs by themselves: each register that is refused, and others are written nevertheless. */
 static void each_register_is_told(void **state)
 {
@@ -297,6 +344,7 @@ int main(void)
 		TEST(features_that_are_missing),
 		TEST(a_machine_that_cannot_be_made),
 		TEST(all_that_is_refused_is_told),
+		TEST(check_ends_and_names_the_file_when_it_is_cut_meanwhile),
 		TEST(each_register_is_told),
 	};
 
