@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
+#include "lkvm/io.h"
 #include "lkvm/memory_loss.h"
 
 #define CONFIG_SIZE 12u /* of struct virtio_net_config up to mtu (5.1.4) */
@@ -175,7 +177,9 @@ static void net_start(struct virtio_device *device)
 	if (net->vhost_wanted && start_vhosts(net, &error) < 0)
 		go_without_vhost(net, &error);
 	use_vhost_doorbells(net, net->vhost_on);
-	if (!net->vhost_on && net->backend->ops->watch && atomic_load(&net->link))
+	net->vhost_failed = false;
+	device->worker.watch_fd = net->vhost_on ? net->error_fd : net->backend->watch_fd;
+	if (net->vhost_on || (net->backend->ops->watch && atomic_load(&net->link)))
 		worker_watch(&device->worker, true);
 	/* A machine that is being restored is paused still; the queues change hands again when it goes on. */
 	if (device->paused)
@@ -208,12 +212,28 @@ static void net_resume(struct virtio_device *device)
 	virtio_needs_reset(device, "vhost-net does not go on");
 }
 
+/*
+ * The guest's rings are wrong, or the memory that they lie in is lost. vhost-net does not say which, and to find out may take
+ * reading a whole snapshot: a driver can ask for that once.
+ */
+static void take_vhost_error(struct net *net)
+{
+	struct error why;
+
+	if (!net->vhost_on || !event_take(net->error_fd) || net->vhost_failed)
+		return;
+	net->vhost_failed = true;
+	error_system(&why, EFAULT, "%s: vhost-net", net->device.name);
+	memory_suspect(&why);
+}
+
 static void net_process(struct virtio_device *device)
 {
 	struct net *net = net_of(device);
 	bool more = false;
 	int result = net->backend->ops->flush ? net->backend->ops->flush(net->backend) : 0;
 
+	take_vhost_error(net);
 	if (result < 0)
 		net_link_lost(net, -result);
 	net_control(net);
@@ -251,6 +271,8 @@ static void net_close(struct virtio_device *device)
 	stop_vhosts(net);
 	for (unsigned i = 0; net->vhost_wanted && i < net->max_pairs; i++)
 		vhost_close(&net->vhosts[i]);
+	if (net->vhost_wanted)
+		close(net->error_fd);
 	net->vhost_wanted = false;
 	if (net->backend)
 		net->backend->ops->close(net->backend);
@@ -296,12 +318,17 @@ static const struct virtio_ops net_ops = {
 
 static int open_vhosts(struct net *net, struct error *error)
 {
+	net->error_fd = event_open(error);
+	if (net->error_fd < 0)
+		return -1;
 	for (unsigned i = 0; i < net->max_pairs; i++) {
 		if (vhost_open(&net->vhosts[i], error) < 0) {
 			while (i-- > 0)
 				vhost_close(&net->vhosts[i]);
+			close(net->error_fd);
 			return -1;
 		}
+		net->vhosts[i].error_fd = net->error_fd;
 	}
 	net->vhost_wanted = true;
 	return 0;

@@ -20,7 +20,7 @@
 
 int vhost_open(struct vhost *vhost, struct error *error)
 {
-	*vhost = (struct vhost){ .kick_fds = { -1, -1 } };
+	*vhost = (struct vhost){ .kick_fds = { -1, -1 }, .error_fd = -1 };
 	vhost->fd = open("/dev/vhost-net", O_RDWR | O_CLOEXEC);
 	if (vhost->fd < 0)
 		return error_system(error, errno, "cannot open /dev/vhost-net (kernel module vhost_net)");
@@ -106,6 +106,7 @@ static int share_queue(const struct vhost *vhost, unsigned index, const struct v
 	};
 	struct vhost_vring_file kick = { .index = index, .fd = vhost->kick_fds[index] };
 	struct vhost_vring_file call = { .index = index, .fd = call_fd };
+	struct vhost_vring_file failed = { .index = index, .fd = vhost->error_fd };
 
 	if (ioctl(vhost->fd, VHOST_SET_VRING_NUM, &size) < 0)
 		return error_system(error, errno, "VHOST_SET_VRING_NUM");
@@ -117,6 +118,8 @@ static int share_queue(const struct vhost *vhost, unsigned index, const struct v
 		return error_system(error, errno, "VHOST_SET_VRING_KICK");
 	if (ioctl(vhost->fd, VHOST_SET_VRING_CALL, &call) < 0)
 		return error_system(error, errno, "VHOST_SET_VRING_CALL");
+	if (ioctl(vhost->fd, VHOST_SET_VRING_ERR, &failed) < 0)
+		return error_system(error, errno, "VHOST_SET_VRING_ERR");
 	return 0;
 }
 

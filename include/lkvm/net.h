@@ -102,6 +102,7 @@ struct net_backend *passt_open(const struct virtio_net_config *config, struct er
 struct vhost {
 	int fd;
 	int kick_fds[2]; /* doorbells of the receive and the transmit queue */
+	int error_fd;    /* the owner's eventfd, or -1: raised when a ring cannot be used */
 	uint64_t features;
 	bool running;
 	bool logs;     /* from its next start on it keeps account of what it writes */
@@ -166,6 +167,8 @@ struct net {
 	bool vhost_wanted; /* vhosts[] are open */
 	bool vhost_on;     /* the kernel serves the pairs, whenever the VM runs */
 	bool vhost_told;   /* the log says why it does not */
+	bool vhost_failed; /* since the driver started: memory was looked at */
+	int error_fd;      /* of all vhosts[] */
 	struct vhost vhosts[NET_MAX_PAIRS];
 
 	struct { /* relaxed counters of what passed through us */

@@ -56,6 +56,26 @@ case_guest_never_sees_zeroes_when_plain_snapshot_is_cut()
 	done
 }
 
+# The processor stands still: the kernel's vhost-net is the only one that meets the loss.
+case_file_is_named_when_only_vhost_uses_lost_memory()
+{
+	kernel=$programs/idle.bin
+	start g '' --nodefaults --network mode=tap,vhost=on
+	wait_for g '^idle: ready 1'
+	run "$lkvm" snapshot save --stop g "$tmp/s"
+	check_status 0
+	wait_exit g 0
+	restore g "$tmp/s" --verify=none
+	wait_listening g
+	run "$lkvm" stat g
+	check_out 'vhost.*(yes|true|on)'
+	ip addr add 10.9.0.1/24 dev "$(sed -n 's/^ *backend *//p' "$logs/run.out")"
+	truncate -s $((128 * 1024 * 1024)) "$tmp/s"
+	ping -c 5 10.9.0.2 >/dev/null 2>&1 || true
+	wait_exit g 4 20
+	check "the file is not named in: $(cat "$logs/g.err")" grep -q "the snapshot $tmp/s became shorter while it was in use" "$logs/g.err"
+}
+
 # bad_medium MIB: a file system of that size on a device in memory, in $medium, whose sectors go_bad makes unreadable.
 bad_medium()
 {
