@@ -212,9 +212,12 @@ int write_file_atomic(const char *path, const void *contents, size_t size, mode_
 {
 	struct new_file file;
 	struct stat status;
+	bool exists = stat(path, &status) == 0;
 	int result;
 
-	if (stat(path, &status) == 0 && !S_ISREG(status.st_mode))
+	if (exists && S_ISBLK(status.st_mode))
+		return error_set(error, EEXIST, "%s is a block device, which is not overwritten", path);
+	if (exists && !S_ISREG(status.st_mode))
 		return write_special(path, contents, size, error);
 	if (open_file(&file, path, mode, error) < 0)
 		return -1;

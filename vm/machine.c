@@ -38,6 +38,8 @@ static int files_open(struct machine *machine, struct error *error)
 {
 	const struct machine_config *config = &machine->config;
 
+	if (machine_check_dump(machine, error) < 0)
+		return -1;
 	if (boot_open(&machine->boot, config->kernel, config->initrd, error) == 0) {
 		if (machine->boot.flat && !config->snapshot)
 			log_message(config->log, LOG_LEVEL_WARNING, "kernel %s has no header of an arm64 Image: it is run as a "
@@ -274,6 +276,8 @@ static int software_open(struct machine *machine, struct error *error)
 		return -1;
 	if (!dump)
 		return 0;
+	if (machine_check_dump(machine, error) < 0) /* once more: new overlays exist by now */
+		return -1;
 
 	const void *fdt = ram_at(&machine->vm.ram, machine->boot.fdt, FDT_MAX_SIZE);
 

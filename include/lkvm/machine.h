@@ -258,6 +258,9 @@ int machine_config_load(struct machine_config *config, struct sections *sections
  */
 int machine_check_replaced(const struct machine *machine, uint64_t device, uint64_t inode, struct error *error);
 
+/* The same of the file that the device tree is to be written to, which need not exist. */
+int machine_check_dump(const struct machine *machine, struct error *error);
+
 /* Gives each disk that may be written an overlay: a file in `folder`, which is an absolute path, named after the machine. */
 int machine_config_overlay(struct machine_config *config, const char *folder, struct error *error);
 void machine_config_free(struct machine_config *config);

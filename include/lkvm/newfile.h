@@ -34,7 +34,8 @@ int new_file_open_temporary(struct error *error);
 
 /*
  * Makes or replaces the file at `path`, with permissions `mode` less the umask: another process, or this one after a
- * crash, sees the old contents or all of the new. Symbolic links are followed as above. What is no regular file (a FIFO, /dev/null) is written in place.
+ * crash, sees the old contents or all of the new. Symbolic links are followed as above. A FIFO or /dev/null is written in
+ * place; a block device is refused.
  */
 int write_file_atomic(const char *path, const void *contents, size_t size, mode_t mode, struct error *error);
 

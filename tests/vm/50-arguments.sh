@@ -57,6 +57,26 @@ case_each_has_its_sentence()
 	check_status 2
 }
 
+case_dump_dtb_refuses_files_of_the_guest()
+{
+	truncate -s 1M "$tmp/disk"
+	cp "$kernel" "$tmp/kernel"
+	cp "$initrd" "$tmp/initrd"
+	ln -s disk "$tmp/symbolic"
+	ln "$tmp/disk" "$tmp/hard"
+	before=$(cat "$tmp/disk" "$tmp/kernel" "$tmp/initrd" | sha1sum)
+	for file in disk symbolic hard kernel initrd; do
+		refused 1 "--dump-dtb $tmp/$file: the file is " --kernel "$tmp/kernel" --initrd "$tmp/initrd" --disk "$tmp/disk" \
+			--dump-dtb "$tmp/$file"
+	done
+	refused 1 "the file is a disk of the guest" --kernel "$tmp/kernel" --disk "$tmp/disk" --disk-overlay "$tmp" \
+		--name o --dump-dtb "$tmp/o-disk0.overlay"
+	mknod "$tmp/block" b 7 99
+	refused 1 "$tmp/block is a block device" --kernel "$tmp/kernel" --dump-dtb "$tmp/block"
+	check "a file was written" test "$(cat "$tmp/disk" "$tmp/kernel" "$tmp/initrd" | sha1sum)" = "$before"
+	check "a link was replaced" test -L "$tmp/symbolic"
+}
+
 case_help_and_version()
 {
 	run "$lkvm" --help
