@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Subcommands. main.c holds the table of all of them; `lkvm help` and the shell's completion are made from
+ * Subcommands. cmd/table.c holds the table of all of them; `lkvm help` and the shell's completion are made from
  * it. Only the files in cmd/ print: results on standard output, messages on standard error.
  */
 #ifndef LKVM_COMMAND_H
@@ -49,6 +49,9 @@ struct command_call {
 	int count;    /* operands */
 	char **operands;
 };
+
+/* All of them; the last has no name. */
+extern const struct command command_table[];
 
 /* Finds the command that argv names, parses its options and runs it. What main() returns. */
 int command_main(const struct command *commands, int argc, char **argv);

@@ -11,12 +11,8 @@
 #include <sys/wait.h>
 
 #include "fake/machine.h"
+#include "lkvm/command.h"
 #include "lkvm/run_options.h"
-
-int lkvm_main(int argc, char **argv);
-#define main lkvm_main
-#include "../../main.c"
-#undef main
 
 static char scratch[40];
 
@@ -52,7 +48,7 @@ static struct process start(const char *line)
 		dup2(open("/dev/null", O_RDONLY | O_CLOEXEC), STDIN_FILENO);
 		dup2(process.out, STDOUT_FILENO);
 		dup2(process.err, STDERR_FILENO);
-		exit(lkvm_main(count, words)); /* not _exit: the leak checker looks now */
+		exit(command_main(command_table, count, words)); /* not _exit: the leak checker looks now */
 	}
 	return process;
 }
@@ -150,7 +146,7 @@ static void test_help(void **state)
 	assert_int_equal(lkvm("--help"), 0);
 	strcpy(list, result.out);
 	assert_says(list, "The most commonly used lkvm commands are:");
-	for (const struct command *command = commands; command->name; command++)
+	for (const struct command *command = command_table; command->name; command++)
 		assert_says(list, command->summary);
 	assert_int_equal(lkvm(""), 0);
 	assert_string_equal(result.out, list);
@@ -161,7 +157,7 @@ static void test_help(void **state)
 static void test_help_of_each_command(void **state)
 {
 	(void)state;
-	for (const struct command *command = commands; command->name; command++) {
+	for (const struct command *command = command_table; command->name; command++) {
 		char line[64], text[sizeof(result.out)];
 
 		snprintf(line, sizeof(line), "%s --help", command->name);
@@ -245,7 +241,7 @@ static int help_to(const char *path)
 			dup2(open(path, O_WRONLY | O_CLOEXEC), STDOUT_FILENO);
 		else
 			close(STDOUT_FILENO);
-		_exit(lkvm_main(2, words));
+		_exit(command_main(command_table, 2, words));
 	}
 	return finish(process);
 }
@@ -661,7 +657,7 @@ static void test_the_manual_page_is_complete(void **state)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	assert_true(fd >= 0);
 	read_all(fd, page, sizeof(page));
-	for (const struct command *command = commands; command->name; command++) {
+	for (const struct command *command = command_table; command->name; command++) {
 		char mark[64];
 
 		snprintf(mark, sizeof(mark), "\n.It Ic %s", command->name);

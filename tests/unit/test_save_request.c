@@ -10,14 +10,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lkvm/command.h"
 #include "lkvm/io.h"
 #include "lkvm/loop.h"
 #include "lkvm/save_request.h"
-
-int lkvm_main(int argc, char **argv);
-#define main lkvm_main
-#include "../../main.c"
-#undef main
 
 /* Splits a request as vm/control.c does. */
 static int parse(const char *text, struct save_request *request, struct error *error)
@@ -199,7 +195,7 @@ static const char *run(const char *line)
 		for (char *word; (word = strtok_r(rest, " ", &rest));)
 			words[count++] = word;
 		dup2(fds[1], STDERR_FILENO);
-		exit(lkvm_main(count, words));
+		exit(command_main(command_table, count, words));
 	}
 	close(fds[1]);
 	got = read_full(fds[0], text, sizeof(text) - 1);

@@ -10,12 +10,8 @@
 #include <zlib.h>
 
 #include "fake/machine.h"
+#include "lkvm/command.h"
 #include "lkvm/verify.h"
-
-int lkvm_main(int argc, char **argv);
-#define main lkvm_main
-#include "../../main.c"
-#undef main
 
 #define CHUNK FORMAT_RAM_CHUNK
 
@@ -50,7 +46,7 @@ static int verify(const char *option)
 		snprintf(word, sizeof(word), "%s", option ? option : "");
 		dup2(out, STDOUT_FILENO);
 		dup2(err, STDERR_FILENO);
-		exit(lkvm_main(option ? 5 : 4, words)); /* not _exit: the leak checker looks now */
+		exit(command_main(command_table, option ? 5 : 4, words)); /* not _exit: the leak checker looks now */
 	}
 	waitpid(child, &status, 0);
 	result.status = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
