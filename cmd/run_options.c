@@ -184,6 +184,8 @@ int run_options_finish(struct run_options *options, const char *kernel, struct e
 
 	if (options->no_network && config->network_count)
 		return error_set(error, EINVAL, "--network: mode=none goes with no interface");
+	if (options->disks_changed && !options->disk_overlay)
+		return error_set(error, EINVAL, "--disks-changed is about disks under overlays: it needs --disk-overlay");
 	finish_queues(config);
 
 	config->cpus = (unsigned)options->cpus;

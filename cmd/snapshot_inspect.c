@@ -174,6 +174,9 @@ static int check_words(const struct command_call *call, const char *what, struct
 		return error_set(error, EINVAL, "which %s?", what);
 	if (options->dot && (options->json || is_any_wanted(options)))
 		return error_set(error, EINVAL, "--dot prints a graph alone: it goes with no view, nor with --json");
+	if (options->symbols && (options->dot || (is_any_wanted(options) && !options->cpu.wanted)))
+		return error_set(error, EINVAL, "--symbols names code that vCPUs are in: it needs --cpu where there are other views, "
+				 "and goes without --dot");
 	return 0;
 }
 

@@ -299,6 +299,20 @@ static int print_figures(const struct save *save, bool stopped, bool json)
 	return forms_print_report(save->call, save->path, &report);
 }
 
+/* Options that would be ignored beside others. */
+static int check_options(const struct save_options *options, struct error *error)
+{
+	if (!options->live || strcmp(options->live, save_way_name(SAVE_POINT_IN_TIME)))
+		return 0;
+	if (options->max_pause)
+		return error_set(error, EINVAL, "--max-pause is for --live=rounds: the pause of --live=point-in-time has no limit "
+				 "to set");
+	if (options->stop)
+		return error_set(error, EINVAL, "--live=point-in-time copies RAM while the guest runs, which --stop does not let "
+				 "it do");
+	return 0;
+}
+
 int cmd_snapshot_save(const struct command_call *call)
 {
 	const struct save_options *options = call->values;
@@ -310,6 +324,8 @@ int cmd_snapshot_save(const struct command_call *call)
 		error_set(&error, EINVAL, "which virtual machine, and to which file?");
 		return command_usage_error(call, &error);
 	}
+	if (check_options(options, &error) < 0)
+		return command_usage_error(call, &error);
 	save.name = call->operands[0];
 	save.path = call->operands[1];
 	result = forms_check_output(save.path, &error);

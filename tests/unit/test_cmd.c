@@ -204,7 +204,7 @@ static void test_usage(void **state)
 	assert_says(result.err, "--dot prints a graph alone");
 	assert_int_equal(lkvm("snapshot inspect --cpu --dot file"), 2);
 	assert_int_equal(lkvm("inspect --dot --memory vm"), 2);
-	assert_int_equal(lkvm("snapshot inspect --dot --symbols=x no-file"), 1);
+	assert_int_equal(lkvm("snapshot inspect --dot --symbols=x no-file"), 2);
 	assert_int_equal(lkvm("snapshot merge file"), 2);
 	assert_says(result.err, "which file, and to which file?");
 	assert_int_equal(lkvm("snapshot merge --compress=0 file out"), 2);

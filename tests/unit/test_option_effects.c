@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Each option of each command, and each item of --disk and --network, has an effect or is refused. The tests walk the tables
- * of options and items: what is new there fails until it has an entry here.
+ * of commands, options and items: what is new there fails until it has a test.
  */
 #include "unit/test.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "lkvm/command.h"
 #include "lkvm/run_options.h"
@@ -17,25 +20,6 @@
 static const char *const ignored[] = {
 	"run --virtio-transport", "run --force-pci", "run --no-dhcp", "run --no-pvtime", "run --disable-mte",
 	"list --run", "stat --memory",
-};
-
-static const struct {
-	const char *name;
-	const struct option_table *table;
-} commands[] = {
-	{ "run", &run_options_table },
-	{ "list", &list_options_table },
-	{ "pause", &name_options_table },
-	{ "stat", &stat_options_table },
-	{ "stop", &ask_options_table },
-	{ "doctor", &doctor_options_table },
-	{ "snapshot save", &snapshot_save_options_table },
-	{ "snapshot restore", &snapshot_restore_options_table },
-	{ "snapshot info", &snapshot_info_options_table },
-	{ "snapshot inspect", &snapshot_inspect_options_table },
-	{ "snapshot verify", &snapshot_verify_options_table },
-	{ "snapshot diff", &snapshot_diff_options_table },
-	{ "snapshot merge", &snapshot_merge_options_table },
 };
 
 /* Values of options whose kind does not say what they may be. */
@@ -109,9 +93,100 @@ static void check_option(const char *command, const struct option_table *table, 
 static void every_option_changes_what_its_command_sees(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < COUNT(commands); i++)
-		for (size_t j = 0; j < commands[i].table->count; j++)
-			check_option(commands[i].name, commands[i].table, &commands[i].table->entries[j]);
+	for (const struct command *command = command_table; command->name; command++)
+		for (size_t i = 0; command->options && i < command->options->count; i++)
+			check_option(command->name, command->options, &command->options->entries[i]);
+}
+
+/* Whether the text has this option, and not one whose name only begins so. */
+static bool has_option(const char *text, const char *name)
+{
+	char option[40];
+	size_t length = (size_t)snprintf(option, sizeof(option), "--%s", name);
+
+	for (const char *at = text; (at = strstr(at, option)); at += length)
+		if (!strchr("abcdefghijklmnopqrstuvwxyz-", at[length]))
+			return true;
+	return false;
+}
+
+/* All tests but this one and that of util/options.c, whose options are made up. */
+static char *read_tests(void)
+{
+	FILE *pipe = popen("cat tests/vm/*.sh $(ls tests/unit/*.c | grep -v 'test_option') | tr -d '\\0'", "r");
+	size_t size = 8u << 20, length;
+	char *text = calloc(1, size);
+
+	assert_non_null(pipe);
+	length = fread(text, 1, size - 1, pipe);
+	assert_int_equal(pclose(pipe), 0);
+	assert_true(length > 0 && length < size - 1);
+	return text;
+}
+
+static void every_option_is_used_by_a_test(void **state)
+{
+	char *tests = read_tests();
+
+	(void)state;
+	for (const struct command *command = command_table; command->name; command++) {
+		for (size_t i = 0; command->options && i < command->options->count; i++) {
+			const char *name = command->options->entries[i].name;
+
+			if (!may_be_ignored(command->name, name) && !has_option(tests, name))
+				fail_msg("no test uses %s --%s: write one that sees its effect", command->name, name);
+		}
+	}
+	free(tests);
+}
+
+/* Command lines on which an option would be ignored beside another one. */
+static void options_that_have_no_effect_together_are_refused(void **state)
+{
+	static const struct {
+		const char *line, *part;
+	} cases[] = {
+		{ "snapshot save --max-pause 5 --live=point-in-time vm file", "--max-pause is for --live=rounds" },
+		{ "snapshot save --live=point-in-time --stop vm file", "--stop" },
+		{ "snapshot inspect --symbols file --its file", "--symbols" },
+		{ "snapshot inspect --symbols file --dot file", "--symbols" },
+		{ "inspect --symbols file --gic --pci vm", "--symbols" },
+		{ "run --kernel file --disk file --disks-changed=allow", "--disk-overlay" },
+		{ "run --kernel file --vfio-pci 1:2.3 --balloon", "--balloon" },
+		{ "run --kernel file --network mode=none --network mode=tap", "mode=none" },
+		{ "run --kernel file --network mode=user,vhost=on", "mode=tap" },
+		{ "run --kernel file --network mode=tap,passt=file", "mode=user" },
+		{ "run --kernel file --network fd=5,tapif=t", "exclude" },
+		{ "run --kernel file file", "two kernels" },
+		{ "list --json --quiet", "--json and --quiet" },
+		{ "stop --force --timeout 5 vm", "--timeout" },
+		{ "reboot --force --timeout 5 vm", "--timeout" },
+		{ "stat --all vm", "--all" },
+		{ "snapshot restore --no-verify --verify=before file", "--no-verify" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		int err = memfd_create("err", MFD_CLOEXEC), status;
+		char text[512] = "";
+		pid_t child = fork();
+
+		if (!child) {
+			char program[] = "lkvm", line[256], *words[16] = { program }, *rest = line;
+			int count = 1;
+
+			snprintf(line, sizeof(line), "%s", cases[i].line);
+			while ((words[count] = strtok_r(rest, " ", &rest)))
+				count++;
+			dup2(err, STDERR_FILENO);
+			_exit(command_main(command_table, count, words));
+		}
+		assert_int_equal(waitpid(child, &status, 0), child);
+		assert_true(pread(err, text, sizeof(text) - 1, 0) >= 0);
+		close(err);
+		if (!WIFEXITED(status) || WEXITSTATUS(status) != EXIT_USAGE || !strstr(text, cases[i].part))
+			fail_msg("%s: status %d: %s", cases[i].line, status, text);
+	}
 }
 
 /* A machine as a snapshot has it: two disks, one of them read-only, and two interfaces. */
@@ -293,6 +368,8 @@ static void restore_refuses_options_that_have_no_effect_together(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_option_is_used_by_a_test),
+		cmocka_unit_test(options_that_have_no_effect_together_are_refused),
 		cmocka_unit_test(every_option_changes_what_its_command_sees),
 		cmocka_unit_test(every_disk_item_is_honoured_or_refused_by_restore),
 		cmocka_unit_test(every_network_item_is_honoured_or_refused_by_restore),

@@ -60,6 +60,10 @@ case_without_its()
 	run "$lkvm" inspect g --its
 	check_status 0
 	check_out 'present +no'
+	run "$lkvm" inspect g --gic
+	check_status 0
+	check_out 'interrupts'
+	! grep -q 'present' "$logs/run.out" || fail "--gic shows the ITS"
 	run "$lkvm" inspect g --json
 	check_status 0
 	check_out '"machine": \{'
