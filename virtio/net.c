@@ -11,9 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <unistd.h>
 
-#include "lkvm/io.h"
 #include "lkvm/memory_loss.h"
 
 #define CONFIG_SIZE 12u /* of struct virtio_net_config up to mtu (5.1.4) */
@@ -62,47 +60,6 @@ void net_link_lost(struct net *net, int code)
 	virtio_config_changed(&net->device);
 }
 
-static void use_vhost_doorbells(struct net *net, bool on)
-{
-	struct virtio_device *device = &net->device;
-
-	for (unsigned i = 0; i < 2 * net->max_pairs; i++)
-		device->doorbell_fds[i] = on && net->vhosts[i / 2].running ? net->vhosts[i / 2].kick_fds[i % 2] :
-									     device->worker.kick_fd;
-}
-
-/* Hands every pair that the driver enabled to the kernel: all or none. */
-static int start_vhosts(struct net *net, struct error *error)
-{
-	struct virtio_device *device = &net->device;
-
-	for (unsigned i = 0; i < net->max_pairs; i++) {
-		struct virtqueue *queues = &device->queues[2 * i];
-		int call_fds[2] = { virtio_call_fd(device, 2 * i), virtio_call_fd(device, 2 * i + 1) };
-
-		if (!net->pairs[i].receive || !queues[0].descriptor_ring || !queues[1].descriptor_ring)
-			continue;
-		if (call_fds[0] < 0 || call_fds[1] < 0)
-			error_set(error, 0, "a queue has no MSI-X vector");
-		else if (vhost_start(&net->vhosts[i], queues, call_fds, device->features,
-				     net->backend->fds[i], error) == 0)
-			continue;
-
-		while (i-- > 0)
-			vhost_stop(&net->vhosts[i], &device->queues[2 * i]);
-		return -1;
-	}
-	net->vhost_on = true;
-	return 0;
-}
-
-static void stop_vhosts(struct net *net)
-{
-	for (unsigned i = 0; net->vhost_on && i < net->max_pairs; i++)
-		vhost_stop(&net->vhosts[i], &net->device.queues[2 * i]);
-	net->vhost_on = false;
-}
-
 /* Which pairs exist for the driver: without MQ, what follows the first is not a pair at all. */
 static void name_queues(struct net *net)
 {
@@ -128,15 +85,6 @@ int net_set_pairs(struct net *net, unsigned pairs)
 	return 0;
 }
 
-/* Once is enough to tell: a guest may start its driver as often as it likes. */
-static void go_without_vhost(struct net *net, const struct error *why)
-{
-	if (!net->vhost_told)
-		log_message(net->device.vm->log, LOG_LEVEL_WARNING, "%s: packets take the way through lkvm: %s",
-			    net->device.name, why->text);
-	net->vhost_told = true;
-}
-
 static void net_pause(struct virtio_device *device)
 {
 	struct net *net = net_of(device);
@@ -144,24 +92,6 @@ static void net_pause(struct virtio_device *device)
 	/* vhost_on stays, and says that the doorbells are the kernel's. */
 	for (unsigned i = 0; net->vhost_on && i < net->max_pairs; i++)
 		vhost_stop(&net->vhosts[i], &device->queues[2 * i]);
-}
-
-int virtio_net_log(struct virtio_device *device, bool on, struct error *error)
-{
-	struct net *net = net_of(device);
-
-	for (unsigned i = 0; net->vhost_wanted && i < net->max_pairs; i++)
-		if (vhost_log(&net->vhosts[i], &device->vm->ram, on, error) < 0)
-			return error_context(error, "%s", device->name);
-	return 0;
-}
-
-void virtio_net_mark(struct virtio_device *device)
-{
-	struct net *net = net_of(device);
-
-	for (unsigned i = 0; net->vhost_wanted && i < net->max_pairs; i++)
-		vhost_mark(&net->vhosts[i], &device->vm->ram);
 }
 
 static void net_start(struct virtio_device *device)
@@ -174,9 +104,9 @@ static void net_start(struct virtio_device *device)
 		net->backend->ops->negotiate(net->backend, device->features);
 	net_set_pairs(net, net->state.pairs);
 
-	if (net->vhost_wanted && start_vhosts(net, &error) < 0)
-		go_without_vhost(net, &error);
-	use_vhost_doorbells(net, net->vhost_on);
+	if (net->vhost_wanted && net_start_vhosts(net, &error) < 0)
+		net_go_without_vhost(net, &error);
+	net_use_vhost_doorbells(net, net->vhost_on);
 	net->vhost_failed = false;
 	device->worker.watch_fd = net->vhost_on ? net->error_fd : net->backend->watch_fd;
 	if (net->vhost_on || (net->backend->ops->watch && atomic_load(&net->link)))
@@ -190,7 +120,7 @@ static void net_stop(struct virtio_device *device)
 {
 	struct net *net = net_of(device);
 
-	stop_vhosts(net);
+	net_stop_vhosts(net);
 	stop_watching(net);
 	for (unsigned i = 0; i < net->max_pairs; i++) {
 		net->pairs[i].held = 0;
@@ -206,25 +136,10 @@ static void net_resume(struct virtio_device *device)
 	struct net *net = net_of(device);
 	struct error error;
 
-	if (!net->vhost_on || start_vhosts(net, &error) == 0)
+	if (!net->vhost_on || net_start_vhosts(net, &error) == 0)
 		return;
 	log_message(device->vm->log, LOG_LEVEL_WARNING, "%s: %s", device->name, error.text);
 	virtio_needs_reset(device, "vhost-net does not go on");
-}
-
-/*
- * The guest's rings are wrong, or the memory that they lie in is lost. vhost-net does not say which, and to find out may take
- * reading a whole snapshot: a driver can ask for that once.
- */
-static void take_vhost_error(struct net *net)
-{
-	struct error why;
-
-	if (!net->vhost_on || !event_take(net->error_fd) || net->vhost_failed)
-		return;
-	net->vhost_failed = true;
-	error_system(&why, EFAULT, "%s: vhost-net", net->device.name);
-	memory_suspect(&why);
 }
 
 static void net_process(struct virtio_device *device)
@@ -233,7 +148,7 @@ static void net_process(struct virtio_device *device)
 	bool more = false;
 	int result = net->backend->ops->flush ? net->backend->ops->flush(net->backend) : 0;
 
-	take_vhost_error(net);
+	net_take_vhost_error(net);
 	if (result < 0)
 		net_link_lost(net, -result);
 	net_control(net);
@@ -268,12 +183,8 @@ static void net_close(struct virtio_device *device)
 {
 	struct net *net = net_of(device);
 
-	stop_vhosts(net);
-	for (unsigned i = 0; net->vhost_wanted && i < net->max_pairs; i++)
-		vhost_close(&net->vhosts[i]);
-	if (net->vhost_wanted)
-		close(net->error_fd);
-	net->vhost_wanted = false;
+	net_stop_vhosts(net);
+	net_close_vhosts(net);
 	if (net->backend)
 		net->backend->ops->close(net->backend);
 	net->backend = NULL;
@@ -316,24 +227,6 @@ static const struct virtio_ops net_ops = {
 	.close = net_close,
 };
 
-static int open_vhosts(struct net *net, struct error *error)
-{
-	net->error_fd = event_open(error);
-	if (net->error_fd < 0)
-		return -1;
-	for (unsigned i = 0; i < net->max_pairs; i++) {
-		if (vhost_open(&net->vhosts[i], error) < 0) {
-			while (i-- > 0)
-				vhost_close(&net->vhosts[i]);
-			close(net->error_fd);
-			return -1;
-		}
-		net->vhosts[i].error_fd = net->error_fd;
-	}
-	net->vhost_wanted = true;
-	return 0;
-}
-
 static int check(const struct virtio_net_config *config, struct error *error)
 {
 	if (config->queues < 1 || config->queues > NET_MAX_PAIRS)
@@ -371,7 +264,7 @@ static int open_backend(struct net *net, const struct virtio_net_config *config,
 		return -1;
 	if (!config->vhost && !config->vhost_required)
 		return 0;
-	if (open_vhosts(net, error) < 0) {
+	if (net_open_vhosts(net, error) < 0) {
 		if (config->vhost_required)
 			return -1;
 		log_message(vm->log, LOG_LEVEL_INFO, "network %s: packets take the way through lkvm: %s",

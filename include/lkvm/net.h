@@ -194,6 +194,18 @@ bool net_receive(struct net *net, unsigned pair);
 bool net_transmit(struct net *net, unsigned pair);
 void net_watch(struct net *net, unsigned pair, bool on);
 
+/*
+ * virtio/net_vhost.c. Opening fails where the host has no vhost-net, and leaves nothing open; closing is safe either way. Starting
+ * hands every pair that the driver enabled to the kernel, all or none; with the worker parked, as stopping.
+ */
+int net_open_vhosts(struct net *net, struct error *error);
+void net_close_vhosts(struct net *net);
+int net_start_vhosts(struct net *net, struct error *error);
+void net_stop_vhosts(struct net *net);
+void net_use_vhost_doorbells(struct net *net, bool on);
+void net_go_without_vhost(struct net *net, const struct error *why); /* the log says why, once */
+void net_take_vhost_error(struct net *net);                         /* on the worker: error_fd may be readable */
+
 /* virtio/net_control.c: answers the driver's requests. */
 void net_control(struct net *net);
 
