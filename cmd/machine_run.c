@@ -67,21 +67,32 @@ static void end_without_memory(void *owner)
 	_exit(EXIT_VM_FAILURE);
 }
 
-int machine_run_overlays(struct machine_config *config, const char *folder, struct error *error)
+static int add_overlays(struct machine_config *config, const char *folder, bool is_last, struct error *error)
 {
 	char absolute[PATH_MAX];
+
+	if (is_last && mkdir(folder, 0777) < 0 && errno != EEXIST)
+		return error_system(error, errno, "cannot make the folder %s", folder);
+	if (!realpath(folder, absolute))
+		return error_system(error, errno, "folder %s", folder);
+	return machine_config_overlay(config, absolute, error);
+}
+
+int machine_run_overlays(struct machine_config *config, const struct run_options *options, struct error *error)
+{
 	bool any = false;
 
+	if (!options->overlay_count)
+		return 0;
+	if (config->snapshot && options->overlay_count > 1)
+		return error_set(error, EINVAL, "--disk-overlay: a restored guest gets one new overlay a disk: give one folder");
 	for (unsigned i = 0; i < config->disk_count; i++)
 		any |= !config->disks[i].read_only;
 	if (!any)
 		return error_set(error, EINVAL, "--disk-overlay: the guest has no disk that it may write");
-	if (mkdir(folder, 0777) < 0 && errno != EEXIST)
-		return error_system(error, errno, "cannot make the folder %s", folder);
-	if (!realpath(folder, absolute))
-		return error_system(error, errno, "folder %s", folder);
-	if (machine_config_overlay(config, absolute, error) < 0)
-		return -1;
+	for (unsigned i = 0; i < options->overlay_count; i++)
+		if (add_overlays(config, options->overlays[i], i + 1 == options->overlay_count, error) < 0)
+			return -1;
 	for (unsigned i = 0; i < config->disk_count; i++) {
 		struct virtio_block_config *disk = &config->disks[i];
 

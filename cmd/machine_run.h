@@ -9,6 +9,7 @@
 #include "lkvm/detach.h"
 #include "lkvm/log.h"
 #include "lkvm/machine.h"
+#include "lkvm/run_options.h"
 
 struct machine_start {
 	const struct machine_config *config;
@@ -23,10 +24,10 @@ struct machine_start {
 int machine_run(const struct command_call *call, const struct machine_start *start);
 
 /*
- * Gives the disks overlays in `folder`, which is made if it is not there. A snapshot's disks can only go on with an overlay
- * that is new; otherwise one that is there is gone on with.
+ * Gives the disks the overlays that the user wants, if any. The last folder is made if it is missing. A snapshot's disks get a
+ * new overlay over those that they have; otherwise one that exists is used again.
  */
-int machine_run_overlays(struct machine_config *config, const char *folder, struct error *error);
+int machine_run_overlays(struct machine_config *config, const struct run_options *options, struct error *error);
 
 /* Prints a line of the log: for struct log. */
 void machine_run_log(void *context, enum log_level level, const char *line);

@@ -50,7 +50,7 @@ static const struct option_entry entries[] = {
 	  .help = "Return once the guest runs, and leave it running" },
 	{ .name = "disk", .letter = 'd', .kind = OPTION_TAKEN, .take = run_options_take_disk,
 	  .argument = "FILE", .help = "Where the first disk is now; the second; ..." },
-	{ .name = "disk-overlay", .kind = OPTION_FILE, .argument = "DIR", .offset = RUN(disk_overlay),
+	{ .name = "disk-overlay", .kind = OPTION_TAKEN, .take = run_options_take_overlays, .argument = "DIR",
 	  .help = "Leave the disks as they are: what the guest writes goes\nto new files there" },
 	{ .name = "disks-changed", .kind = OPTION_CHOICE, .argument = "refuse|allow", .choices = "refuse|allow",
 	  .offset = RUN(disks_changed), .help = "Disks that were written after the save (refuse)" },

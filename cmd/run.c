@@ -55,7 +55,7 @@ int cmd_run(const struct command_call *call)
 		}
 	}
 	run_options_name(options, getpid());
-	if (options->disk_overlay && machine_run_overlays(&options->config, options->disk_overlay, &error) < 0) {
+	if (machine_run_overlays(&options->config, options, &error) < 0) {
 		status = command_error(call, &error);
 	} else {
 		lifecycle_block_signals();

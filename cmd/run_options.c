@@ -71,6 +71,16 @@ int run_options_take_huge_pages(void *target, char *value, struct error *error)
 	return value ? parse_size(value, &options->config.huge_page, error) : 0;
 }
 
+int run_options_take_overlays(void *target, char *value, struct error *error)
+{
+	struct run_options *options = target;
+
+	if (options->overlay_count > VIRTIO_BLOCK_LOWER)
+		return error_set(error, E2BIG, "a disk can have %u overlays", VIRTIO_BLOCK_LOWER + 1);
+	options->overlays[options->overlay_count++] = value;
+	return 0;
+}
+
 static const struct option_entry entries[] = {
 	{ .name = "kernel", .letter = 'k', .kind = OPTION_FILE, .argument = "FILE", .offset = CONFIG(kernel),
 	  .help = "Kernel: an arm64 Image, gzip-compressed or not" },
@@ -88,9 +98,8 @@ static const struct option_entry entries[] = {
 	  .help = "RAM out of the host's pool of huge pages, of that size" },
 	{ .name = "disk", .letter = 'd', .kind = OPTION_TAKEN, .take = run_options_take_disk,
 	  .argument = "FILE[,ro][,queues=N][,serial=TEXT][,format=raw]", .help = "Disk image or block device; several" },
-	{ .name = "disk-overlay", .kind = OPTION_FILE, .argument = "DIR",
-	  .offset = offsetof(struct run_options, disk_overlay),
-	  .help = "Leave the disks as they are: what the guest writes goes\nto files there" },
+	{ .name = "disk-overlay", .kind = OPTION_TAKEN, .take = run_options_take_overlays, .argument = "DIR",
+	  .help = "Leave the disks as they are: what the guest writes goes\nto files there; several, each over the one before" },
 	{ .name = "disks-changed", .kind = OPTION_CHOICE, .argument = "refuse|allow", .choices = "refuse|allow",
 	  .offset = offsetof(struct run_options, disks_changed),
 	  .help = "Disks that were written since their overlays were made\n(refuse)" },
@@ -184,7 +193,7 @@ int run_options_finish(struct run_options *options, const char *kernel, struct e
 
 	if (options->no_network && config->network_count)
 		return error_set(error, EINVAL, "--network: mode=none goes with no interface");
-	if (options->disks_changed && !options->disk_overlay)
+	if (options->disks_changed && !options->overlay_count)
 		return error_set(error, EINVAL, "--disks-changed is about disks under overlays: it needs --disk-overlay");
 	finish_queues(config);
 

@@ -104,7 +104,7 @@ int cmd_snapshot_restore(const struct command_call *call)
 	    configure(&config, options, &snapshot, &error) < 0 || verify_before(options, &config, &snapshot, &error) < 0) {
 		error_context(&error, "%s", forms_input_name(call->operands[0]));
 		status = command_error(call, &error);
-	} else if (options->disk_overlay && machine_run_overlays(&config, options->disk_overlay, &error) < 0) {
+	} else if (machine_run_overlays(&config, options, &error) < 0) {
 		status = command_error(call, &error);
 	} else {
 		status = restore(call, options, &config, &snapshot);

@@ -44,6 +44,10 @@ void inspect_machine(const struct machine_config *config, struct report *report)
 		report_bool(report, "read_only", config->disks[i].read_only);
 		if (config->disks[i].overlay)
 			report_string(report, "overlay", config->disks[i].overlay);
+		for (unsigned j = 0; j < VIRTIO_BLOCK_LOWER && config->disks[i].lower[j]; j++) {
+			snprintf(name, sizeof(name), "lower%u", j);
+			report_string(report, name, config->disks[i].lower[j]);
+		}
 		report_end(report);
 	}
 	for (unsigned i = 0; i < config->network_count; i++) {

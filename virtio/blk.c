@@ -239,8 +239,8 @@ static void stat(struct virtio_device *device, struct report *report)
 	struct block *block = (struct block *)device;
 
 	report_string(report, "path", block->path);
-	if (block->disk.overlay_path)
-		report_string(report, "overlay", block->disk.overlay_path);
+	if (block->disk.overlay)
+		report_string(report, "overlay", block->disk.overlay->path);
 	report_bool(report, "read_only", block->disk.read_only);
 	report_bytes(report, "capacity", block->disk.size);
 	report_bytes(report, "read", atomic_load_explicit(&block->read_bytes, memory_order_relaxed));

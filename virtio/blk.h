@@ -35,6 +35,7 @@ struct block {
 	bool complained;                  /* an I/O error was logged; worker only */
 	atomic_ulong read_bytes, written_bytes;
 	atomic_bool changed;              /* something that changes the disk was begun */
+	_Atomic(const char *) written;    /* path of what is changed then */
 };
 
 extern const struct virtio_ops block_ops;

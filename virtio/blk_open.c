@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "blk.h"
 
@@ -65,9 +66,19 @@ const char *virtio_block_written(const struct virtio_device *device)
 {
 	const struct block *block = (const struct block *)device;
 
-	if (!atomic_load(&block->changed))
-		return NULL;
-	return block->disk.overlay_path ? block->disk.overlay_path : block->path;
+	return atomic_load(&block->changed) ? atomic_load(&block->written) : NULL;
+}
+
+static void describe_overlays(const struct disk_overlay *overlay, struct virtio_block_config *config)
+{
+	unsigned count;
+
+	if (!overlay)
+		return;
+	config->overlay = overlay->path;
+	count = disk_overlay_depth(overlay->lower);
+	for (const struct disk_overlay *lower = overlay->lower; lower; lower = lower->lower)
+		config->lower[--count] = lower->path;
 }
 
 void virtio_block_describe(struct virtio_device *device, struct virtio_block_config *config)
@@ -81,8 +92,8 @@ void virtio_block_describe(struct virtio_device *device, struct virtio_block_con
 		.queues = device->queue_count,
 		.serial = block->serial,
 		.size = block->disk.size,
-		.overlay = block->disk.overlay_path,
 	};
+	describe_overlays(block->disk.overlay, config);
 }
 
 int virtio_block_identify(struct virtio_device *device, struct virtio_block_config *config)
@@ -90,7 +101,36 @@ int virtio_block_identify(struct virtio_device *device, struct virtio_block_conf
 	/* A disk that the guest cannot write has no state that a restore could lose. */
 	if (config->read_only)
 		return 0;
-	return disk_identify(&((struct block *)device)->disk, &config->identity, &config->overlay_identity);
+	return disk_identify(&((struct block *)device)->disk, config);
+}
+
+struct disk_overlay *virtio_block_prepare(const struct virtio_device *device, int fd, struct error *error)
+{
+	char link[64], path[PATH_MAX];
+	ssize_t length;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	length = readlink(link, path, sizeof(path));
+	if (length < 0 || length == sizeof(path)) {
+		error_system(error, length < 0 ? errno : ENAMETOOLONG, "the overlay's path");
+		return NULL;
+	}
+	path[length] = '\0';
+	return disk_prepare(&((const struct block *)device)->disk, fd, path, error);
+}
+
+const char *virtio_block_switch(struct virtio_device *device, struct disk_overlay *overlay)
+{
+	struct block *block = (struct block *)device;
+
+	disk_switch(&block->disk, overlay);
+	atomic_store(&block->written, overlay->path);
+	return overlay->path;
+}
+
+void virtio_block_close_overlay(struct disk_overlay *overlay)
+{
+	disk_overlay_close(overlay);
 }
 
 int virtio_block_settle(struct virtio_device *device)
@@ -125,6 +165,7 @@ struct virtio_device *virtio_block_open(struct vm *vm, struct pci_bus *pci, unsi
 	}
 	if (!realpath(config->path, block->path))
 		snprintf(block->path, sizeof(block->path), "%s", config->path);
+	atomic_store(&block->written, block->disk.overlay ? block->disk.overlay->path : block->path);
 	make_serial(block, config->serial);
 	block->state.capacity = block->disk.size / DISK_SECTOR;
 	make_config(block, setup.queue_count);

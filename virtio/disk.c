@@ -51,6 +51,12 @@ static int transfer(int fd, struct iovec *iov, unsigned count, uint64_t offset,
 	return 0;
 }
 
+/* The file that is written. */
+static int written_fd(const struct disk *disk)
+{
+	return disk->overlay ? disk->overlay->fd : disk->fd;
+}
+
 /* So many bytes; *iov is behind them then. There are as many, and at least one. */
 static int read_part(int fd, struct iovec **iov, uint64_t length, uint64_t offset)
 {
@@ -81,14 +87,14 @@ int disk_read(struct disk *disk, struct iovec *iov, unsigned count, uint64_t off
 	uint64_t length, end = offset + bytes_of(iov, count);
 	int result = 0;
 
-	if (disk->base_fd < 0)
+	if (!disk->overlay)
 		return transfer(disk->fd, iov, count, offset, read_some);
 	for (; offset < end && result == 0; offset += length) {
-		bool here;
+		int fd;
 
 		length = end - offset;
-		here = disk_overlay_has(&disk->overlay, offset, &length);
-		result = read_part(here ? disk->fd : disk->base_fd, &iov, length, offset);
+		fd = disk_overlay_find(disk->overlay, offset, &length);
+		result = read_part(fd, &iov, length, offset);
 	}
 	return result;
 }
@@ -98,45 +104,51 @@ int disk_write(struct disk *disk, struct iovec *iov, unsigned count, uint64_t of
 	uint64_t length;
 	int result;
 
-	if (disk->base_fd < 0)
+	if (!disk->overlay)
 		return transfer(disk->fd, iov, count, offset, write_some);
 	length = bytes_of(iov, count);
 	if (length == 0)
 		return 0;
-	result = disk_overlay_prepare(&disk->overlay, offset, length);
+	result = disk_overlay_prepare(disk->overlay, offset, length);
 	if (result == 0)
-		result = transfer(disk->fd, iov, count, offset, write_some);
+		result = transfer(disk->overlay->fd, iov, count, offset, write_some);
 	if (result == 0)
-		disk_overlay_mark(&disk->overlay, offset, length);
+		disk_overlay_mark(disk->overlay, offset, length);
 	return result;
 }
 
 int disk_flush(struct disk *disk)
 {
-	if (disk->base_fd >= 0)
-		return disk_overlay_flush(&disk->overlay);
+	if (disk->overlay)
+		return disk_overlay_flush(disk->overlay);
 	return fdatasync(disk->fd) < 0 ? errno : 0;
 }
 
 int disk_settle(struct disk *disk)
 {
-	return disk->base_fd < 0 ? 0 : disk_overlay_record(&disk->overlay);
+	return !disk->overlay ? 0 : disk_overlay_record(disk->overlay);
 }
 
 int disk_sync(const struct disk *disk)
 {
-	return !disk->read_only && fsync(disk->fd) < 0 ? errno : 0;
+	int result = !disk->read_only && fsync(disk->fd) < 0 ? errno : 0;
+
+	for (const struct disk_overlay *overlay = disk->overlay; overlay; overlay = overlay->lower)
+		if (fsync(overlay->fd) < 0 && result == 0)
+			result = errno;
+	return result;
 }
 
-int disk_identify(const struct disk *disk, struct disk_identity *identity, struct disk_identity *overlay)
+int disk_identify(const struct disk *disk, struct virtio_block_config *config)
 {
-	int result = 0;
+	const struct disk_overlay *lower = disk->overlay ? disk->overlay->lower : NULL;
+	int result = disk_identity_take(disk->fd, &config->identity);
 
-	*overlay = (struct disk_identity){ .known = false };
-	if (disk->base_fd >= 0)
-		result = disk_identity_take(disk->fd, overlay);
-	if (result == 0)
-		result = disk_identity_take(disk->base_fd >= 0 ? disk->base_fd : disk->fd, identity);
+	config->overlay_identity = (struct disk_identity){ .known = false };
+	if (disk->overlay && result == 0)
+		result = disk_identity_take(disk->overlay->fd, &config->overlay_identity);
+	for (unsigned index = disk_overlay_depth(lower); lower && result == 0; lower = lower->lower)
+		result = disk_identity_take(lower->fd, &config->lower_identities[--index]);
 	return result;
 }
 
@@ -152,12 +164,12 @@ static int try_fallocate(struct disk *disk, int mode, uint64_t offset, uint64_t 
 	int result;
 
 	do {
-		result = fallocate(disk->fd, mode | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)length);
+		result = fallocate(written_fd(disk), mode | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)length);
 	} while (result < 0 && errno == EINTR);
 	return result < 0 ? errno : 0;
 }
 
-/* What is the base's still takes no space that could be freed. */
+/* What is not the overlay's takes no space that could be freed. */
 static int discard_overlaid(struct disk *disk, uint64_t offset, uint64_t end)
 {
 	uint64_t length;
@@ -165,7 +177,7 @@ static int discard_overlaid(struct disk *disk, uint64_t offset, uint64_t end)
 
 	for (; offset < end && result == 0; offset += length) {
 		length = end - offset;
-		if (disk_overlay_has(&disk->overlay, offset, &length))
+		if (disk_overlay_has(disk->overlay, offset, &length))
 			result = try_fallocate(disk, FALLOC_FL_PUNCH_HOLE, offset, length);
 	}
 	return result;
@@ -173,7 +185,7 @@ static int discard_overlaid(struct disk *disk, uint64_t offset, uint64_t end)
 
 int disk_discard(struct disk *disk, uint64_t offset, uint64_t length)
 {
-	if (disk->base_fd >= 0)
+	if (disk->overlay)
 		return discard_overlaid(disk, offset, offset + length);
 	if (disk->is_device)
 		return try_ioctl(disk, BLKDISCARD, offset, length);
@@ -196,7 +208,7 @@ static int write_zeroes_by_hand(struct disk *disk, uint64_t offset, uint64_t len
 			iov[count++] = (struct iovec){ .iov_base = zeroes, .iov_len = part };
 			bytes += part;
 		}
-		result = transfer(disk->fd, iov, count, offset, write_some);
+		result = transfer(written_fd(disk), iov, count, offset, write_some);
 		if (result)
 			return result;
 		offset += bytes;
@@ -225,11 +237,11 @@ static int write_zeroes(struct disk *disk, uint64_t offset, uint64_t length, boo
 
 int disk_write_zeroes(struct disk *disk, uint64_t offset, uint64_t length, bool unmap)
 {
-	int result = disk->base_fd < 0 ? 0 : disk_overlay_prepare(&disk->overlay, offset, length);
+	int result = !disk->overlay ? 0 : disk_overlay_prepare(disk->overlay, offset, length);
 
 	if (result == 0)
 		result = write_zeroes(disk, offset, length, unmap);
-	if (result == 0 && disk->base_fd >= 0)
-		disk_overlay_mark(&disk->overlay, offset, length);
+	if (result == 0 && disk->overlay)
+		disk_overlay_mark(disk->overlay, offset, length);
 	return result;
 }

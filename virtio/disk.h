@@ -19,10 +19,8 @@
 #define DISK_SECTOR 512u
 
 struct disk {
-	int fd; /* what is written to: of the overlay, if there is one; -1: closed */
-	int base_fd; /* -1: there is no overlay */
-	struct disk_overlay overlay;
-	const char *overlay_path; /* the configuration's, or NULL */
+	int fd; /* the disk's own file, which is only read if there is an overlay; -1: closed */
+	struct disk_overlay *overlay; /* where writes go; NULL: none */
 	bool read_only;
 	bool is_device;
 	uint64_t size;          /* whole sectors */
@@ -49,8 +47,17 @@ int disk_settle(struct disk *disk);
 /* The files keep what was written and settled, and their times, when the host loses power. By any thread. */
 int disk_sync(const struct disk *disk);
 
-/* The identities of its files, of which nothing is written meanwhile. 0 or an errno value. */
-int disk_identify(const struct disk *disk, struct disk_identity *identity, struct disk_identity *overlay);
+/* Sets the identities of its files in `config`; nothing is written to these meanwhile. 0 or an errno value. */
+int disk_identify(const struct disk *disk, struct virtio_block_config *config);
+
+/*
+ * Makes an overlay ready to be put over the disk, which its worker may be using: `fd`, an empty file at `path` that becomes
+ * the overlay's. NULL, and nothing has changed, if it is no place for one, or if the disk has as many as it can.
+ */
+struct disk_overlay *disk_prepare(const struct disk *disk, int fd, const char *path, struct error *error);
+
+/* Puts it over the disk, whose worker is parked and whose files are settled: from now on only the overlay is written. */
+void disk_switch(struct disk *disk, struct disk_overlay *overlay);
 
 /* Frees the space; what is read there afterwards is undefined. EOPNOTSUPP where the host cannot. */
 int disk_discard(struct disk *disk, uint64_t offset, uint64_t length);

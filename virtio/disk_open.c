@@ -94,23 +94,28 @@ static int check_identity(int fd, const struct disk_identity *saved, const char 
 	return refuse_change(config, log, error);
 }
 
-/* The overlay's blocks belong to what its base had when it was made: an overlay without a block takes any base. */
-static int check_base(struct disk *disk, const struct virtio_block_config *config, const struct log *log, struct error *error)
+/*
+ * The overlay's blocks belong to what was under it when it was made: the nearest overlay that has a block, or the disk. One
+ * without a block lies over anything.
+ */
+static int check_base(const struct disk *disk, struct disk_overlay *overlay, const struct virtio_block_config *config,
+		      const struct log *log, struct error *error)
 {
-	struct disk_identity *saved = &disk->overlay.base, found;
+	const struct disk_overlay *lower = disk_overlay_begun_under(overlay);
 	char what[PATH_MAX + 16], event[PATH_MAX + 32];
-	int result = disk_identity_take(disk->base_fd, &found);
+	struct disk_identity found;
+	int result = disk_identity_take(lower ? lower->fd : disk->fd, &found);
 
+	snprintf(what, sizeof(what), "%s %s", lower ? "overlay" : "disk", lower ? lower->path : config->path);
 	if (result)
-		return error_system(error, result, "reading disk %s", config->path);
-	if (!disk->overlay.begun) {
-		*saved = found;
+		return error_system(error, result, "reading %s", what);
+	found.size = disk->size; /* whole sectors, which the overlay's end has compared */
+	if (!overlay->begun) {
+		overlay->base = found;
 		return 0;
 	}
-	found.size = disk->size; /* whole sectors, which the overlay's end has compared */
-	snprintf(what, sizeof(what), "disk %s", config->path);
-	snprintf(event, sizeof(event), "overlay %s was made", config->overlay);
-	if (disk_identity_check(saved, &found, what, event, error) == 0)
+	snprintf(event, sizeof(event), "overlay %s was made", overlay->path);
+	if (disk_identity_check(&overlay->base, &found, what, event, error) == 0)
 		return 0;
 	return refuse_change(config, log, error);
 }
@@ -123,9 +128,9 @@ static int check_format(const struct disk *disk, const struct virtio_block_confi
 	return disk_format_check(disk->fd, disk->bytes, config->path, error);
 }
 
-static int open_overlay_file(const char *path, bool is_new, struct error *error)
+static int open_overlay_file(const char *path, int flags, bool is_new, struct error *error)
 {
-	int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK | (is_new ? O_CREAT : 0), 0666);
+	int fd = open(path, flags | O_CLOEXEC | O_NONBLOCK | (is_new ? O_CREAT : 0), 0666);
 	struct stat stat;
 
 	if (fd < 0)
@@ -134,7 +139,7 @@ static int open_overlay_file(const char *path, bool is_new, struct error *error)
 		error_system(error, errno, "overlay %s", path);
 	} else if (!S_ISREG(stat.st_mode)) {
 		error_set(error, EINVAL, "overlay %s is no file", path);
-	} else if (lock(fd, false, "overlay", path, error) < 0) {
+	} else if (lock(fd, flags == O_RDONLY, "overlay", path, error) < 0) {
 		; /* it said why */
 	} else if (is_new && stat.st_size > 0) {
 		error_set(error, EEXIST, "overlay %s is there already, of another run: delete it, or choose another folder or name",
@@ -146,28 +151,41 @@ static int open_overlay_file(const char *path, bool is_new, struct error *error)
 	return -1;
 }
 
-/* Over a disk that was opened for reading. */
-static int put_overlay(struct disk *disk, const struct virtio_block_config *config, const struct log *log,
-		       struct error *error)
+/* Over what the disk has so far. `identity`: what a snapshot says of it, or NULL. */
+static int put_overlay(struct disk *disk, const char *path, int fd, const struct disk_identity *identity,
+		       const struct virtio_block_config *config, const struct log *log, struct error *error)
 {
-	int fd = open_overlay_file(config->overlay, config->overlay_new, error);
+	struct disk_overlay *overlay = NULL;
 	char what[PATH_MAX + 16];
 
 	if (fd < 0)
 		return -1;
-	snprintf(what, sizeof(what), "overlay %s", config->overlay);
-	if (!config->overlay_new && check_identity(fd, &config->overlay_identity, what, config, log, error) < 0) {
+	snprintf(what, sizeof(what), "overlay %s", path);
+	if (!identity || check_identity(fd, identity, what, config, log, error) == 0) {
+		overlay = disk_overlay_open(fd, path, disk->size, error);
+		if (!overlay)
+			error_context(error, "overlay %s", path);
+	}
+	if (!overlay) {
 		close(fd);
 		return -1;
 	}
-	if (disk_overlay_open(&disk->overlay, fd, disk->fd, disk->size, error) < 0) {
-		close(fd);
-		return error_context(error, "overlay %s", config->overlay);
-	}
-	disk->base_fd = disk->fd;
-	disk->fd = fd;
-	if (check_base(disk, config, log, error) < 0)
-		return -1; /* the caller closes both */
+	disk_overlay_put(overlay, disk->fd, disk->overlay);
+	disk->overlay = overlay; /* the caller closes it, if the check fails */
+	return check_base(disk, overlay, config, log, error);
+}
+
+/* From the lowest up. Only the highest is written. */
+static int put_overlays(struct disk *disk, const struct virtio_block_config *config, const struct log *log,
+			struct error *error)
+{
+	for (unsigned i = 0; i < VIRTIO_BLOCK_LOWER && config->lower[i]; i++)
+		if (put_overlay(disk, config->lower[i], open_overlay_file(config->lower[i], O_RDONLY, false, error),
+				&config->lower_identities[i], config, log, error) < 0)
+			return -1;
+	if (put_overlay(disk, config->overlay, open_overlay_file(config->overlay, O_RDWR, config->overlay_new, error),
+			config->overlay_new ? NULL : &config->overlay_identity, config, log, error) < 0)
+		return -1;
 	disk->is_device = disk->read_only = false;
 	disk->physical_block = DISK_OVERLAY_BLOCK;
 	return 0;
@@ -179,8 +197,7 @@ int disk_open(struct disk *disk, const struct virtio_block_config *config, const
 	const char *path = config->path;
 	char what[PATH_MAX + 16];
 
-	disk->base_fd = -1;
-	disk->overlay_path = overlaid ? config->overlay : NULL;
+	disk->overlay = NULL;
 	disk->read_only = config->read_only || overlaid;
 	/* A FIFO is not waited for. */
 	disk->fd = open(path, (disk->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK);
@@ -190,7 +207,7 @@ int disk_open(struct disk *disk, const struct virtio_block_config *config, const
 	if (measure(disk, path, error) < 0 || check_size(disk, config, error) < 0 ||
 	    check_format(disk, config, error) < 0 || lock(disk->fd, disk->read_only, "disk", path, error) < 0 ||
 	    check_identity(disk->fd, &config->identity, what, config, log, error) < 0 ||
-	    (overlaid && put_overlay(disk, config, log, error) < 0)) {
+	    (overlaid && put_overlays(disk, config, log, error) < 0)) {
 		disk_close(disk);
 		return -1;
 	}
@@ -199,11 +216,9 @@ int disk_open(struct disk *disk, const struct virtio_block_config *config, const
 
 void disk_close(struct disk *disk)
 {
-	if (disk->base_fd >= 0) {
-		disk_overlay_close(&disk->overlay);
-		close(disk->base_fd);
-	}
+	disk_overlay_close(disk->overlay);
+	disk->overlay = NULL;
 	if (disk->fd >= 0)
 		close(disk->fd);
-	disk->fd = disk->base_fd = -1;
+	disk->fd = -1;
 }

@@ -2,9 +2,11 @@
 #include "disk_overlay.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -104,31 +106,88 @@ static int load(struct disk_overlay *overlay, struct error *error)
 	return 0;
 }
 
-int disk_overlay_open(struct disk_overlay *overlay, int fd, int base_fd, uint64_t size, struct error *error)
+struct disk_overlay *disk_overlay_open(int fd, const char *path, uint64_t size, struct error *error)
 {
+	struct disk_overlay *overlay = calloc(1, sizeof(*overlay));
 	uint64_t blocks = round_up(size) / BLOCK;
 
+	if (!overlay) {
+		error_system(error, ENOMEM, "an overlay");
+		return NULL;
+	}
 	*overlay = (struct disk_overlay){
-		.fd = fd, .base_fd = base_fd, .size = size, .map_size = round_up((blocks + 7) / 8),
+		.fd = -1, .base_fd = -1, .size = size, .map_size = round_up((blocks + 7) / 8), .path = strdup(path),
 	};
 	overlay->written = calloc(overlay->map_size, 1);
 	overlay->changed = calloc(overlay->map_size / BLOCK, 1);
-	if (!overlay->written || !overlay->changed) {
+	if (!overlay->written || !overlay->changed || !overlay->path) {
 		error_system(error, ENOMEM, "the map of its blocks");
-	} else if (load(overlay, error) == 0) {
-		return 0;
+	} else {
+		overlay->fd = fd;
+		if (load(overlay, error) == 0)
+			return overlay;
+		overlay->fd = -1;
 	}
 	disk_overlay_close(overlay);
-	return -1;
+	return NULL;
+}
+
+void disk_overlay_put(struct disk_overlay *overlay, int base_fd, struct disk_overlay *lower)
+{
+	overlay->base_fd = base_fd;
+	overlay->lower = lower;
+}
+
+const struct disk_overlay *disk_overlay_begun_under(const struct disk_overlay *overlay)
+{
+	const struct disk_overlay *lower = overlay->lower;
+
+	while (lower && !lower->begun)
+		lower = lower->lower;
+	return lower;
+}
+
+int disk_overlay_reserve(const struct disk_overlay *overlay, struct error *error)
+{
+	const uint64_t size = footer_at(overlay) + sizeof(struct footer);
+	struct rlimit limit;
+	int result;
+
+	/* Of that, fallocate() knows only without KEEP_SIZE. */
+	if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < size)
+		return error_system(error, EFBIG, "no file of %" PRIu64 " bytes can be made there", size);
+	do {
+		result = fallocate(overlay->fd, FALLOC_FL_KEEP_SIZE, (off_t)footer_at(overlay), sizeof(struct footer));
+	} while (result < 0 && errno == EINTR);
+	if (result == 0 || errno == EOPNOTSUPP || errno == ENOSYS)
+		return 0;
+	return error_system(error, errno, "no file of %" PRIu64 " bytes can be made there", size);
+}
+
+unsigned disk_overlay_depth(const struct disk_overlay *overlay)
+{
+	unsigned depth = 0;
+
+	for (; overlay; overlay = overlay->lower)
+		depth++;
+	return depth;
 }
 
 void disk_overlay_close(struct disk_overlay *overlay)
 {
-	if (overlay->has_changed)
-		disk_overlay_record(overlay);
-	free(overlay->written);
-	free(overlay->changed);
-	*overlay = (struct disk_overlay){ .fd = -1, .base_fd = -1 };
+	while (overlay) {
+		struct disk_overlay *lower = overlay->lower;
+
+		if (overlay->has_changed)
+			disk_overlay_record(overlay);
+		if (overlay->fd >= 0)
+			close(overlay->fd);
+		free(overlay->written);
+		free(overlay->changed);
+		free(overlay->path);
+		free(overlay);
+		overlay = lower;
+	}
 }
 
 static bool is_written(const struct disk_overlay *overlay, uint64_t block)
@@ -148,6 +207,16 @@ bool disk_overlay_has(const struct disk_overlay *overlay, uint64_t offset, uint6
 	return written;
 }
 
+int disk_overlay_find(const struct disk_overlay *overlay, uint64_t offset, uint64_t *length)
+{
+	while (!disk_overlay_has(overlay, offset, length)) {
+		if (!overlay->lower)
+			return overlay->base_fd;
+		overlay = overlay->lower;
+	}
+	return overlay->fd;
+}
+
 /* In one write, and before any data: whatever becomes of this process, the file is empty or an overlay. */
 static int begin(struct disk_overlay *overlay)
 {
@@ -161,16 +230,18 @@ static int begin(struct disk_overlay *overlay)
 	return result;
 }
 
-/* The disk may end inside of its last block. */
+/* The disk may end inside of its last block. All overlays have the same blocks, so one file has all of it. */
 static int copy_block(struct disk_overlay *overlay, uint64_t block)
 {
 	uint64_t at = block * BLOCK, length = overlay->size - at < BLOCK ? overlay->size - at : BLOCK;
 	uint8_t bytes[BLOCK];
 	ssize_t done;
+	int fd;
 
 	if (is_written(overlay, block))
 		return 0;
-	done = pread_full(overlay->base_fd, bytes, length, (off_t)at);
+	fd = disk_overlay_find(overlay, at, &length);
+	done = pread_full(fd, bytes, length, (off_t)at);
 	if (done < 0)
 		return (int)-done;
 	if ((uint64_t)done != length)
@@ -226,9 +297,24 @@ int disk_overlay_record(struct disk_overlay *overlay)
 	return result;
 }
 
+/*
+ * What the guest wrote before the overlay was put there is to last, too. The maps of those under it were recorded in the pause
+ * in which it was put there.
+ */
+static void sync_under(struct disk_overlay *overlay)
+{
+	for (struct disk_overlay *at = overlay; at && at->over_unsynced; at = at->lower) {
+		at->over_unsynced = false;
+		if (fdatasync(at->lower ? at->lower->fd : at->base_fd) < 0 && !overlay->failed)
+			overlay->failed = errno;
+	}
+}
+
 int disk_overlay_flush(struct disk_overlay *overlay)
 {
-	int result = disk_overlay_record(overlay);
+	int result;
 
+	sync_under(overlay);
+	result = disk_overlay_record(overlay);
 	return result ? result : sync_file(overlay);
 }

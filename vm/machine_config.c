@@ -20,6 +20,7 @@ struct config_field {
 };
 
 #define FIELD(type, member, how, most) { #member, how, offsetof(type, member), most }
+#define LOWER(index) { "lower" #index, CONFIG_TEXT, offsetof(struct virtio_block_config, lower[index]), 0 }
 
 static const struct config_field machine_fields[] = {
 	FIELD(struct machine_config, name, CONFIG_TEXT, 0),
@@ -53,7 +54,9 @@ static const struct config_field disk_fields[] = {
 	FIELD(struct virtio_block_config, serial, CONFIG_TEXT, 0),
 	FIELD(struct virtio_block_config, size, CONFIG_U64, UINT64_MAX),
 	FIELD(struct virtio_block_config, overlay, CONFIG_TEXT, 0),
+	LOWER(0), LOWER(1), LOWER(2), LOWER(3), LOWER(4), LOWER(5), LOWER(6),
 };
+_Static_assert(VIRTIO_BLOCK_LOWER == 7, "each has a field");
 
 static const struct config_field network_fields[] = {
 	FIELD(struct virtio_net_config, mode, CONFIG_ENUM, NET_USER),
@@ -124,9 +127,11 @@ static void save_identity(struct section_writer *writer, const char *disk, const
 	section_end(writer);
 }
 
+#define LOWER_IDENTITY "lower%u-identity"
+
 void machine_config_save(const struct machine_config *config, struct section_writer *writer)
 {
-	char name[SECTION_NAME_LENGTH + 1];
+	char name[SECTION_NAME_LENGTH + 1], which[24];
 
 	save_section(writer, "machine", machine_fields, COUNT(machine_fields), config);
 	for (unsigned i = 0; i < config->disk_count; i++) {
@@ -134,6 +139,10 @@ void machine_config_save(const struct machine_config *config, struct section_wri
 		save_section(writer, name, disk_fields, COUNT(disk_fields), &config->disks[i]);
 		save_identity(writer, name, "identity", &config->disks[i].identity);
 		save_identity(writer, name, "overlay-identity", &config->disks[i].overlay_identity);
+		for (unsigned j = 0; j < VIRTIO_BLOCK_LOWER; j++) {
+			snprintf(which, sizeof(which), LOWER_IDENTITY, j);
+			save_identity(writer, name, which, &config->disks[i].lower_identities[j]);
+		}
 	}
 	for (unsigned i = 0; i < config->network_count; i++) {
 		snprintf(name, sizeof(name), "network%u", i);
@@ -275,13 +284,21 @@ static int load_identity(struct sections *sections, const char *disk, const char
 static int load_disk(struct machine_config *config, struct sections *sections, unsigned index, struct error *error)
 {
 	struct virtio_block_config *disk = &config->disks[index];
-	char name[SECTION_NAME_LENGTH + 1];
+	char name[SECTION_NAME_LENGTH + 1], which[24];
 
 	snprintf(name, sizeof(name), "disk%u", index);
 	if (load_section(config, sections, name, disk_fields, COUNT(disk_fields), disk, error) < 0)
 		return -1;
 	if (!disk->path)
 		return error_set(error, ENOENT, "section %s: path is missing", name);
+	for (unsigned i = 0; i < VIRTIO_BLOCK_LOWER; i++)
+		if (disk->lower[i] && (!disk->overlay || (i && !disk->lower[i - 1])))
+			return error_set(error, EBADMSG, "section %s: lower%u is there, but not all that belongs to it", name, i);
+	for (unsigned i = 0; i < VIRTIO_BLOCK_LOWER; i++) {
+		snprintf(which, sizeof(which), LOWER_IDENTITY, i);
+		if (load_identity(sections, name, which, &disk->lower_identities[i], error) < 0)
+			return -1;
+	}
 	if (load_identity(sections, name, "identity", &disk->identity, error) < 0)
 		return -1;
 	return load_identity(sections, name, "overlay-identity", &disk->overlay_identity, error);
@@ -330,21 +347,49 @@ int machine_config_load(struct machine_config *config, struct sections *sections
 	return 0;
 }
 
+bool machine_config_push_overlay(struct virtio_block_config *disk, const char *path)
+{
+	unsigned count = 0;
+
+	while (disk->overlay && count < VIRTIO_BLOCK_LOWER && disk->lower[count])
+		count++;
+	if (count == VIRTIO_BLOCK_LOWER)
+		return false;
+	if (disk->overlay) {
+		disk->lower[count] = disk->overlay;
+		disk->lower_identities[count] = disk->overlay_identity;
+	}
+	disk->overlay = path;
+	disk->overlay_identity = (struct disk_identity){ .known = false };
+	return true;
+}
+
+static bool has_overlay(const struct virtio_block_config *disk, const char *path)
+{
+	for (unsigned i = 0; i < VIRTIO_BLOCK_LOWER && disk->lower[i]; i++)
+		if (!strcmp(disk->lower[i], path))
+			return true;
+	return disk->overlay && !strcmp(disk->overlay, path);
+}
+
 int machine_config_overlay(struct machine_config *config, const char *folder, struct error *error)
 {
 	for (unsigned i = 0; i < config->disk_count; i++) {
-		struct virtio_block_config *disk = &config->disks[i];
+		const char *text = NULL;
 		char *path;
 
-		if (disk->read_only)
+		if (config->disks[i].read_only)
 			continue;
-		if (disk->overlay)
-			return error_set(error, EINVAL, "disk %u has an overlay already, %s, which cannot have another", i,
-					 disk->overlay);
-		if (asprintf(&path, "%s/%s-disk%u.overlay", folder, config->name, i) < 0)
+		if (asprintf(&path, "%s/" MACHINE_OVERLAY_NAME, folder, config->name, i) < 0)
 			path = NULL;
-		if (own(config, "overlay", path, &disk->overlay, error) < 0)
+		if (own(config, "overlay", path, &text, error) < 0)
 			return -1;
+		/* A file that is needed must not be called one of another run. */
+		if (has_overlay(&config->disks[i], text))
+			return error_set(error, EEXIST, "disk %u has the overlay %s already: choose another folder", i, text);
+		if (!machine_config_push_overlay(&config->disks[i], text))
+			return error_set(error, EMLINK, "disk %u has %u overlays already, and cannot have more", i,
+					 VIRTIO_BLOCK_LOWER + 1);
 	}
 	return 0;
 }

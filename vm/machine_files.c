@@ -17,13 +17,21 @@ static bool is_at(const struct replaced *replaced, const char *path)
 	return path && stat(path, &status) == 0 && status.st_dev == replaced->device && status.st_ino == replaced->inode;
 }
 
+static bool is_of_disk(const struct replaced *replaced, const struct virtio_block_config *disk)
+{
+	for (unsigned i = 0; i < VIRTIO_BLOCK_LOWER; i++)
+		if (is_at(replaced, disk->lower[i]))
+			return true;
+	return is_at(replaced, disk->path) || is_at(replaced, disk->overlay);
+}
+
 /* NULL: the machine does not use it. */
 static const char *use_of(const struct machine_config *config, const struct replaced *replaced)
 {
 	if (snapshot_chain_has(config->snapshot, replaced->device, replaced->inode))
 		return "the snapshot that the guest was restored from, or one that it is based on";
 	for (unsigned i = 0; i < config->disk_count; i++)
-		if (is_at(replaced, config->disks[i].path) || is_at(replaced, config->disks[i].overlay))
+		if (is_of_disk(replaced, &config->disks[i]))
 			return "a disk of the guest";
 	if (is_at(replaced, config->kernel) || is_at(replaced, config->initrd))
 		return "the guest's kernel or initial RAM disk";

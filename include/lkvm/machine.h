@@ -70,7 +70,7 @@ enum machine_console { CONSOLE_SERIAL, CONSOLE_VIRTIO };
 #define MACHINE_MAX_PREFAULT 16
 #define MACHINE_MAX_VIRTIO (MACHINE_MAX_DISKS + MACHINE_MAX_NETWORKS + 4) /* console, entropy, balloon, input */
 
-#define MACHINE_MAX_TEXTS (8 + 3 * MACHINE_MAX_DISKS + 4 * MACHINE_MAX_NETWORKS)
+#define MACHINE_MAX_TEXTS (8 + (3 + VIRTIO_BLOCK_LOWER) * MACHINE_MAX_DISKS + 4 * MACHINE_MAX_NETWORKS)
 
 /* Everything that `lkvm run` can choose. Strings belong to the caller and must outlive the machine. */
 struct machine_config {
@@ -202,6 +202,23 @@ void machine_read_disks_ahead(struct machine *machine);
 int machine_sync_disks(struct machine *machine, struct error *error);
 
 /*
+ * New overlays for all disks that the guest may write, in a folder, which is closed with them. With -1 for the folder, nothing is
+ * done. _create() makes empty files, and refuses one that is there already; the guest may run. _switch() puts them over the disks
+ * of the paused machine, all of them: from then on the guest writes the overlays, and the disks stay as they are. _close()
+ * removes the files that were not put over a disk.
+ */
+struct machine_overlays {
+	int folder_fd; /* -1: closed */
+	struct disk_overlay *prepared[MACHINE_MAX_DISKS];
+	bool switched; /* stays after _close() */
+};
+
+void machine_overlays_open(struct machine_overlays *overlays, int folder_fd);
+int machine_overlays_create(const struct machine *machine, struct machine_overlays *overlays, struct error *error);
+void machine_overlays_switch(struct machine *machine, struct machine_overlays *overlays);
+void machine_overlays_close(const struct machine *machine, struct machine_overlays *overlays);
+
+/*
  * Keeps account of what is written to RAM from now on, until machine_untrack() or machine_close(). A guest that runs is
  * paused for it for a moment. Harmless where it does already. machine_take_written() is dirty_log_take(), and may be called by
  * any one thread.
@@ -261,7 +278,13 @@ int machine_check_replaced(const struct machine *machine, uint64_t device, uint6
 /* The same of the file that the device tree is to be written to, which need not exist. */
 int machine_check_dump(const struct machine *machine, struct error *error);
 
-/* Gives each disk that may be written an overlay: a file in `folder`, which is an absolute path, named after the machine. */
+#define MACHINE_OVERLAY_NAME "%s-disk%u.overlay" /* the machine's name, the disk's number */
+
+/*
+ * Gives each disk that may be written an overlay, over those that it has: a file in `folder`, which is an absolute path, named
+ * after the machine. _push_overlay() does that to one disk; false, if it has as many as it can.
+ */
+bool machine_config_push_overlay(struct virtio_block_config *disk, const char *path);
 int machine_config_overlay(struct machine_config *config, const char *folder, struct error *error);
 void machine_config_free(struct machine_config *config);
 

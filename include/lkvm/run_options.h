@@ -24,7 +24,8 @@ struct run_options {
 	bool disable_sve, disable_pauth;
 	bool paused, detach, no_reboot;
 	bool no_network; /* --network mode=none */
-	const char *disk_overlay; /* folder or NULL */
+	unsigned overlay_count;
+	const char *overlays[VIRTIO_BLOCK_LOWER + 1]; /* folders, the lowest overlay's first */
 	unsigned disks_changed;   /* 0: refuse, 1: allow */
 	bool eager, no_verify, no_working_set; /* when restoring */
 	enum run_verify { RUN_VERIFY_BACKGROUND, RUN_VERIFY_BEFORE, RUN_VERIFY_NONE } verify; /* the same */
@@ -47,6 +48,9 @@ void run_options_name(struct run_options *options, pid_t pid);
 /* The options --disk and --network: an item each. Numbers of queues that are not given are 0. */
 int run_options_take_disk(void *options, char *value, struct error *error);
 int run_options_take_network(void *options, char *value, struct error *error);
+
+/* The option --disk-overlay: a folder each. */
+int run_options_take_overlays(void *options, char *value, struct error *error);
 
 /* The items of --disk and of --network (but mode, and passt-options, which ends the list); the last has no key. */
 extern const struct run_disk_item {

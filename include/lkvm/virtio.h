@@ -209,6 +209,7 @@ void virtio_stat(struct virtio_device *device, struct report *report);
 
 /* The devices. Each allocates; NULL with the error set. virtio_close(), then free() of the result. */
 #define VIRTIO_BLOCK_SERIAL 20 /* bytes of a serial number; section 5.2.6 */
+#define VIRTIO_BLOCK_LOWER 7   /* overlays under the one that is written */
 
 struct virtio_block_config {
 	const char *path;
@@ -219,8 +220,10 @@ struct virtio_block_config {
 	uint64_t size;     /* bytes that it must have; 0: any */
 	const char *overlay; /* file for what is written, in place of `path`, which stays as it is; NULL: none; read-only has none */
 	bool overlay_new;  /* it is made, and must not be there yet */
+	const char *lower[VIRTIO_BLOCK_LOWER]; /* overlays between `path` and `overlay`, the lowest first; NULL: no more */
 	struct disk_identity identity;         /* that the file at `path` must have, unless it is not known */
 	struct disk_identity overlay_identity; /* the same of the overlay, unless it is new */
+	struct disk_identity lower_identities[VIRTIO_BLOCK_LOWER];
 	bool changed_allowed; /* what does not match is a warning only */
 };
 struct virtio_net_config {
@@ -270,6 +273,16 @@ int virtio_block_identify(struct virtio_device *device, struct virtio_block_conf
  */
 int virtio_block_settle(struct virtio_device *device);
 int virtio_block_sync(struct virtio_device *device);
+
+/*
+ * A new overlay for an open disk. prepare makes `fd`, an empty file, ready for it, and takes it over; NULL with the error set if
+ * that file is no place for one or the disk has too many, and nothing has changed. switch puts it over the disk of the paused
+ * machine, and returns its path, which lives as long as the device. close is for one that was not put there.
+ */
+struct disk_overlay;
+struct disk_overlay *virtio_block_prepare(const struct virtio_device *device, int fd, struct error *error);
+const char *virtio_block_switch(struct virtio_device *device, struct disk_overlay *overlay);
+void virtio_block_close_overlay(struct disk_overlay *overlay);
 
 /*
  * For who keeps account of what devices write (lkvm/ram.h): that the kernel's vhost, which may write for an interface, is to

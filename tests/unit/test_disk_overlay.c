@@ -283,7 +283,7 @@ static void test_order(void **state)
 
 	/* After a sync that failed nothing is recorded any more. */
 	assert_int_equal(write_disk(&f->disk, bytes, BLOCK, 40 * BLOCK), 0);
-	f->disk.overlay.failed = EIO;
+	f->disk.overlay->failed = EIO;
 	assert_int_equal(disk_flush(&f->disk), EIO);
 	assert_int_equal(disk_settle(&f->disk), EIO);
 	disk_close(&f->disk);
@@ -351,7 +351,7 @@ static void test_refused(void **state)
 	expect_refused(f, true, "is there already");
 	/* Nor is the overlay of a disk that nobody writes looked at. */
 	assert_int_equal(disk_open(&disk, &read_only, NULL, &f->error), 0);
-	assert_true(disk.read_only && disk.base_fd < 0 && !disk.overlay_path);
+	assert_true(disk.read_only && !disk.overlay);
 	disk_close(&disk);
 
 	fd = open(f->overlay, O_RDWR);
@@ -474,6 +474,217 @@ static void overlay_is_refused_when_its_base_was_written(void **state)
 	must_open(f, false);
 }
 
+static struct disk_overlay *prepare(struct fixture *f, const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+	struct disk_overlay *overlay = disk_prepare(&f->disk, fd, path, &f->error);
+	struct stat status;
+
+	assert_non_null(overlay);
+	assert_int_equal(fstat(fd, &status), 0);
+	assert_int_equal(status.st_size, 0); /* whatever becomes of it, it is an overlay */
+	return overlay;
+}
+
+static void open_plain(struct fixture *f, struct disk *disk, bool read_only)
+{
+	const struct virtio_block_config config = { .path = f->base, .read_only = read_only };
+
+	assert_int_equal(disk_open(disk, &config, NULL, &f->error), 0);
+}
+
+/* What was written before the switch is the disk's, and what comes after it is the overlay's. */
+static void switched_disk_stays_as_it_was(void **state)
+{
+	const struct virtio_block_config plain = { .path = ((struct fixture *)*state)->base };
+	struct fixture *f = *state;
+	uint8_t bytes[BLOCK], model[SIZE];
+	struct disk other;
+
+	disk_close(&f->disk);
+	unlink(f->overlay);
+	open_plain(f, &f->disk, false);
+	memset(bytes, 7, sizeof(bytes));
+	assert_int_equal(write_disk(&f->disk, bytes, BLOCK, 0), 0);
+	memcpy(f->old, bytes, BLOCK);
+	expect_refused(f, true, "is being written by another VM");
+
+	unlink(f->overlay);
+	disk_switch(&f->disk, prepare(f, f->overlay));
+	memcpy(model, f->old, SIZE);
+	memset(model + 512, 9, 1024);
+	assert_int_equal(write_disk(&f->disk, model + 512, 1024, 512), 0);
+	expect_contents(&f->disk, model);
+
+	/* Others may have overlays of their own over it, and nobody may write it. */
+	open_plain(f, &other, true);
+	expect_contents(&other, f->old);
+	disk_close(&other);
+	assert_int_equal(disk_open(&other, &plain, NULL, &f->error), -1);
+	assert_non_null(strstr(f->error.text, "is in use by another VM"));
+	disk_close(&f->disk);
+	must_open(f, false);
+	expect_contents(&f->disk, model);
+}
+
+/* A flush is about all that the guest wrote, not only about what it wrote since the switch. */
+static void flush_fails_after_switch_when_disk_under_overlay_fails(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t bytes[BLOCK] = { 1 };
+	int ends[2], fd;
+
+	disk_close(&f->disk);
+	unlink(f->overlay);
+	open_plain(f, &f->disk, false);
+	disk_switch(&f->disk, prepare(f, f->overlay));
+	assert_int_equal(write_disk(&f->disk, bytes, BLOCK, 0), 0);
+	fd = f->disk.overlay->base_fd;
+	assert_int_equal(pipe(ends), 0);
+	f->disk.overlay->base_fd = ends[0]; /* fdatasync() of a pipe fails */
+	assert_int_equal(disk_flush(&f->disk), EINVAL);
+	f->disk.overlay->base_fd = fd;
+	assert_int_equal(disk_flush(&f->disk), EINVAL);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+/* Each of them has some blocks, and all that the guest wrote is there, also when they are opened again. */
+static void overlays_lie_over_overlays(void **state)
+{
+	struct virtio_block_config config = { .path = ((struct fixture *)*state)->base };
+	struct fixture *f = *state;
+	char paths[VIRTIO_BLOCK_LOWER + 1][96];
+	uint8_t model[SIZE], old[VIRTIO_BLOCK_LOWER + 1][SIZE], bytes[3 * BLOCK];
+	uint64_t random = 7;
+
+	disk_close(&f->disk);
+	unlink(f->overlay);
+	open_plain(f, &f->disk, false);
+	memcpy(model, f->old, SIZE);
+	for (unsigned i = 0; i <= VIRTIO_BLOCK_LOWER; i++) {
+		snprintf(paths[i], sizeof(paths[i]), "%s.%u", f->overlay, i);
+		assert_int_equal(disk_settle(&f->disk), 0);
+		disk_switch(&f->disk, prepare(f, paths[i]));
+		memcpy(old[i], model, SIZE);
+		for (unsigned j = 0; j < 5 && i != 2; j++) { /* the third stays empty */
+			uint64_t offset = next_random(&random) % (SIZE / 512) * 512, length = (1 + next_random(&random) % 20) * 512;
+
+			length = length < SIZE - offset ? length : SIZE - offset;
+			memset(bytes, (int)(10 * i + j), length);
+			memcpy(model + offset, bytes, length);
+			assert_int_equal(write_disk(&f->disk, bytes, length, offset), 0);
+		}
+		expect_contents(&f->disk, model);
+	}
+	assert_null(disk_prepare(&f->disk, -1, "/none", &f->error));
+	assert_non_null(strstr(f->error.text, "it has 8 overlays already"));
+	disk_close(&f->disk);
+
+	/* As at any of the switches, and as at the end. */
+	for (unsigned i = 0; i <= VIRTIO_BLOCK_LOWER; i++) {
+		config.overlay = paths[i];
+		if (disk_open(&f->disk, &config, NULL, &f->error) < 0)
+			fail_msg("%u: %s", i, f->error.text);
+		expect_contents(&f->disk, i < VIRTIO_BLOCK_LOWER ? old[i + 1] : model);
+		disk_close(&f->disk);
+		config.lower[i < VIRTIO_BLOCK_LOWER ? i : 0] = paths[i];
+	}
+	for (unsigned i = 0; i <= VIRTIO_BLOCK_LOWER; i++)
+		unlink(paths[i]);
+	must_open(f, true);
+}
+
+static void overlay_is_refused_when_what_is_under_it_changed(void **state)
+{
+	struct virtio_block_config config = { .path = ((struct fixture *)*state)->base };
+	struct fixture *f = *state;
+	char first[96], second[96], third[96];
+	uint8_t bytes[BLOCK] = { 1 };
+	struct disk disk;
+
+	snprintf(first, sizeof(first), "%s.1", f->overlay);
+	snprintf(second, sizeof(second), "%s.2", f->overlay);
+	snprintf(third, sizeof(third), "%s.3", f->overlay);
+	disk_close(&f->disk);
+	open_plain(f, &f->disk, false);
+	disk_switch(&f->disk, prepare(f, first));
+	assert_int_equal(write_disk(&f->disk, bytes, BLOCK, 0), 0);
+	assert_int_equal(disk_settle(&f->disk), 0);
+	disk_switch(&f->disk, prepare(f, second)); /* stays empty */
+	disk_switch(&f->disk, prepare(f, third));
+	assert_int_equal(write_disk(&f->disk, bytes, BLOCK, BLOCK), 0);
+
+	/* Whoever reads it is no obstacle, and nobody may write it. */
+	config.overlay = first;
+	assert_int_equal(disk_open(&disk, &config, NULL, &f->error), -1);
+	assert_non_null(strstr(f->error.text, ".1 is in use by another VM"));
+	disk_close(&f->disk);
+
+	config = (struct virtio_block_config){ .path = f->base, .lower = { first, second }, .overlay = third };
+	assert_int_equal(disk_open(&disk, &config, NULL, &f->error), 0);
+	disk_close(&disk);
+	config.lower[1] = NULL;
+	assert_int_equal(disk_open(&disk, &config, NULL, &f->error), 0); /* the empty one has nothing */
+	disk_close(&disk);
+	config.lower[0] = second;
+	assert_int_equal(disk_open(&disk, &config, NULL, &f->error), -1);
+	assert_non_null(strstr(f->error.text, "than when overlay "));
+	config.lower[1] = first;
+	config.lower[0] = first;
+	assert_int_equal(disk_open(&disk, &config, NULL, &f->error), -1); /* a file over itself */
+	config = (struct virtio_block_config){ .path = f->base, .lower = { first, third }, .overlay = third };
+	assert_int_equal(disk_open(&disk, &config, NULL, &f->error), -1);
+	assert_non_null(strstr(f->error.text, ".3 is in use by another VM"));
+
+	/* The one in the middle gets a block. */
+	config = (struct virtio_block_config){ .path = f->base, .lower = { first }, .overlay = second };
+	assert_int_equal(disk_open(&disk, &config, NULL, &f->error), 0);
+	assert_int_equal(write_disk(&disk, bytes, BLOCK, 2 * BLOCK), 0);
+	disk_close(&disk);
+	config = (struct virtio_block_config){ .path = f->base, .lower = { first, second }, .overlay = third };
+	assert_int_equal(disk_open(&disk, &config, NULL, &f->error), -1);
+	assert_non_null(strstr(f->error.text, "overlay /tmp/"));
+	assert_non_null(strstr(f->error.text, "--disks-changed=allow"));
+	config.lower[1] = NULL;
+	config.lower[0] = "/dev/null";
+	assert_int_equal(disk_open(&disk, &config, NULL, &f->error), -1);
+	assert_non_null(strstr(f->error.text, "overlay /dev/null is no file"));
+	unlink(first);
+	assert_int_equal(mkfifo(first, 0600), 0); /* nobody waits for its writer */
+	config.lower[0] = first;
+	assert_int_equal(disk_open(&disk, &config, NULL, &f->error), -1);
+	assert_non_null(strstr(f->error.text, ".1 is no file"));
+	config = (struct virtio_block_config){ .path = first, .overlay = second };
+	assert_int_equal(disk_open(&disk, &config, NULL, &f->error), -1);
+	assert_non_null(strstr(f->error.text, ".1 is neither a file nor a block device"));
+	unlink(first);
+	unlink(second);
+	unlink(third);
+	must_open(f, true);
+}
+
+/* The file system may be too full, or the disk too large for one of its files. */
+static void overlay_is_refused_when_its_end_cannot_be_written(void **state)
+{
+	struct fixture *f = *state;
+	struct rlimit limit, small;
+	int fd;
+
+	signal(SIGXFSZ, SIG_IGN);
+	disk_close(&f->disk);
+	unlink(f->overlay);
+	open_plain(f, &f->disk, false);
+	fd = open(f->overlay, O_RDWR | O_CREAT | O_EXCL, 0600);
+	getrlimit(RLIMIT_FSIZE, &limit);
+	small = (struct rlimit){ 10 * BLOCK, limit.rlim_max };
+	setrlimit(RLIMIT_FSIZE, &small);
+	assert_null(disk_prepare(&f->disk, fd, f->overlay, &f->error));
+	setrlimit(RLIMIT_FSIZE, &limit);
+	assert_non_null(strstr(f->error.text, "bytes can be made there: File too large"));
+	assert_int_equal(close(fd), 0); /* it is the caller's still */
+}
+
 /* Version 1 had only the size of its base. */
 static void overlay_of_version_1_takes_any_base_of_its_size(void **state)
 {
@@ -581,7 +792,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_nothing_written), TEST(test_file), TEST(test_parts_of_blocks), TEST(test_zeroes), TEST(test_order),
 		TEST(test_full), TEST(test_shrunk), TEST(test_refused), TEST(test_sharing), TEST(test_random),
-		TEST(overlay_is_refused_when_its_base_was_written), TEST(overlay_of_version_1_takes_any_base_of_its_size),
+		TEST(overlay_is_refused_when_its_base_was_written), TEST(switched_disk_stays_as_it_was),
+		TEST(flush_fails_after_switch_when_disk_under_overlay_fails), TEST(overlays_lie_over_overlays),
+		TEST(overlay_is_refused_when_what_is_under_it_changed), TEST(overlay_is_refused_when_its_end_cannot_be_written),
+		TEST(overlay_of_version_1_takes_any_base_of_its_size),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -64,6 +64,11 @@ static void expect_same(const struct machine_config *is, const struct machine_co
 		expect_text(is->disks[i].path, want->disks[i].path);
 		expect_text(is->disks[i].serial, want->disks[i].serial);
 		expect_text(is->disks[i].overlay, want->disks[i].overlay);
+		for (unsigned j = 0; j < VIRTIO_BLOCK_LOWER; j++) {
+			expect_text(is->disks[i].lower[j], want->disks[i].lower[j]);
+			assert_memory_equal(&is->disks[i].lower_identities[j], &want->disks[i].lower_identities[j],
+					    sizeof(want->disks[i].lower_identities[j]));
+		}
 		assert_int_equal(is->disks[i].read_only, want->disks[i].read_only);
 		assert_int_equal(is->disks[i].queues, want->disks[i].queues);
 		assert_int_equal(is->disks[i].size, want->disks[i].size);
@@ -135,7 +140,8 @@ static void the_largest_machine_fits(void **state)
 	config.disk_count = MACHINE_MAX_DISKS;
 	config.network_count = MACHINE_MAX_NETWORKS;
 	for (unsigned i = 0; i < MACHINE_MAX_DISKS; i++)
-		config.disks[i] = (struct virtio_block_config){ .path = "path", .serial = "serial", .overlay = "overlay" };
+		config.disks[i] = (struct virtio_block_config){ .path = "path", .serial = "serial", .overlay = "overlay",
+			.lower = { "0", "1", "2", "3", "4", "5", "6" } };
 	for (unsigned i = 0; i < MACHINE_MAX_NETWORKS; i++)
 		config.networks[i] = (struct virtio_net_config){
 			.tap = "tap", .script = "script", .passt = "passt", .passt_options = "options",
@@ -158,8 +164,6 @@ static void overlays_have_names(void **state)
 	assert_int_equal(machine_config_overlay(&config, "/folder", &error), 0);
 	assert_null(config.disks[0].overlay); /* it is read-only */
 	assert_string_equal(config.disks[1].overlay, "/folder/name-disk1.overlay");
-	assert_int_equal(machine_config_overlay(&config, "/other", &error), -1);
-	assert_string_equal(error.text, "disk 1 has an overlay already, /folder/name-disk1.overlay, which cannot have another");
 	machine_config_free(&config);
 }
 
@@ -175,6 +179,48 @@ static void expect_refusal(struct machine_config config, const char *words)
 		fail_msg("\"%s\" does not say \"%s\"", error.text, words);
 	machine_config_free(&loaded);
 	byte_buffer_free(&writer.buffer);
+}
+
+/* The new one lies over those that the disk has, whose identities stay theirs. */
+static void overlay_lies_over_those_that_disk_has(void **state)
+{
+	struct machine_config config = sample(), loaded;
+	struct section_writer writer = { 0 };
+	struct error error;
+
+	(void)state;
+	config.disks[1].overlay_identity = (struct disk_identity){ .known = true, .size = 5, .modified = 6, .digest = { 7, 8 } };
+	for (unsigned i = 0; i < VIRTIO_BLOCK_LOWER; i++) {
+		char folder[] = "/folder0";
+
+		folder[7] = (char)('0' + i);
+		assert_int_equal(machine_config_overlay(&config, folder, &error), 0);
+		assert_int_equal(machine_config_overlay(&config, folder, &error), -1);
+		assert_non_null(strstr(error.text, "-disk1.overlay already: choose another folder"));
+	}
+	assert_int_equal(machine_config_overlay(&config, "/folder0", &error), -1);
+	assert_string_equal(error.text, "disk 1 has the overlay /folder0/name-disk1.overlay already: choose another folder");
+	assert_string_equal(config.disks[1].overlay, "/folder6/name-disk1.overlay");
+	assert_string_equal(config.disks[1].lower[0], "/overlay");
+	assert_string_equal(config.disks[1].lower[1], "/folder0/name-disk1.overlay");
+	assert_int_equal(config.disks[1].lower_identities[0].size, 5);
+	assert_false(config.disks[1].overlay_identity.known || config.disks[1].lower_identities[1].known);
+	assert_int_equal(machine_config_overlay(&config, "/other", &error), -1);
+	assert_string_equal(error.text, "disk 1 has 8 overlays already, and cannot have more");
+
+	machine_config_save(&config, &writer);
+	if (load_from(&writer, &loaded, &error) < 0)
+		fail_msg("%s", error.text);
+	expect_same(&loaded, &config);
+	machine_config_free(&loaded);
+	byte_buffer_free(&writer.buffer);
+	config.disks[1].lower[2] = NULL;
+	expect_refusal(config, "section disk1: lower3 is there, but not all that belongs to it");
+	memset(config.disks[1].lower, 0, sizeof(config.disks[1].lower));
+	config.disks[1].lower[0] = "/lower";
+	config.disks[1].overlay = NULL;
+	expect_refusal(config, "section disk1: lower0 is there, but not all that belongs to it");
+	machine_config_free(&config);
 }
 
 #define REFUSE(member, value, words)                    \
@@ -304,6 +350,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_was_saved_is_loaded),
 		cmocka_unit_test(the_largest_machine_fits), cmocka_unit_test(overlays_have_names),
+		cmocka_unit_test(overlay_lies_over_those_that_disk_has),
 		cmocka_unit_test(impossible_values_are_refused),
 		cmocka_unit_test(fields_that_do_not_fit_are_refused_by_name),
 		cmocka_unit_test(each_section_is_needed),

@@ -26,7 +26,7 @@ static const char *const ignored[] = {
 static const struct {
 	const char *name, *value;
 } samples[] = {
-	{ "disk", "file" }, { "network", "mode=user" }, { "vfio-pci", "1:2.3" }, { "kaslr-seed", "7" },
+	{ "disk", "file" }, { "disk-overlay", "text" }, { "network", "mode=user" }, { "vfio-pci", "1:2.3" }, { "kaslr-seed", "7" },
 	{ "virtio-transport", "pci" }, { "hugetlbfs", "2M" }, { "prefault", "0x80000000+1M" }, { "compress", "3" },
 	{ "live", "rounds" }, { "cpu", "1" },
 };

@@ -122,7 +122,14 @@ case_a_clone_is_saved()
 	wait_exit a 0
 	run "$lkvm" snapshot restore "$tmp/second" --disk-overlay "$tmp/overlays"
 	check_status 1
-	check_err 'has an overlay already'
+	check_err 'disk 0 has the overlay .*a-disk0.overlay already: choose another folder'
+	layer=$(sum "$tmp/overlays/a-disk0.overlay")
+	another b "$tmp/second" --disk-overlay "$tmp/overlays"
+	says b "$(letters 0 512)" A
+	write b B
+	run "$lkvm" stop --force b
+	wait_exit b 0
+	check "the overlay of the snapshot changed" test "$(sum "$tmp/overlays/a-disk0.overlay")" = "$layer"
 	check "the disk changed" test "$(sum "$tmp/d")" = "$before"
 
 	# So does a machine that starts afresh, without a snapshot.
