@@ -26,6 +26,7 @@ struct save_options {
 	bool working_set;
 	bool detach;
 	bool force;
+	const char *overlays; /* folder or NULL */
 	uint64_t level;
 };
 
@@ -52,6 +53,8 @@ static const struct option_entry entries[] = {
 	  .help = "Write only what is other than in this snapshot,\nwhich a restore needs then, too" },
 	{ .name = "working-set", .kind = OPTION_FLAG, .offset = offsetof(struct save_options, working_set),
 	  .help = "Keep what memory it touched first when it was restored,\nfor the next restore to read that ahead" },
+	{ .name = "disk-overlays", .kind = OPTION_FILE, .argument = "DIR", .offset = offsetof(struct save_options, overlays),
+	  .help = "Leave the disks as they are at the save: the guest writes\nto new overlays there from then on" },
 	{ .name = "detach-vfio", .kind = OPTION_FLAG, .offset = offsetof(struct save_options, detach),
 	  .help = "Where the state of a passed-through device cannot be\nsaved: reset it, and tell the guest" },
 	{ .name = "force", .kind = OPTION_FLAG, .offset = offsetof(struct save_options, force),
@@ -69,7 +72,8 @@ struct save {
 	const struct command_call *call;
 	const char *name, *path;
 	const struct save_options *options;
-	int base_fd; /* -1: none */
+	int base_fd, folder_fd; /* -1: none */
+	bool folder_made, has_overlays; /* the second: the VMM has said that it saved, so the guest has them */
 	struct new_file file;
 	bool shows; /* progress, on a terminal */
 	uint64_t duration; /* nanoseconds, of the whole save */
@@ -104,6 +108,7 @@ static struct save_request describe(const struct save *save)
 		.working_set = options->working_set,
 		.detach = options->detach,
 		.force = options->force,
+		.overlays = options->overlays != NULL,
 	};
 	struct stat replaced;
 
@@ -122,9 +127,9 @@ static struct save_request describe(const struct save *save)
 /* An older VMM takes the request, skips the options and reports no identity. */
 static int check_answer(const struct save *save, const struct save_request *request, struct error *error)
 {
-	if ((request->working_set || request->detach || request->force) && !save->figures.identity[0])
-		return error_set(error, ENOTSUP, "%s is run by an older lkvm, which ignored --working-set, --detach-vfio or "
-				 "--force", save->name);
+	if ((request->working_set || request->detach || request->force || request->overlays) && !save->figures.identity[0])
+		return error_set(error, ENOTSUP, "%s is run by an older lkvm, which ignored --working-set, --disk-overlays, "
+				 "--detach-vfio or --force", save->name);
 	if (request->replaces && save->base_fd >= 0 && !save->figures.identity[0])
 		return error_set(error, ENOTSUP, "%s is run by an older lkvm, which does not check whether the base needs the file "
 				 "to be replaced: save to another file", save->name);
@@ -133,8 +138,10 @@ static int check_answer(const struct save *save, const struct save_request *requ
 
 static int save_to_file(struct save *save, struct error *error)
 {
+	const bool based = save->base_fd >= 0;
 	const struct control_extras extras = {
-		.fds = { save->file.fd, save->base_fd }, .tick = show_progress, .owner = save,
+		.fds = { save->file.fd, based ? save->base_fd : save->folder_fd, based ? save->folder_fd : -1 },
+		.tick = show_progress, .owner = save,
 	};
 	const struct save_request request = describe(save);
 	char text[CONTROL_REQUEST_LENGTH + 1];
@@ -148,7 +155,10 @@ static int save_to_file(struct save *save, struct error *error)
 	free(reply.body);
 	if (!understood)
 		return error_set(error, EPROTO, "%s sent an answer that is not one to a save", save->name);
-	return check_answer(save, &request, error);
+	if (check_answer(save, &request, error) < 0)
+		return -1;
+	save->has_overlays = request.overlays;
+	return 0;
 }
 
 static int stop(const struct save *save, struct error *error)
@@ -179,6 +189,31 @@ static int open_base(struct save *save, struct error *error)
 	if (save->base_fd < 0)
 		return error_system(error, errno, "--base: %s", path);
 	return 0;
+}
+
+static int open_folder(struct save *save, struct error *error)
+{
+	const char *folder = save->options->overlays;
+
+	if (!folder)
+		return 0;
+	if (save->options->stop)
+		return error_set(error, EINVAL, "--disk-overlays: with --stop no guest goes on that could use them");
+	save->folder_made = mkdir(folder, 0777) == 0;
+	if (!save->folder_made && errno != EEXIST)
+		return error_system(error, errno, "--disk-overlays: cannot make the folder %s", folder);
+	save->folder_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return save->folder_fd < 0 ? error_system(error, errno, "--disk-overlays: %s", folder) : 0;
+}
+
+/* After a save that failed. A folder that was made for it is removed, unless the guest has overlays there. */
+static void close_folder(struct save *save, struct error *error)
+{
+	if (save->folder_made)
+		rmdir(save->options->overlays);
+	if (save->has_overlays)
+		error_set(error, error->code, "%s; no snapshot was made, but the guest goes on with the new overlays in %s", error->text,
+			  save->options->overlays);
 }
 
 static int open_file(struct save *save, struct error *error)
@@ -276,7 +311,10 @@ static int print_figures(const struct save *save, bool stopped, bool json)
 		if (save->figures.throttle)
 			fprintf(output, "The guest was slowed down to come to an end: it "
 				"wrote as fast as it could be saved (%" PRIu64 " rounds)\n", save->figures.rounds);
-		if (save->figures.disks && !stopped)
+		if (save->options->overlays)
+			fprintf(output, "The guest goes on with new overlays in %s; the snapshot and they need the disks as they are "
+				"now\n", save->options->overlays);
+		else if (save->figures.disks && !stopped)
 			fprintf(output, "The snapshot is valid only for the guest's disks as they are now: once the guest has "
 				"written them, a restore refuses them\n");
 		return EXIT_OK;
@@ -296,6 +334,8 @@ static int print_figures(const struct save *save, bool stopped, bool json)
 	report_number(&report, "throttle", save->figures.throttle);
 	report_number(&report, "held_writes", save->figures.held_writes);
 	report_number(&report, "writable_disks", save->figures.disks);
+	if (save->options->overlays)
+		report_string(&report, "disk_overlays", save->options->overlays);
 	return forms_print_report(save->call, save->path, &report);
 }
 
@@ -316,7 +356,10 @@ static int check_options(const struct save_options *options, struct error *error
 int cmd_snapshot_save(const struct command_call *call)
 {
 	const struct save_options *options = call->values;
-	struct save save = { .call = call, .options = options, .base_fd = -1, .shows = isatty(STDERR_FILENO) && !options->json };
+	struct save save = {
+		.call = call, .options = options, .base_fd = -1, .folder_fd = -1,
+		.shows = isatty(STDERR_FILENO) && !options->json,
+	};
 	struct error error;
 	int result;
 
@@ -332,11 +375,17 @@ int cmd_snapshot_save(const struct command_call *call)
 	if (result == 0)
 		result = open_base(&save, &error);
 	if (result == 0)
+		result = open_folder(&save, &error);
+	if (result == 0)
 		result = save_all(&save, options->stop, &error);
 	if (save.base_fd >= 0)
 		close(save.base_fd);
-	if (result < 0)
+	if (save.folder_fd >= 0)
+		close(save.folder_fd);
+	if (result < 0) {
+		close_folder(&save, &error);
 		return command_error(call, &error);
+	}
 	warn(&save);
 	return print_figures(&save, options->stop, options->json);
 }

@@ -41,6 +41,15 @@ static struct control_client *find_free(struct control *control)
 	return NULL;
 }
 
+static struct control_client free_client(struct control *control)
+{
+	struct control_client client = { .control = control, .fd = -1, .state = CONTROL_FREE };
+
+	for (unsigned i = 0; i < CONTROL_FDS; i++)
+		client.fds[i] = -1;
+	return client;
+}
+
 static void drop_fds(struct control_client *client)
 {
 	for (unsigned i = 0; i < CONTROL_FDS; i++) {
@@ -58,7 +67,7 @@ static void drop(struct control_client *client)
 	close(client->fd);
 	drop_fds(client);
 	free(client->reply);
-	*client = (struct control_client){ .control = control, .fd = -1, .fds = { -1, -1 }, .state = CONTROL_FREE };
+	*client = free_client(control);
 	loop_change(control->loop, control->listen_fd, POLLIN);
 }
 
@@ -386,7 +395,7 @@ int control_open(struct control *control, const char *name, struct loop *loop,
 		.listen_fd = -1, .timer_fd = -1,
 	};
 	for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
-		control->clients[i] = (struct control_client){ .control = control, .fd = -1, .fds = { -1, -1 } };
+		control->clients[i] = free_client(control);
 	if (control_check_name(name, error) < 0) {
 		control->loop = NULL;
 		return -1;

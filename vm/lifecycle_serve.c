@@ -217,7 +217,14 @@ static void answer_save(const struct lifecycle *lifecycle, struct control_client
 static void end_save(struct lifecycle *lifecycle, const struct error *error)
 {
 	struct control_client *client = lifecycle->saves;
+	struct error after;
 
+	if (error && lifecycle->saver.overlays.switched) {
+		error_set(&after, error->code, "%s; no snapshot was made, but the guest goes on with the new overlays", error->text);
+		error = &after;
+		if (!client)
+			log_message(lifecycle->machine->config.log, LOG_LEVEL_WARNING, "save: %s", error->text);
+	}
 	lifecycle->saving = false;
 	lifecycle->finish_waits = false;
 	lifecycle->saves = NULL;
@@ -258,12 +265,14 @@ void lifecycle_finish_save(void *owner)
 	}
 }
 
-static void close_both(const struct save_request *request)
+static void close_all(const struct save_request *request)
 {
 	if (request->fd >= 0)
 		close(request->fd);
 	if (request->base_fd >= 0)
 		close(request->base_fd);
+	if (request->folder_fd >= 0)
+		close(request->folder_fd);
 }
 
 static int read_request(struct lifecycle *lifecycle, struct control_client *client, char **words,
@@ -273,10 +282,18 @@ static int read_request(struct lifecycle *lifecycle, struct control_client *clie
 
 	request->fd = control_take_fd(client, 0);
 	request->base_fd = control_take_fd(client, 1);
+	request->folder_fd = control_take_fd(client, 2);
+	/* Descriptors come without gaps. */
+	if (request->overlays && request->folder_fd < 0) {
+		request->folder_fd = request->base_fd;
+		request->base_fd = -1;
+	}
+	if (result == 0 && request->overlays != (request->folder_fd >= 0))
+		result = error_set(error, EINVAL, "a folder for overlays comes with disk-overlays only");
 	request->stays = lifecycle->holds != NULL;
 	if (result == 0 && request->fd >= 0)
 		return 0;
-	close_both(request);
+	close_all(request);
 	return result < 0 ? -1 : error_set(error, EINVAL, "no file came with the request");
 }
 

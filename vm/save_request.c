@@ -29,6 +29,7 @@ static const struct save_flag {
 	size_t offset;
 } flags[] = {
 	{ "working-set", "save-working-set", offsetof(struct save_request, working_set) },
+	{ "disk-overlays", NULL, offsetof(struct save_request, overlays) },
 	{ "detach-vfio", "save-detached", offsetof(struct save_request, detach) },
 	{ "force", NULL, offsetof(struct save_request, force) },
 };
@@ -115,7 +116,7 @@ static int parse_option(char *word, struct save_request *request, struct error *
 
 int save_request_parse(char **words, struct save_request *request, struct error *error)
 {
-	*request = (struct save_request){ .fd = -1, .base_fd = -1 };
+	*request = (struct save_request){ .fd = -1, .base_fd = -1, .folder_fd = -1 };
 	for (size_t i = 0; i < COUNT(flags); i++)
 		*flag_of(request, &flags[i]) = flags[i].verb && !strcmp(words[0], flags[i].verb);
 	words++;

@@ -118,6 +118,16 @@ static void join(struct saver *saver)
 	saver->error = saver->outcome.error;
 }
 
+/*
+ * The snapshot refers to the disks as they are under the overlays. Whatever failed until now has left the guest's disks as they
+ * were.
+ */
+static void let_go_on(struct saver *saver)
+{
+	machine_overlays_switch(saver->machine, &saver->overlays);
+	saver->settled(saver->owner);
+}
+
 static void saver_event(void *owner, int fd, uint32_t events)
 {
 	struct saver *saver = owner;
@@ -137,7 +147,7 @@ static void saver_event(void *owner, int fd, uint32_t events)
 	if (saver->result == 0 && saver->phase == SAVER_SETTLES) {
 		saver->phase = SAVER_FINISHES;
 		throttle_close(&saver->throttle);
-		saver->settled(saver->owner);
+		let_go_on(saver);
 		if (start(saver, &saver->error) == 0)
 			return;
 		saver->result = -1;
@@ -147,6 +157,7 @@ static void saver_event(void *owner, int fd, uint32_t events)
 	saver->held = saver->point.held;
 	if (saver->result == 0 && saver->writer.base)
 		memcpy(saver->machine->tracked_since, saver->writer.commit.identity, sizeof(saver->machine->tracked_since));
+	machine_overlays_close(saver->machine, &saver->overlays); /* who is told looks for files that are left */
 	saver->done(saver->owner);
 	saver_close(saver); /* unmapping the file takes its time, in which the guest may run already */
 }
@@ -217,7 +228,8 @@ static int begin(struct saver *saver, const struct save_request *request, struct
 	    (request->base_fd >= 0 && open_base(saver, request->base_fd, error) < 0))
 		return -1;
 	if ((saver->base.fd >= 0 && snapshot_check_as_base(&saver->base, error) < 0) ||
-	    check_replaced(saver, request, error) < 0)
+	    check_replaced(saver, request, error) < 0 ||
+	    machine_overlays_create(saver->machine, &saver->overlays, error) < 0)
 		return -1;
 	if (saver->way == SAVE_ROUNDS && throttle_open(&saver->throttle, saver->machine, saver->loop, error) < 0)
 		return -1;
@@ -248,6 +260,7 @@ int saver_open(struct saver *saver, struct machine *machine, const struct save_r
 	saver->working_set = request->working_set;
 	saver->detach = request->detach;
 	saver->force = request->force;
+	machine_overlays_open(&saver->overlays, request->overlays ? request->folder_fd : -1);
 	saver->working = false;
 	saver->phase = SAVER_COPIES;
 	atomic_store(&saver->cancelled, false);
@@ -256,10 +269,12 @@ int saver_open(struct saver *saver, struct machine *machine, const struct save_r
 	result = saver->done_fd < 0 ? -1 : begin(saver, request, error);
 	if (request->base_fd >= 0)
 		close(request->base_fd);
-	if (saver->done_fd < 0)
+	if (saver->done_fd < 0) {
 		close(request->fd);
-	else if (result < 0)
+		machine_overlays_close(machine, &saver->overlays);
+	} else if (result < 0) {
 		saver_close(saver);
+	}
 	return result;
 }
 
@@ -288,7 +303,7 @@ int saver_finish(struct saver *saver, struct error *error)
 		return -1;
 	}
 	if (saver->way == SAVE_POINT_IN_TIME) {
-		saver->settled(saver->owner);
+		let_go_on(saver);
 		point_in_time_go(&saver->point);
 	}
 	return 0;
@@ -316,6 +331,7 @@ void saver_close(struct saver *saver)
 	saver->done_fd = -1;
 	snapshot_end(&saver->writer);
 	close(saver->writer.fd);
+	machine_overlays_close(saver->machine, &saver->overlays);
 	if (keeps_account(saver) && !is_tracked(saver->machine))
 		machine_untrack(saver->machine);
 	vfio_give_up_ahead(saver->machine->vfio);

@@ -22,7 +22,7 @@
 #define CONTROL_REQUEST_LENGTH 256
 #define CONTROL_WORDS 8
 #define CONTROL_CLIENTS 16
-#define CONTROL_FDS 2
+#define CONTROL_FDS 3
 
 /* 1 to 64 characters of A-Z a-z 0-9 . _ - of which the first is neither a dot nor a dash. */
 int control_check_name(const char *name, struct error *error);

@@ -34,6 +34,7 @@ struct save_request {
 	/* These come beside the text. The saver takes them, and closes them in any case. */
 	int fd;      /* an empty regular file, open for reading and writing */
 	int base_fd; /* -1, or a snapshot: only what differs from it is written */
+	int folder_fd; /* -1, or with `overlays` the folder where they are made */
 
 	enum save_way way;
 	uint64_t max_pause; /* nanoseconds; of SAVE_ROUNDS, and of SAVE_LIVE where it becomes rounds */
@@ -42,6 +43,7 @@ struct save_request {
 	bool force;         /* saves also what cannot be restored, and marks it */
 	bool replaces;      /* the file will replace another one, with these st_dev and st_ino */
 	uint64_t device, inode;
+	bool overlays;      /* puts new overlays over the guest's disks in the pause */
 
 	bool stays; /* set by the VMM: the machine stays paused, so copying after the pause would only prolong it */
 };
@@ -49,7 +51,7 @@ struct save_request {
 /* The text, without descriptors and `stays`. */
 void save_request_format(const struct save_request *request, char text[CONTROL_REQUEST_LENGTH + 1]);
 
-/* Parses the words of a request, the verb first; NULL ends them. Refuses what it does not know. fd, base_fd are -1. */
+/* Parses the words of a request, the verb first; NULL ends them. Refuses what it does not know. The descriptors are -1. */
 int save_request_parse(char **words, struct save_request *request, struct error *error);
 
 struct save_figures {

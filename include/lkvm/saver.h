@@ -34,6 +34,7 @@ struct saver {
 	struct rounds rounds; /* closed where no account is kept of what is written */
 	enum save_way way; /* that was taken */
 	uint64_t held; /* writes that waited for it */
+	struct machine_overlays overlays; /* `switched`: the guest has them, whatever became of the save; private otherwise */
 
 	/* Private. */
 	struct point_in_time point;

@@ -102,7 +102,7 @@ static inline struct asking ask_with_files(const char *request, int flags, int o
 	assert_int_equal(pipe(fds), 0);
 	asking.child = fork();
 	if (!asking.child) {
-		struct control_extras extras = { .fds = { -1, other_fd }, .tick = tick };
+		struct control_extras extras = { .fds = { -1, other_fd, -1 }, .tick = tick };
 		struct control_reply reply;
 		struct error error;
 		char path[80];

@@ -33,9 +33,9 @@ static int parse(const char *text, struct save_request *request, struct error *e
 static void request_is_parsed_as_it_was_formatted(void **state)
 {
 	(void)state;
-	for (unsigned bits = 0; bits < 32; bits++) {
+	for (unsigned bits = 0; bits < 64; bits++) {
 		const struct save_request sent = {
-			.way = bits >> 2 & 3, .force = bits >> 4, .max_pause = 77, .working_set = bits & 1, .detach = bits & 2,
+			.way = bits >> 2 & 3, .force = bits >> 4 & 1, .overlays = bits >> 5, .max_pause = 77, .working_set = bits & 1, .detach = bits & 2,
 			.replaces = bits & 1, .device = UINT64_MAX, .inode = UINT64_MAX - 1,
 		};
 		char text[CONTROL_REQUEST_LENGTH + 1];
@@ -48,6 +48,7 @@ static void request_is_parsed_as_it_was_formatted(void **state)
 		assert_int_equal(got.working_set, sent.working_set);
 		assert_int_equal(got.detach, sent.detach);
 		assert_int_equal(got.force, sent.force);
+		assert_int_equal(got.overlays, sent.overlays);
 		assert_int_equal(got.replaces, sent.replaces);
 		if (got.replaces)
 			assert_true(got.device == sent.device && got.inode == sent.inode);
@@ -55,6 +56,7 @@ static void request_is_parsed_as_it_was_formatted(void **state)
 			assert_int_equal(got.max_pause, 77);
 		assert_int_equal(got.fd, -1);
 		assert_int_equal(got.base_fd, -1);
+		assert_int_equal(got.folder_fd, -1);
 	}
 }
 
@@ -217,6 +219,8 @@ static void save_command_sends_every_option(void **state)
 		{ "--working-set --detach-vfio", "words: save 0 working-set detach-vfio\n" },
 		{ "--detach-vfio --live --working-set", "words: save live working-set detach-vfio\n" },
 		{ "--force", "words: save 0 force\n" },
+		{ "--disk-overlays /tmp --force", "words: save 0 disk-overlays force\n" },
+		{ "--disk-overlays /tmp --live --working-set", "words: save live working-set disk-overlays\n" },
 		{ "--live=rounds", "words: save 10000000\n" },
 		{ "--max-pause 3 --detach-vfio", "words: save 3000000 detach-vfio\n" },
 		{ "--live=point-in-time --working-set", "words: save point-in-time working-set\n" },

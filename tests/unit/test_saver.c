@@ -2,6 +2,8 @@
 /* Tests of vm/saver.c alone: what it reports when one of its steps or threads fails, whichever thread runs first. */
 #include "unit/test.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +28,10 @@ struct attempt {
 	sem_t ended;
 	bool sync_fails;      /* machine_sync_disks() */
 	unsigned settled, done;
+	bool overlays;       /* the save is one with new overlays */
+	unsigned created, switched, removed;
+	bool left;           /* files were there when the end was reported */
+	bool switched_late;  /* by a machine that may go on already */
 	int result; /* of the save */
 	char text[sizeof(((struct error *)NULL)->text)];
 };
@@ -88,9 +94,41 @@ void machine_hold_interrupts(struct machine *machine)
 	(void)machine;
 }
 
+/* In place of vm/machine_overlays.c. */
+void machine_overlays_open(struct machine_overlays *overlays, int folder_fd)
+{
+	*overlays = (struct machine_overlays){ .folder_fd = folder_fd };
+}
+
+int machine_overlays_create(const struct machine *machine, struct machine_overlays *overlays, struct error *error)
+{
+	(void)machine;
+	(void)error;
+	attempt->created += overlays->folder_fd >= 0;
+	return 0;
+}
+
+void machine_overlays_switch(struct machine *machine, struct machine_overlays *overlays)
+{
+	attempt->switched_late |= machine->running || attempt->settled;
+	attempt->switched += overlays->folder_fd >= 0;
+	overlays->switched |= overlays->folder_fd >= 0;
+}
+
+void machine_overlays_close(const struct machine *machine, struct machine_overlays *overlays)
+{
+	(void)machine;
+	if (overlays->folder_fd < 0)
+		return;
+	attempt->removed += !overlays->switched;
+	close(overlays->folder_fd);
+	overlays->folder_fd = -1;
+}
+
 static void save_ended(int result, const struct error *error)
 {
 	attempt->done++;
+	attempt->left = attempt->overlays && !attempt->removed && !attempt->switched;
 	attempt->result = result;
 	if (result < 0)
 		strcpy(attempt->text, error->text);
@@ -147,11 +185,15 @@ static int tear_down(void **state)
 /* One save of a machine that runs, to an unnamed file. */
 static void save(enum save_way way)
 {
-	struct save_request request = { .fd = memfd_create("snapshot", MFD_CLOEXEC), .base_fd = -1, .way = way };
+	struct save_request request = { .fd = memfd_create("snapshot", MFD_CLOEXEC), .base_fd = -1, .folder_fd = -1, .way = way };
 	struct saver *saver = &attempt->saver;
 	struct error error;
 
+	request.overlays = attempt->overlays;
+	if (request.overlays)
+		request.folder_fd = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	attempt->threads = attempt->settled = attempt->done = 0;
+	attempt->created = attempt->switched = attempt->removed = 0;
 	attempt->machine.running = true;
 	*saver = (struct saver){
 		.copied = attempt_copied, .settled = attempt_settled, .done = attempt_done, .owner = saver,
@@ -240,6 +282,48 @@ static void save_fails_when_its_last_thread_cannot_start(void **state)
 	assert_int_equal(attempt->settled, 0);
 }
 
+static void expect_overlays(bool switched)
+{
+	assert_int_equal(attempt->created, 1);
+	assert_int_equal(attempt->switched, switched);
+	assert_int_equal(attempt->removed, !switched);
+	assert_int_equal(attempt->saver.overlays.switched, switched);
+	assert_false(attempt->switched_late || attempt->left);
+}
+
+/* A failure before the guest goes on leaves it with its disks; after that it keeps the overlays. */
+static void save_switches_to_overlays_only_when_guest_goes_on(void **state)
+{
+	static const struct {
+		const char *step;
+		bool switched[2]; /* of a plain save, of one of a point in time */
+	} cases[] = {
+		{ "save/copy", { false, false } }, { "save/ram", { false, false } }, { "save/take", { false, true } },
+		{ "save/sections", { true, true } }, { "save/commit", { true, true } },
+	};
+	enum save_way ways[] = { SAVE_PLAIN, SAVE_POINT_IN_TIME };
+
+	(void)state;
+	attempt->overlays = true;
+	for (unsigned way = 0; way < (has_point_in_time() ? 2u : 1u); way++) {
+		attempt->machine.config.fault = NULL;
+		save(ways[way]);
+		assert_int_equal(attempt->result, 0);
+		expect_overlays(true);
+		for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+			attempt->machine.config.fault = cases[i].step;
+			save(ways[way]);
+			if (attempt->result < 0)
+				expect_overlays(cases[i].switched[way]);
+		}
+		attempt->machine.config.fault = NULL;
+		attempt->sync_fails = true;
+		save_fails(ways[way], "disk d cannot be flushed");
+		expect_overlays(true);
+		attempt->sync_fails = false;
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -249,6 +333,7 @@ int main(void)
 		TEST(point_in_time_save_fails_each_time_when_a_step_fails),
 		TEST(save_fails_when_a_disk_cannot_be_flushed),
 		TEST(save_fails_when_its_last_thread_cannot_start),
+		TEST(save_switches_to_overlays_only_when_guest_goes_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -157,3 +157,151 @@ case_restore_takes_read_only_disk_when_it_was_written()
 	ask g 'echo alive'
 	check "it does not go on" grep -qx alive "$logs/said"
 }
+
+# start_with_disks GUEST OPTION... : two disks that it may write and one that it may not
+start_with_disks()
+{
+	start "$@" lkvm.shell=plain --cpus 2 --disk "$tmp/d" --disk "$tmp/r,ro" --disk "$tmp/e"
+	wait_for "$1" '^lkvm-guest: ready'
+}
+
+# expect_clone FILE LETTER: another guest, restored from FILE with new overlays, finds LETTER.
+clones=0
+expect_clone()
+{
+	clones=$((clones + 1))
+	rm -f "$tmp/h.in"
+	mkfifo "$tmp/h.in"
+	restore h "$1" --disk-overlay "$tmp/clone$clones"
+	wait_listening h
+	expect_letter h 100 "$2"
+	write_disk h 100 X
+	stop_guest h
+}
+
+# What was saved and what goes on are both right, whichever way RAM is saved, and with overlays over overlays.
+case_save_switches_running_guest_to_overlays()
+{
+	truncate -s 16M "$tmp/d" "$tmp/e"
+	truncate -s 1M "$tmp/r"
+	start_with_disks g
+	write_disk g 100 A
+	for way in plain rounds point-in-time; do
+		case $way in
+		plain) folder=$tmp/1 letter=B; save g "$tmp/s1" --disk-overlays "$folder" ;;
+		rounds) folder=$tmp/2 letter=C; save g "$tmp/s2" --live=$way --disk-overlays "$folder" ;;
+		*) folder=$tmp/3 letter=D; save g "$tmp/s3" --live=$way --disk-overlays "$folder" ;;
+		esac
+		check_out "^The guest goes on with new overlays in $folder; the snapshot and they need the disks as they are"
+		check "overlays: $(ls "$folder")" test "$(ls "$folder")" = "$(printf 'g-disk0.overlay\ng-disk2.overlay')"
+		write_disk g 100 "$letter"
+		run "$lkvm" stat g
+		check_out "overlay.*$folder/g-disk0.overlay"
+		for file in "$tmp"/[1-3]/g-disk0.overlay; do
+			run "$lkvm" snapshot save g "$file"
+			check_status 1
+			check_err 'a disk of the guest'
+		done
+	done
+	sum=$(cat "$tmp"/[12]/* "$tmp/d" | md5sum)
+
+	# Clones of each instant, while the guest goes on.
+	expect_clone "$tmp/s1" A
+	expect_clone "$tmp/s2" B
+	expect_clone "$tmp/s3" C
+	expect_letter g 100 D
+	stop_guest g
+	check "a file under the last overlay changed" test "$(cat "$tmp"/[12]/* "$tmp/d" | md5sum)" = "$sum"
+}
+
+# What a guest left in overlays over overlays is there at its next boot; without one of them nothing starts.
+case_run_opens_overlays_over_overlays()
+{
+	boot_with_disk
+	save g "$tmp/s1" --disk-overlays "$tmp/1"
+	write_disk g 101 B
+	save g "$tmp/s2" --disk-overlays "$tmp/2"
+	write_disk g 102 C
+	stop_guest g
+	run timeout 60 "$lkvm" run --name g --kernel "$kernel" --disk "$tmp/d" --disk-overlay "$tmp/2"
+	check_status 1
+	check_err "disk $tmp/d (is older|has other contents|was written)"
+	run timeout 60 "$lkvm" run --name g --kernel "$kernel" --disk "$tmp/d" --disk-overlay "$tmp/none" --disk-overlay "$tmp/2"
+	check_status 1
+	check_err "folder $tmp/none: No such file or directory"
+	start g lkvm.shell=plain --disk "$tmp/d" --disk-overlay "$tmp/1" --disk-overlay "$tmp/2"
+	wait_for g '^lkvm-guest: ready'
+	expect_letter g 100 A
+	expect_letter g 101 B
+	expect_letter g 102 C
+	stop_guest g
+
+	# The first snapshot, restored without an overlay, writes the disk under them: all that needs it is refused.
+	restore g "$tmp/s1"
+	wait_listening g
+	expect_letter g 101 0
+	write_disk g 5 X
+	stop_guest g
+	refuses "$tmp/s2" --name g
+	run timeout 60 "$lkvm" run --name g --kernel "$kernel" --disk "$tmp/d" --disk-overlay "$tmp/1" --disk-overlay "$tmp/2"
+	check_status 1
+	check_err "disk $tmp/d was written after overlay $tmp/1/g-disk0.overlay was made"
+}
+
+# All that can be wrong is found before the guest is switched; after that it keeps the overlays, and the message says so.
+case_save_leaves_disks_and_no_overlay_when_it_fails()
+{
+	boot_with_disk
+	mkdir "$tmp/there"
+	: >"$tmp/there/g-disk0.overlay"
+	run "$lkvm" snapshot save --disk-overlays "$tmp/there" g "$tmp/s"
+	check_status 1
+	check_err 'overlay g-disk0.overlay is there already: choose another folder'
+	check "it was removed" test -e "$tmp/there/g-disk0.overlay"
+	run "$lkvm" snapshot save --stop --disk-overlays "$tmp/new" g "$tmp/s"
+	check_status 1
+	check_err 'with --stop no guest goes on that could use them'
+	run "$lkvm" snapshot save --disk-overlays "$tmp/not/there" g "$tmp/s"
+	check_status 1
+	check_err "cannot make the folder $tmp/not/there: No such file or directory"
+	run "$lkvm" snapshot save --disk-overlays "$tmp/d" g "$tmp/s"
+	check_status 1
+	check_err "--disk-overlays: $tmp/d: Not a directory"
+
+	mkdir "$tmp/small"
+	mount -t tmpfs -o size=4m small "$tmp/small"
+	run "$lkvm" snapshot save --disk-overlays "$tmp/new" g "$tmp/small/s"
+	check_status 1
+	check "the folder is left" test ! -e "$tmp/new"
+	rm -f "$tmp/small/"*
+	dd if=/dev/zero of="$tmp/small/full" bs=64k 2>/dev/null || true
+	run "$lkvm" snapshot save --disk-overlays "$tmp/small" g "$tmp/s"
+	check_status 1
+	check_err 'overlay .*/small/g-disk0.overlay: no file of .* bytes can be made there: No space left on device'
+	check "a file is left" test "$(ls "$tmp/small")" = full
+	umount "$tmp/small"
+	check "a snapshot is left" test ! -e "$tmp/s"
+	write_disk g 5 C
+	stop_guest g
+	check "the guest did not write its disk" test "$(dd if="$tmp/d" skip=5 count=1 2>/dev/null | head -c 1)" = C
+
+	start g lkvm.shell=plain --disk "$tmp/d,ro"
+	wait_for g '^lkvm-guest: ready'
+	run "$lkvm" snapshot save --disk-overlays "$tmp/new" g "$tmp/s"
+	check_status 1
+	check_err 'has no disk that it may write'
+	stop_guest g
+
+	LKVM_FAULT=save/commit start g lkvm.shell=plain --disk "$tmp/d"
+	wait_for g '^lkvm-guest: ready'
+	run "$lkvm" snapshot save --disk-overlays "$tmp/new" g "$tmp/s"
+	check_status 1
+	check_err 'no snapshot was made, but the guest goes on with the new overlays'
+	write_disk g 5 D
+	expect_letter g 5 D
+	stop_guest g
+	check "the guest wrote its disk" test "$(dd if="$tmp/d" skip=5 count=1 2>/dev/null | head -c 1)" = C
+	start g lkvm.shell=plain --disk "$tmp/d" --disk-overlay "$tmp/new"
+	wait_for g '^lkvm-guest: ready'
+	expect_letter g 5 D
+}
