@@ -11,8 +11,8 @@ on_key()
 	input g "(head -c 24 \$k >/dev/null; $1) &"
 }
 
-# suspend N: it is suspended for the Nth time. Its console is not, so that it can say so.
-suspend()
+# suspend_guest N: it is suspended for the Nth time. Its console is not, so that it can say so.
+suspend_guest()
 {
 	ask g 'dmesg -n 8; echo 1 >/sys/power/pm_debug_messages; killall acpid'
 	input g 'echo mem >/sys/power/state'
@@ -30,12 +30,12 @@ case_reboot_and_stop_wake_a_suspended_guest()
 	start g 'lkvm.shell=plain no_console_suspend'
 	wait_for g '^lkvm-guest: ready'
 	on_key 'reboot -f'
-	suspend 1
+	suspend_guest 1
 	run timeout 60 "$lkvm" reboot g
 	check_status 0
 	wait_boot g 2
 	on_key 'poweroff -f'
-	suspend 2
+	suspend_guest 2
 	run timeout 60 "$lkvm" stop g
 	check_status 0
 	wait_exit g 0

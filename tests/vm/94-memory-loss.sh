@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # what: the file that a guest's memory comes from is damaged, cut or unreadable: the guest never runs on zeroes (tests/guest/scan.c)
 # hosts: all
+# soak: more
 # timeout: 600
 
 kernel=$programs/scan.bin
@@ -35,10 +36,12 @@ nothing_lost()
 case_guest_never_sees_zeroes_when_compressed_snapshot_is_damaged()
 {
 	saved
-	run "$lkvm" snapshot merge --compress "$tmp/plain" "$tmp/s"
+	run "$lkvm" snapshot merge --compress "$tmp/plain" "$tmp/whole"
 	check_status 0
-	printf 'damaged!' | dd of="$tmp/s" bs=1 seek=$(($(stat -c %s "$tmp/s") * 7 / 10)) conv=notrunc 2>/dev/null
+	size=$(stat -c %s "$tmp/whole")
 	for round in $(seq "$rounds"); do
+		cp "$tmp/whole" "$tmp/s"
+		printf 'damaged!' | dd of="$tmp/s" bs=1 seek=$((size * (20 + round * 37 % 75) / 100)) conv=notrunc 2>/dev/null
 		restore g "$tmp/s"
 		nothing_lost "the snapshot $tmp/s: RAM is damaged: .*; since the restore the guest wrote to no disk$"
 	done
@@ -82,11 +85,11 @@ bad_medium()
 	null=/sys/kernel/config/nullb/nullb0
 	modprobe null_blk nr_devices=0
 	[ -d "${null%/*}" ] || mount -t configfs config /sys/kernel/config
-	mkdir -p $null
-	echo 0 >$null/power
-	echo "$1" >$null/size
-	echo 1 >$null/memory_backed
-	echo 1 >$null/power
+	mkdir -p "$null"
+	echo 0 >"$null/power"
+	echo "$1" >"$null/size"
+	echo 1 >"$null/memory_backed"
+	echo 1 >"$null/power"
 	sectors=$(($1 * 2048))
 	medium=$tmp/medium
 	mkdir "$medium"
@@ -103,7 +106,7 @@ go_bad()
 	sync
 	sector=$((sectors * $1 / 100 & ~7))
 	while [ $sector -lt $((sectors * $2 / 100)) ]; do
-		echo "+$sector-$((sector + 7))" >$null/badblocks
+		echo "+$sector-$((sector + 7))" >"$null/badblocks"
 		sector=$((sector + $3))
 	done
 	echo 3 >/proc/sys/vm/drop_caches
@@ -113,8 +116,8 @@ go_bad()
 medium_is_gone()
 {
 	umount -l "$medium"
-	echo 0 >$null/power
-	rmdir $null
+	echo 0 >"$null/power"
+	rmdir "$null"
 }
 
 case_file_is_named_when_medium_of_plain_snapshot_has_errors()
@@ -128,7 +131,7 @@ case_file_is_named_when_medium_of_plain_snapshot_has_errors()
 		go_bad 0 100 1600
 		"$lkvm" resume g || true
 		nothing_lost "the snapshot $medium/s (became unreadable|could not be read) while it was in use: RAM at 0x8[0-9a-f]*(: Input/output error)?; since the restore the guest wrote to no disk$"
-		echo "-0-$((sectors - 1))" >$null/badblocks
+		echo "-0-$((sectors - 1))" >"$null/badblocks"
 		rm "$medium/s"
 	done
 }
