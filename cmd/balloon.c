@@ -22,6 +22,7 @@ int cmd_balloon(const struct command_call *call)
 	asked.count--;
 	if (parse_size(call->operands[asked.count], &bytes, &error) < 0)
 		return command_usage_error(call, &error);
-	snprintf(request, sizeof(request), "balloon %" PRIu64, bytes);
+	/* The unit is for the message of a refusal; older VMMs ignore it. */
+	snprintf(request, sizeof(request), "balloon %" PRIu64 " %c", bytes, parse_size_unit(call->operands[asked.count]));
 	return names_ask(&asked, request, NAMES_PATIENCE, "ballooned");
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 /* The value of a digit in bases up to 16; 16 where it is none. */
@@ -91,6 +92,30 @@ int parse_size(const char *text, uint64_t *bytes, struct error *error)
 		return error_set(error, ERANGE, "%.100s is more than a computer can have", text);
 	*bytes = number << shift;
 	return 0;
+}
+
+char parse_size_unit(const char *text)
+{
+	char last = text[0] ? text[strlen(text) - 1] : '\0';
+
+	return unit_shift(last) < 0 || !last ? 'M' : last;
+}
+
+void format_size(uint64_t bytes, char unit, char text[PARSE_SIZE_TEXT])
+{
+	static const char *const names[] = { "bytes", "KiB", "MiB", "GiB", "TiB", "PiB" };
+	unsigned shift = (unsigned)(unit_shift(unit) < 0 ? unit_shift('M') : unit_shift(unit));
+	uint64_t rest = bytes & ((UINT64_C(1) << shift) - 1), unit_size = UINT64_C(1) << shift;
+	uint64_t whole = bytes >> shift, hundredths = (rest * 100 + unit_size - 1) >> shift;
+
+	if (hundredths == 100) {
+		whole++;
+		hundredths = 0;
+	}
+	if (hundredths)
+		snprintf(text, PARSE_SIZE_TEXT, "%" PRIu64 ".%02" PRIu64 " %s", whole, hundredths, names[shift / 10]);
+	else
+		snprintf(text, PARSE_SIZE_TEXT, "%" PRIu64 " %s", whole, names[shift / 10]);
 }
 
 /* An address or a size: hexadecimal, or as any size. */

@@ -117,12 +117,16 @@ static void serve_reboot(struct lifecycle *lifecycle, struct control_client *cli
 	}
 }
 
-static int check_balloon(uint64_t memory, uint64_t bytes, struct error *error)
+/* In the user's unit. */
+static int check_balloon(uint64_t memory, uint64_t bytes, char unit, struct error *error)
 {
+	char has[PARSE_SIZE_TEXT], wanted[PARSE_SIZE_TEXT];
+
 	if (bytes <= memory)
 		return 0;
-	return error_set(error, ERANGE, "the guest has %" PRIu64 " MiB of memory, and cannot give up %" PRIu64 " MiB", memory >> 20,
-			 (bytes >> 20) + (bytes % (1 << 20) != 0));
+	format_size(memory, unit, has);
+	format_size(bytes, unit, wanted);
+	return error_set(error, ERANGE, "the guest has %s of memory, and cannot give up %s", has, wanted);
 }
 
 static void serve_balloon(struct lifecycle *lifecycle, struct control_client *client, char **words)
@@ -137,7 +141,7 @@ static void serve_balloon(struct lifecycle *lifecycle, struct control_client *cl
 		return;
 	}
 	if (parse_number(words[1] ? words[1] : "", 0, UINT64_MAX, &bytes, &error) < 0 ||
-	    check_balloon(machine->config.memory, bytes, &error) < 0) {
+	    check_balloon(machine->config.memory, bytes, words[2] ? words[2][0] : 'M', &error) < 0) {
 		control_refuse(client, &error);
 		return;
 	}

@@ -17,6 +17,13 @@ int parse_number(const char *text, uint64_t minimum, uint64_t maximum, uint64_t 
 /* A size in bytes: a decimal number and B, K, M, G, T or P in either case; without a letter MiB, as with kvmtool. */
 int parse_size(const char *text, uint64_t *bytes, struct error *error);
 
+/* The letter of a text that parse_size() accepted; 'M' where it has none. */
+char parse_size_unit(const char *text);
+
+/* The opposite, in the unit of that letter, rounded up to hundredths: "1.25 GiB". */
+#define PARSE_SIZE_TEXT 32
+void format_size(uint64_t bytes, char unit, char text[PARSE_SIZE_TEXT]);
+
 /* "0x80000000-0x80100000", where it begins and the byte behind its end, or "0x80000000+1M": [*from, *end), not empty. */
 int parse_range(const char *text, uint64_t *from, uint64_t *end, struct error *error);
 

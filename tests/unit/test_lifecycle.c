@@ -298,7 +298,11 @@ static void test_balloon(void **state)
 	assert_string_equal(serve_one("balloon 8191"), "ok ");
 	assert_int_equal(fake_machine.balloon, 4096);
 	assert_string_equal(serve_one("balloon 268435457"),
-			    "error the guest has 256 MiB of memory, and cannot give up 257 MiB");
+			    "error the guest has 256 MiB of memory, and cannot give up 256.01 MiB");
+	assert_string_equal(serve_one("balloon 2147483648 G"),
+			    "error the guest has 0.25 GiB of memory, and cannot give up 2 GiB");
+	assert_string_equal(serve_one("balloon 268435457 k"),
+			    "error the guest has 262144 KiB of memory, and cannot give up 262144.01 KiB");
 	assert_string_equal(serve_one("balloon"), "error \"\" is not a number");
 }
 

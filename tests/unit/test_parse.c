@@ -180,9 +180,35 @@ static void pairs_need_names(void **state)
 	}
 }
 
+static void sizes_are_formatted_in_a_given_unit(void **state)
+{
+	static const struct {
+		uint64_t bytes;
+		const char *given, *text;
+	} cases[] = {
+		{ 0, "0", "0 MiB" },
+		{ 1ull << 31, "2048", "2048 MiB" },
+		{ 1ull << 31, "2G", "2 GiB" },
+		{ 1ull << 31, "2g", "2 GiB" },
+		{ 5ull << 28, "1", "1280 MiB" },
+		{ 5ull << 28, "1G", "1.25 GiB" },
+		{ (1ull << 30) - 1, "1G", "1 GiB" },
+		{ 1023, "7b", "1023 bytes" },
+		{ UINT64_MAX, "1P", "16384 PiB" },
+	};
+	char text[PARSE_SIZE_TEXT];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		format_size(cases[i].bytes, parse_size_unit(cases[i].given), text);
+		assert_string_equal(text, cases[i].text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sizes_are_formatted_in_a_given_unit),
 		cmocka_unit_test(sizes),
 		cmocka_unit_test(bad_sizes_are_named),
 		cmocka_unit_test(ranges),
