@@ -41,7 +41,7 @@ pid_t detach_start(struct detach *detach, int *status, struct error *error)
 	fflush(NULL); /* or the child would write it once more */
 	child = fork();
 	if (child < 0) {
-		error_system(error, errno, "fork");
+		error_start(error, errno, "fork");
 		close(fds[0]);
 		close(fds[1]);
 		return -1;

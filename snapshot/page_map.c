@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "page_map.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@ void page_map_open(struct page_map *map)
 {
 	map->page_size = (uint64_t)sysconf(_SC_PAGESIZE);
 	map->fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	map->problem = map->fd < 0 ? errno : 0;
 }
 
 void page_map_close(struct page_map *map)

@@ -11,6 +11,7 @@
 
 struct page_map {
 	int fd; /* -1: there is none, every page may be there */
+	int problem; /* errno of its opening, or 0 */
 	uint64_t page_size;
 };
 

@@ -69,7 +69,7 @@ static int look(struct part *part, struct snapshot_writer *writer, uint64_t at, 
 	part->end = at + size;
 	if (page_map_look(&part->image->map, part->map, part->image->ram->host + at, size))
 		return 0;
-	return error_set(error, EIO, "/proc/self/pagemap cannot be read");
+	return error_system(error, part->image->map.problem ? part->image->map.problem : EIO, "/proc/self/pagemap cannot be read");
 }
 
 int snapshot_look(struct snapshot_writer *writer, uint64_t at, uint64_t size, uint8_t *seen, struct error *error)

@@ -58,7 +58,7 @@ static pid_t spawn(const char *const arguments[], int fd, int output, struct err
 	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&files);
 	if (result)
-		return error_system(error, result, "cannot run %s", arguments[0]);
+		return error_start(error, result, "cannot run %s", arguments[0]);
 	return child;
 }
 

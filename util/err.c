@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "lkvm/err.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "lkvm/text.h"
+
+#define START_FAILED (-1) /* no errno value: EAGAIN of a thread or process that does not start */
 
 /* Every function formats aside first: an argument may be the text that is being replaced. */
 static void format_text(struct error *error, const char *format, va_list arguments)
@@ -39,18 +43,65 @@ int error_set(struct error *error, int code, const char *format, ...)
 	return -1;
 }
 
-int error_system(struct error *error, int code, const char *format, ...)
+/* The limits that may cause `code`. */
+static void append_limits(struct error *error, int code)
+{
+	static const struct limit {
+		int code, resource;
+		const char *name;
+		unsigned unit;
+		const char *unit_name;
+	} limits[] = {
+		{ EMFILE, RLIMIT_NOFILE, "-n", 1, "" },         { EFBIG, RLIMIT_FSIZE, "-f", 1024, " KiB" },
+		{ ENOMEM, RLIMIT_AS, "-v", 1024, " KiB" },      { ENOMEM, RLIMIT_DATA, "-d", 1024, " KiB" },
+		{ START_FAILED, RLIMIT_NPROC, "-u", 1, "" },    { START_FAILED, RLIMIT_AS, "-v", 1024, " KiB" },
+		{ START_FAILED, RLIMIT_DATA, "-d", 1024, " KiB" },
+	};
+	const char *before = " (";
+	struct rlimit limit;
+	char text[64];
+
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+		if (limits[i].code != code || getrlimit(limits[i].resource, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
+			continue;
+		snprintf(text, sizeof(text), "%sulimit %s is %llu%s", before, limits[i].name,
+			 (unsigned long long)limit.rlim_cur / limits[i].unit, limits[i].unit_name);
+		append(error, text);
+		before = ", ";
+	}
+	append(error, before[0] == ',' ? ")" : "");
+}
+
+static void append_reason(struct error *error, int code, int cause)
 {
 	char reason[128];
+
+	error->code = code;
+	append(error, ": ");
+	append(error, strerror_r(code, reason, sizeof(reason)));
+	append_limits(error, cause);
+	text_make_printable(error->text);
+}
+
+int error_system(struct error *error, int code, const char *format, ...)
+{
 	va_list arguments;
 
 	va_start(arguments, format);
 	format_text(error, format, arguments);
 	va_end(arguments);
-	error->code = code;
-	append(error, ": ");
-	append(error, strerror_r(code, reason, sizeof(reason)));
-	text_make_printable(error->text);
+	append_reason(error, code, code);
+	return -1;
+}
+
+int error_start(struct error *error, int code, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	format_text(error, format, arguments);
+	va_end(arguments);
+	append_reason(error, code, code == EAGAIN ? START_FAILED : code);
 	return -1;
 }
 

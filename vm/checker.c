@@ -72,7 +72,7 @@ int checker_open(struct checker *checker, const struct snapshot *snapshot, struc
 	loop_remove(loop, checker->done_fd);
 	close(checker->done_fd);
 	checker->done_fd = -1;
-	return error_system(error, result, "a thread to check RAM");
+	return error_start(error, result, "a thread to check RAM");
 }
 
 void checker_close(struct checker *checker)

@@ -165,7 +165,10 @@ static void keep_fds(struct control_client *client, const struct cmsghdr *header
 	memcpy(client->fds, CMSG_DATA(header), size < sizeof(client->fds) ? size : sizeof(client->fds));
 }
 
-/* As recv(2), and keeps the descriptors that come along; more than CONTROL_FDS at once the kernel drops. */
+/*
+ * As recv(2), and keeps the descriptors that come along. The kernel drops those for which there is no room, in the message or
+ * below the limit of open files.
+ */
 static ssize_t receive(struct control_client *client, void *bytes, size_t room)
 {
 	union {
@@ -181,6 +184,7 @@ static ssize_t receive(struct control_client *client, void *bytes, size_t room)
 
 	if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
 		keep_fds(client, header);
+	client->fds_lost |= got >= 0 && (message.msg_flags & MSG_CTRUNC);
 	return got;
 }
 
@@ -193,6 +197,11 @@ static void serve(struct control_client *client)
 
 	loop_change(control->loop, client->fd, 0);
 	client->state = CONTROL_SERVING;
+	if (client->fds_lost) {
+		error_system(&error, EMFILE, "the virtual machine cannot open the files that came with the request");
+		control_refuse(client, &error);
+		return;
+	}
 	for (char *word; (word = strtok_r(rest, " ", &rest)); count++) {
 		if (count == CONTROL_WORDS) {
 			error_set(&error, EINVAL, "the request has too many words");

@@ -46,7 +46,7 @@ static int files_open(struct machine *machine, struct error *error)
 				    "flat program", config->kernel);
 		return 0;
 	}
-	if (!config->snapshot)
+	if (!config->snapshot || error->code == EMFILE || error->code == ENFILE || error->code == ENOMEM)
 		return -1;
 	/* A restored guest needs them at its next reset only, and they may be back by then. */
 	log_message(config->log, LOG_LEVEL_WARNING, "%s; the guest runs, but cannot restart without it: --kernel and --initrd "

@@ -131,7 +131,7 @@ int memory_loss_open(struct memory_loss *loss, struct error *error)
 	if (result) {
 		close(loss->event_fd);
 		loss->event_fd = -1;
-		return error_system(error, result, "a thread for lost memory");
+		return error_start(error, result, "a thread for lost memory");
 	}
 	atomic_store(&watched, loss);
 	for (size_t i = 0; i < SIGNALS; i++)

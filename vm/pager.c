@@ -340,7 +340,7 @@ static int start(struct pager *pager, struct error *error)
 	int result = thread_create(&pager->server, run_server, pager);
 
 	if (result)
-		return error_system(error, result, "a thread to load RAM");
+		return error_start(error, result, "a thread to load RAM");
 	result = thread_create(&pager->reader, run_reader, pager);
 	if (!result)
 		return 0;
@@ -348,7 +348,7 @@ static int start(struct pager *pager, struct error *error)
 	event_raise(pager->ahead_fd);
 	pthread_join(pager->server, NULL); /* it has closed the descriptor */
 	pager->fault_fd = -1;
-	return error_system(error, result, "a thread to load RAM");
+	return error_start(error, result, "a thread to load RAM");
 }
 
 int pager_open(struct pager *pager, const struct snapshot *snapshot, const struct ram *ram, struct snapshot_missing *missing,

@@ -63,7 +63,7 @@ int prefault_open(struct prefault *prefault, const struct ram *ram, const struct
 	result = thread_create(&prefault->thread, run, prefault);
 	if (result) {
 		free(prefault->bytes);
-		return error_system(error, result, "a thread to read RAM ahead");
+		return error_start(error, result, "a thread to read RAM ahead");
 	}
 	prefault->is_open = true;
 	return 0;

@@ -104,7 +104,7 @@ static int start(struct saver *saver, struct error *error)
 	int result = thread_create(&saver->thread, saver_run, saver);
 
 	if (result)
-		return error_system(error, result, "a thread to save RAM");
+		return error_start(error, result, "a thread to save RAM");
 	saver->working = true;
 	return 0;
 }

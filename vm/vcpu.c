@@ -268,7 +268,7 @@ int vcpus_start(struct vm *vm, struct error *error)
 		int result = thread_create(&vm->vcpus[i].thread, vcpu_thread, &vm->vcpus[i]);
 
 		if (result)
-			return error_system(error, result, "the thread of vCPU %u", i);
+			return error_start(error, result, "the thread of vCPU %u", i);
 		vm->vcpus[i].started = true;
 	}
 	vcpus_pause(vm);

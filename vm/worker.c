@@ -101,7 +101,7 @@ int worker_start(struct worker *worker, const char *name, bool paused, struct er
 	result = thread_create(&worker->thread, run, worker);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (result)
-		return error_system(error, result, "cannot start thread %s", name);
+		return error_start(error, result, "cannot start thread %s", name);
 	worker->started = true;
 	pthread_setname_np(worker->thread, name);
 	return 0;

@@ -50,6 +50,7 @@ struct control_client {
 	size_t length;
 	char request[CONTROL_REQUEST_LENGTH + 1];
 	int fds[CONTROL_FDS]; /* descriptors that came with the request, each or -1 */
+	bool fds_lost;        /* not all that were sent could be opened here */
 	int event; /* while deferred */
 	struct error timeout;
 	char *reply;

@@ -18,8 +18,15 @@ struct error {
 int error_set(struct error *error, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* As error_set, with ": " and strerror(code) appended. `code` is positive. */
+/*
+ * As error_set, with ": " and strerror(code) appended. `code` is positive. Where a limit of resources (setrlimit(2)) may be
+ * the cause, it follows in brackets, by its name in ulimit of the shell.
+ */
 int error_system(struct error *error, int code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* As error_system, for a thread or a process that cannot be started: EAGAIN is about other limits there. */
+int error_start(struct error *error, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /* Puts "context: " before the sentence that is there. Always returns -1. */

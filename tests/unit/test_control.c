@@ -274,6 +274,33 @@ static void test_bad_clients_do_not_disturb(void **state)
 }
 
 /* More silent clients than there are places: they are dropped in the end, and others get theirs. */
+/* A request is never served without a file that came with it. The kernel drops the third descriptor. */
+static void control_refuses_request_when_descriptors_are_lost(void **state)
+{
+	struct server *server = start("lost");
+	const int fds[] = { STDIN_FILENO, STDIN_FILENO, STDIN_FILENO };
+	union {
+		char bytes[CMSG_SPACE(sizeof(fds))];
+		struct cmsghdr header;
+	} control = { .header = { .cmsg_len = CMSG_LEN(sizeof(fds)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS } };
+	struct iovec iov = { .iov_base = (char[]){ "echo a\n" }, .iov_len = 7 };
+	struct msghdr message = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control),
+	};
+	char answer[256] = "";
+	int fd = connect_raw("lost");
+
+	(void)state;
+	memcpy(CMSG_DATA(&control.header), fds, sizeof(fds));
+	assert_int_equal(sendmsg(fd, &message, 0), 7);
+	assert_true(recv(fd, answer, sizeof(answer) - 1, MSG_WAITALL) > 0);
+	assert_non_null(strstr(answer, "the virtual machine cannot open the files that came with the request: Too many open files "
+				       "(ulimit -n is "));
+	close(fd);
+	assert_answer("lost", "echo a", "2 a\n");
+	stop(server);
+}
+
 static void test_silent_clients_are_dropped(void **state)
 {
 	struct server *server = start("silent");
@@ -622,6 +649,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_requests_and_replies, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_large_reply, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_bad_clients_do_not_disturb, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(control_refuses_request_when_descriptors_are_lost, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_silent_clients_are_dropped, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_replies_wait_for_events, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_waiting_clients_may_leave, set_up, tear_down),

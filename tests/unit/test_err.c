@@ -3,7 +3,11 @@
 #include "unit/test.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "lkvm/err.h"
 #include "lkvm/log.h"
@@ -30,6 +34,57 @@ static void a_sentence_may_quote_itself(void **state)
 	assert_int_equal(error.code, 0);
 	error_context(&error, "again %s", error.text);
 	assert_string_equal(error.text, "again outer (inner): outer (inner)");
+}
+
+/* A child: limits cannot be raised again. */
+static void in_child(void (*check)(void))
+{
+	pid_t child = fork();
+	int status;
+
+	if (!child) {
+		check();
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
+static void check_limits(void)
+{
+	static const struct {
+		int code, resource;
+		rlim_t value;
+		bool starts;
+		const char *text;
+	} cases[] = {
+		{ EMFILE, RLIMIT_NOFILE, 14, false, "open: Too many open files (ulimit -n is 14)" },
+		{ EFBIG, RLIMIT_FSIZE, 20480, false, "open: File too large (ulimit -f is 20 KiB)" },
+		{ ENOMEM, RLIMIT_AS, 1ull << 50, false, "open: Cannot allocate memory (ulimit -v is 1099511627776 KiB)" },
+		{ EAGAIN, RLIMIT_NPROC, 9, true, "open: Resource temporarily unavailable (ulimit -u is 9, ulimit -v is 1099511627776 KiB)" },
+		{ EAGAIN, RLIMIT_NPROC, 9, false, "open: Resource temporarily unavailable" },
+		{ EIO, RLIMIT_NPROC, 9, false, "open: Input/output error" },
+	};
+	struct error error;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct rlimit limit = { cases[i].value, cases[i].value };
+
+		if (setrlimit(cases[i].resource, &limit) < 0)
+			_exit(1);
+		if (cases[i].starts)
+			error_start(&error, cases[i].code, "open");
+		else
+			error_system(&error, cases[i].code, "open");
+		if (strcmp(error.text, cases[i].text) != 0 || error.code != cases[i].code)
+			_exit(2 + (int)i);
+	}
+}
+
+static void error_system_names_limit_of_resources(void **state)
+{
+	(void)state;
+	in_child(check_limits);
 }
 
 static void too_much_is_cut(void **state)
@@ -110,6 +165,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_sentence_grows_on_the_way_up),
 		cmocka_unit_test(a_sentence_may_quote_itself),
+		cmocka_unit_test(error_system_names_limit_of_resources),
 		cmocka_unit_test(too_much_is_cut),
 		cmocka_unit_test(a_sentence_cannot_steer_a_terminal),
 		cmocka_unit_test(a_log_takes_what_its_level_lets_through),
