@@ -91,3 +91,63 @@ case_save_beyond_the_limit_of_file_sizes_fails_with_a_sentence()
 	ask g 'echo $((6 * 7))'
 	check "the guest does not run" grep -qx 42 "$logs/said"
 }
+
+# limited RESOURCE VALUE 'WORDS' OPTION OF lkvm...: one sentence, and no guest and no file is left.
+limited()
+{
+	resource=$1 value=$2 words=$3
+	shift 3
+	run timeout 60 "$helpers/limit" "$resource" "$value" "$@"
+	[ "$status" = 1 ] || fail "$resource $value: exit status $status: $(cat "$logs/run.err")"
+	grep -Eq -- "$words" "$logs/run.err" || fail "$resource $value: no \"$words\" in: $(cat "$logs/run.err")"
+	[ "$(wc -l <"$logs/run.err")" = 1 ] || fail "$resource $value: more than a sentence: $(cat "$logs/run.err")"
+}
+
+# A guest that stands still answers all the same; it runs for the way of saving that needs it.
+case_start_save_and_restore_name_the_limit_that_they_hit()
+{
+	chmod 666 /dev/kvm
+	set -- "$lkvm" run --name g --kernel "$kernel" --initrd "$initrd" --mem 128 --cpus 2 --paused --detach
+	for files in 5 9 14 22; do
+		limited nofile $files "Too many open files \(ulimit -n is $files\)" "$@"
+	done
+	limited as 20000000 'Cannot allocate memory \(ulimit -v is 19531 KiB\)' "$@"
+	chmod 755 "$tmp"
+	mkdir -m 777 "$tmp/user"
+	for processes in 1 3; do
+		limited nproc $processes "unavailable \(ulimit -u is $processes\)" --user 1000 env XDG_RUNTIME_DIR="$tmp/user" "$@"
+	done
+	check "a guest is left" test -z "$("$lkvm" list --quiet)"
+
+	run "$@"
+	check_status 0
+	save g "$tmp/base"
+	pid=$("$lkvm" list | awk '$2 == "g" { print $1 }')
+	# shellcheck disable=SC2012 # names are numbers
+	files=$(ls "/proc/$pid/fd" | sort -n | tail -n 1)
+	for way in '' "--base $tmp/base" --live=point-in-time; do
+		[ "$way" != --live=point-in-time ] || "$lkvm" resume g >/dev/null
+		for more in 1 2; do
+			"$helpers/limit" nofile $((files + more)) --pid "$pid"
+			# shellcheck disable=SC2086 # words
+			limited nofile 100 "Too many open files \(ulimit -n is $((files + more))\)" \
+				"$lkvm" snapshot save $way g "$tmp/s"
+			check "a file is left" test "$(ls "$tmp")" = "$(printf 'base\nuser')"
+		done
+	done
+	"$helpers/limit" nofile 1000 --pid "$pid"
+	size=$(awk '/^VmSize/ { print $2 }' "/proc/$pid/status")
+	"$helpers/limit" as $((size * 1024)) --pid "$pid"
+	limited nofile 100 "Cannot allocate memory \(ulimit -v is $size KiB\)" "$lkvm" snapshot save g "$tmp/s"
+	"$helpers/limit" as 1000000000000 --pid "$pid"
+	limited nofile 5 'Too many open files \(ulimit -n is 5\)' "$lkvm" snapshot save g "$tmp/s"
+	check "a file is left" test "$(ls "$tmp")" = "$(printf 'base\nuser')"
+	save g "$tmp/s"
+	"$lkvm" stop --force g >/dev/null
+
+	for files in 4 9 12 16 24; do
+		limited nofile $files "Too many open files \(ulimit -n is $files\)" "$lkvm" snapshot restore --detach "$tmp/s"
+	done
+	limited as 140000000 'Cannot allocate memory \(ulimit -v is 136718 KiB\)' "$lkvm" snapshot restore --detach "$tmp/s"
+	check "a guest is left" test -z "$("$lkvm" list --quiet)"
+}
