@@ -45,7 +45,8 @@ bool run_options_is_folder(const char *word)
 {
 	struct stat status;
 
-	return stat(word, &status) == 0 && S_ISDIR(status.st_mode);
+	/* One that is missing, too, is no kernel. */
+	return stat(word, &status) == 0 ? S_ISDIR(status.st_mode) : word[0] == '/' && errno == ENOENT;
 }
 
 /* kvmtool wants the folder of a mounted hugetlbfs: its pages are as large as a block of that. */
@@ -66,7 +67,7 @@ int run_options_take_huge_pages(void *target, char *value, struct error *error)
 	struct run_options *options = target;
 
 	options->config.huge_page = RAM_HUGE_DEFAULT;
-	if (value && strchr(value, '/'))
+	if (value && (strchr(value, '/') || run_options_is_folder(value)))
 		return take_mounted_huge_pages(value, &options->config.huge_page, error);
 	return value ? parse_size(value, &options->config.huge_page, error) : 0;
 }

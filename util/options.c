@@ -57,11 +57,17 @@ static int store(const struct option_entry *entry, void *target, char *value, st
 	return 0;
 }
 
+/* Every command has --help, which is in no table. */
+static bool begins_help(const char *name, size_t length)
+{
+	return length > 0 && length <= strlen("help") && strncmp("help", name, length) == 0;
+}
+
 /* The option of that name, or the only one whose name begins so, as with kvmtool. NULL: none, or several. */
 static const struct option_entry *find_long(const struct option_table *table, const char *name, size_t length)
 {
 	const struct option_entry *found = NULL;
-	unsigned beginnings = 0;
+	unsigned beginnings = begins_help(name, length);
 
 	for (size_t i = 0; i < table->count; i++) {
 		const struct option_entry *entry = &table->entries[i];
@@ -132,7 +138,8 @@ static bool set_ambiguous(const struct option_table *table, const struct word *w
 			snprintf(names + used, sizeof(names) - used, "%s--%s", used ? ", " : "", table->entries[i].name);
 	}
 	if (count)
-		error_set(error, EINVAL, "%.*s may be %s%s", word->shown, word->text, names, count > MOST_SHOWN ? ", ..." : "");
+		error_set(error, EINVAL, "%.*s may be %s%s%s", word->shown, word->text, names,
+			  begins_help(word->text + 2, length) ? ", --help" : "", count > MOST_SHOWN ? ", ..." : "");
 	return count > 0;
 }
 
@@ -148,6 +155,7 @@ static int set_unknown(const struct option_table *table, const struct word *word
 	for (size_t i = 0; i < table->count; i++)
 		if (table->entries[i].help)
 			suggestion_consider(&suggestion, table->entries[i].name);
+	suggestion_consider(&suggestion, "help");
 	if (suggestion.best)
 		return error_set(error, EINVAL, "unknown option %.*s; did you mean --%s?", word->shown, word->text,
 				 suggestion.best);

@@ -196,6 +196,7 @@ static void test_refusals_name_the_option(void **state)
 	assert_refused("--strin x", "--strin may be --string, --string-two");
 	assert_refused("--stringy x", "unknown option --stringy; did you mean --string?");
 	assert_refused("--nubmer=4", "unknown option --nubmer; did you mean --number?");
+	assert_refused("--hel", "unknown option --hel; did you mean --help?");
 	assert_refused("--olds", "unknown option --olds"); /* one that the help does not show is not suggested */
 	assert_refused("-x", "unknown option -x");
 	assert_refused("--=x", "unknown option --");

@@ -180,6 +180,8 @@ case_each_mistake_has_a_helpful_message()
 	ln -s d "$tmp/other"
 	refused 1 'disks 0 and 1 are the same file' --kernel "$kernel" --disk "$tmp/d" --disk "$tmp/other,ro"
 	refused 2 'no mounted hugetlbfs' --kernel "$kernel" --hugetlbfs "$tmp"
+	refused 2 "$tmp/missing: No such file" --kernel "$kernel" --hugetlbfs "$tmp/missing"
+	refused 2 'h may be --hugetlbfs, --help' --kernel "$kernel" --h
 	run env XDG_RUNTIME_DIR="$tmp/no" "$lkvm" run --kernel "$kernel"
 	check_status 1
 	check_err "XDG_RUNTIME_DIR is $tmp/no, which does not exist"
