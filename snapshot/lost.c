@@ -56,6 +56,14 @@ static bool is_unreadable(const struct snapshot *snapshot, const struct snapshot
 	return false;
 }
 
+void snapshot_explain_write(const struct snapshot *file, struct error *error)
+{
+	char path[SNAPSHOT_PATH];
+
+	if (!is_cut(file, error))
+		error_set(error, EBADMSG, "the snapshot %s was written " WHILE, snapshot_path(file, path, sizeof(path)));
+}
+
 /* What is compressed was read, not mapped. */
 static bool find_unreadable(const struct snapshot *snapshot, uint64_t from, uint64_t end, struct error *error)
 {

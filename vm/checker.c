@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "lkvm/io.h"
+#include "lkvm/memory_loss.h"
 #include "lkvm/thread.h"
 
 #define BEHIND 19 /* nice: the guest has its turn first */
@@ -20,6 +21,16 @@ static bool go_on(void *owner, uint64_t done, uint64_t total)
 	return !atomic_load(&checker->cancelled);
 }
 
+/* At once, by this thread: the loop may be busy, and the guest runs. */
+static void declare_lost(const struct checker *checker)
+{
+	struct error error = checker->error;
+	char path[SNAPSHOT_PATH];
+
+	error_context(&error, "the snapshot %s", snapshot_path(checker->snapshot, path, sizeof(path)));
+	memory_lost(&error);
+}
+
 static void *work(void *argument)
 {
 	struct checker *checker = argument;
@@ -28,6 +39,8 @@ static void *work(void *argument)
 	/* Of this thread, and of those that it makes. Where it is refused the check is merely less polite. */
 	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), BEHIND);
 	checker->result = snapshot_check_ram(checker->snapshot, &progress, &checker->error);
+	if (checker->result < 0 && !atomic_load(&checker->cancelled))
+		declare_lost(checker);
 	event_raise(checker->done_fd);
 	return NULL;
 }

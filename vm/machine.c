@@ -325,14 +325,15 @@ static int open_parts(struct machine *machine, size_t count, struct error *error
 int machine_open(struct machine *machine, const struct machine_config *config, struct loop *loop,
 		 struct terminal *terminal, struct error *error)
 {
-	*machine = (struct machine){ .config = *config, .loop = loop, .terminal = terminal, .pager.done_fd = -1 };
+	*machine = (struct machine){ .config = *config, .loop = loop, .terminal = terminal, .pager.done_fd = -1,
+				     .snapshot_watch.fd = -1 };
 	return open_parts(machine, PARTS, error);
 }
 
 int machine_open_processors(struct machine *machine, const struct machine_config *config,
 			    const struct error_collector *refused, struct error *error)
 {
-	*machine = (struct machine){ .config = *config, .refused = refused, .pager.done_fd = -1 };
+	*machine = (struct machine){ .config = *config, .refused = refused, .pager.done_fd = -1, .snapshot_watch.fd = -1 };
 	return open_parts(machine, PARTS_BEFORE_DEVICES, error);
 }
 

@@ -13,7 +13,6 @@ static void explain(const struct machine *machine, const struct memory_loss *los
 	uint64_t offset = loss->at ? (uint64_t)(loss->at - loss->host) : SNAPSHOT_ANYWHERE;
 	uint64_t address = MACHINE_RAM + offset;
 	bool by_access = loss->at || loss->error.code == EFAULT;
-	char path[SNAPSHOT_PATH];
 
 	*error = loss->error;
 	if (loss->hardware)

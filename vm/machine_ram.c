@@ -15,6 +15,16 @@ static int load_all(struct machine *machine, struct ram *ram, struct error *erro
 	return snapshot_load_ram(machine->config.snapshot, ram, machine->ram_is_checked, error);
 }
 
+/* Without a loop no guest runs. */
+static void watch(struct machine *machine)
+{
+	struct error error;
+
+	if (machine->loop && snapshot_watch_open(&machine->snapshot_watch, machine->config.snapshot, machine->loop, &error) < 0)
+		log_message(machine->config.log, LOG_LEVEL_WARNING, "nobody notices if the snapshot is written while the guest "
+			    "runs from it: %s", error.text);
+}
+
 /* Mapped, as far as it can be; the rest while the machine runs where the host lets us, or now. */
 static int map(struct machine *machine, struct ram *ram, struct error *error)
 {
@@ -23,6 +33,7 @@ static int map(struct machine *machine, struct ram *ram, struct error *error)
 	struct error why;
 	int result = 0;
 
+	watch(machine);
 	if (snapshot_map_ram(snapshot, ram, &missing, error) < 0)
 		return -1;
 	memory_loss_watch(ram->host, ram->size);
@@ -133,4 +144,5 @@ void machine_ram_close(struct machine *machine)
 	machine->ahead = NULL;
 	machine_working_set_close(machine);
 	pager_close(&machine->pager);
+	snapshot_watch_close(&machine->snapshot_watch);
 }

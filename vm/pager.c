@@ -219,14 +219,23 @@ static void let_go(struct pager *pager)
 	close(pager->fault_fd);
 }
 
+/* The guest must not run on zeroes: whoever waits goes on waiting until the process ends. */
+static void declare_lost(const struct pager *pager)
+{
+	struct error error = pager->error;
+	char path[SNAPSHOT_PATH];
+
+	error_context(&error, "the snapshot %s", snapshot_path(pager->snapshot, path, sizeof(path)));
+	memory_lost(&error);
+}
+
 static void *run_server(void *argument)
 {
 	struct pager *pager = argument;
 
 	atomic_store(&pager->result, serve_all(pager, &pager->error) < 0 ? -1 : 0);
-	/* The guest must not run on zeroes: whoever waits goes on waiting until the process ends. */
 	if (atomic_load(&pager->result) < 0)
-		memory_lost(&pager->error);
+		declare_lost(pager);
 	atomic_store(&pager->cancelled, true);
 	pthread_mutex_lock(&pager->lock);
 	pthread_cond_signal(&pager->taken);

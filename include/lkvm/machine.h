@@ -29,6 +29,7 @@
 #include "lkvm/rtc.h"
 #include "lkvm/serial.h"
 #include "lkvm/snapshot.h"
+#include "lkvm/snapshot_watch.h"
 #include "lkvm/terminal.h"
 #include "lkvm/vfio.h"
 #include "lkvm/virtio.h"
@@ -141,6 +142,7 @@ struct machine_working_set {
 struct machine {
 	struct machine_config config;
 	struct vm vm;
+	struct snapshot_watch snapshot_watch; /* of the files that RAM is mapped from */
 	struct pager pager;   /* of RAM that is loaded while it runs; open until somebody closes it */
 	struct prefault prefault;
 	struct prefault_range *ahead; /* what that reads */

@@ -218,6 +218,9 @@ const char *snapshot_path(const struct snapshot *snapshot, char *path, size_t si
 #define SNAPSHOT_ANYWHERE UINT64_MAX
 bool snapshot_find_lost(const struct snapshot *snapshot, uint64_t offset, struct error *error);
 
+/* The file, one of a chain that guest memory is mapped from, was written: the sentence names it, and says whether it was cut. */
+void snapshot_explain_write(const struct snapshot *file, struct error *error);
+
 /* What snapshot->checksums has for a chunk of zeroes. */
 uint32_t snapshot_zero_checksum(void);
 

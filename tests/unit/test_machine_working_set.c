@@ -80,6 +80,7 @@ static int set_up(void **state)
 		model[at] = (uint8_t)(at / FORMAT_RAM_PAGE * 31 + at * at / 64 + 1);
 	machine = calloc(1, sizeof(*machine));
 	machine->pager.done_fd = -1;
+	machine->snapshot_watch.fd = -1;
 	loop_open(&loop);
 	machine->loop = &loop;
 	snapshot.fd = -1;
