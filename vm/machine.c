@@ -77,7 +77,8 @@ static int core_open(struct machine *machine, struct error *error)
 			memory_loss_watch(machine->vm.ram.host, machine->vm.ram.size);
 		return 0;
 	}
-	machine_ram_close(machine);
+	machine_ram_close(machine); /* the pager first: it fills RAM */
+	ram_close(&config.ram);
 	return -1;
 }
 

@@ -111,7 +111,7 @@ int vm_open(struct vm *vm, const struct vm_config *config, struct error *error)
 	pthread_mutex_init(&vm->lock, NULL);
 	pthread_cond_init(&vm->changed, NULL);
 	if (bus_open(&vm->bus, error) < 0) {
-		ram_close(&vm->ram);
+		vm->ram = (struct ram){ 0 };
 		return -1;
 	}
 
@@ -129,6 +129,8 @@ int vm_open(struct vm *vm, const struct vm_config *config, struct error *error)
 		goto fail;
 	return 0;
 fail:
+	if (config->ram.host)
+		vm->ram = (struct ram){ 0 }; /* the caller's again */
 	vm_close(vm);
 	return -1;
 }

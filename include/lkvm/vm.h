@@ -62,7 +62,7 @@ struct vm_config {
 	const struct log *log;
 	uint64_t ram_base;
 	uint64_t ram_size;
-	struct ram ram; /* closed: zeroed memory is made; open: it is moved, and after a failure closed */
+	struct ram ram; /* closed: zeroed memory is made; open: it is moved, and after a failure the caller's again */
 	unsigned vcpu_count;
 	unsigned address_bits; /* 0: the smallest that holds RAM, at least 40 where the host allows */
 };

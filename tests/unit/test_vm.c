@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "fake/kvm.h"
@@ -95,6 +96,29 @@ static void every_call_of_opening_may_fail(void **state)
 		assert_int_equal(open_fds(), fds);
 	}
 	assert_true(failures >= 6); /* VM, memory, three vCPUs, their size */
+}
+
+/* Something else may fill it still: only the caller knows when it can go. */
+static void ram_stays_open_when_opening_fails(void **state)
+{
+	struct vm_config wanted = config(2, 1);
+	struct error error;
+	struct ram ram;
+	size_t create;
+	struct vm vm;
+
+	(void)state;
+	assert_int_equal(vm_open(&vm, &wanted, &error), 0);
+	vm_close(&vm);
+	assert_int_equal(ram_open(&ram, wanted.ram_base, wanted.ram_size, &error), 0);
+	wanted.ram = ram;
+	create = fake_find(0, KVM_CREATE_VM);
+	fake_kvm_reset();
+	fake_kvm.fail_at = create;
+	fake_kvm.fail_with = EMFILE;
+	assert_int_equal(vm_open(&vm, &wanted, &error), -1);
+	assert_int_equal(msync(ram.host, ram.size, MS_ASYNC), 0); /* ENOMEM where nothing is mapped */
+	ram_close(&ram);
 }
 
 static void memory_beside_ram_has_a_slot_of_its_own(void **state)
@@ -213,6 +237,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(address_bits_follow_the_memory, reset_fake),
 		cmocka_unit_test_setup(every_call_of_opening_may_fail, reset_fake),
+		cmocka_unit_test_setup(ram_stays_open_when_opening_fails, reset_fake),
 		cmocka_unit_test_setup(memory_beside_ram_has_a_slot_of_its_own, reset_fake),
 		cmocka_unit_test_setup(parked_means_outside_kvm_run, reset_fake),
 		cmocka_unit_test_setup(exits_become_events, reset_fake),
