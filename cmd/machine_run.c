@@ -144,6 +144,7 @@ static int open_all(struct run *run, const struct machine_start *start, struct e
 close_lifecycle:
 	lifecycle_close(&run->lifecycle);
 close_machine:
+	machine_stop(&run->machine);
 	memory_loss_close(&run->loss);
 	machine_close(&run->machine);
 close_terminal:

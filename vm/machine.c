@@ -345,6 +345,7 @@ void machine_stop(struct machine *machine)
 		vcpus_close(&machine->vm);
 	machine->running = false;
 	machine_virtio_pause(machine);
+	machine_ram_close(machine); /* nobody waits for what it loads */
 }
 
 void machine_close(struct machine *machine)

@@ -29,10 +29,12 @@ static void stop_for_ever(void)
 		pause();
 }
 
-/* What the first thread says counts. Async-signal-safe, as it runs in a handler. */
+/* What the first thread says counts. Returns only when it is closed. Async-signal-safe, as it runs in a handler. */
 static void declare(struct memory_loss *loss, const uint8_t *at, bool hardware, const struct error *why)
 {
-	if (!atomic_exchange(&loss->claimed, true)) {
+	int state = MEMORY_LOSS_WATCHED;
+
+	if (atomic_compare_exchange_strong(&loss->state, &state, MEMORY_LOSS_CLAIMED)) {
 		loss->at = at;
 		loss->hardware = hardware;
 		if (why)
@@ -42,12 +44,19 @@ static void declare(struct memory_loss *loss, const uint8_t *at, bool hardware, 
 		atomic_store(&loss->declared, true);
 		event_raise(loss->event_fd);
 	}
-	stop_for_ever();
+	if (state != MEMORY_LOSS_CLOSED)
+		stop_for_ever();
 }
 
 static bool is_guest_memory(const struct memory_loss *loss, const uint8_t *at)
 {
 	return loss && loss->host && at >= loss->host && at < loss->host + loss->size;
+}
+
+/* Guest memory is accessible until a loss is claimed: before that, SIGSEGV is a fault of ours. */
+static bool can_be_lost(const struct memory_loss *loss, int number)
+{
+	return number == SIGBUS || atomic_load(&loss->state) == MEMORY_LOSS_CLAIMED;
 }
 
 static void memory_loss_handle(int number, siginfo_t *info, void *context)
@@ -57,7 +66,7 @@ static void memory_loss_handle(int number, siginfo_t *info, void *context)
 
 	(void)context;
 	/* A signal of the kernel, not of kill(2). */
-	if (info->si_code > 0 && is_guest_memory(loss, info->si_addr))
+	if (info->si_code > 0 && is_guest_memory(loss, info->si_addr) && can_be_lost(loss, number))
 		declare(loss, info->si_addr, hardware, NULL);
 	/* A fault of ours: the access is repeated, and ends the process as if nobody handled it. */
 	signal(number, SIG_DFL);
@@ -115,7 +124,7 @@ static void *memory_loss_wait(void *argument)
 	while (!event_take(loss->event_fd))
 		poll(&wait, 1, -1);
 	if (atomic_load(&loss->declared))
-		loss->lost(loss->owner);
+		loss->lost(loss->owner); /* does not return */
 	return NULL;
 }
 
@@ -141,11 +150,15 @@ int memory_loss_open(struct memory_loss *loss, struct error *error)
 
 void memory_loss_close(struct memory_loss *loss)
 {
+	int state = MEMORY_LOSS_WATCHED;
+
 	if (loss->event_fd < 0)
 		return;
-	atomic_store(&watched, NULL);
-	event_raise(loss->event_fd);
+	/* Claimed: the thread is about to end the process, and the join never returns. */
+	if (atomic_compare_exchange_strong(&loss->state, &state, MEMORY_LOSS_CLOSED))
+		event_raise(loss->event_fd);
 	pthread_join(loss->thread, NULL);
+	atomic_store(&watched, NULL);
 	for (size_t i = 0; i < SIGNALS; i++)
 		sigaction(memory_loss_signals[i], &loss->before[i], NULL);
 	close(loss->event_fd);

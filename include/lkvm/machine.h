@@ -178,7 +178,10 @@ int machine_open(struct machine *machine, const struct machine_config *config, s
 		 struct terminal *terminal, struct error *error);
 void machine_close(struct machine *machine);
 
-/* Ahead of machine_close(): once it returns, neither vCPU nor virtio device uses guest memory any more. */
+/*
+ * Ahead of machine_close(): once it returns, neither vCPU nor virtio device uses guest memory any more, and nothing loads it.
+ * It needs a guest memory that is watched, where it can be lost.
+ */
 void machine_stop(struct machine *machine);
 
 /* Main thread only. Pausing returns when the machine is quiescent: no vCPU in KVM_RUN, no worker running. */

@@ -16,6 +16,8 @@
 
 #include "lkvm/err.h"
 
+enum memory_loss_state { MEMORY_LOSS_WATCHED, MEMORY_LOSS_CLAIMED, MEMORY_LOSS_CLOSED };
+
 struct memory_loss {
 	/* Set by the owner: ends the process, and never returns. It runs once, on a thread of its own. */
 	void (*lost)(void *owner);
@@ -33,7 +35,8 @@ struct memory_loss {
 	uint64_t size;
 	int event_fd; /* -1: closed */
 	pthread_t thread;
-	atomic_bool claimed, declared;
+	atomic_int state;    /* enum memory_loss_state */
+	atomic_bool declared;
 	struct sigaction before[2];
 };
 
@@ -44,8 +47,8 @@ struct memory_loss {
 int memory_loss_open(struct memory_loss *loss, struct error *error);
 
 /*
- * Once no other thread uses guest memory. Where memory is lost already, it does not return: the process ends. Safe after a
- * failed open, and twice.
+ * Once no other thread needs guest memory. Where memory is lost already, it does not return: the process ends. A loss that
+ * is met later is not declared. Safe after a failed open, and twice.
  */
 void memory_loss_close(struct memory_loss *loss);
 
@@ -54,7 +57,7 @@ void memory_loss_watch(void *host, uint64_t size);
 
 /*
  * Guest memory is lost, `why` says how: a sentence about the file, or with the code EFAULT that of a system call that could not
- * access guest memory. Any thread. Does not return where guest memory is watched; elsewhere the caller handles `why` itself.
+ * access guest memory. Any thread. Does not return while guest memory is watched; otherwise the caller handles `why` itself.
  */
 void memory_lost(const struct error *why);
 
