@@ -16,7 +16,7 @@ enum verdict_of_chunk { CHUNK_GOOD, CHUNK_DAMAGED, CHUNK_HOLE };
 struct check {
 	const struct snapshot *snapshot;
 	uint32_t zero;             /* checksum of a chunk of zeroes */
-	uint8_t *chunks;           /* enum verdict_of_chunk of each, which one thread writes */
+	uint8_t *chunks;           /* enum verdict_of_chunk of each, which one thread writes; NULL: the first damage is enough */
 };
 
 /* The end of the zeroes at `at` that nobody has to read, rounded down to a whole chunk; `at` where there are none. */
@@ -34,12 +34,52 @@ static uint64_t skip_zeroes(const struct snapshot *snapshot, uint64_t at, uint64
 	return (from < end ? from : end) & ~(uint64_t)(FORMAT_RAM_CHUNK - 1);
 }
 
-static void judge(struct check *check, uint64_t at, uint32_t is, enum verdict_of_chunk otherwise)
+static int name_base(const struct snapshot *snapshot, const struct snapshot *file, struct error *error)
+{
+	char path[SNAPSHOT_PATH];
+
+	return file == snapshot ? -1 : error_context(error, "its base %s", snapshot_path(file, path, sizeof(path)));
+}
+
+/*
+ * Every file of a chain has checksums of all RAM: the oldest one whose RAM is wrong there is the damaged one.
+ */
+static const struct snapshot *find_damaged(const struct snapshot *snapshot, uint64_t offset)
+{
+	uint8_t *bytes = snapshot->base ? malloc(FORMAT_RAM_CHUNK) : NULL;
+	const struct snapshot *damaged = snapshot;
+	struct error ignored;
+
+	for (const struct snapshot *file = snapshot->base; bytes && file; file = file->base)
+		if (snapshot_read_ram(file, offset, bytes, FORMAT_RAM_CHUNK, &ignored) < 0 ||
+		    field_element(&file->checksums, (uint32_t)(offset / FORMAT_RAM_CHUNK)) != checksum(0, bytes, FORMAT_RAM_CHUNK))
+			damaged = file;
+	free(bytes);
+	return damaged;
+}
+
+static int refuse(const struct snapshot *snapshot, uint64_t offset, bool hole, struct error *error)
+{
+	uint64_t address = snapshot->ram_base + offset;
+
+	if (hole)
+		error_set(error, EBADMSG, "RAM is damaged: at 0x%" PRIx64 " there is a hole in the file where data was", address);
+	else
+		error_set(error, EBADMSG, "RAM is damaged: the checksum of the %u bytes at 0x%" PRIx64 " is wrong",
+			  FORMAT_RAM_CHUNK, address);
+	return name_base(snapshot, find_damaged(snapshot, offset), error);
+}
+
+static int judge(struct check *check, uint64_t at, uint32_t is, enum verdict_of_chunk otherwise, struct error *error)
 {
 	uint64_t chunk = at / FORMAT_RAM_CHUNK;
 
-	if (field_element(&check->snapshot->checksums, (uint32_t)chunk) != is)
-		check->chunks[chunk] = (uint8_t)otherwise;
+	if (field_element(&check->snapshot->checksums, (uint32_t)chunk) == is)
+		return 0;
+	if (!check->chunks)
+		return refuse(check->snapshot, at, otherwise == CHUNK_HOLE, error);
+	check->chunks[chunk] = (uint8_t)otherwise;
+	return 0;
 }
 
 /* [from, end) of RAM, with `bytes` for what is read. */
@@ -51,11 +91,13 @@ static int check_piece(void *owner, uint64_t from, uint64_t end, uint8_t *bytes,
 	size_t size = (size_t)(end - data);
 
 	for (uint64_t at = from; at < data; at += FORMAT_RAM_CHUNK)
-		judge(check, at, check->zero, CHUNK_HOLE);
+		if (judge(check, at, check->zero, CHUNK_HOLE, error) < 0)
+			return -1;
 	if (size && snapshot_read_ram(snapshot, data, bytes, size, error) < 0)
 		return -1;
 	for (size_t at = 0; at < size; at += FORMAT_RAM_CHUNK)
-		judge(check, data + at, checksum(0, bytes + at, FORMAT_RAM_CHUNK), CHUNK_DAMAGED);
+		if (judge(check, data + at, checksum(0, bytes + at, FORMAT_RAM_CHUNK), CHUNK_DAMAGED, error) < 0)
+			return -1;
 	return 0;
 }
 
@@ -77,6 +119,32 @@ static void tell_all(const struct check *check, void (*tell)(void *owner, const 
 	}
 }
 
+static int check_length(const struct snapshot *snapshot, struct error *error)
+{
+	struct stat status;
+
+	for (const struct snapshot *file = snapshot; file; file = file->base) {
+		if (fstat(file->fd, &status) == 0 && (uint64_t)status.st_size >= file->file_size)
+			continue;
+		error_set(error, EBADMSG, "it was cut short while it was read");
+		return name_base(snapshot, file, error);
+	}
+	return 0;
+}
+
+static int check_all(struct check *check, const struct snapshot_progress *progress, struct error *error)
+{
+	const struct pieces pieces = {
+		.total = check->snapshot->ram_size, .room = PIECE, .work = check_piece, .owner = check, .progress = progress,
+	};
+	int result = pieces_work(&pieces, error);
+
+	/* Behind the end of a file that was cut meanwhile is a hole, too: then that is the reason. */
+	if (result < 0 && error->code != EBADMSG)
+		return -1;
+	return check_length(check->snapshot, error) < 0 ? -1 : result;
+}
+
 int snapshot_find_damage(const struct snapshot *snapshot, const struct snapshot_progress *progress,
 			 void (*tell)(void *owner, const struct snapshot_damage *damage), void *owner,
 			 struct error *error)
@@ -86,48 +154,22 @@ int snapshot_find_damage(const struct snapshot *snapshot, const struct snapshot_
 		.zero = image_zero_checksum(FORMAT_RAM_CHUNK),
 		.chunks = calloc(1, snapshot->checksums.count),
 	};
-	const struct pieces pieces = {
-		.total = snapshot->ram_size, .room = PIECE, .work = check_piece, .owner = &check, .progress = progress,
-	};
-	struct stat status;
 	int result;
 
 	if (!check.chunks)
 		return error_system(error, ENOMEM, "memory");
-	result = pieces_work(&pieces, error);
-	/* Behind the end of a file that was cut meanwhile is a hole, too. */
-	if (result == 0 && (fstat(snapshot->fd, &status) < 0 || (uint64_t)status.st_size < snapshot->file_size))
-		result = error_set(error, EBADMSG, "it was cut short while it was read");
+	result = check_all(&check, progress, error);
 	if (result == 0)
 		tell_all(&check, tell, owner);
 	free(check.chunks);
 	return result;
 }
 
-static int refuse(uint64_t address, bool hole, struct error *error)
-{
-	if (hole)
-		return error_set(error, EBADMSG, "RAM is damaged: at 0x%" PRIx64 " there is a hole in the file where data was",
-				 address);
-	return error_set(error, EBADMSG, "RAM is damaged: the checksum of the %u bytes at 0x%" PRIx64 " is wrong",
-			 FORMAT_RAM_CHUNK, address);
-}
-
-static void keep_first(void *owner, const struct snapshot_damage *damage)
-{
-	struct snapshot_damage *first = owner;
-
-	if (!first->size)
-		*first = *damage;
-}
-
 int snapshot_check_ram(const struct snapshot *snapshot, const struct snapshot_progress *progress, struct error *error)
 {
-	struct snapshot_damage first = { .size = 0 };
+	struct check check = { .snapshot = snapshot, .zero = image_zero_checksum(FORMAT_RAM_CHUNK) };
 
-	if (snapshot_find_damage(snapshot, progress, keep_first, &first, error) < 0)
-		return -1;
-	return first.size ? refuse(first.address, first.hole, error) : 0;
+	return check_all(&check, progress, error);
 }
 
 int snapshot_load(const struct snapshot *snapshot, uint64_t offset, void *to, size_t size, bool check, struct error *error)
@@ -140,7 +182,7 @@ int snapshot_load(const struct snapshot *snapshot, uint64_t offset, void *to, si
 		uint32_t is = zero ? image_zero_checksum(FORMAT_RAM_CHUNK) : checksum(0, (uint8_t *)to + at, FORMAT_RAM_CHUNK);
 
 		if (field_element(&snapshot->checksums, (uint32_t)((offset + at) / FORMAT_RAM_CHUNK)) != is)
-			return refuse(snapshot->ram_base + offset + at, zero, error);
+			return refuse(snapshot, offset + at, zero, error);
 	}
 	return !zero;
 }

@@ -238,7 +238,7 @@ int snapshot_find_damage(const struct snapshot *snapshot, const struct snapshot_
 			 void (*tell)(void *owner, const struct snapshot_damage *damage), void *owner,
 			 struct error *error);
 
-/* The same for whom the first is enough: the sentence names it. */
+/* Stops at the first damage that a processor finds: the sentence names it and, if that is a base, its file. */
 int snapshot_check_ram(const struct snapshot *snapshot, const struct snapshot_progress *progress, struct error *error);
 
 #endif
