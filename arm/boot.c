@@ -14,6 +14,7 @@
 #include "lkvm/boot.h"
 #include "lkvm/fdt.h"
 #include "lkvm/file_format.h"
+#include "lkvm/memory_loss.h"
 
 /* The first 64 bytes of an Image (booting.rst, section 4); all fields are little-endian. */
 struct image_header {
@@ -97,8 +98,11 @@ static int read_at(int fd, const char *path, uint64_t offset, void *to, uint64_t
 
 		if (got < 0 && errno == EINTR)
 			continue;
-		if (got < 0)
-			return error_system(error, errno, "reading %s", path);
+		if (got < 0) {
+			error_system(error, errno, "reading %s", path);
+			memory_check(error->code, error->text); /* `to` may be guest memory */
+			return -1;
+		}
 		if (got == 0)
 			return error_set(error, EIO, "%s ends before its end: it was cut while it was read", path);
 		to = (char *)to + got;

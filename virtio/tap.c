@@ -49,9 +49,9 @@ static int tap_send(struct net_backend *backend, unsigned pair, const struct iov
 		return 0;
 	/*
 	 * An interface that is down, a header that makes no sense, no memory: such packets get lost, as
-	 * on a wire.
+	 * on a wire. EFAULT: guest memory is lost, which our caller declares.
 	 */
-	return errno == EBADFD || errno == ENODEV ? -errno : 0;
+	return errno == EBADFD || errno == ENODEV || errno == EFAULT ? -errno : 0;
 }
 
 static void tap_watch(struct net_backend *backend, unsigned pair, bool on)
