@@ -101,13 +101,12 @@ static void serve_reboot(struct lifecycle *lifecycle, struct control_client *cli
 	const struct error none = { 0 };
 	struct error error;
 
-	if (!words[1] || strcmp(words[1], "force")) {
-		press(lifecycle, client, MACHINE_KEY_RESTART, HAPPENED_RESET, words[1]);
-		return;
-	}
+	/* Also before the guest is asked: its reset would end it. */
 	if (!lifecycle->no_reboot && machine_check_kernel(lifecycle->machine, &error) < 0) {
 		error_set(&error, error.code, "%s; the guest goes on without a reset: put the file back first", error.text);
 		control_refuse(client, &error);
+	} else if (!words[1] || strcmp(words[1], "force")) {
+		press(lifecycle, client, MACHINE_KEY_RESTART, HAPPENED_RESET, words[1]);
 	} else if (lifecycle_reset(lifecycle, "lkvm reboot --force resets the guest", &error) < 0) {
 		control_refuse(client, &error);
 	} else if (lifecycle->end != LIFECYCLE_RUNNING) {

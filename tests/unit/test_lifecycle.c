@@ -240,6 +240,17 @@ static void reboot_force_keeps_the_guest_when_its_kernel_is_gone(void **state)
 	assert_int_equal(bench->lifecycle.end, LIFECYCLE_RUNNING);
 }
 
+/* Its reset would end it, whoever starts that. */
+static void reboot_does_not_ask_the_guest_when_its_kernel_is_gone(void **state)
+{
+	(void)state;
+	fake_machine.kernel_gone = true;
+	assert_string_equal(serve_one("reboot 60"),
+			    "error the kernel is gone; the guest goes on without a reset: put the file back first");
+	assert_int_equal(fake_machine.presses[MACHINE_KEY_RESTART], 0);
+	assert_int_equal(bench->lifecycle.end, LIFECYCLE_RUNNING);
+}
+
 /* What the log got, of each line. */
 static char logged[512];
 
@@ -348,6 +359,7 @@ int main(void)
 		TEST(test_reboot_force),
 		TEST(test_reboot_force_that_fails),
 		TEST(reboot_force_keeps_the_guest_when_its_kernel_is_gone),
+		TEST(reboot_does_not_ask_the_guest_when_its_kernel_is_gone),
 		TEST(each_reset_logs_a_line),
 		TEST(no_reboot_ends_at_a_reset),
 		TEST(no_reboot_ends_at_reboot_force),
