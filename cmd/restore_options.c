@@ -68,7 +68,7 @@ static const struct option_entry entries[] = {
 	  .help = "Messages about the machine, on standard error (warning)" },
 };
 
-static const struct run_options defaults = { .log_level = LOG_LEVEL_WARNING };
+static const struct run_options defaults = { .log_level = LOG_LEVEL_WARNING, .disks_changed = RUN_DISKS_CHANGED_OPEN };
 const struct option_table snapshot_restore_options_table = OPTION_TABLE(entries, defaults);
 
 /* What the guest knows of a disk cannot change: an item that is other than what was saved is refused. */
@@ -84,7 +84,7 @@ static int replace_disk(struct virtio_block_config *disk, const struct virtio_bl
 		return error_set(error, EINVAL, "--disk %s,serial=%s: the guest was saved with the serial number %s, which stays",
 				 given->path, given->serial, disk->serial ? disk->serial : "of its old path");
 	disk->path = given->path;
-	disk->changed_allowed = true; /* the user chose it */
+	disk->chosen = true;
 	return 0;
 }
 

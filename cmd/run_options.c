@@ -194,7 +194,7 @@ int run_options_finish(struct run_options *options, const char *kernel, struct e
 
 	if (options->no_network && config->network_count)
 		return error_set(error, EINVAL, "--network: mode=none goes with no interface");
-	if (options->disks_changed && !options->overlay_count)
+	if (options->disks_changed == RUN_DISKS_CHANGED_ALLOW && !options->overlay_count)
 		return error_set(error, EINVAL, "--disks-changed is about disks under overlays: it needs --disk-overlay");
 	finish_queues(config);
 
@@ -210,7 +210,7 @@ int run_options_finish(struct run_options *options, const char *kernel, struct e
 	config->pauth = !options->disable_pauth;
 	config->power_buttons = !config->no_defaults;
 	for (unsigned i = 0; i < config->disk_count; i++)
-		config->disks[i].changed_allowed = options->disks_changed;
+		config->disks[i].changed_allowed = options->disks_changed == RUN_DISKS_CHANGED_ALLOW;
 	return 0;
 }
 

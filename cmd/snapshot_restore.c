@@ -19,8 +19,11 @@ static int configure(struct machine_config *config, const struct run_options *op
 
 	if (machine_config_load(config, &snapshot->sections, error) < 0 || run_options_replace(config, options, error) < 0)
 		return -1;
-	for (unsigned i = 0; i < config->disk_count; i++)
-		config->disks[i].changed_allowed |= options->disks_changed;
+	for (unsigned i = 0; i < config->disk_count; i++) {
+		config->disks[i].changed_allowed = options->disks_changed == RUN_DISKS_CHANGED_ALLOW;
+		if (options->disks_changed == RUN_DISKS_CHANGED_REFUSE)
+			config->disks[i].chosen = false;
+	}
 	if (given->name)
 		config->name = given->name;
 	if (given->kernel)

@@ -11,10 +11,10 @@
 #include "lkvm/hash.h"
 #include "lkvm/io.h"
 
-#define BLOCK 4096u
+#define BLOCK 4096u /* bytes that are sampled at once */
 #define FIRST 17u   /* blocks: partition table, superblocks; that of btrfs is at 64 KiB */
 #define LAST 4u     /* the copy of a GPT; an overlay's end and a part of its map */
-#define SPREAD 128u /* one in each of so many equal parts */
+#define SPREAD (DISK_IDENTITY_BLOCKS - FIRST - LAST) /* one in each of so many equal parts */
 
 #define SECOND INT64_C(1000000000) /* nanoseconds */
 

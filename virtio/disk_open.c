@@ -68,9 +68,9 @@ static int check_size(const struct disk *disk, const struct virtio_block_config 
 }
 
 /* A sentence about a disk that does not match: an error, or a warning where the user allowed it. */
-static int refuse_change(const struct virtio_block_config *config, const struct log *log, struct error *error)
+static int refuse_change(bool allowed, const struct log *log, struct error *error)
 {
-	if (!config->changed_allowed)
+	if (!allowed)
 		return error_set(error, error->code, "%s; use the disk as it was then, or accept this one with "
 				 "--disks-changed=allow", error->text);
 	log_message(log, LOG_LEVEL_WARNING, "%s", error->text);
@@ -78,8 +78,8 @@ static int refuse_change(const struct virtio_block_config *config, const struct 
 }
 
 /* Once it is locked, and before anything is made or written. */
-static int check_identity(int fd, const struct disk_identity *saved, const char *what, const struct virtio_block_config *config,
-			  const struct log *log, struct error *error)
+static int check_identity(int fd, const struct disk_identity *saved, const char *what, bool allowed, const struct log *log,
+			  struct error *error)
 {
 	struct disk_identity found;
 	int result;
@@ -89,9 +89,12 @@ static int check_identity(int fd, const struct disk_identity *saved, const char 
 	result = disk_identity_take(fd, &found);
 	if (result)
 		return error_system(error, result, "reading %s", what);
-	if (disk_identity_check(saved, &found, what, "the snapshot was saved", error) == 0)
-		return 0;
-	return refuse_change(config, log, error);
+	if (disk_identity_check(saved, &found, what, "the snapshot was saved", error) < 0)
+		return refuse_change(allowed, log, error);
+	if (!found.modified)
+		log_message(log, LOG_LEVEL_WARNING, "%s is a block device, without a time: only %u of its blocks were compared with "
+			    "those at the save", what, DISK_IDENTITY_BLOCKS);
+	return 0;
 }
 
 /*
@@ -117,7 +120,7 @@ static int check_base(const struct disk *disk, struct disk_overlay *overlay, con
 	snprintf(event, sizeof(event), "overlay %s was made", overlay->path);
 	if (disk_identity_check(&overlay->base, &found, what, event, error) == 0)
 		return 0;
-	return refuse_change(config, log, error);
+	return refuse_change(config->changed_allowed || (!lower && config->chosen), log, error);
 }
 
 /* A disk that a snapshot has was given to its guest as a raw one, whatever the guest wrote to it since. */
@@ -161,7 +164,7 @@ static int put_overlay(struct disk *disk, const char *path, int fd, const struct
 	if (fd < 0)
 		return -1;
 	snprintf(what, sizeof(what), "overlay %s", path);
-	if (!identity || check_identity(fd, identity, what, config, log, error) == 0) {
+	if (!identity || check_identity(fd, identity, what, config->changed_allowed, log, error) == 0) {
 		overlay = disk_overlay_open(fd, path, disk->size, error);
 		if (!overlay)
 			error_context(error, "overlay %s", path);
@@ -206,7 +209,7 @@ int disk_open(struct disk *disk, const struct virtio_block_config *config, const
 	snprintf(what, sizeof(what), "disk %s", path);
 	if (measure(disk, path, error) < 0 || check_size(disk, config, error) < 0 ||
 	    check_format(disk, config, error) < 0 || lock(disk->fd, disk->read_only, "disk", path, error) < 0 ||
-	    check_identity(disk->fd, &config->identity, what, config, log, error) < 0 ||
+	    check_identity(disk->fd, &config->identity, what, config->changed_allowed || config->chosen, log, error) < 0 ||
 	    (overlaid && put_overlays(disk, config, log, error) < 0)) {
 		disk_close(disk);
 		return -1;

@@ -12,6 +12,8 @@
 
 #include "lkvm/err.h"
 
+#define DISK_IDENTITY_BLOCKS 149u /* of 4 KiB, that are sampled of a large disk */
+
 struct disk_identity {
 	bool known;        /* false: there is nothing to compare, and the rest is zero */
 	uint64_t size;     /* bytes */

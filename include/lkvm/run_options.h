@@ -26,7 +26,7 @@ struct run_options {
 	bool no_network; /* --network mode=none */
 	unsigned overlay_count;
 	const char *overlays[VIRTIO_BLOCK_LOWER + 1]; /* folders, the lowest overlay's first */
-	unsigned disks_changed;   /* 0: refuse, 1: allow */
+	enum run_disks_changed { RUN_DISKS_CHANGED_REFUSE, RUN_DISKS_CHANGED_ALLOW, RUN_DISKS_CHANGED_OPEN } disks_changed;
 	bool eager, no_verify, no_working_set; /* when restoring */
 	enum run_verify { RUN_VERIFY_BACKGROUND, RUN_VERIFY_BEFORE, RUN_VERIFY_NONE } verify; /* the same */
 	char name[32]; /* the name of a machine that was given none */

@@ -225,6 +225,7 @@ struct virtio_block_config {
 	struct disk_identity overlay_identity; /* the same of the overlay, unless it is new */
 	struct disk_identity lower_identities[VIRTIO_BLOCK_LOWER];
 	bool changed_allowed; /* what does not match is a warning only */
+	bool chosen;          /* the same, of the file at `path` only: the user named it in place of the saved one */
 };
 struct virtio_net_config {
 	enum { NET_TAP, NET_USER } mode;

@@ -470,6 +470,14 @@ static void overlay_is_refused_when_its_base_was_written(void **state)
 	config.changed_allowed = true;
 	assert_int_equal(disk_open(&f->disk, &config, NULL, &f->error), 0);
 	disk_close(&f->disk);
+	/* Who names another base says nothing of the overlay. */
+	config.changed_allowed = false;
+	config.chosen = true;
+	assert_int_equal(disk_open(&f->disk, &config, NULL, &f->error), 0);
+	disk_close(&f->disk);
+	config.overlay_identity = (struct disk_identity){ .known = true, .size = 1, .modified = 1 };
+	assert_int_equal(disk_open(&f->disk, &config, NULL, &f->error), -1);
+	assert_non_null(strstr(f->error.text, "was written after the snapshot was saved"));
 	set_base(f, 1000, f->old[0]);
 	must_open(f, false);
 }
