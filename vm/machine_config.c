@@ -375,7 +375,7 @@ static bool has_overlay(const struct virtio_block_config *disk, const char *path
 int machine_config_overlay(struct machine_config *config, const char *folder, struct error *error)
 {
 	for (unsigned i = 0; i < config->disk_count; i++) {
-		const char *text = NULL;
+		const char *text = "";
 		char *path;
 
 		if (config->disks[i].read_only)
