@@ -38,7 +38,7 @@ SOURCES := main.c $(sort $(wildcard cmd/*.c)) $(VM_SOURCES)
 
 # On x86-64, the commands that need no KVM; cmd/host/ stands in for the others.
 HOST_SOURCES := main.c $(filter-out cmd/run.c cmd/detach.c cmd/machine_run.c cmd/snapshot_restore.c,$(sort $(wildcard cmd/*.c))) $(sort $(wildcard cmd/host/*.c)) \
-	$(sort $(wildcard util/*.c)) vm/control_client.c vm/control_name.c vm/save_request.c vm/ram.c vm/probe.c vm/probes.c vm/machine_config.c virtio/queue.c vfio/address.c \
+	$(sort $(wildcard util/*.c)) vm/control_client.c vm/control_name.c vm/save_request.c vm/ram.c vm/probe.c vm/probes.c vm/machine_config.c virtio/disk_identity.c virtio/queue.c vfio/address.c \
 	$(sort $(wildcard arm/its_*.c arm/register*.c)) \
 	$(sort $(wildcard snapshot/*.c inspect/*.c))
 

@@ -34,6 +34,23 @@ static void add_form(struct snapshot *snapshot, struct report *report)
 		report_bytes(report, "working_set", working_set_count(snapshot) * FORMAT_RAM_CHUNK);
 }
 
+static void add_disk_file(void *owner, unsigned disk, const char *path, enum inspect_disk_state state, const char *sentence)
+{
+	static const char *const names[] = {
+		[INSPECT_DISK_MATCHES] = "as at the save", [INSPECT_DISK_DIFFERS] = "changed",
+		[INSPECT_DISK_UNREADABLE] = "unreadable",
+	};
+	struct report *report = owner;
+
+	report_begin(report, NULL);
+	report_number(report, "disk", disk);
+	report_string(report, "file", path);
+	report_string(report, "state", names[state]);
+	if (*sentence)
+		report_string(report, "what", sentence);
+	report_end(report);
+}
+
 int cmd_snapshot_info(const struct command_call *call)
 {
 	const struct info_options *options = call->values;
@@ -60,6 +77,9 @@ int cmd_snapshot_info(const struct command_call *call)
 		report_bytes(&report, "disk_usage", snapshot.disk_size);
 		add_form(&snapshot, &report);
 		report_number(&report, "sections", snapshot.sections.count);
+		report_begin_list(&report, "disk_files");
+		inspect_disks(&config, add_disk_file, &report);
+		report_end_list(&report);
 		status = command_print_report(call, &report);
 	}
 	machine_config_free(&config);

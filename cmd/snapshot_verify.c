@@ -13,12 +13,15 @@
 
 struct verify_options {
 	bool host;
+	bool disks;
 	bool json;
 };
 
 static const struct option_entry entries[] = {
 	{ .name = "host", .kind = OPTION_FLAG, .offset = offsetof(struct verify_options, host),
 	  .help = "Tell whether this host would take it, too" },
+	{ .name = "disks", .kind = OPTION_FLAG, .offset = offsetof(struct verify_options, disks),
+	  .help = "Disks that are not as they were at the save are faults, too" },
 	{ .name = "json", .kind = OPTION_FLAG, .offset = offsetof(struct verify_options, json), .help = "Print JSON" },
 };
 
@@ -46,6 +49,7 @@ struct verification {
 	bool shows;           /* progress, on a terminal */
 	time_t shown;         /* when it last did, 0: it is cleared */
 	bool ram_checked, contents_checked, host_checked;
+	unsigned changed; /* files of disks that do not match */
 };
 
 static void clear_progress(struct verification *verification)
@@ -122,6 +126,23 @@ static int check_ram(struct verification *verification, struct snapshot *snapsho
 	return result;
 }
 
+/* A restore with --disk or --disks-changed may be right all the same, and on another host the files are elsewhere. */
+static void tell_of_disk(void *owner, unsigned disk, const char *path, enum inspect_disk_state state, const char *sentence)
+{
+	struct verification *verification = owner;
+	char place[16];
+
+	(void)path;
+	if (state == INSPECT_DISK_MATCHES)
+		return;
+	verification->changed++;
+	snprintf(place, sizeof(place), "disk%u", disk);
+	if (verification->options->disks)
+		verdict_fault(&verification->verdict, place, "%s", sentence);
+	else if (!verification->options->json)
+		printf("%s: %s: advice: %s\n", verification->path, place, sentence);
+}
+
 static int check_contents(struct verification *verification, struct snapshot *snapshot, struct error *error)
 {
 	struct inspection inspection;
@@ -135,6 +156,7 @@ static int check_contents(struct verification *verification, struct snapshot *sn
 	}
 	for (const struct check *check = checks; result == 0 && check->run; check++)
 		result = check->run(&inspection, &verification->verdict, error);
+	inspect_disks(&inspection.config, tell_of_disk, verification);
 	inspection_close(&inspection);
 	verification->contents_checked = true;
 	return result;
@@ -184,6 +206,7 @@ static int print_report(const struct command_call *call, struct verification *ve
 	report_bool(report, "ram_checked", verification->ram_checked);
 	report_bool(report, "contents_checked", verification->contents_checked);
 	report_bool(report, "host_checked", verification->host_checked);
+	report_number(report, "changed_disk_files", verification->changed);
 	return command_print_report(call, report);
 }
 

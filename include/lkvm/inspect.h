@@ -27,6 +27,16 @@ struct inspect_device {
 #define INSPECT_PART_LENGTH (SECTION_NAME_LENGTH + 16)
 void inspect_part_name(const struct inspect_device *device, const char *part, char name[INSPECT_PART_LENGTH]);
 
+/*
+ * Compares the files of the disks, at the paths that the snapshot has, with what they were at the save, and calls `told` for
+ * each that has an identity. `sentence` says what is different, or why the file cannot be read; it is empty for one that
+ * matches. No file is changed.
+ */
+enum inspect_disk_state { INSPECT_DISK_MATCHES, INSPECT_DISK_DIFFERS, INSPECT_DISK_UNREADABLE };
+typedef void inspect_disk_told(void *owner, unsigned disk, const char *path, enum inspect_disk_state state,
+			       const char *sentence);
+void inspect_disks(const struct machine_config *config, inspect_disk_told *told, void *owner);
+
 #define INSPECT_ALL_VCPUS UINT64_MAX
 
 struct inspection {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* virtio/disk_identity.c and util/hash.c: which changes of a disk are found, which copies match, and what is said. */
+/* virtio/disk_identity.c, inspect/disks.c and util/hash.c: which changes of a disk are found, which copies match, and what is said. */
 #include "unit/test.h"
 
 #include <errno.h>
@@ -13,6 +13,7 @@
 
 #include "lkvm/disk_identity.h"
 #include "lkvm/hash.h"
+#include "lkvm/inspect.h"
 
 #define SECOND INT64_C(1000000000)
 #define TIME (INT64_C(1700000000) * SECOND + 123456789)
@@ -298,6 +299,60 @@ static void any_time_is_printed(void **state)
 	}
 }
 
+struct told {
+	unsigned count;
+	unsigned disks[8];
+	enum inspect_disk_state states[8];
+	char sentences[8][512];
+};
+
+static void keep(void *owner, unsigned disk, const char *path, enum inspect_disk_state state, const char *sentence)
+{
+	struct told *told = owner;
+
+	(void)path;
+	told->disks[told->count] = disk;
+	told->states[told->count] = state;
+	snprintf(told->sentences[told->count++], sizeof(told->sentences[0]), "%s", sentence);
+}
+
+static void each_file_of_snapshot_is_compared(void **state)
+{
+	struct fixture *f = *state;
+	struct disk_identity other = f->saved;
+	struct machine_config config = { .disk_count = 4 };
+	char path[40], fifo[] = "/tmp/lkvm-identity-fifo-XXXXXX";
+	struct told told = { 0 };
+
+	other.modified -= SECOND;
+	assert_true(mkdtemp(fifo) != NULL);
+	rmdir(fifo);
+	assert_int_equal(mkfifo(fifo, 0600), 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", f->fd);
+	config.disks[0] = (struct virtio_block_config){ .path = path, .read_only = true };
+	config.disks[1] = (struct virtio_block_config){
+		.path = path, .identity = f->saved, .lower = { path }, .lower_identities = { other }, .overlay = "/nowhere",
+		.overlay_identity = f->saved,
+	};
+	config.disks[2] = (struct virtio_block_config){ .path = fifo, .identity = f->saved };
+	config.disks[3] = (struct virtio_block_config){ .path = "/dev/null", .identity = f->saved };
+	inspect_disks(&config, keep, &told);
+	unlink(fifo);
+	assert_int_equal(told.count, 5);
+	assert_int_equal(told.disks[0], 1);
+	assert_int_equal(told.states[0], INSPECT_DISK_MATCHES);
+	assert_string_equal(told.sentences[0], "");
+	assert_int_equal(told.states[1], INSPECT_DISK_DIFFERS);
+	assert_non_null(strstr(told.sentences[1], "overlay /proc/self/fd/"));
+	assert_non_null(strstr(told.sentences[1], "was written after the snapshot was saved"));
+	assert_int_equal(told.states[2], INSPECT_DISK_UNREADABLE);
+	assert_string_equal(told.sentences[2], "overlay /nowhere: No such file or directory");
+	for (unsigned i = 3; i < 5; i++) { /* nobody waits for the writer of a FIFO, nor touches a device */
+		assert_int_equal(told.states[i], INSPECT_DISK_UNREADABLE);
+		assert_non_null(strstr(told.sentences[i], "is neither a file nor a block device"));
+	}
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void)
@@ -318,6 +373,7 @@ int main(void)
 		TEST(contents_alone_count_without_a_time),
 		TEST(unknown_identity_matches_everything),
 		TEST(any_time_is_printed),
+		TEST(each_file_of_snapshot_is_compared),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -117,7 +117,7 @@ static void a_good_one(void **state)
 	assert_int_equal(verify("--json"), 0);
 	assert_non_null(strstr(result.out, "{\"faults\": [], \"file\": \"/tmp/lkvm-verify-"));
 	assert_non_null(strstr(result.out, "\"good\": true, \"fault_count\": 0, \"sections\": 41, \"ram\": 67108864, "
-					   "\"ram_checked\": true, \"contents_checked\": true, \"host_checked\": false}"));
+					   "\"ram_checked\": true, \"contents_checked\": true, \"host_checked\": false, \"changed_disk_files\": 0}"));
 }
 
 /* The file's last words are sound: it is the checksums that find it. Neighbours are one range. */

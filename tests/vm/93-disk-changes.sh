@@ -50,6 +50,14 @@ case_restore_refuses_disk_when_guest_wrote_it_after_save()
 	write_disk g 30001 B
 	stop_guest g
 	sum=$(md5sum <"$tmp/d")
+	run "$lkvm" snapshot verify "$tmp/s"
+	check_status 0
+	check_out "disk0: advice: disk $tmp/d was written after the snapshot was saved"
+	run "$lkvm" snapshot verify --disks "$tmp/s"
+	check_status 1
+	check_out "disk0: disk $tmp/d was written after the snapshot was saved"
+	run "$lkvm" snapshot info "$tmp/s"
+	check_out 'changed'
 	refuses "$tmp/s" --name g
 	refuses "$tmp/s" --name g --disk-overlay "$tmp/overlays"
 	check "an overlay is there" test -z "$(ls "$tmp/overlays")"

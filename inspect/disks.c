@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* Whether the files of a snapshot's disks are still as they were at the save. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lkvm/inspect.h"
+
+struct file {
+	const char *what, *path; /* "overlay", "/o" */
+	const struct disk_identity *saved;
+};
+
+/* A snapshot may name anything: what is neither a file nor a block device is not opened. */
+static int open_file(const struct file *file, struct error *error)
+{
+	struct stat status;
+	int fd = -1;
+
+	if (stat(file->path, &status) == 0 && !S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode))
+		return error_set(error, EINVAL, "%s %s is neither a file nor a block device", file->what, file->path);
+	fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	return fd < 0 ? error_system(error, errno, "%s %s", file->what, file->path) : fd;
+}
+
+static enum inspect_disk_state compare(const struct file *file, struct error *error)
+{
+	struct disk_identity found;
+	char what[PATH_MAX + 16];
+	int fd = open_file(file, error), result;
+
+	if (fd < 0)
+		return INSPECT_DISK_UNREADABLE;
+	result = disk_identity_take(fd, &found);
+	close(fd);
+	if (result) {
+		error_system(error, result, "%s %s", file->what, file->path);
+		return INSPECT_DISK_UNREADABLE;
+	}
+	snprintf(what, sizeof(what), "%s %s", file->what, file->path);
+	return disk_identity_check(file->saved, &found, what, "the snapshot was saved", error) < 0 ? INSPECT_DISK_DIFFERS :
+	       INSPECT_DISK_MATCHES;
+}
+
+static void tell(const struct file *file, unsigned index, inspect_disk_told *told, void *owner)
+{
+	struct error error = { .code = 0 };
+	enum inspect_disk_state state;
+
+	if (!file->path || !file->saved->known)
+		return;
+	state = compare(file, &error);
+	told(owner, index, file->path, state, error.text);
+}
+
+void inspect_disks(const struct machine_config *config, inspect_disk_told *told, void *owner)
+{
+	for (unsigned i = 0; i < config->disk_count; i++) {
+		const struct virtio_block_config *disk = &config->disks[i];
+
+		tell(&(struct file){ "disk", disk->path, &disk->identity }, i, told, owner);
+		for (unsigned j = 0; j < VIRTIO_BLOCK_LOWER; j++)
+			tell(&(struct file){ "overlay", disk->lower[j], &disk->lower_identities[j] }, i, told, owner);
+		tell(&(struct file){ "overlay", disk->overlay, &disk->overlay_identity }, i, told, owner);
+	}
+}
