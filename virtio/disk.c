@@ -117,11 +117,13 @@ int disk_write(struct disk *disk, struct iovec *iov, unsigned count, uint64_t of
 	return result;
 }
 
+/* The kernel reports an error once for each open file: one that disk_sync() got is reported to the guest here. */
 int disk_flush(struct disk *disk)
 {
-	if (disk->overlay)
-		return disk_overlay_flush(disk->overlay);
-	return fdatasync(disk->fd) < 0 ? errno : 0;
+	int result = disk->overlay ? disk_overlay_flush(disk->overlay) : fdatasync(disk->fd) < 0 ? errno : 0;
+	int lost = atomic_exchange(&disk->sync_error, 0);
+
+	return result ? result : lost;
 }
 
 int disk_settle(struct disk *disk)
@@ -129,13 +131,15 @@ int disk_settle(struct disk *disk)
 	return !disk->overlay ? 0 : disk_overlay_record(disk->overlay);
 }
 
-int disk_sync(const struct disk *disk)
+int disk_sync(struct disk *disk)
 {
 	int result = !disk->read_only && fsync(disk->fd) < 0 ? errno : 0;
 
 	for (const struct disk_overlay *overlay = disk->overlay; overlay; overlay = overlay->lower)
 		if (fsync(overlay->fd) < 0 && result == 0)
 			result = errno;
+	if (result)
+		atomic_store(&disk->sync_error, result);
 	return result;
 }
 

@@ -7,6 +7,7 @@
 #ifndef LKVM_VIRTIO_DISK_H
 #define LKVM_VIRTIO_DISK_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/uio.h>
@@ -26,6 +27,7 @@ struct disk {
 	uint64_t size;          /* whole sectors */
 	uint64_t bytes;         /* of the file or device, with what is behind the last sector */
 	uint32_t physical_block; /* bytes that the host writes at once; a power of two, 512..64 KiB */
+	atomic_int sync_error;   /* an errno value of disk_sync(), for the next disk_flush() */
 };
 
 /*
@@ -45,7 +47,7 @@ int disk_flush(struct disk *disk);
 int disk_settle(struct disk *disk);
 
 /* The files keep what was written and settled, and their times, when the host loses power. By any thread. */
-int disk_sync(const struct disk *disk);
+int disk_sync(struct disk *disk);
 
 /* Sets the identities of its files in `config`; nothing is written to these meanwhile. 0 or an errno value. */
 int disk_identify(const struct disk *disk, struct virtio_block_config *config);

@@ -201,6 +201,7 @@ int disk_open(struct disk *disk, const struct virtio_block_config *config, const
 	char what[PATH_MAX + 16];
 
 	disk->overlay = NULL;
+	atomic_init(&disk->sync_error, 0);
 	disk->read_only = config->read_only || overlaid;
 	/* A FIFO is not waited for. */
 	disk->fd = open(path, (disk->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK);

@@ -557,6 +557,23 @@ static void flush_fails_after_switch_when_disk_under_overlay_fails(void **state)
 	close(ends[1]);
 }
 
+/* The kernel tells an error of a file once: to the save, in this case. */
+static void flush_fails_when_a_save_got_the_error(void **state)
+{
+	struct fixture *f = *state;
+	int ends[2], fd = f->disk.fd;
+
+	assert_int_equal(pipe(ends), 0);
+	f->disk.fd = ends[1]; /* fsync() of a pipe fails */
+	f->disk.read_only = false;
+	assert_int_equal(disk_sync(&f->disk), EINVAL);
+	f->disk.fd = fd;
+	assert_int_equal(disk_flush(&f->disk), EINVAL);
+	assert_int_equal(disk_flush(&f->disk), 0);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 /* Each of them has some blocks, and all that the guest wrote is there, also when they are opened again. */
 static void overlays_lie_over_overlays(void **state)
 {
@@ -802,6 +819,7 @@ int main(void)
 		TEST(test_full), TEST(test_shrunk), TEST(test_refused), TEST(test_sharing), TEST(test_random),
 		TEST(overlay_is_refused_when_its_base_was_written), TEST(switched_disk_stays_as_it_was),
 		TEST(flush_fails_after_switch_when_disk_under_overlay_fails), TEST(overlays_lie_over_overlays),
+		TEST(flush_fails_when_a_save_got_the_error),
 		TEST(overlay_is_refused_when_what_is_under_it_changed), TEST(overlay_is_refused_when_its_end_cannot_be_written),
 		TEST(overlay_of_version_1_takes_any_base_of_its_size),
 	};
