@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC2154
+# shellcheck shell=sh disable=SC2154,SC2034
 # SPDX-License-Identifier: MIT
 # what: saves and restores that fail: the guest goes on, nothing is left behind, a sentence says why
 # timeout: 400
@@ -110,6 +110,7 @@ case_save_fails_when_a_restore_would_fail()
 	check_err 'cannot be restored'
 	wait_exit g 0
 	for command in 'snapshot restore' 'snapshot verify'; do
+		# shellcheck disable=SC2086 # two words
 		run timeout 60 "$lkvm" $command "$tmp/folder/s"
 		check_status 1
 		cat "$logs/run.out" "$logs/run.err" >"$logs/both"
