@@ -177,7 +177,9 @@ static ssize_t receive(struct control_client *client, void *bytes, size_t room)
 	} control;
 	struct iovec iov = { .iov_base = bytes, .iov_len = room };
 	struct msghdr message = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control),
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+		/* Not the space, which alignment may make large enough for one more: nobody would close that. */
+		.msg_controllen = CMSG_LEN(CONTROL_FDS * sizeof(int)),
 	};
 	ssize_t got = recvmsg(client->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	const struct cmsghdr *header = got < 0 ? NULL : CMSG_FIRSTHDR(&message);
