@@ -156,7 +156,7 @@ static void parse_word(const char *word, size_t length, struct save_figures *fig
 
 bool save_figures_parse(const char *text, struct save_figures *figures)
 {
-	uint64_t way;
+	uint64_t way = 0;
 	uint64_t *const numbers[] = {
 		&figures->pause, &figures->ram, &figures->data, &figures->size, &figures->rounds, &figures->throttle, &way,
 		&figures->held_writes,
