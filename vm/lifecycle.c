@@ -140,12 +140,14 @@ static void loaded(void *owner, int fd, uint32_t events)
 {
 	struct lifecycle *lifecycle = owner;
 	struct pager *pager = &lifecycle->machine->pager;
+	struct error error;
 
 	(void)events;
 	loop_remove(lifecycle->loop, fd);
 	if (atomic_load(&pager->result) < 0) {
-		error_context(&pager->error, "the snapshot that it was restored from"); /* where nobody watches RAM */
-		end_with_error(lifecycle, LIFECYCLE_FAILURE, &pager->error);
+		error = pager->error; /* which the pager's thread may be reading */
+		error_context(&error, "the snapshot that it was restored from"); /* where nobody watches RAM */
+		end_with_error(lifecycle, LIFECYCLE_FAILURE, &error);
 		return; /* closed with the machine */
 	}
 	machine_working_set_take(lifecycle->machine); /* nobody waits for anything any more */
