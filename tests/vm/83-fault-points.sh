@@ -6,7 +6,7 @@
 
 kernel=$programs/hello.bin
 # Of each step. The soak takes an hour.
-rounds=4
+rounds=2
 [ "$times" = 1 ] || rounds=200
 
 # fault_points SEQUENCE: its steps; a unit test compares the list with the program.
@@ -96,7 +96,7 @@ case_guest_keeps_running_when_save_stop_has_no_space()
 	pages=$(du -k "$tmp/folder/s" | awk '{ print int($1 / 4) }')
 	rm "$tmp/folder/s"
 	n=0
-	while [ $n -lt $((times == 1 ? 10 : 100)) ]; do
+	while [ $n -lt $((times == 1 ? 5 : 100)) ]; do
 		n=$((n + 1))
 		# Space ends just before the commit record, or at some page before that.
 		mount -o remount,size=$(((pages - 1 - n * n % pages) * 4 + 4))k "$tmp/folder"

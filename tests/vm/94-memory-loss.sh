@@ -6,7 +6,7 @@
 # timeout: 600
 
 kernel=$programs/scan.bin
-rounds=$((10 * times))
+rounds=$((3 * times))
 
 # saved: a guest that scans its memory, in $tmp/plain; its disk is all zeroes.
 saved()
