@@ -119,10 +119,15 @@ go_bad()
 	echo 3 >/proc/sys/vm/drop_caches
 }
 
-# When the case ends, where its guest may run yet.
+# When the case ends, where its guest may run yet. A device that goes while its file system is in use can hang the host.
 medium_is_gone()
 {
-	umount -l "$medium"
+	echo "-0-$((sectors - 1))" >"$null/badblocks"
+	[ -s "$tmp/g.status" ] || kill -9 "$(pid g)" || true
+	for attempt in $(seq 50); do
+		! umount "$medium" 2>/dev/null || break
+		sleep 0.2
+	done
 	echo 0 >"$null/power"
 	rmdir "$null"
 }
