@@ -8,6 +8,16 @@
 kernel=$programs/scan.bin
 rounds=$((3 * times))
 
+# restarted: the guest is saved in $tmp/s, and restored from there without a check.
+restarted()
+{
+	run "$lkvm" snapshot save --stop g "$tmp/s"
+	check_status 0
+	wait_exit g 0
+	restore g "$tmp/s" --verify=none
+	wait_listening g
+}
+
 # saved: a guest that scans its memory, in $tmp/plain; its disk is all zeroes.
 saved()
 {
@@ -72,11 +82,7 @@ case_file_is_named_when_only_vhost_uses_lost_memory()
 	kernel=$programs/idle.bin
 	start g '' --nodefaults --network mode=tap,vhost=on
 	wait_for g '^idle: ready 1'
-	run "$lkvm" snapshot save --stop g "$tmp/s"
-	check_status 0
-	wait_exit g 0
-	restore g "$tmp/s" --verify=none
-	wait_listening g
+	restarted
 	run "$lkvm" stat g
 	check_out 'vhost.*(yes|true|on)'
 	ip addr add 10.9.0.1/24 dev "$(sed -n 's/^ *backend *//p' "$logs/run.out")"
@@ -177,11 +183,7 @@ case_message_lists_disks_that_were_written_since_the_restore()
 	start g lkvm.shell=plain --disk "$tmp/before" --disk "$tmp/since" --disk "$tmp/never"
 	wait_for g '^lkvm-guest: ready'
 	ask g 'dd if=/dev/urandom of=/dev/vda bs=4096 count=1 conv=fsync 2>&1; cat /dev/vdb /dev/vdc >/dev/null'
-	run "$lkvm" snapshot save --stop g "$tmp/s"
-	check_status 0
-	wait_exit g 0
-	restore g "$tmp/s" --verify=none
-	wait_listening g
+	restarted
 	ask g 'dd if=/dev/urandom of=/dev/vdb bs=4096 count=1 conv=fsync 2>&1; dd if=/dev/vdc of=/dev/null bs=4096 iflag=direct 2>&1'
 	truncate -s 65536 "$tmp/s"
 	input g 'echo touch'
