@@ -45,7 +45,7 @@ bool run_options_is_folder(const char *word)
 {
 	struct stat status;
 
-	/* One that is missing, too, is no kernel. */
+	/* A path that does not exist is no kernel either. */
 	return stat(word, &status) == 0 ? S_ISDIR(status.st_mode) : word[0] == '/' && errno == ENOENT;
 }
 

@@ -81,7 +81,7 @@ static int digest(int fd, uint64_t size, uint64_t value[2])
 	return result;
 }
 
-/* File systems know times that nanoseconds since 1970 do not fit; 0 says that there is none. */
+/* Clamps a time that does not fit into 64 bits of nanoseconds. 0 stands for no time, so 1970 becomes 1. */
 static int64_t modified(const struct stat *stat)
 {
 	const int64_t limit = INT64_MAX / SECOND - 1;

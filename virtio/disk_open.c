@@ -203,7 +203,7 @@ int disk_open(struct disk *disk, const struct virtio_block_config *config, const
 	disk->overlay = NULL;
 	atomic_init(&disk->sync_error, 0);
 	disk->read_only = config->read_only || overlaid;
-	/* A FIFO is not waited for. */
+	/* O_NONBLOCK: opening a FIFO would wait for its writer. */
 	disk->fd = open(path, (disk->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK);
 	if (disk->fd < 0)
 		return error_system(error, errno, "cannot open disk %s", path);
