@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2154,SC2034
 # SPDX-License-Identifier: MIT
-# what: a distribution's systemd powers off and restarts in order when stop and reboot press the keys
+# what: a distribution's systemd knows that it runs on KVM, and powers off and restarts in order when stop and reboot press the keys
 # needs: systemd
 # soak: yes
 # timeout: 600
@@ -50,6 +50,14 @@ case_gpio_keys()
 {
 	boot gpio-keys --nodefaults
 	reboots_and_stops gpio-keys
+}
+
+case_systemd_detect_virt_prints_kvm()
+{
+	boot gpio-keys --nodefaults
+	wait_for g 'systemd-detect-virt\[[0-9]*\]: kvm'
+	"$lkvm" stop --force g
+	wait_exit g 0
 }
 
 # As by default: each key is pressed on both devices.
