@@ -32,15 +32,18 @@ ALL_CFLAGS := -std=gnu11 $(CFLAGS) $(WARNINGS) -fstack-protector-strong -ffuncti
 	-fno-asynchronous-unwind-tables -fno-unwind-tables -ffile-prefix-map=$(CURDIR)=. -pthread
 LINK_FLAGS := -pthread -Wl,--gc-sections -Wl,-z,relro,-z,now -Wl,--as-needed
 
+# The folders are layers, the lowest first. scripts/check-layers holds them to that order.
+LAYERS := util memory state snapshot kvm arm hw virtio vfio machine inspect save control cmd
+
 # What a VM is made of; and the commands, some of which need no KVM.
-VM_SOURCES := $(sort $(wildcard util/*.c vm/*.c arm/*.c hw/*.c virtio/*.c vfio/*.c snapshot/*.c inspect/*.c))
+VM_SOURCES := $(sort $(foreach layer,$(filter-out cmd,$(LAYERS)),$(wildcard $(layer)/*.c)))
 SOURCES := main.c $(sort $(wildcard cmd/*.c)) $(VM_SOURCES)
 
 # On x86-64, the commands that need no KVM; cmd/host/ stands in for the others.
 HOST_SOURCES := main.c $(filter-out cmd/run.c cmd/detach.c cmd/machine_run.c cmd/snapshot_restore.c,$(sort $(wildcard cmd/*.c))) $(sort $(wildcard cmd/host/*.c)) \
-	$(sort $(wildcard util/*.c)) vm/control_client.c vm/control_name.c vm/save_request.c vm/ram.c vm/probe.c vm/probes.c vm/machine_config.c virtio/disk_identity.c virtio/queue.c vfio/address.c \
-	$(sort $(wildcard arm/its_*.c arm/register*.c)) \
-	$(sort $(wildcard snapshot/*.c inspect/*.c))
+	$(sort $(wildcard util/*.c memory/*.c state/*.c snapshot/*.c inspect/*.c arm/its_*.c arm/register*.c)) \
+	kvm/probe_host.c kvm/probe_list.c virtio/disk_identity.c virtio/queue.c vfio/address.c machine/config.c \
+	save/request.c control/client.c control/names.c
 
 all: build/arm64/lkvm
 ifneq ($(MACHINE),aarch64)
@@ -125,7 +128,7 @@ build/helpers/%: tests/vm/helpers/%.c Makefile
 
 # Unit tests are built twice: under ASan and UBSan in build/unit, under TSan in build/tsan.
 UNIT_FLAGS := $(if $(OVERLAY),-I$(OVERLAY)) $(CPPFLAGS) -Itests -O1 $(filter-out -O2,$(ALL_CFLAGS))
-UNIT_SOURCES := $(filter-out vm/kvm.c vfio/call.c,$(VM_SOURCES)) $(sort $(wildcard tests/fake/*.c)) \
+UNIT_SOURCES := $(filter-out kvm/kvm.c vfio/ioctl.c,$(VM_SOURCES)) $(sort $(wildcard tests/fake/*.c)) \
 	$(filter-out cmd/main.c,$(sort $(wildcard cmd/*.c)))
 UNIT_PROGRAMS := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
 UNIT_OBJECTS := $(UNIT_SOURCES:%.c=build/unit/obj/%.o)
@@ -200,7 +203,7 @@ build/bench/cost: build/host/obj/tests/bench/cost.o
 	$(call say,LINK,$@)
 	$(Q)$(HOST_CC) -o $@ $^
 
-build/bench/enlarge: build/host/obj/tests/bench/enlarge.o build/host/obj/vm/ram.o $(patsubst %.c,build/host/obj/%.o,$(wildcard snapshot/*.c util/*.c))
+build/bench/enlarge: build/host/obj/tests/bench/enlarge.o $(patsubst %.c,build/host/obj/%.o,$(wildcard util/*.c memory/*.c state/*.c snapshot/*.c))
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(HOST_CC) $(LINK_FLAGS) -o $@ $^ -lz

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lkvm/command.h"
+#include "cmd/command.h"
 
 int main(int argc, char **argv)
 {

@@ -11,10 +11,10 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#include "lkvm/boot.h"
-#include "lkvm/fdt.h"
-#include "lkvm/file_format.h"
-#include "lkvm/memory_loss.h"
+#include "arm/boot.h"
+#include "arm/fdt.h"
+#include "memory/memory_loss.h"
+#include "util/file_format.h"
 
 /* The first 64 bytes of an Image (booting.rst, section 4); all fields are little-endian. */
 struct image_header {

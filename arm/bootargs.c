@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lkvm/bootargs.h"
+#include "arm/bootargs.h"
 
 /* Whether a parameter that starts with `name` stands in the list, at its start or behind a space. */
 static bool names(const char *parameters, const char *name)

@@ -3,8 +3,8 @@
 #include <libfdt.h>
 #include <stdio.h>
 
-#include "lkvm/fdt.h"
-#include "lkvm/its.h"
+#include "arm/fdt.h"
+#include "arm/its.h"
 
 /* Cells of an interrupt specifier (arm,gic-v3.yaml). */
 #define GIC_SPI 0

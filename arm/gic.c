@@ -4,8 +4,8 @@
 #include <linux/kvm.h>
 #include <stdio.h>
 
-#include "lkvm/gic.h"
-#include "lkvm/kvm.h"
+#include "arm/gic.h"
+#include "kvm/kvm.h"
 
 int gic_open(struct vm *vm, const struct gic_layout *layout, struct error *error)
 {

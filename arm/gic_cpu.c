@@ -7,8 +7,8 @@
 #include <linux/kvm.h>
 #include <stdio.h>
 
-#include "lkvm/gic.h"
-#include "lkvm/kvm.h"
+#include "arm/gic.h"
+#include "kvm/kvm.h"
 
 /* By their encodings: op0[15:14] op1[13:11] CRn[10:7] CRm[6:3] op2[2:0]. */
 enum icc_encoding {

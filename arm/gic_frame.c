@@ -5,7 +5,7 @@
 #include <linux/kvm.h>
 #include <stdio.h>
 
-#include "lkvm/kvm.h"
+#include "kvm/kvm.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -7,7 +7,7 @@
 #ifndef LKVM_ARM_GIC_FRAME_H
 #define LKVM_ARM_GIC_FRAME_H
 
-#include "lkvm/gic.h"
+#include "arm/gic.h"
 
 #define GIC_PRIVATE_INTERRUPTS 32u /* SGIs and PPIs: INTIDs below this are the redistributors' */
 #define GIC_MAX_INTERRUPTS 992u

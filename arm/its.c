@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lkvm/gic.h"
-#include "lkvm/guest_memory.h"
-#include "lkvm/its.h"
-#include "lkvm/its_table.h"
-#include "lkvm/kvm.h"
+#include "arm/gic.h"
+#include "arm/its.h"
+#include "arm/its_table.h"
+#include "kvm/kvm.h"
+#include "memory/guest_memory.h"
 
 int its_open(struct vm *vm, uint64_t base, struct error *error)
 {

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lkvm/its_table.h"
+#include "arm/its_table.h"
 
 struct check {
 	char fault[160]; /* "": none yet */

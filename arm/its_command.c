@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lkvm/its_command.h"
+#include "arm/its_command.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
 /* What can be wrong with the ITS's tables, and what KVM makes of it. */
 #include <errno.h>
 
-#include "lkvm/its_table.h"
+#include "arm/its_table.h"
 
 static const struct {
 	int refusal;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lkvm/its_table.h"
+#include "arm/its_table.h"
 
 #include <errno.h>
 #include <string.h>

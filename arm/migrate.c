@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-#include "lkvm/migrate.h"
+#include "arm/migrate.h"
 
 #include <errno.h>
 
-#include "lkvm/fault.h"
-#include "lkvm/gic.h"
-#include "lkvm/its.h"
-#include "lkvm/memory_loss.h"
-#include "lkvm/snapshot.h"
+#include "arm/gic.h"
+#include "arm/its.h"
+#include "memory/memory_loss.h"
+#include "snapshot/snapshot.h"
+#include "util/fault.h"
 
 /* What a step works on: what it is given, and the sections that it writes or reads. */
 struct context {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lkvm/register_fields.h"
+#include "arm/register_fields.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
 #ifndef ARM_REGISTER_TABLES_H
 #define ARM_REGISTER_TABLES_H
 
-#include "lkvm/register_fields.h"
+#include "arm/register_fields.h"
 
 struct register_table {
 	const char *name; /* '#' stands for a digit */

@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lkvm/kvm.h"
-#include "lkvm/registers.h"
-#include "lkvm/regs.h"
+#include "arm/register_names.h"
+#include "arm/vcpu_init.h"
+#include "kvm/kvm.h"
 
 #define MAX_REGISTERS 65536u
 #define MAX_REGISTER_SIZE 256u

@@ -3,8 +3,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "lkvm/parse.h"
-#include "names.h"
+#include "control_commands.h"
+#include "util/parse.h"
 
 int cmd_balloon(const struct command_call *call)
 {

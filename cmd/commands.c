@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lkvm/command.h"
+#include "cmd/command.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lkvm/suggestion.h"
+#include "util/suggestion.h"
 
 /*
  * A descriptor 0, 1 or 2 that was closed would become the next file that is opened, and the guest's console

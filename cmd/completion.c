@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lkvm/command.h"
+#include "cmd/command.h"
 
 /* Prints "a|b" with `separator` for the bars. */
 static void print_choices(const char *choices, char separator)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lkvm/detach.h"
+#include "cmd/detach.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -7,8 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "lkvm/command.h"
-#include "lkvm/io.h"
+#include "cmd/command.h"
+#include "util/io.h"
 
 static void replace_by_null(int fd)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 
-#include "lkvm/command.h"
-#include "lkvm/probe.h"
+#include "cmd/command.h"
+#include "kvm/probe.h"
 
 struct doctor_options {
 	bool json;

@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "lkvm/command.h"
+#include "cmd/command.h"
 
 static void list_commands(const struct command *commands)
 {

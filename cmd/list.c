@@ -6,9 +6,9 @@
 #include <string.h>
 #include <sys/types.h>
 
-#include "lkvm/command.h"
-#include "lkvm/control.h"
-#include "lkvm/parse.h"
+#include "cmd/command.h"
+#include "control/control.h"
+#include "util/parse.h"
 
 #define PATIENCE 5 /* seconds for a VMM to say how it is */
 

@@ -8,10 +8,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lkvm/control.h"
-#include "lkvm/lifecycle.h"
-#include "lkvm/loop.h"
-#include "lkvm/terminal.h"
+#include "control/control.h"
+#include "control/lifecycle.h"
+#include "hw/terminal.h"
+#include "util/loop.h"
 
 static const char terminal_help[] =
 	"\n"

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* From a configuration to the end of the machine that was made of it: what `run` and `snapshot restore` share. */
-#ifndef LKVM_MACHINE_RUN_H
-#define LKVM_MACHINE_RUN_H
+#ifndef LKVM_CMD_MACHINE_RUN_H
+#define LKVM_CMD_MACHINE_RUN_H
 
 #include <stdbool.h>
 
-#include "lkvm/command.h"
-#include "lkvm/detach.h"
-#include "lkvm/log.h"
-#include "lkvm/machine.h"
-#include "lkvm/run_options.h"
+#include "cmd/command.h"
+#include "cmd/detach.h"
+#include "cmd/run_options.h"
+#include "machine/machine.h"
+#include "util/log.h"
 
 struct machine_start {
 	const struct machine_config *config;

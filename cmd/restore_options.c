@@ -2,9 +2,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "lkvm/command.h"
-#include "lkvm/parse.h"
-#include "lkvm/run_options.h"
+#include "cmd/command.h"
+#include "cmd/run_options.h"
+#include "util/parse.h"
 
 static int take_prefault(void *target, char *value, struct error *error)
 {

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lkvm/lifecycle.h"
-#include "lkvm/run_options.h"
+#include "cmd/run_options.h"
+#include "control/lifecycle.h"
 #include "machine_run.h"
 
 /* In kvmtool's words, because programs that start it look for them. */

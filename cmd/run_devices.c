@@ -4,8 +4,8 @@
 #include <limits.h>
 #include <string.h>
 
-#include "lkvm/parse.h"
-#include "lkvm/run_options.h"
+#include "cmd/run_options.h"
+#include "util/parse.h"
 
 #define MAX_QUEUES 8
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lkvm/run_options.h"
+#include "cmd/run_options.h"
 
 #include <errno.h>
 #include <linux/magic.h>
@@ -8,9 +8,9 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
-#include "lkvm/command.h"
-#include "lkvm/control.h"
-#include "lkvm/parse.h"
+#include "cmd/command.h"
+#include "control/control.h"
+#include "util/parse.h"
 
 #define CONFIG(member) offsetof(struct run_options, config.member)
 

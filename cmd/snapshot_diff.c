@@ -2,8 +2,8 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "lkvm/command.h"
-#include "lkvm/diff.h"
+#include "cmd/command.h"
+#include "inspect/diff.h"
 
 /* As of diff(1). */
 enum diff_status { DIFF_SAME = 0, DIFF_DIFFERENT = 1, DIFF_TROUBLE = 2 };

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 
-#include "lkvm/command.h"
-#include "lkvm/inspect.h"
-#include "lkvm/working_set.h"
+#include "cmd/command.h"
+#include "inspect/inspect.h"
+#include "snapshot/working_set.h"
 
 struct info_options {
 	bool json;

@@ -5,10 +5,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "lkvm/command.h"
-#include "lkvm/control.h"
-#include "lkvm/inspect.h"
-#include "lkvm/parse.h"
+#include "cmd/command.h"
+#include "control/control.h"
+#include "inspect/inspect.h"
+#include "util/parse.h"
 
 #define PATIENCE 30 /* seconds for a VMM to answer */
 

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "forms.h"
-#include "lkvm/command.h"
+#include "cmd/command.h"
+#include "snapshot_output.h"
 
 struct merge_options {
 	uint64_t level;

@@ -5,12 +5,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "forms.h"
-#include "lkvm/control.h"
-#include "lkvm/lifecycle.h"
-#include "lkvm/run_options.h"
-#include "lkvm/snapshot.h"
+#include "cmd/run_options.h"
+#include "control/control.h"
+#include "control/lifecycle.h"
 #include "machine_run.h"
+#include "snapshot/snapshot.h"
+#include "snapshot_output.h"
 
 static int configure(struct machine_config *config, const struct run_options *options, struct snapshot *snapshot,
 		     struct error *error)

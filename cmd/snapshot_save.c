@@ -9,10 +9,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "forms.h"
-#include "lkvm/control.h"
-#include "lkvm/newfile.h"
-#include "lkvm/save_request.h"
+#include "control/control.h"
+#include "save/request.h"
+#include "snapshot_output.h"
+#include "util/newfile.h"
 
 #define PATIENCE 30   /* seconds for a VMM to answer what takes no time */
 #define SAVING 86400  /* seconds for it to write all of RAM */

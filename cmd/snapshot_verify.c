@@ -6,8 +6,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "lkvm/command.h"
-#include "lkvm/verify.h"
+#include "cmd/command.h"
+#include "inspect/verify.h"
 
 #define MAX_TOLD 1000u /* faults; more only count */
 

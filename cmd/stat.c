@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "names.h"
+#include "control_commands.h"
 
 int cmd_stat(const struct command_call *call)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* All commands of lkvm. */
-#include "lkvm/command.h"
+#include "cmd/command.h"
 
 const struct command command_table[] = {
 	{ .name = "run", .run = cmd_run, .options = &run_options_table, .operands = "[KERNEL]",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 
-#include "lkvm/command.h"
+#include "cmd/command.h"
 
 int cmd_version(const struct command_call *call)
 {

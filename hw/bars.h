@@ -3,7 +3,7 @@
 #ifndef LKVM_HW_BARS_H
 #define LKVM_HW_BARS_H
 
-#include "lkvm/pci.h"
+#include "hw/pci.h"
 
 static inline uint32_t get32(const uint8_t *bytes)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lkvm/gpio.h"
+#include "hw/gpio.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* MSI-X (PCI Local Bus Specification 3.0, section 6.8.2). How vectors reach KVM is said in lkvm/pci.h. */
+/* MSI-X (PCI Local Bus Specification 3.0, section 6.8.2). How vectors reach KVM is said in hw/pci.h. */
 #include <errno.h>
 #include <linux/pci_regs.h>
 #include <string.h>

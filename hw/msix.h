@@ -3,7 +3,7 @@
 #ifndef LKVM_HW_MSIX_H
 #define LKVM_HW_MSIX_H
 
-#include "lkvm/pci.h"
+#include "hw/pci.h"
 
 /* After message control, the command register or a table entry changed: joins and parts what must be. */
 void msix_update(struct pci_device *device);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lkvm/rtc.h"
+#include "hw/rtc.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lkvm/serial.h"
+#include "hw/serial.h"
 
 #include <errno.h>
 #include <string.h>

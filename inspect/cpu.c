@@ -5,8 +5,8 @@
 #include <linux/kvm.h>
 #include <stdio.h>
 
-#include "lkvm/inspect.h"
-#include "lkvm/register_fields.h"
+#include "arm/register_fields.h"
+#include "inspect/inspect.h"
 
 #define CORE(member) (KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | KVM_REG_ARM_CORE_REG(member))
 

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "lkvm/inspect.h"
+#include "inspect/inspect.h"
 
 #define MAX_REGISTERS 1024u /* of one vCPU: KVM has a third of them */
 #define MAX_SIZE 256u       /* bytes of one: of SVE's */

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lkvm/inspect.h"
+#include "inspect/inspect.h"
 
 #define MOST_ELEMENTS 16u /* of an array, in text: a line */
 #define MOST_FIELDS 1024u /* of a section: lkvm writes a few dozen */

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arm/register_names.h"
 #include "diff.h"
-#include "lkvm/registers.h"
-#include "lkvm/working_set.h"
+#include "snapshot/working_set.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define TIMER_ISTATUS 4u /* of CNTV_CTL_EL0 and CNTP_CTL_EL0 */

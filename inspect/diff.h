@@ -3,7 +3,7 @@
 #ifndef INSPECT_DIFF_H
 #define INSPECT_DIFF_H
 
-#include "lkvm/diff.h"
+#include "inspect/diff.h"
 
 #define DIFF_VALUE_LENGTH 512 /* of a value as text; longer ones are cut */
 

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arm/register_fields.h"
 #include "diff.h"
-#include "lkvm/register_fields.h"
-#include "lkvm/text.h"
+#include "util/text.h"
 
 #define SHOWN_ELEMENTS 4u
 #define SHOWN_BYTES 8u

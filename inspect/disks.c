@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lkvm/inspect.h"
+#include "inspect/inspect.h"
 
 struct file {
 	const char *what, *path; /* "overlay", "/o" */

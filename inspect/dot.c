@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "lkvm/inspect.h"
+#include "inspect/inspect.h"
 
 struct graph {
 	const struct inspection *inspection;

@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "lkvm/inspect.h"
+#include "inspect/inspect.h"
 
 static void keep(void *owner, const struct its_event *event)
 {

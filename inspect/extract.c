@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lkvm/inspect.h"
-#include "lkvm/its_command.h"
+#include "arm/its_command.h"
+#include "inspect/inspect.h"
 
 #define PAGE 4096u
 

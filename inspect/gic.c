@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "lkvm/inspect.h"
+#include "inspect/inspect.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define PRIVATE_INTERRUPTS 32u /* INTIDs below this are a redistributor's */

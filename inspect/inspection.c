@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lkvm/inspect.h"
+#include "inspect/inspect.h"
 
 #define PCI_SUFFIX "/pci"
 
-/* The sections' order is the slots': vm/machine_virtio.c. */
+/* The sections' order is the slots': machine/virtio.c. */
 static void find_devices(struct inspection *inspection)
 {
 	const struct sections *sections = &inspection->snapshot->sections;

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lkvm/inspect.h"
-#include "lkvm/its_command.h"
+#include "arm/its_command.h"
+#include "inspect/inspect.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lkvm/inspect.h"
-#include "lkvm/its_command.h"
+#include "arm/its_command.h"
+#include "inspect/inspect.h"
 
 #define MOST_RANGES 32u /* in text */
 

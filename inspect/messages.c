@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lkvm/inspect.h"
+#include "inspect/inspect.h"
 
 #define MOST_CAPABILITIES 48u /* more do not fit 256 bytes: a chain that is longer is a ring */
 #define MOST_MESSAGES 5u      /* as a power of two: MSI has no more */

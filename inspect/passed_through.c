@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lkvm/inspect.h"
+#include "inspect/inspect.h"
 
 void inspect_part_name(const struct inspect_device *device, const char *part, char name[INSPECT_PART_LENGTH])
 {

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lkvm/inspect.h"
+#include "inspect/inspect.h"
 
 /* Little-endian bytes of config space, all of which are there: inspect_pci_config() saw to it. */
 uint32_t inspect_pci_read(const uint8_t *config, unsigned offset, unsigned size)

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "lkvm/verify.h"
+#include "inspect/verify.h"
 
 struct range {
 	uint64_t start, end; /* guest physical; the end is the first address behind it */

@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lkvm/inspect.h"
-#include "lkvm/register_fields.h"
-#include "lkvm/registers.h"
+#include "arm/register_fields.h"
+#include "arm/register_names.h"
+#include "inspect/inspect.h"
 
 /* What comes before the name of a field in these sections, and behind it. A number may follow the section's name. */
 static const struct {

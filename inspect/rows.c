@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 
-#include "lkvm/inspect.h"
+#include "inspect/inspect.h"
 
 bool inspect_row(struct inspect_rows *rows)
 {

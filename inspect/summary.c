@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "lkvm/inspect.h"
+#include "inspect/inspect.h"
 
 void inspect_identity(const struct format_header *header, struct report *report)
 {

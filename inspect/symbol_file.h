@@ -3,7 +3,7 @@
 #ifndef INSPECT_SYMBOL_FILE_H
 #define INSPECT_SYMBOL_FILE_H
 
-#include "lkvm/symbols.h"
+#include "inspect/symbols.h"
 
 #define SYMBOL_FILE_LIMIT (64ull << 20) /* bytes that are read at once */
 

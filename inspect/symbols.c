@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lkvm/symbols.h"
+#include "inspect/symbols.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lkvm/io.h"
 #include "symbol_file.h"
+#include "util/io.h"
 
 #define MAX_DISTANCE 0x10000u /* bytes: no function is longer */
 

@@ -2,8 +2,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "lkvm/text.h"
-#include "lkvm/verify.h"
+#include "inspect/verify.h"
+#include "util/text.h"
 
 void verdict_fault(struct verdict *verdict, const char *place, const char *format, ...)
 {

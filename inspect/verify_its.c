@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lkvm/its_table.h"
+#include "arm/its_table.h"
 #include "verify_its.h"
 
 #define PLACE_LENGTH 40

@@ -3,7 +3,7 @@
 #ifndef LKVM_INSPECT_VERIFY_ITS_H
 #define LKVM_INSPECT_VERIFY_ITS_H
 
-#include "lkvm/its_table.h"
+#include "arm/its_table.h"
 #include "ranges.h"
 
 struct its_registers {

@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "lkvm/its_table.h"
-#include "parts.h"
+#include "arm/its_table.h"
+#include "verify_common.h"
 #include "verify_its.h"
 
 #define VALID (1ull << 63)

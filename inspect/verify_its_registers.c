@@ -5,7 +5,7 @@
  */
 #include <stdio.h>
 
-#include "parts.h"
+#include "verify_common.h"
 #include "verify_its.h"
 
 #define VALID (1ull << 63)

@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "lkvm/its_table.h"
-#include "parts.h"
+#include "arm/its_table.h"
+#include "verify_common.h"
 
 #define PLACE_LENGTH (SECTION_NAME_LENGTH + 1)
 #define PENDING_START (ITS_FIRST_LPI / 8) /* bytes: below are interrupts that are no LPIs */

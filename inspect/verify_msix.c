@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "lkvm/its.h"
-#include "lkvm/its_table.h"
-#include "parts.h"
+#include "arm/its.h"
+#include "arm/its_table.h"
+#include "verify_common.h"
 
 #define DOORBELL (MACHINE_ITS + ITS_DOORBELL_OFFSET)
 #define PLACE_LENGTH (SECTION_NAME_LENGTH + 16)

@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lkvm/virtqueue.h"
-#include "parts.h"
+#include "verify_common.h"
+#include "virtio/virtqueue.h"
 
 struct device {
 	const struct inspection *inspection;

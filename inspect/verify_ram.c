@@ -2,7 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "lkvm/verify.h"
+#include "inspect/verify.h"
 
 #define MAX_RANGES 64 /* that are told one by one */
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The sections that a machine has, as follows from its configuration. vm/machine_virtio.c makes the devices so. */
+/* The sections that a machine has, as follows from its configuration. machine/virtio.c makes the devices so. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "lkvm/verify.h"
+#include "inspect/verify.h"
 
 #define SECTION_VERSION 1u /* of each of them */
 

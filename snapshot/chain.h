@@ -3,7 +3,7 @@
 #ifndef LKVM_SNAPSHOT_CHAIN_H
 #define LKVM_SNAPSHOT_CHAIN_H
 
-#include "lkvm/snapshot.h"
+#include "snapshot/snapshot.h"
 
 /* snapshot_open() of one that has `depth` snapshots based on it. */
 int snapshot_open_chain(struct snapshot *snapshot, const char *path, unsigned depth, struct error *error);

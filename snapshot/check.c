@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 
 #include "image.h"
-#include "pieces.h"
+#include "parallel.h"
 
 enum verdict_of_chunk { CHUNK_GOOD, CHUNK_DAMAGED, CHUNK_HOLE };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lkvm/format.h"
+#include "snapshot/format.h"
 
 #include <errno.h>
 #include <stdio.h>

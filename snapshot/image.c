@@ -15,9 +15,9 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#include "lkvm/io.h"
-#include "lkvm/snapshot.h"
 #include "page.h"
+#include "snapshot/snapshot.h"
+#include "util/io.h"
 
 #define PAGE FORMAT_RAM_PAGE /* holes are made of these, whatever the host's pages are */
 #define ALL_PAGES 0xffffu /* of a chunk */

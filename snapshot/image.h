@@ -10,9 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "lkvm/err.h"
-#include "lkvm/ram.h"
-#include "page_map.h"
+#include "memory/page_map.h"
+#include "memory/ram.h"
+#include "util/err.h"
 
 struct snapshot;
 struct snapshot_progress;

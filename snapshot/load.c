@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Guest memory that is read before anybody needs it, on every processor at once. */
-#include "pieces.h"
+#include "parallel.h"
 
 struct load {
 	const struct snapshot *snapshot;

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "chain.h"
-#include "lkvm/io.h"
+#include "util/io.h"
 
 #define STEP (1u << 20) /* bytes to be read at once */
 #define WHILE "while it was in use"

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "chain.h"
-#include "pieces.h"
+#include "parallel.h"
 
 #define MOST_MAPPINGS 4096u /* each may split another; the kernel takes 65530 in all */
 

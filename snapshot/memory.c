@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* RAM in the file, for who looks at it here and there. */
 #include "image.h"
-#include "lkvm/snapshot.h"
+#include "snapshot/snapshot.h"
 
 static int read_ram(void *owner, uint64_t address, void *to, size_t size, struct error *error)
 {

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "lkvm/format.h"
+#include "snapshot/format.h"
 
 typedef uint64_t page_words __attribute__((vector_size(16), may_alias));
 

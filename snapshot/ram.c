@@ -11,8 +11,8 @@
 #include <zlib.h>
 
 #include "chain.h"
-#include "lkvm/io.h"
-#include "lkvm/snapshot.h"
+#include "snapshot/snapshot.h"
+#include "util/io.h"
 
 static int get(const struct snapshot *snapshot, void *to, size_t size, uint64_t at, uint64_t offset, struct error *error)
 {

@@ -9,9 +9,9 @@
 #include <zlib.h>
 
 #include "chain.h"
-#include "lkvm/io.h"
-#include "lkvm/snapshot.h"
-#include "lkvm/working_set.h"
+#include "snapshot/snapshot.h"
+#include "snapshot/working_set.h"
+#include "util/io.h"
 
 static int get(const struct snapshot *snapshot, void *to, size_t size, uint64_t offset, struct error *error)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lkvm/rewrite.h"
+#include "snapshot/rewrite.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -9,9 +9,9 @@
 #include <string.h>
 #include <zlib.h>
 
-#include "lkvm/io.h"
-#include "pieces.h"
+#include "parallel.h"
 #include "stream.h"
+#include "util/io.h"
 
 #define RAM_OFFSET FORMAT_RAM_ALIGNMENT /* in the new file; the head has room before it */
 

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lkvm/format.h"
-#include "lkvm/io.h"
-#include "lkvm/rewrite.h"
+#include "snapshot/format.h"
+#include "snapshot/rewrite.h"
+#include "util/io.h"
 
 static const char stream_magic[8] = { 'l', 'k', 'v', 'm', 'P', 'I', 'P', 'E' };
 

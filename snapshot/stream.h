@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "lkvm/err.h"
+#include "util/err.h"
 
 #define STREAM_START_SIZE 32u
 #define STREAM_RECORD_SIZE 16u

@@ -4,11 +4,11 @@
  * With a file's page that is read Linux maps those beside it that are in its cache, in windows of 64 KiB, aligned as our
  * chunks are. So a chunk is what can be told, and no page of it.
  */
-#include "lkvm/working_set.h"
+#include "snapshot/working_set.h"
 
 #include <errno.h>
 
-#include "page_map.h"
+#include "memory/page_map.h"
 
 #define STEP (4u << 20) /* bytes of one look at the page map */
 

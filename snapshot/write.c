@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 #include "image.h"
-#include "lkvm/fault.h"
-#include "lkvm/io.h"
-#include "lkvm/snapshot.h"
+#include "snapshot/snapshot.h"
+#include "util/fault.h"
+#include "util/io.h"
 
 static int fault(const struct snapshot_writer *writer, const char *step, struct error *error)
 {

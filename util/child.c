@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lkvm/child.h"
+#include "util/child.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "lkvm/text.h"
+#include "util/text.h"
 
 #define MAX_READS 64 /* at a time: a program that prints without end does not keep us */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lkvm/err.h"
+#include "util/err.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "lkvm/text.h"
+#include "util/text.h"
 
 #define START_FAILED (-1) /* no errno value: EAGAIN of a thread or process that does not start */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lkvm/fault.h"
+#include "util/fault.h"
 
 #include <errno.h>
 #include <string.h>

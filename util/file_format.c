@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lkvm/file_format.h"
+#include "util/file_format.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lkvm/hash.h"
+#include "util/hash.h"
 
 #include <assert.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lkvm/io.h"
+#include "util/io.h"
 
 #include <errno.h>
 #include <sys/eventfd.h>

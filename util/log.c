@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "lkvm/log.h"
+#include "util/log.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "lkvm/text.h"
+#include "util/text.h"
 
 #define LINE_LENGTH 500
 

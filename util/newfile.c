@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lkvm/newfile.h"
+#include "util/newfile.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lkvm/io.h"
+#include "util/io.h"
 
 #define MODE 0666 /* less the umask */
 #define MAX_LINKS 40 /* that lead to one another: the kernel's limit */

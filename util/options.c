@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include "lkvm/options.h"
+#include "util/options.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
 
-#include "lkvm/parse.h"
-#include "lkvm/suggestion.h"
+#include "util/parse.h"
+#include "util/suggestion.h"
 
 /* Which of "a|b|c" the value is, or -1. */
 static int find_choice(const char *choices, const char *value)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lkvm/parse.h"
+#include "util/parse.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lkvm/report.h"
+#include "util/report.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lkvm/text.h"
 #include "report_node.h"
+#include "util/text.h"
 
 void report_open(struct report *report, bool json)
 {

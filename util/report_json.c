@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* RFC 8259, on one line. */
-#include "lkvm/text.h"
 #include "report_node.h"
+#include "util/text.h"
 
 static void put_string(FILE *out, const char *text)
 {

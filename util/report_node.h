@@ -2,12 +2,12 @@
 /*
  * What a report's two renderers know of it. Private to util/report*.c.
  */
-#ifndef LKVM_REPORT_NODE_H
-#define LKVM_REPORT_NODE_H
+#ifndef LKVM_UTIL_REPORT_NODE_H
+#define LKVM_UTIL_REPORT_NODE_H
 
 #include <stdio.h>
 
-#include "lkvm/report.h"
+#include "util/report.h"
 
 enum report_kind {
 	REPORT_OBJECT,  /* its members follow, up to its REPORT_END */

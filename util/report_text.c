@@ -13,8 +13,8 @@
  */
 #include <string.h>
 
-#include "lkvm/text.h"
 #include "report_node.h"
+#include "util/text.h"
 
 #define INDENT 2
 #define GAP 2 /* between columns */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lkvm/suggestion.h"
+#include "util/suggestion.h"
 
 #include <string.h>
 

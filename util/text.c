@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lkvm/text.h"
+#include "util/text.h"
 
 #include <stdbool.h>
 #include <string.h>

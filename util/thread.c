@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lkvm/thread.h"
+#include "util/thread.h"
 
 #define STACK_SIZE (512u << 10)
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lkvm/vfio.h"
+#include "vfio/vfio.h"
 
 /* Takes one to `most` hexadecimal digits and the character behind them. */
 static bool take(const char **text, unsigned most, char behind, unsigned *value)

@@ -3,10 +3,10 @@
 #ifndef LKVM_VFIO_DEVICE_H
 #define LKVM_VFIO_DEVICE_H
 
-#include "lkvm/event_collector.h"
-#include "lkvm/format.h"
-#include "lkvm/log.h"
-#include "lkvm/vfio.h"
+#include "hw/rcec.h"
+#include "snapshot/format.h"
+#include "util/log.h"
+#include "vfio/vfio.h"
 
 #define VFIO_MAX_AREAS 8
 

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "device.h"
-#include "host.h"
+#include "sysfs.h"
 
 #define MAX_VECTORS 2048u /* PCI_MSIX_FLAGS_QSIZE */
 #define MAX_MESSAGES 32u  /* a mask bit each */

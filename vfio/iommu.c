@@ -10,9 +10,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "host.h"
-#include "lkvm/kvm.h"
-#include "lkvm/memory_loss.h"
+#include "kvm/kvm.h"
+#include "memory/memory_loss.h"
+#include "sysfs.h"
 
 int vfio_iommu_file(const struct vfio_iommu *iommu, const char *name, struct error *error)
 {

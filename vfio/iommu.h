@@ -6,7 +6,7 @@
 #ifndef LKVM_VFIO_IOMMU_H
 #define LKVM_VFIO_IOMMU_H
 
-#include "lkvm/vfio.h"
+#include "vfio/vfio.h"
 
 struct vfio_found;
 

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 
 #include "device.h"
-#include "host.h"
 #include "iommu.h"
+#include "sysfs.h"
 
 struct vfio {
 	struct vfio_iommu iommu;

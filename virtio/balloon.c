@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "lkvm/virtio.h"
+#include "virtio/virtio.h"
 
 /* Those that a driver did not take are left out, and the following ones move up. */
 enum { INFLATE_QUEUE, DEFLATE_QUEUE, FIRST_OPTIONAL_QUEUE, QUEUE_COUNT = 4 };

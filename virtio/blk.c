@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "blk.h"
-#include "lkvm/memory_loss.h"
+#include "memory/memory_loss.h"
 
 #define BATCH 16u /* requests of one queue before the next has its turn */
 

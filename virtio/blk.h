@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "disk.h"
-#include "lkvm/virtio.h"
+#include "virtio/virtio.h"
 
 /* A discard frees space fast; zeroes may have to be written, and a pause must not wait long for that. */
 #define DISCARD_SECTORS (1u << 22)

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lkvm/terminal.h"
-#include "lkvm/virtio.h"
+#include "hw/terminal.h"
+#include "virtio/virtio.h"
 
 enum { RECEIVE_QUEUE, TRANSMIT_QUEUE, QUEUE_COUNT };
 

@@ -13,9 +13,9 @@
 #include <sys/uio.h>
 
 #include "disk_overlay.h"
-#include "lkvm/err.h"
-#include "lkvm/log.h"
-#include "lkvm/virtio.h"
+#include "util/err.h"
+#include "util/log.h"
+#include "virtio/virtio.h"
 
 #define DISK_SECTOR 512u
 

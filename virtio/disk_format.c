@@ -6,8 +6,8 @@
 #include <string.h>
 #include <sys/types.h>
 
-#include "lkvm/file_format.h"
-#include "lkvm/io.h"
+#include "util/file_format.h"
+#include "util/io.h"
 
 #define FOOTER 512u /* bytes of the file's end in which every magic number at the end lies */
 #define RAW "; format=raw uses its bytes as they are"

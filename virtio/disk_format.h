@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "lkvm/err.h"
+#include "util/err.h"
 
 /*
  * Fails if the `size` bytes in `fd` are in a format of disk images, compressed, or a file of lkvm's own; the sentence says

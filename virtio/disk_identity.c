@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lkvm/disk_identity.h"
+#include "virtio/disk_identity.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -8,8 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "lkvm/hash.h"
-#include "lkvm/io.h"
+#include "util/hash.h"
+#include "util/io.h"
 
 #define BLOCK 4096u /* bytes that are sampled at once */
 #define FIRST 17u   /* blocks: partition table, superblocks; that of btrfs is at 64 KiB */

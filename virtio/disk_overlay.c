@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lkvm/format.h"
-#include "lkvm/io.h"
+#include "snapshot/format.h"
+#include "util/io.h"
 
 #define BLOCK DISK_OVERLAY_BLOCK
 #define VERSION 2u

@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "lkvm/disk_identity.h"
-#include "lkvm/err.h"
+#include "util/err.h"
+#include "virtio/disk_identity.h"
 
 /* A page of the guest: what file systems write, so that hardly ever a part of a block must be copied. */
 #define DISK_OVERLAY_BLOCK 4096u

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-#include "lkvm/memory_loss.h"
-#include "lkvm/virtio.h"
+#include "memory/memory_loss.h"
+#include "virtio/virtio.h"
 
 #define MAX_BYTES 65536u /* given at a time: the driver asks again, and a huge buffer holds up nobody */
 

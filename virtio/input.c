@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lkvm/virtio.h"
+#include "virtio/virtio.h"
 
 enum { EVENT_QUEUE, STATUS_QUEUE, QUEUE_COUNT };
 

@@ -5,14 +5,14 @@
  * accelerator and nothing more: the driver sees the same device, and the queues change hands whenever
  * the VM is paused.
  */
-#include "lkvm/net.h"
+#include "virtio/net.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
-#include "lkvm/memory_loss.h"
+#include "memory/memory_loss.h"
 
 #define CONFIG_SIZE 12u /* of struct virtio_net_config up to mtu (5.1.4) */
 #define STATUS_LINK_UP 1u

@@ -3,7 +3,7 @@
  * The control queue (VIRTIO 1.2, section 5.1.6.5). The one request that we offer is how many queue
  * pairs to use (5.1.6.5.6); everything else gets an error.
  */
-#include "lkvm/net.h"
+#include "virtio/net.h"
 
 #define CONTROL_MQ 4
 #define CONTROL_MQ_PAIRS_SET 0

@@ -6,7 +6,7 @@
  * what exceeds it lands in a buffer of ours behind the guest's, from where it is copied into further
  * chains.
  */
-#include "lkvm/net.h"
+#include "virtio/net.h"
 
 #include <errno.h>
 #include <string.h>

@@ -3,9 +3,9 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "lkvm/io.h"
-#include "lkvm/memory_loss.h"
-#include "lkvm/net.h"
+#include "memory/memory_loss.h"
+#include "util/io.h"
+#include "virtio/net.h"
 
 int net_open_vhosts(struct net *net, struct error *error)
 {

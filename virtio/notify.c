@@ -7,7 +7,7 @@
 #include <linux/kvm.h>
 #include <unistd.h>
 
-#include "lkvm/kvm.h"
+#include "kvm/kvm.h"
 #include "transport.h"
 
 void virtio_notify_open(struct virtio_device *device)

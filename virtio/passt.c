@@ -5,7 +5,7 @@
  * bits, big-endian). What of a packet the socket does not take at once is kept, and nothing else is
  * sent before.
  */
-#include "lkvm/net.h"
+#include "virtio/net.h"
 
 #include <errno.h>
 #include <linux/sockios.h>
@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "lkvm/child.h"
+#include "util/child.h"
 
 #define LENGTH_SIZE 4u
 #define MAX_FRAME (NET_MAX_PACKET - NET_HEADER)

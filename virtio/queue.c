@@ -4,7 +4,7 @@
  * is read exactly once, into a local variable, before it is checked; ring fields by atomic loads, and
  * descriptors by a copy behind which no compiler looks again.
  */
-#include "lkvm/virtqueue.h"
+#include "virtio/virtqueue.h"
 
 #include <string.h>
 

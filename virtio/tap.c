@@ -4,7 +4,7 @@
  * virtio header in front: the host's stack then takes and gives large segments and unfinished
  * checksums, as the driver can. Kernel: Documentation/networking/tuntap.rst.
  */
-#include "lkvm/net.h"
+#include "virtio/net.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "lkvm/child.h"
+#include "util/child.h"
 
 #define TAP_FEATURES                                                                                       \
 	(NET_F_CSUM | NET_F_GUEST_CSUM | NET_F_GUEST_TSO4 | NET_F_GUEST_TSO6 | NET_F_GUEST_ECN |           \

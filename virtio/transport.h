@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the three files of the transport know of each other: virtio.c (life cycle), pci.c (registers) and
- * notify.c (doorbells in, interrupts out). Devices use lkvm/virtio.h only.
+ * notify.c (doorbells in, interrupts out). Devices use virtio/virtio.h only.
  */
 #ifndef LKVM_VIRTIO_TRANSPORT_H
 #define LKVM_VIRTIO_TRANSPORT_H
 
-#include "lkvm/virtio.h"
+#include "virtio/virtio.h"
 
 #define VIRTIO_NO_VECTOR 0xffffu
 #define VIRTIO_DOORBELL_STRIDE 4u /* bytes from one queue's doorbell to the next */

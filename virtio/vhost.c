@@ -11,8 +11,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "lkvm/io.h"
-#include "lkvm/net.h"
+#include "util/io.h"
+#include "virtio/net.h"
 
 /* The features that shape rings and packets: what the driver took of them, vhost must know. */
 #define SHAPING                                                                                            \

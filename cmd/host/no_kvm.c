@@ -2,9 +2,9 @@
 /* Takes the place of what needs arm64's KVM in the lkvm that is built for other machines. */
 #include <errno.h>
 
-#include "lkvm/command.h"
-#include "lkvm/machine.h"
-#include "lkvm/probe.h"
+#include "cmd/command.h"
+#include "kvm/probe.h"
+#include "machine/machine.h"
 
 static int set_reason(struct error *error)
 {

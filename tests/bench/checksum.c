@@ -19,7 +19,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#include "lkvm/machine.h"
+#include "machine/machine.h"
 
 #define TURNS 9
 #define PIECE (1u << 20)

@@ -9,8 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lkvm/io.h"
-#include "lkvm/snapshot.h"
+#include "util/io.h"
+#include "snapshot/snapshot.h"
 
 static void give_up(const struct error *error)
 {

@@ -10,9 +10,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "lkvm/pci.h"
-#include "lkvm/virtio.h"
-#include "lkvm/vm.h"
+#include "hw/pci.h"
+#include "virtio/virtio.h"
+#include "kvm/vm.h"
 
 #define FAKE_RAM_BASE 0x80000000ull
 #define FAKE_RAM_SIZE 0x400000ull

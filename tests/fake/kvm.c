@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "fake/kvm.h"
-#include "lkvm/kvm.h"
+#include "kvm/kvm.h"
 
 #define RUN_SIZE 4096
 #define MAX_FDS 1024

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A KVM that does nothing but remember: in place of vm/kvm.c it records each call, answers what a caller needs to go
+ * A KVM that does nothing but remember: in place of kvm/kvm.c it records each call, answers what a caller needs to go
  * on, and fails where a test wants it to. It proves the order of calls and the error paths; that KVM accepts them, only
  * the tests on real KVM show.
  */

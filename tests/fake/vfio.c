@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "fake/kvm.h"
-#include "lkvm/vfio.h"
+#include "vfio/vfio.h"
 
 #define FILE_SIZE (FAKE_VFIO_REGION * FAKE_VFIO_REGIONS)
 #define MAP_OF_IOMMUFD _IO(VFIO_TYPE, 0x85)

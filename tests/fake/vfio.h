@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A VFIO that remembers, in place of vfio/call.c, with one device: a file in memory whose regions begin at multiples of
+ * A VFIO that remembers, in place of vfio/ioctl.c, with one device: a file in memory whose regions begin at multiples of
  * FAKE_VFIO_REGION. What the kernel would make of the calls, only the tests on a real one show.
  */
 #ifndef TESTS_FAKE_VFIO_H

@@ -11,7 +11,7 @@
 #include <zlib.h>
 
 #include "fuzz.h"
-#include "lkvm/inspect.h"
+#include "inspect/inspect.h"
 
 #define GOLDEN "tests/golden/real-1.lkvm.gz"
 #define RAM_SIZE (4u << 20)

@@ -7,7 +7,7 @@ FUZZ_SECONDS ?= 60
 FUZZ_PARSER_SECONDS ?= $(FUZZ_SECONDS)
 FUZZ_FLAGS := $(if $(OVERLAY),-I$(OVERLAY)) $(CPPFLAGS) -Itests -std=gnu11 -O1 -g -pthread $(SANITIZE) -fsanitize=fuzzer-no-link \
 	-Wno-gnu-variable-sized-type-not-at-end
-FUZZ_SOURCES := $(filter-out vm/kvm.c,$(VM_SOURCES)) tests/fake/driver.c tests/fake/kvm.c
+FUZZ_SOURCES := $(filter-out kvm/kvm.c,$(VM_SOURCES)) tests/fake/driver.c tests/fake/kvm.c
 FUZZ_OBJECTS := $(FUZZ_SOURCES:%.c=build/fuzz/obj/%.o)
 # The parser's first: they run longest.
 FUZZERS := $(addprefix build/fuzz/fuzz_,sections snapshot stream boot devices tables inspect)

@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "lkvm/boot.h"
-#include "lkvm/fdt.h"
+#include "arm/boot.h"
+#include "arm/fdt.h"
 
 #define RAM_BASE 0x80000000ull
 

@@ -13,10 +13,10 @@
 #include "fake/driver.h"
 #include "fake/kvm.h"
 #include "fuzz.h"
-#include "lkvm/event_collector.h"
-#include "lkvm/gpio.h"
-#include "lkvm/rtc.h"
-#include "lkvm/serial.h"
+#include "hw/rcec.h"
+#include "hw/gpio.h"
+#include "hw/rtc.h"
+#include "hw/serial.h"
 #include "mutate.h"
 
 #define BOARD 0x01000000ull

@@ -5,8 +5,8 @@
  */
 #include "edited.h"
 #include "json.h"
-#include "lkvm/diff.h"
-#include "lkvm/verify.h"
+#include "inspect/diff.h"
+#include "inspect/verify.h"
 #include "mutate.h"
 
 #define UNREADABLE UINT64_MAX /* instead of a number of changes */

@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "lkvm/verify.h"
-#include "lkvm/working_set.h"
+#include "inspect/verify.h"
+#include "snapshot/working_set.h"
 #include "mutate.h"
 
 struct plan {

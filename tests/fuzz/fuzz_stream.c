@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "lkvm/rewrite.h"
+#include "snapshot/rewrite.h"
 #include "mutate.h"
 
 enum { AS_START = 1, AS_RECORDS = 2 };

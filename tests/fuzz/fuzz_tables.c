@@ -6,7 +6,7 @@
 #include <errno.h>
 
 #include "fuzz.h"
-#include "lkvm/its_table.h"
+#include "arm/its_table.h"
 #include "mutate.h"
 
 #define VCPUS 4u

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "lkvm/text.h"
+#include "util/text.h"
 
 #define JSON_DEPTH 16
 #define JSON_KEYS 1024 /* of one object that are compared */

@@ -13,13 +13,13 @@
 
 #include "fake/driver.h"
 #include "fuzz.h"
-#include "lkvm/event_collector.h"
-#include "lkvm/gpio.h"
-#include "lkvm/machine.h"
-#include "lkvm/rewrite.h"
-#include "lkvm/rtc.h"
-#include "lkvm/serial.h"
-#include "lkvm/working_set.h"
+#include "hw/rcec.h"
+#include "hw/gpio.h"
+#include "machine/machine.h"
+#include "snapshot/rewrite.h"
+#include "hw/rtc.h"
+#include "hw/serial.h"
+#include "snapshot/working_set.h"
 
 static const char *folder;
 

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lkvm/snapshot.h"
+#include "snapshot/snapshot.h"
 #include "rig.h"
 
 static unsigned differences(const char *after, const struct section *before, struct sections *sections)

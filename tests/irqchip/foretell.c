@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lkvm/kvm.h"
+#include "kvm/kvm.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

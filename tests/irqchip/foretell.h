@@ -14,7 +14,7 @@
 #ifndef LKVM_TESTS_IRQCHIP_FORETELL_H
 #define LKVM_TESTS_IRQCHIP_FORETELL_H
 
-#include "lkvm/its_table.h"
+#include "arm/its_table.h"
 #include "rig.h"
 
 #define FORETELL_VCPUS 4u

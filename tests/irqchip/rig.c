@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lkvm/kvm.h"
+#include "kvm/kvm.h"
 
 #define GIC_BASE 0x3fff0000ull
 #define REDISTRIBUTORS 0x3f000000ull

@@ -11,9 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "lkvm/gic.h"
-#include "lkvm/its.h"
-#include "lkvm/migrate.h"
+#include "arm/gic.h"
+#include "arm/its.h"
+#include "arm/migrate.h"
 
 /* Guest physical addresses. */
 #define RIG_RAM 0x80000000ull

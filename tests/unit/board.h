@@ -4,9 +4,9 @@
 #define TESTS_UNIT_BOARD_H
 
 #include "fake/kvm.h"
-#include "lkvm/bus.h"
-#include "lkvm/interrupts.h"
-#include "lkvm/loop.h"
+#include "kvm/bus.h"
+#include "kvm/interrupts.h"
+#include "util/loop.h"
 
 struct board {
 	struct bus bus;

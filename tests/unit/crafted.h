@@ -11,8 +11,8 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#include "lkvm/io.h"
-#include "lkvm/snapshot.h"
+#include "util/io.h"
+#include "snapshot/snapshot.h"
 
 #define CRAFTED_BASE 0x80000000u
 

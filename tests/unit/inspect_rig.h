@@ -11,7 +11,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#include "lkvm/inspect.h"
+#include "inspect/inspect.h"
 
 typedef int inspect_view(const struct inspection *inspection, struct report *report, struct error *error);
 

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lkvm/its_table.h"
+#include "arm/its_table.h"
 
 #define VALID (1ull << 63)
 #define INDIRECT (1ull << 62)

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "fake/machine.h"
-#include "lkvm/lifecycle.h"
+#include "control/lifecycle.h"
 #include "unit/run_loop.h"
 
 struct bench {

@@ -7,7 +7,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "lkvm/loop.h"
+#include "util/loop.h"
 
 static inline void run_loop_timeout(void *owner, int fd, uint32_t events)
 {

@@ -10,9 +10,9 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#include "lkvm/boot.h"
-#include "lkvm/bootargs.h"
-#include "lkvm/fdt.h"
+#include "arm/boot.h"
+#include "arm/bootargs.h"
+#include "arm/fdt.h"
 
 #define MIB (1ull << 20)
 #define BASE 0x80000000ull

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* vm/bus.c: which region an access belongs to, and changes while accesses run. */
+/* kvm/bus.c: which region an access belongs to, and changes while accesses run. */
 #include "unit/test.h"
 
 #include <errno.h>
 #include <stdatomic.h>
 
-#include "lkvm/bus.h"
+#include "kvm/bus.h"
 
 struct device {
 	struct bus *bus;

@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "lkvm/child.h"
+#include "util/child.h"
 #include "open_fds.h"
 
 static int run(const char *script, struct child *child, struct error *error)

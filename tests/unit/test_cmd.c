@@ -11,8 +11,8 @@
 #include <sys/wait.h>
 
 #include "fake/machine.h"
-#include "lkvm/command.h"
-#include "lkvm/run_options.h"
+#include "cmd/command.h"
+#include "cmd/run_options.h"
 
 static char scratch[40];
 

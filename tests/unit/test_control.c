@@ -16,8 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "lkvm/control.h"
-#include "lkvm/io.h"
+#include "control/control.h"
+#include "util/io.h"
 
 #define BIG (5u << 20)
 

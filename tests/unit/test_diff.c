@@ -9,10 +9,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "lkvm/command.h"
-#include "lkvm/diff.h"
-#include "lkvm/io.h"
-#include "lkvm/rewrite.h"
+#include "cmd/command.h"
+#include "inspect/diff.h"
+#include "util/io.h"
+#include "snapshot/rewrite.h"
 
 #define BASE 0x80000000u
 #define RAM_SIZE (16ull * FORMAT_RAM_CHUNK)

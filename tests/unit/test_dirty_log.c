@@ -7,8 +7,8 @@
 #include <stdlib.h>
 
 #include "fake/kvm.h"
-#include "lkvm/dirty_log.h"
-#include "lkvm/vm.h"
+#include "kvm/dirty_log.h"
+#include "kvm/vm.h"
 
 #define BLOCK (2u << 20)
 #define BLOCKS 4u

@@ -11,9 +11,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "lkvm/disk_identity.h"
-#include "lkvm/hash.h"
-#include "lkvm/inspect.h"
+#include "virtio/disk_identity.h"
+#include "util/hash.h"
+#include "inspect/inspect.h"
 
 #define SECOND INT64_C(1000000000)
 #define TIME (INT64_C(1700000000) * SECOND + 123456789)

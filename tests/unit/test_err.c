@@ -9,8 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "lkvm/err.h"
-#include "lkvm/log.h"
+#include "util/err.h"
+#include "util/log.h"
 
 static void a_sentence_grows_on_the_way_up(void **state)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* hw/event_collector.c: what the guest sees of an error, by registers and interrupts, and what it may write there. */
+/* hw/rcec.c: what the guest sees of an error, by registers and interrupts, and what it may write there. */
 #include "unit/test.h"
 
 #include <linux/pci_regs.h>
@@ -9,7 +9,7 @@
 
 #include "fake/driver.h"
 #include "fake/kvm.h"
-#include "lkvm/event_collector.h"
+#include "hw/rcec.h"
 
 #define ERRORS 0x100u
 #define COMMAND (ERRORS + PCI_ERR_ROOT_COMMAND)

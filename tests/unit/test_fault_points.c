@@ -11,11 +11,11 @@
 #include <unistd.h>
 
 #include "fake/kvm.h"
-#include "lkvm/fault.h"
-#include "lkvm/gic.h"
-#include "lkvm/its.h"
-#include "lkvm/migrate.h"
-#include "lkvm/snapshot.h"
+#include "util/fault.h"
+#include "arm/gic.h"
+#include "arm/its.h"
+#include "arm/migrate.h"
+#include "snapshot/snapshot.h"
 
 #define RAM_SIZE (1 << 20)
 

@@ -9,9 +9,9 @@
 #include <string.h>
 
 #include "fake/kvm.h"
-#include "lkvm/its.h"
-#include "lkvm/machine.h"
-#include "lkvm/fdt.h"
+#include "arm/its.h"
+#include "machine/machine.h"
+#include "arm/fdt.h"
 
 static const struct fdt_machine machine = {
 	.bootargs = "quiet", .initrd = 0x88000000, .initrd_size = 0x1234, .kaslr_seed = 42,

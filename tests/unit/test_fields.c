@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* snapshot/fields.c and the sections around fields: what is refused, byte for byte. */
+/* state/fields.c and the sections around fields: what is refused, byte for byte. */
 #include "unit/test.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "lkvm/format.h"
+#include "snapshot/format.h"
 
 /* The bytes of one field. */
 struct raw {

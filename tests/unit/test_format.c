@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lkvm/snapshot.h"
+#include "snapshot/snapshot.h"
 #include "unit/guest_writes.h"
 
 #define RAM_SIZE (4 * FORMAT_RAM_CHUNK)

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "fake/kvm.h"
-#include "lkvm/generation.h"
+#include "hw/vmgenid.h"
 
 #define BASE 0x1030000ull
 #define LINE 3

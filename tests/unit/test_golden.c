@@ -8,7 +8,7 @@
 
 #include "golden/golden.h"
 #include "golden/unpack.h"
-#include "lkvm/net.h"
+#include "virtio/net.h"
 
 /* What knows a device's own state: devices of all kinds, opened for their tables. */
 struct kinds {

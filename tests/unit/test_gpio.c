@@ -7,7 +7,7 @@
 #include "unit/board.h"
 #include "unit/open_fds.h"
 #include "unit/run_loop.h"
-#include "lkvm/gpio.h"
+#include "hw/gpio.h"
 
 #define BASE 0x1020000u
 #define LINE 2

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* snapshot/guest_memory.c: what is RAM and what is not, to the byte; windows. */
+/* memory/guest_memory.c: what is RAM and what is not, to the byte; windows. */
 #include "unit/test.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lkvm/guest_memory.h"
+#include "memory/guest_memory.h"
 
 /* RAM of `size` bytes, on the heap so that no byte beside it can be read. */
 struct ram {

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lkvm/snapshot.h"
+#include "snapshot/snapshot.h"
 
 #define BASE 0x80000000u
 #define RAM_SIZE (9u << 20)

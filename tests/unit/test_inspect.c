@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "golden/unpack.h"
-#include "lkvm/inspect.h"
+#include "inspect/inspect.h"
 
 typedef int (*view)(const struct inspection *inspection, struct report *report, struct error *error);
 

@@ -14,8 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lkvm/io.h"
-#include "lkvm/newfile.h"
+#include "util/io.h"
+#include "util/newfile.h"
 
 #define MUCH 300000 /* several times what a pipe holds */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The command queue's commands, encoded by hand from ARM IHI 0069, section 5.3. */
-#include "lkvm/its_command.h"
+#include "arm/its_command.h"
 
 #include <string.h>
 

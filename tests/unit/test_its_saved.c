@@ -9,7 +9,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#include "lkvm/inspect.h"
+#include "inspect/inspect.h"
 
 #define DEVICES 5u
 #define EVENTS 32u /* of each */

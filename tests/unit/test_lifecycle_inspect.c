@@ -4,8 +4,8 @@
 
 #include <signal.h>
 
-#include "lkvm/control.h"
-#include "lkvm/inspect.h"
+#include "control/control.h"
+#include "inspect/inspect.h"
 #include "unit/open_fds.h"
 
 #define RAM_BASE MACHINE_RAM
@@ -20,7 +20,7 @@ static struct {
 	bool fails, leaves_out;
 } fake_state;
 
-/* In place of vm/machine_state.c. */
+/* In place of machine/state.c. */
 void machine_read_disks_ahead(struct machine *machine)
 {
 	(void)machine;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* vm/loop.c: what is ready is served once, and nothing is served that was removed meanwhile. */
+/* util/loop.c: what is ready is served once, and nothing is served that was removed meanwhile. */
 #include "unit/test.h"
 
 #include <errno.h>
@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "unit/run_loop.h"
-#include "lkvm/io.h"
+#include "util/io.h"
 
 struct seen {
 	struct loop *loop;

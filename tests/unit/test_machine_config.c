@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* vm/machine_config.c: a machine's configuration as sections, and back. */
+/* machine/config.c: a machine's configuration as sections, and back. */
 #include "unit/test.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "lkvm/machine.h"
+#include "machine/machine.h"
 
 /* Each value is another one, so that none is taken for another. */
 static struct machine_config sample(void)

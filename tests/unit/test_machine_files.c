@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* vm/machine_files.c: what lkvm writes replaces no file that the machine uses, by whatever name it is given. */
+/* machine/files.c: what lkvm writes replaces no file that the machine uses, by whatever name it is given. */
 #include "unit/test.h"
 
 #include <fcntl.h>
@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lkvm/machine.h"
+#include "machine/machine.h"
 
 static char folder[] = "/tmp/lkvm-files-XXXXXX";
 

@@ -12,9 +12,9 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
-#include "../../vm/machine_ram.h"
+#include "../../machine/ram_private.h"
 #include "unit/blind.h"
-#include "lkvm/working_set.h"
+#include "snapshot/working_set.h"
 #include "unit/run_loop.h"
 
 #define CHUNK FORMAT_RAM_CHUNK

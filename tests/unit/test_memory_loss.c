@@ -13,11 +13,11 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "lkvm/boot.h"
-#include "lkvm/checker.h"
-#include "lkvm/machine.h"
-#include "lkvm/memory_loss.h"
-#include "lkvm/pager.h"
+#include "arm/boot.h"
+#include "snapshot/checker.h"
+#include "machine/machine.h"
+#include "memory/memory_loss.h"
+#include "snapshot/pager.h"
 #include "unit/run_loop.h"
 
 #define RAM_SIZE (256ull * FORMAT_RAM_CHUNK)

@@ -7,10 +7,10 @@
 #include <string.h>
 
 #include "fake/kvm.h"
-#include "lkvm/gic.h"
-#include "lkvm/its.h"
-#include "lkvm/migrate.h"
-#include "lkvm/snapshot.h"
+#include "arm/gic.h"
+#include "arm/its.h"
+#include "arm/migrate.h"
+#include "snapshot/snapshot.h"
 
 #define VCPUS 3
 

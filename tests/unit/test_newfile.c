@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lkvm/newfile.h"
+#include "util/newfile.h"
 #include "unit/open_fds.h"
 
 struct fixture {

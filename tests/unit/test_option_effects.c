@@ -11,8 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "lkvm/command.h"
-#include "lkvm/run_options.h"
+#include "cmd/command.h"
+#include "cmd/run_options.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lkvm/options.h"
+#include "util/options.h"
 
 struct target {
 	bool flag;

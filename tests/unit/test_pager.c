@@ -12,8 +12,8 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
-#include "lkvm/pager.h"
-#include "lkvm/prefault.h"
+#include "snapshot/pager.h"
+#include "memory/prefault.h"
 
 #define RAM_SIZE (256ull * FORMAT_RAM_CHUNK)
 #define PAGE FORMAT_RAM_PAGE

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lkvm/parse.h"
+#include "util/parse.h"
 
 static void sizes(void **state)
 {

@@ -9,7 +9,7 @@
 #include <sys/eventfd.h>
 
 #include "fake/kvm.h"
-#include "lkvm/pci.h"
+#include "hw/pci.h"
 
 #define ECAM 0x40000000ull
 #define PORTS 0x3eff0000ull

@@ -14,7 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "lkvm/point_in_time.h"
+#include "save/background.h"
 #include "unit/guest_writes.h"
 
 #define BASE 0x80000000u

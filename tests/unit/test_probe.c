@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "fake/kvm.h"
-#include "lkvm/probe.h"
+#include "kvm/probe.h"
 
 static struct probes probes;
 

@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "lkvm/ram.h"
+#include "memory/ram.h"
 
 #define SIZE (4u << 20)
 #define PAGE 65536u

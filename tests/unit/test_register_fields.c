@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "../../arm/register_tables.h"
-#include "lkvm/inspect.h"
+#include "inspect/inspect.h"
 
 static void assert_text(const char *name, uint64_t value, const char *expected)
 {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* arm/registers.c: names, sizes, and what a restore makes of a register. */
+/* arm/register_names.c: names, sizes, and what a restore makes of a register. */
 #include "unit/test.h"
 
 #include <linux/kvm.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "lkvm/registers.h"
+#include "arm/register_names.h"
 
 #define CORE(member) (KVM_REG_ARM64 | KVM_REG_ARM_CORE | KVM_REG_ARM_CORE_REG(member))
 #define CORE64(member) (CORE(member) | KVM_REG_SIZE_U64)

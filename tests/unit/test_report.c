@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#include "lkvm/report.h"
-#include "lkvm/text.h"
+#include "util/report.h"
+#include "util/text.h"
 
 /* Renders what `fill` says, and compares. */
 static void check(void (*fill)(struct report *report), bool json, const char *expected)

@@ -8,9 +8,9 @@
 
 #include "unit/board.h"
 #include "unit/run_loop.h"
-#include "lkvm/gpio.h"
-#include "lkvm/rtc.h"
-#include "lkvm/serial.h"
+#include "hw/gpio.h"
+#include "hw/rtc.h"
+#include "hw/serial.h"
 
 #define UART 0x1000000u
 #define CLOCK 0x1010000u

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lkvm/rewrite.h"
+#include "snapshot/rewrite.h"
 #include "unit/open_fds.h"
 
 #define RAM_SIZE (3u << 20) /* pieces, for some threads */

@@ -8,7 +8,7 @@
 #include "unit/board.h"
 #include "unit/open_fds.h"
 #include "unit/run_loop.h"
-#include "lkvm/rtc.h"
+#include "hw/rtc.h"
 
 #define BASE 0x1010000u
 #define LINE 1

@@ -10,12 +10,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "lkvm/command.h"
-#include "lkvm/io.h"
-#include "lkvm/loop.h"
-#include "lkvm/save_request.h"
+#include "cmd/command.h"
+#include "util/io.h"
+#include "util/loop.h"
+#include "save/request.h"
 
-/* Splits a request as vm/control.c does. */
+/* Splits a request as control/server.c does. */
 static int parse(const char *text, struct save_request *request, struct error *error)
 {
 	static char copy[CONTROL_REQUEST_LENGTH + 1];

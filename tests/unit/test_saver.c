@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of vm/saver.c alone: what it reports when one of its steps or threads fails, whichever thread runs first. */
+/* Tests of save/job.c alone: what it reports when one of its steps or threads fails, whichever thread runs first. */
 #include "unit/test.h"
 
 #include <errno.h>
@@ -11,9 +11,9 @@
 #include <unistd.h>
 
 #include "fake/machine.h"
-#include "lkvm/saver.h"
-#include "lkvm/snapshot.h"
-#include "lkvm/thread.h"
+#include "save/job.h"
+#include "snapshot/snapshot.h"
+#include "util/thread.h"
 
 #define ATTEMPTS 300
 
@@ -62,7 +62,7 @@ int thread_create(pthread_t *thread, void *(*run)(void *argument), void *argumen
 	return result;
 }
 
-/* In place of vm/machine_state.c. */
+/* In place of machine/state.c. */
 int machine_save(struct machine *machine, bool force, struct section_writer *writer, struct error *error)
 {
 	(void)machine;
@@ -94,7 +94,7 @@ void machine_hold_interrupts(struct machine *machine)
 	(void)machine;
 }
 
-/* In place of vm/machine_overlays.c. */
+/* In place of machine/overlays.c. */
 void machine_overlays_open(struct machine_overlays *overlays, int folder_fd)
 {
 	*overlays = (struct machine_overlays){ .folder_fd = folder_fd };

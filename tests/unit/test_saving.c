@@ -9,8 +9,8 @@
 #include <stdatomic.h>
 #include <sys/stat.h>
 
-#include "lkvm/control.h"
-#include "lkvm/snapshot.h"
+#include "control/control.h"
+#include "snapshot/snapshot.h"
 
 static struct {
 	unsigned saves, holds;
@@ -19,7 +19,7 @@ static struct {
 	bool fails;
 } fake_state;
 
-/* In place of vm/machine_state.c. */
+/* In place of machine/state.c. */
 void machine_read_disks_ahead(struct machine *machine)
 {
 	(void)machine;

@@ -10,7 +10,7 @@
 
 #include "unit/board.h"
 #include "unit/run_loop.h"
-#include "lkvm/serial.h"
+#include "hw/serial.h"
 
 #define BASE 0x1000000u
 #define LINE 5

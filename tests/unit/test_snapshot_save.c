@@ -8,9 +8,9 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "lkvm/command.h"
-#include "lkvm/control.h"
-#include "lkvm/loop.h"
+#include "cmd/command.h"
+#include "control/control.h"
+#include "util/loop.h"
 
 #define RAM_SIZE (2ull * FORMAT_RAM_CHUNK)
 #define IDENTITY "01010101-0101-0101-0101-010101010101"

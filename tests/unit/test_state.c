@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* snapshot/state.c: reset, save, load; and every device's table, which must leave no gap in its struct. */
+/* state/state_table.c: reset, save, load; and every device's table, which must leave no gap in its struct. */
 #include "unit/test.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "lkvm/gpio.h"
-#include "lkvm/machine.h"
-#include "lkvm/net.h"
-#include "lkvm/rtc.h"
-#include "lkvm/serial.h"
-#include "lkvm/state.h"
+#include "hw/gpio.h"
+#include "machine/machine.h"
+#include "virtio/net.h"
+#include "hw/rtc.h"
+#include "hw/serial.h"
+#include "state/state_table.h"
 
 struct sample {
 	uint64_t wide;

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lkvm/symbols.h"
+#include "inspect/symbols.h"
 
 static const char path[] = "symbols";
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* vm/terminal.c and vm/tty.c, with real pipes, files and pseudo-terminals. */
+/* hw/terminal.c and hw/tty.c, with real pipes, files and pseudo-terminals. */
 #include "unit/test.h"
 
 #include <errno.h>
@@ -15,7 +15,7 @@
 
 #include "unit/open_fds.h"
 #include "unit/run_loop.h"
-#include "lkvm/terminal.h"
+#include "hw/terminal.h"
 
 /* A console device that takes `room` bytes. */
 struct console {

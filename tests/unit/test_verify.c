@@ -10,8 +10,8 @@
 #include <zlib.h>
 
 #include "fake/machine.h"
-#include "lkvm/command.h"
-#include "lkvm/verify.h"
+#include "cmd/command.h"
+#include "inspect/verify.h"
 
 #define CHUNK FORMAT_RAM_CHUNK
 

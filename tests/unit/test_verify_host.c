@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "golden/golden.h"
-#include "lkvm/verify.h"
+#include "inspect/verify.h"
 
 #define UNKNOWN_ID_REGISTER 0x603000000013c03full /* S3_0_C0_C7_7 */
 #define UNKNOWN_REGISTER 0x603000000013dfffull

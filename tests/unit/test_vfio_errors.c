@@ -2,7 +2,7 @@
 /* The error reporting that a passed-through device is given, and what its guest is told when the device has an error. */
 #include "unit/vfio_rig.h"
 
-#include "lkvm/event_collector.h"
+#include "hw/rcec.h"
 #include "unit/run_loop.h"
 
 #define FUNCTION (ECAM + 0x8000) /* behind the collector */

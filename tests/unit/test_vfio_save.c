@@ -2,9 +2,9 @@
 /* The order in which a whole machine with passed-through devices is saved and restored, and that each of its calls may fail. */
 #include "unit/vfio_rig.h"
 
-#include "lkvm/its.h"
-#include "lkvm/machine.h"
-#include "lkvm/snapshot.h"
+#include "arm/its.h"
+#include "machine/machine.h"
+#include "snapshot/snapshot.h"
 
 #define DATA "what the device says of itself"
 #define AHEAD "and what it said ahead; "

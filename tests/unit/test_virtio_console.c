@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include <pthread.h>
 
-#include "lkvm/terminal.h"
+#include "hw/terminal.h"
 #include "virtio_rig.h"
 
 enum { RECEIVE, TRANSMIT };
 
-/* A terminal that takes as much as a test lets it, in place of vm/terminal.c. */
+/* A terminal that takes as much as a test lets it, in place of hw/terminal.c. */
 static struct fake_terminal {
 	pthread_mutex_t lock;
 	struct terminal_device device;

@@ -7,8 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "lkvm/io.h"
-#include "lkvm/net.h"
+#include "util/io.h"
+#include "virtio/net.h"
 #include "restore_rig.h"
 #include "open_fds.h"
 

@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "lkvm/net.h"
+#include "virtio/net.h"
 #include "virtio_rig.h"
 
 #define NAME "lkvmtest0"

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "fake/kvm.h"
-#include "lkvm/vm.h"
+#include "kvm/vm.h"
 
 static unsigned open_fds(void)
 {

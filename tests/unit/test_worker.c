@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* vm/worker.c: a paused worker runs nothing, a kick is never lost, and closing always ends. */
+/* util/worker.c: a paused worker runs nothing, a kick is never lost, and closing always ends. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "lkvm/worker.h"
+#include "util/worker.h"
 
 struct fixture {
 	struct worker worker;

@@ -5,8 +5,8 @@
 
 #include <stdio.h>
 
-#include "lkvm/rewrite.h"
-#include "lkvm/working_set.h"
+#include "snapshot/rewrite.h"
+#include "snapshot/working_set.h"
 
 #define CHUNK FORMAT_RAM_CHUNK
 #define RAM_SIZE (256ull * CHUNK)

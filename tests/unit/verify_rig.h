@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lkvm/its.h"
-#include "lkvm/verify.h"
+#include "arm/its.h"
+#include "inspect/verify.h"
 
 #define RIG_RAM 0x80000000ull
 #define RIG_RAM_SIZE 0x100000u

@@ -23,7 +23,7 @@
 
 #include "fake/kvm.h"
 #include "fake/vfio.h"
-#include "lkvm/vfio.h"
+#include "vfio/vfio.h"
 
 #define DEVICE "0000:01:00.0"
 #define MEDIATED "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001"

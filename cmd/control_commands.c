@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+#include "control_commands.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define NAME_ENTRY                                                                                         \
+	{ .name = "name", .letter = 'n', .kind = OPTION_STRING, .argument = "NAME",                        \
+	  .offset = offsetof(struct name_options, name), .help = "The same as the operand NAME" }
+#define ALL_ENTRY                                                                                          \
+	{ .name = "all", .letter = 'a', .kind = OPTION_FLAG, .offset = offsetof(struct name_options, all), \
+	  .help = "All running virtual machines" }
+#define JSON_ENTRY                                                                                         \
+	{ .name = "json", .kind = OPTION_FLAG, .offset = offsetof(struct name_options, json),              \
+	  .help = "Print JSON, one object a line for each virtual machine" }
+
+static const struct option_entry name_entries[] = { NAME_ENTRY, ALL_ENTRY, JSON_ENTRY };
+
+static const struct option_entry stat_entries[] = {
+	NAME_ENTRY,
+	ALL_ENTRY,
+	JSON_ENTRY,
+	{ .name = "memory", .letter = 'm', .kind = OPTION_IGNORED }, /* kvmtool's; it is shown always */
+};
+
+static const struct option_entry ask_entries[] = {
+	NAME_ENTRY,
+	ALL_ENTRY,
+	{ .name = "force", .letter = 'f', .kind = OPTION_FLAG, .offset = offsetof(struct name_options, force),
+	  .help = "Do not ask the guest: at once" },
+	{ .name = "timeout", .letter = 't', .kind = OPTION_NUMBER, .argument = "SECONDS", .minimum = 1,
+	  .maximum = 86400, .offset = offsetof(struct name_options, timeout),
+	  .help = "How long the guest may take (60)" },
+	JSON_ENTRY,
+};
+
+#define DEFAULT_TIMEOUT 60 /* seconds */
+
+static const struct name_options defaults = { .timeout = 0 };
+
+const struct option_table name_options_table = OPTION_TABLE(name_entries, defaults);
+const struct option_table stat_options_table = OPTION_TABLE(stat_entries, defaults);
+const struct option_table ask_options_table = OPTION_TABLE(ask_entries, defaults);
+
+static int print_done(const struct command_call *call, const char *name, const char *done)
+{
+	const struct name_options *options = call->values;
+	struct report report;
+
+	if (!options->json) {
+		printf("Guest %s %s\n", name, done);
+		return EXIT_OK;
+	}
+	report_open(&report, true);
+	report_string(&report, "name", name);
+	report_string(&report, "state", done);
+	return command_print_report(call, &report);
+}
+
+static int ask_one(const struct command_call *call, const char *name, const char *request, unsigned seconds,
+		   const char *done)
+{
+	struct control_reply reply;
+	struct error error;
+
+	if (control_call(name, request, seconds, &reply, &error) < 0) {
+		error_context(&error, "%.*s", CONTROL_NAME_LENGTH, name);
+		return command_error(call, &error);
+	}
+	if (!done)
+		fputs(reply.body, stdout);
+	free(reply.body);
+	return done ? print_done(call, name, done) : EXIT_OK;
+}
+
+static int ask_all(const struct command_call *call, const char *request, unsigned seconds, const char *done)
+{
+	struct control_names names;
+	struct error error;
+	int status = EXIT_OK;
+
+	if (control_list(&names, &error) < 0)
+		return command_error(call, &error);
+	for (size_t i = 0; i < names.count; i++)
+		if (ask_one(call, names.names[i], request, seconds, done) != EXIT_OK)
+			status = EXIT_ERROR;
+	control_names_free(&names);
+	return status;
+}
+
+int names_ask(const struct command_call *call, const char *request, unsigned seconds, const char *done)
+{
+	const struct name_options *options = call->values;
+	struct error error;
+	int status = EXIT_OK;
+
+	if (options->all && (options->name || call->count)) {
+		error_set(&error, EINVAL, "--all and names exclude each other");
+		return command_usage_error(call, &error);
+	}
+	if (options->all)
+		return ask_all(call, request, seconds, done);
+	if (!options->name && !call->count) {
+		error_set(&error, EINVAL, "no virtual machine was named; 'lkvm list' shows those that run");
+		return command_usage_error(call, &error);
+	}
+	if (options->name)
+		status = ask_one(call, options->name, request, seconds, done);
+	for (int i = 0; i < call->count; i++)
+		if (ask_one(call, call->operands[i], request, seconds, done) != EXIT_OK)
+			status = EXIT_ERROR;
+	return status;
+}
+
+int names_ask_guest(const struct command_call *call, const char *request, const char *done)
+{
+	const struct name_options *options = call->values;
+	uint64_t timeout = options->timeout ? options->timeout : DEFAULT_TIMEOUT;
+	char line[CONTROL_REQUEST_LENGTH];
+	struct error error;
+
+	if (options->force && options->timeout) {
+		error_set(&error, EINVAL, "--timeout is for a guest that is asked: it goes not with --force");
+		return command_usage_error(call, &error);
+	}
+	if (options->force) {
+		snprintf(line, sizeof(line), "%s force", request);
+		return names_ask(call, line, NAMES_PATIENCE, done);
+	}
+	snprintf(line, sizeof(line), "%s %" PRIu64, request, timeout);
+	return names_ask(call, line, (unsigned)timeout + NAMES_PATIENCE, done);
+}

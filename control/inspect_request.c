@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Looking into a running machine: halted for a moment, its state is collected and its interrupt tables are brought up to
+ * date and copied. It goes on, and both become a snapshot in the file that the client gave: one without the rest of RAM.
+ */
+#include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "inspect/inspect.h"
+#include "lifecycle_private.h"
+
+/* What the machine is at this moment. It must not run meanwhile. `copy` is the caller's, also after a failure. */
+static int collect(struct machine *machine, struct section_writer *sections, struct ram *copy, struct error *error)
+{
+	const struct ram *ram = &machine->vm.ram;
+
+	if (machine_look(machine, sections, error) < 0 || ram_open(copy, ram->base, ram->size, error) < 0)
+		return -1;
+	madvise(copy->host, copy->size, MADV_NOHUGEPAGE); /* a few pages here and there, each of which would be 2 MiB */
+	return inspect_extract(&sections->buffer, ram, copy, error);
+}
+
+static int write_snapshot(int fd, const struct ram *copy, struct section_writer *sections, struct error *error)
+{
+	struct snapshot_writer writer = { .fd = fd, .ram = copy };
+	int result;
+
+	/* Mandatory: who does not know it must not take the rest for a guest's memory. */
+	section_begin(sections, SNAPSHOT_PARTIAL, 1, SECTION_MANDATORY);
+	section_end(sections);
+	result = snapshot_write(&writer, &sections->buffer, error);
+	snapshot_end(&writer);
+	return result;
+}
+
+void lifecycle_serve_inspect(struct lifecycle *lifecycle, struct control_client *client, char **words)
+{
+	struct section_writer sections = { 0 };
+	struct ram copy = { 0 };
+	int fd = control_take_fd(client, 0);
+	struct error error;
+	int result;
+
+	(void)words;
+	if (fd < 0) {
+		error_set(&error, EINVAL, "no file came with the request");
+		control_refuse(client, &error);
+		return;
+	}
+	machine_hold_interrupts(lifecycle->machine);
+	lifecycle_halt(lifecycle);
+	result = collect(lifecycle->machine, &sections, &copy, &error);
+	lifecycle_go_on(lifecycle);
+	if (result == 0)
+		result = write_snapshot(fd, &copy, &sections, &error);
+	if (result == 0)
+		control_answer(client, NULL);
+	else
+		control_refuse(client, &error);
+	ram_close(&copy);
+	byte_buffer_free(&sections.buffer);
+	close(fd);
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/* Names of VMs, and the directory that holds their sockets. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "control/control.h"
+
+#define LOCK_SECONDS 5
+#define LOCK_TRY_MICROSECONDS 10000
+
+int control_check_name(const char *name, struct error *error)
+{
+	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+	size_t length = strlen(name);
+
+	if (length < 1 || length > CONTROL_NAME_LENGTH)
+		return error_set(error, EINVAL, "a name has 1 to %d characters", CONTROL_NAME_LENGTH);
+	if (name[0] == '.' || name[0] == '-' || strspn(name, allowed) != length)
+		return error_set(error, EINVAL, "\"%s\" is no name: letters, digits, dot, dash, underscore, "
+				 "beginning with no dot or dash", name);
+	return 0;
+}
+
+static int directory_path(char path[PATH_MAX], struct error *error)
+{
+	const char *runtime = getenv("XDG_RUNTIME_DIR");
+	const char *home = getenv("HOME");
+	int length;
+
+	if (runtime && runtime[0] == '/')
+		length = snprintf(path, PATH_MAX, "%s/lkvm", runtime);
+	else if (home && home[0] == '/')
+		length = snprintf(path, PATH_MAX, "%s/.lkvm", home);
+	else
+		return error_set(error, EINVAL,
+				 "neither XDG_RUNTIME_DIR nor HOME says where the sockets belong");
+	if (length >= PATH_MAX)
+		return error_system(error, ENAMETOOLONG, "%.100s...", path);
+	return 0;
+}
+
+/* Whoever can write into the directory can pass himself off as a VM, so it must be ours alone. */
+static int make_private(int fd, const char *path, struct error *error)
+{
+	struct stat status;
+
+	if (fstat(fd, &status) < 0)
+		return error_system(error, errno, "%.300s", path);
+	if (status.st_uid != geteuid())
+		return error_set(error, EPERM, "%.300s belongs to another user", path);
+	if (status.st_mode & (S_IRWXG | S_IRWXO) && fchmod(fd, S_IRWXU) < 0)
+		return error_system(error, errno, "%.300s is open to others", path);
+	return 0;
+}
+
+/* Without it there is nowhere to look for virtual machines either: that must not look like there being none. */
+static int check_runtime_directory(struct error *error)
+{
+	const char *runtime = getenv("XDG_RUNTIME_DIR");
+	struct stat status;
+
+	if (!runtime || runtime[0] != '/' || stat(runtime, &status) == 0 || errno != ENOENT)
+		return 0;
+	return error_set(error, ENOTDIR, "XDG_RUNTIME_DIR is %.300s, which does not exist: make that directory (mode 700), or "
+			 "unset the variable to use ~/.lkvm", runtime);
+}
+
+int control_directory_open(bool create, struct error *error)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	if (directory_path(path, error) < 0 || check_runtime_directory(error) < 0)
+		return -1;
+	if (create && mkdir(path, S_IRWXU) < 0 && errno != EEXIST)
+		return error_system(error, errno, "%.300s", path);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return error_system(error, errno, "%.300s", path);
+	if (make_private(fd, path, error) < 0) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static int lock(int fd, struct error *error)
+{
+	for (unsigned tries = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; tries++) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return error_system(error, errno, "locking the sockets' directory");
+		if (tries == LOCK_SECONDS * 1000000 / LOCK_TRY_MICROSECONDS)
+			return error_set(error, EBUSY,
+					 "another process holds the lock of the sockets' directory");
+		usleep(LOCK_TRY_MICROSECONDS);
+	}
+	return 0;
+}
+
+int control_directory_lock(bool create, struct error *error)
+{
+	int fd = control_directory_open(create, error);
+
+	if (fd >= 0 && lock(fd, error) < 0) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+void control_file_name(char file[CONTROL_NAME_LENGTH + 6], const char *name)
+{
+	snprintf(file, CONTROL_NAME_LENGTH + 6, "%.*s.sock", CONTROL_NAME_LENGTH, name);
+}
+
+/* A path in a deep directory may not fit into an address; the way through the directory's descriptor does. */
+void control_address(struct sockaddr_un *address, int directory_fd, const char *name)
+{
+	char file[CONTROL_NAME_LENGTH + 6];
+
+	control_file_name(file, name);
+	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	snprintf(address->sun_path, sizeof(address->sun_path), "/proc/self/fd/%d/%s", directory_fd, file);
+}
+
+enum control_presence control_look(int directory_fd, const char *name)
+{
+	struct sockaddr_un address;
+	char file[CONTROL_NAME_LENGTH + 6];
+	struct stat status;
+	int fd, result;
+
+	control_file_name(file, name);
+	if (fstatat(directory_fd, file, &status, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? CONTROL_ABSENT : CONTROL_STRANGE;
+	if (!S_ISSOCK(status.st_mode))
+		return CONTROL_STRANGE;
+
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return CONTROL_STRANGE;
+	control_address(&address, directory_fd, name);
+	result = connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ? errno : 0;
+	close(fd);
+	if (result == 0 || result == EAGAIN) /* EAGAIN: it listens, but many wait already */
+		return CONTROL_PRESENT;
+	if (result == ENOENT)
+		return CONTROL_ABSENT;
+	return result == ECONNREFUSED ? CONTROL_STALE : CONTROL_STRANGE;
+}

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+#include "hw/rcec.h"
+
+#include <linux/pci_regs.h>
+#include <string.h>
+
+#include "bars.h"
+
+#define MSIX_BAR 0u
+#define ERRORS 0x100u /* in config space */
+#define SOURCE (ERRORS + PCI_ERR_ROOT_ERR_SRC)
+#define ASSOCIATION 0x140u
+
+#define INTERNAL_ERROR 22 /* PCI_ERR_UNC_INTN */
+
+/* Linux takes no notice of the vendor: the class is what it looks for. */
+static const struct pci_identity identity = {
+	.name = "event-collector",
+	.vendor = 0x1b36,
+	.device = 0x0807,
+	.subsystem_vendor = 0x1af4,
+	.subsystem = 0x1100,
+	.class_code = 0x080700,
+	.vectors = 1,
+};
+
+/*
+ * What all functions have of it
+ */
+
+void pci_errors_add(struct pci_device *device, unsigned offset)
+{
+	uint8_t *config = device->state.config + offset, *writable = device->writable + offset;
+
+	memset(config + 4, 0, PCI_ERRORS_SIZE - 4);
+	put32(config, (get32(config) & 0xfff00000) | 1u << 16 | PCI_EXT_CAP_ID_ERR);
+	/* As hardware has it, this error is masked until firmware knows better: that is us. */
+	put32(config + PCI_ERR_UNCOR_SEVER, PCI_ERR_UNC_INTN);
+	put32(config + PCI_ERR_CAP, INTERNAL_ERROR); /* the first of those in its status, as it is the only one */
+	put32(device->cleared_by_ones + offset + PCI_ERR_UNCOR_STATUS, PCI_ERR_UNC_INTN);
+	put32(writable + PCI_ERR_UNCOR_MASK, PCI_ERR_UNC_INTN);
+	put32(writable + PCI_ERR_UNCOR_SEVER, PCI_ERR_UNC_INTN);
+}
+
+bool pci_errors_report(struct pci_device *device, unsigned offset, unsigned express)
+{
+	const uint8_t *control = device->state.config + express + PCI_EXP_DEVCTL;
+	uint8_t *errors = device->state.config + offset;
+	bool fatal, told;
+
+	if (!device->bus->collector)
+		return false;
+	/* Its status is there before the guest can look at it, though not before the interrupt. */
+	pthread_mutex_lock(&device->lock);
+	fatal = get32(errors + PCI_ERR_UNCOR_SEVER) & PCI_ERR_UNC_INTN;
+	told = !(get32(errors + PCI_ERR_UNCOR_MASK) & PCI_ERR_UNC_INTN) &&
+	       *control & (fatal ? PCI_EXP_DEVCTL_FERE : PCI_EXP_DEVCTL_NFERE) &&
+	       event_collector_report(device->bus->collector, pci_device_id(device), fatal ? EVENT_FATAL : EVENT_NONFATAL);
+	if (told)
+		put32(errors + PCI_ERR_UNCOR_STATUS, PCI_ERR_UNC_INTN);
+	pthread_mutex_unlock(&device->lock);
+	return told;
+}
+
+/*
+ * The collector's own part
+ */
+
+static bool wants_to_signal(const struct event_collector *collector)
+{
+	const uint8_t *errors = collector->pci.state.config + ERRORS;
+	uint32_t command = get32(errors + PCI_ERR_ROOT_COMMAND), status = get32(errors + PCI_ERR_ROOT_STATUS);
+
+	return (command & PCI_ERR_ROOT_CMD_NONFATAL_EN && status & PCI_ERR_ROOT_NONFATAL_RCV) ||
+	       (command & PCI_ERR_ROOT_CMD_FATAL_EN && status & PCI_ERR_ROOT_FATAL_RCV);
+}
+
+/*
+ * The line is up as long as there is something; a message is to be sent when there begins to be: true. With the device
+ * locked, which it must not be when the message is sent.
+ */
+static bool update(struct event_collector *collector)
+{
+	bool wants = wants_to_signal(collector), begins = wants && !collector->signalled;
+	bool by_message = pci_device_msix_enabled(&collector->pci);
+
+	collector->signalled = wants;
+	pci_device_set_line(&collector->pci, wants && !by_message);
+	return begins && by_message;
+}
+
+static void written(void *owner, unsigned offset, unsigned size, uint64_t value)
+{
+	struct event_collector *collector = owner;
+	bool message;
+
+	(void)offset;
+	(void)size;
+	(void)value;
+	pthread_mutex_lock(&collector->pci.lock);
+	message = update(collector);
+	pthread_mutex_unlock(&collector->pci.lock);
+	if (message)
+		pci_device_signal(&collector->pci, 0);
+}
+
+bool event_collector_report(struct event_collector *collector, uint32_t source, enum event_severity severity)
+{
+	uint8_t *errors = collector->pci.state.config + ERRORS;
+	bool fatal = severity == EVENT_FATAL, enabled, message = false;
+	uint32_t status;
+
+	pthread_mutex_lock(&collector->pci.lock);
+	enabled = get32(errors + PCI_ERR_ROOT_COMMAND) & (fatal ? PCI_ERR_ROOT_CMD_FATAL_EN : PCI_ERR_ROOT_CMD_NONFATAL_EN);
+	if (enabled) {
+		status = get32(errors + PCI_ERR_ROOT_STATUS);
+		if (status & PCI_ERR_ROOT_UNCOR_RCV) {
+			status |= PCI_ERR_ROOT_MULTI_UNCOR_RCV;
+		} else {
+			status |= PCI_ERR_ROOT_UNCOR_RCV | (fatal ? PCI_ERR_ROOT_FIRST_FATAL : 0);
+			put16(errors + PCI_ERR_ROOT_ERR_SRC + 2, (uint16_t)source);
+		}
+		put32(errors + PCI_ERR_ROOT_STATUS, status | (fatal ? PCI_ERR_ROOT_FATAL_RCV : PCI_ERR_ROOT_NONFATAL_RCV));
+		message = update(collector);
+	}
+	pthread_mutex_unlock(&collector->pci.lock);
+	if (message)
+		pci_device_signal(&collector->pci, 0);
+	return enabled;
+}
+
+static int add_express(struct pci_device *device, struct error *error)
+{
+	uint8_t body[PCI_CAP_EXP_ENDPOINT_SIZEOF_V2 - 2] = { 0 };
+	int offset;
+
+	put16(body + PCI_EXP_FLAGS - 2, 2 | PCI_EXP_TYPE_RC_EC << 4);
+	put32(body + PCI_EXP_DEVCAP - 2, PCI_EXP_DEVCAP_RBER);
+	offset = pci_device_add_capability(device, PCI_CAP_ID_EXP, body, sizeof(body) + 2, error);
+	if (offset < 0)
+		return -1;
+	put16(device->writable + offset + PCI_EXP_DEVCTL,
+	      PCI_EXP_DEVCTL_CERE | PCI_EXP_DEVCTL_NFERE | PCI_EXP_DEVCTL_FERE | PCI_EXP_DEVCTL_URRE);
+	put16(device->writable + offset + PCI_EXP_RTCTL,
+	      PCI_EXP_RTCTL_SECEE | PCI_EXP_RTCTL_SENFEE | PCI_EXP_RTCTL_SEFEE | PCI_EXP_RTCTL_PMEIE);
+	return 0;
+}
+
+static void add_errors(struct pci_device *device)
+{
+	uint8_t *config = device->state.config;
+
+	pci_errors_add(device, ERRORS);
+	put32(config + ERRORS, get32(config + ERRORS) | ASSOCIATION << 20);
+	put32(device->writable + ERRORS + PCI_ERR_ROOT_COMMAND,
+	      PCI_ERR_ROOT_CMD_COR_EN | PCI_ERR_ROOT_CMD_NONFATAL_EN | PCI_ERR_ROOT_CMD_FATAL_EN);
+	put32(device->cleared_by_ones + ERRORS + PCI_ERR_ROOT_STATUS,
+	      PCI_ERR_ROOT_COR_RCV | PCI_ERR_ROOT_MULTI_COR_RCV | PCI_ERR_ROOT_UNCOR_RCV | PCI_ERR_ROOT_MULTI_UNCOR_RCV |
+	      PCI_ERR_ROOT_FIRST_FATAL | PCI_ERR_ROOT_NONFATAL_RCV | PCI_ERR_ROOT_FATAL_RCV);
+	/* All slots of the bus, whatever is in them, and no other bus. */
+	put32(config + ASSOCIATION, 1u << 16 | PCI_EXT_CAP_ID_RCEC);
+	put32(config + ASSOCIATION + PCI_RCEC_RCIEP_BITMAP, ~0u);
+}
+
+int event_collector_open(struct event_collector *collector, struct pci_bus *pci, struct error *error)
+{
+	struct pci_device *device = &collector->pci;
+
+	*collector = (struct event_collector){ 0 };
+	if (pci_device_open(device, &identity, error) < 0)
+		return -1;
+	device->hook_size = PCI_CONFIG_SIZE;
+	device->hook_write = written;
+	device->hook_owner = collector;
+	if (add_express(device, error) < 0 || pci_device_add_msix(device, pci, MSIX_BAR, error) < 0) {
+		pci_device_close(device);
+		return -1;
+	}
+	add_errors(device);
+	if (pci_device_plug(pci, device, -1, error) < 0) {
+		pci_device_close(device);
+		return -1;
+	}
+	pci->collector = collector;
+	return 0;
+}
+
+static bool is_open(const struct event_collector *collector)
+{
+	return collector->pci.bus != NULL;
+}
+
+void event_collector_close(struct event_collector *collector)
+{
+	if (!is_open(collector))
+		return;
+	collector->pci.bus->collector = NULL;
+	pci_device_close(&collector->pci);
+}
+
+/* What was to be signalled has been: its message is with the guest, or among the pending ones. */
+static void settle(struct event_collector *collector)
+{
+	pthread_mutex_lock(&collector->pci.lock);
+	update(collector);
+	pthread_mutex_unlock(&collector->pci.lock);
+}
+
+void event_collector_reset(struct event_collector *collector)
+{
+	if (!is_open(collector))
+		return;
+	pci_device_reset(&collector->pci);
+	settle(collector);
+}
+
+void event_collector_quiesce(struct event_collector *collector)
+{
+	if (is_open(collector))
+		pci_device_quiesce(&collector->pci);
+}
+
+void event_collector_resume(struct event_collector *collector)
+{
+	if (is_open(collector))
+		pci_device_resume(&collector->pci);
+}
+
+int event_collector_visit(struct event_collector *collector, struct state_visitor *visitor, struct error *error)
+{
+	if (!is_open(collector))
+		return 0;
+	return visitor->visit(visitor, "event-collector/pci", &pci_state_table, &collector->pci.state, error);
+}
+
+int event_collector_restored(struct event_collector *collector, struct error *error)
+{
+	if (!is_open(collector))
+		return 0;
+	/* Only the device writes that one, and a reset leaves it. */
+	memcpy(collector->pci.initial + SOURCE, collector->pci.state.config + SOURCE, 4);
+	if (pci_device_restored(&collector->pci, error) < 0)
+		return -1;
+	settle(collector);
+	return 0;
+}

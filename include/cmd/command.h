@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Subcommands. cmd/table.c holds the table of all of them; `lkvm help` and the shell's completion are made from
+ * it. Only the files in cmd/ print: results on standard output, messages on standard error.
+ */
+#ifndef LKVM_CMD_COMMAND_H
+#define LKVM_CMD_COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "util/err.h"
+#include "util/options.h"
+#include "util/report.h"
+
+/* Exit statuses. A signal N that ended lkvm is 128 + N. Part of the interface: lkvm(1) lists them. */
+enum exit_status {
+	EXIT_OK = 0,
+	EXIT_ERROR = 1,      /* nothing was run, or what was asked for was not done */
+	EXIT_USAGE = 2,      /* the command line makes no sense */
+	EXIT_CRASHED = 3,    /* the guest said that it crashed */
+	EXIT_VM_FAILURE = 4, /* KVM or the VMM could not go on with a running guest */
+	EXIT_RESET = 5,      /* the guest was reset, and --no-reboot says that this is its end */
+	EXIT_SIGNAL = 128,
+};
+
+/* What operands are. */
+enum command_operand { OPERAND_NONE, OPERAND_FILE, OPERAND_VM, OPERAND_COMMAND, OPERAND_SHELL };
+
+struct command_call;
+
+struct command {
+	const char *name;        /* one word, or two: "snapshot save" */
+	const char *alias;       /* or NULL */
+	const char *operands;    /* as in "[NAME...]"; NULL: takes none */
+	enum command_operand operand; /* what they are, for the shell's completion */
+	int most;                /* how many; -1: any number */
+	const char *summary;     /* one line of `lkvm help` */
+	const struct option_table *options; /* NULL: only --help */
+	/* Returns the exit status. */
+	int (*run)(const struct command_call *call);
+};
+
+/* One use of a command, its options already parsed. */
+struct command_call {
+	const struct command *commands; /* all of them; the last has no name */
+	const struct command *command;
+	void *values; /* the options' target */
+	int count;    /* operands */
+	char **operands;
+};
+
+/* All of them; the last has no name. */
+extern const struct command command_table[];
+
+/* Finds the command that argv names, parses its options and runs it. What main() returns. */
+int command_main(const struct command *commands, int argc, char **argv);
+
+/*
+ * The command that `words`, `count` of them, begin with, and in `*taken` how many words that takes. NULL where there is
+ * none of that name or alias.
+ */
+const struct command *command_find(const struct command *commands, int count, char *const *words, int *taken);
+
+/* Whether `word` is the first of two words that name a command. */
+bool command_is_group(const struct command *commands, const char *word);
+
+/* "usage: lkvm run ..." with the options. */
+void command_help(const struct command *command);
+
+/* Print "lkvm: COMMAND: sentence" on standard error; return EXIT_ERROR; EXIT_USAGE with a hint at --help. */
+int command_error(const struct command_call *call, const struct error *error);
+int command_usage_error(const struct command_call *call, const struct error *error);
+
+/* Prints a finished report and closes it. The exit status. */
+int command_print_report(const struct command_call *call, struct report *report);
+
+/* The subcommands, and the tables of their options. */
+extern const struct option_table run_options_table;
+extern const struct option_table list_options_table;
+extern const struct option_table name_options_table;
+extern const struct option_table stat_options_table;
+extern const struct option_table ask_options_table;
+extern const struct option_table doctor_options_table;
+extern const struct option_table snapshot_save_options_table;
+extern const struct option_table snapshot_restore_options_table;
+extern const struct option_table snapshot_info_options_table;
+extern const struct option_table snapshot_inspect_options_table;
+extern const struct option_table snapshot_verify_options_table;
+extern const struct option_table snapshot_diff_options_table;
+extern const struct option_table snapshot_merge_options_table;
+
+int cmd_run(const struct command_call *call);
+int cmd_list(const struct command_call *call);
+int cmd_stat(const struct command_call *call);
+int cmd_pause(const struct command_call *call);
+int cmd_resume(const struct command_call *call);
+int cmd_stop(const struct command_call *call);
+int cmd_reboot(const struct command_call *call);
+int cmd_balloon(const struct command_call *call);
+int cmd_snapshot_save(const struct command_call *call);
+int cmd_snapshot_restore(const struct command_call *call);
+int cmd_snapshot_info(const struct command_call *call);
+int cmd_inspect(const struct command_call *call);
+int cmd_snapshot_inspect(const struct command_call *call);
+int cmd_snapshot_verify(const struct command_call *call);
+int cmd_snapshot_diff(const struct command_call *call);
+int cmd_snapshot_merge(const struct command_call *call);
+int cmd_doctor(const struct command_call *call);
+int cmd_help(const struct command_call *call);
+int cmd_version(const struct command_call *call);
+int cmd_completion(const struct command_call *call);
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * PL031 real-time clock. ARM PrimeCell Real Time Clock (PL031) Technical Reference Manual, ARM DDI 0224.
+ * It follows the host's clock plus an offset that the guest sets by writing the load register.
+ */
+#ifndef LKVM_HW_RTC_H
+#define LKVM_HW_RTC_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kvm/bus.h"
+#include "kvm/interrupts.h"
+#include "state/state_table.h"
+#include "util/err.h"
+#include "util/loop.h"
+
+#define RTC_SIZE 0x1000u
+
+struct rtc_state {
+	uint32_t offset; /* guest's seconds minus the host's, modulo 2^32 */
+	uint32_t load;
+	uint32_t match;
+	uint32_t interrupt_mask;
+	uint32_t interrupt_raw;
+	uint32_t armed; /* the alarm has not fired since the match was set to a time ahead */
+};
+
+extern const struct state_table rtc_state_table;
+
+struct rtc {
+	struct interrupts *interrupts;
+	struct bus *bus;
+	struct loop *loop;
+	unsigned line;
+	uint64_t base;
+	int timer_fd; /* the alarm; -1 without a loop */
+	pthread_mutex_t lock;
+	struct rtc_state state;
+	bool level; /* of the line, as last set */
+};
+
+/* The alarm is served on `loop`, which may be NULL (no alarms then). */
+int rtc_open(struct rtc *rtc, struct bus *bus, struct interrupts *interrupts, unsigned line, uint64_t base, struct loop *loop,
+	     struct error *error);
+void rtc_close(struct rtc *rtc);
+void rtc_reset(struct rtc *rtc);
+
+/*
+ * Call after the state was loaded and the GIC restored: sets the alarm, drives the line. An alarm that expired while the
+ * guest was saved fires at once.
+ */
+void rtc_restored(struct rtc *rtc);
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * RAM as it was at one point in time, copied while the guest goes on: in the pause all of it is write-protected (userfaultfd),
+ * which copies nothing. Who writes a page that is not in the file yet, vCPU, device or the kernel, waits for as long as it takes
+ * to write 64 KiB to the file; everything else is copied in order meanwhile.
+ */
+#ifndef LKVM_SAVE_BACKGROUND_H
+#define LKVM_SAVE_BACKGROUND_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "memory/ram.h"
+#include "snapshot/snapshot.h"
+#include "util/err.h"
+
+struct point_in_time {
+	int fault_fd;  /* -1: not open */
+	uint64_t held; /* writes that had to wait */
+
+	/* Private. */
+	struct ram *ram;
+	struct snapshot_writer *writer;
+	int go_fd;
+	uint64_t unit;     /* bytes that are copied and let go for one write */
+	uint64_t released; /* bytes from RAM's beginning on that are not watched any more */
+	pthread_mutex_t lock; /* what follows, and whatever else the thread works with, from one function below to the next */
+	bool frozen;
+	uint8_t *units;
+	uint8_t *blocks;   /* what snapshot_look() said of each */
+};
+
+/*
+ * Fails where it cannot be done here: the kernel has no write-protecting userfaultfd for us, RAM is a mapping of a file or is
+ * being loaded, its pages are too large to have somebody wait for one.
+ */
+int point_in_time_open(struct point_in_time *point, struct ram *ram, struct snapshot_writer *writer, struct error *error);
+
+/*
+ * By a thread that writes no RAM, the writer having begun, while the machine runs; who writes RAM from now on may have to wait
+ * until that thread calls point_in_time_copy(). Failed, nobody waits.
+ */
+int point_in_time_prepare(struct point_in_time *point, struct error *error);
+
+/* This is the point in time: by the main thread, with the machine paused and point_in_time_copy() at work. */
+int point_in_time_freeze(struct point_in_time *point, struct error *error);
+
+/* Until point_in_time_go(), only what somebody waits for; then all of RAM. Failed or not, nobody waits when it returns. */
+int point_in_time_copy(struct point_in_time *point, struct error *error);
+
+/* Once the machine runs again, which comes first. Without a freeze before, it must have been called off. */
+void point_in_time_go(struct point_in_time *point);
+
+/* With no thread in it any more. Also where nothing was opened, if fault_fd says so, and where nothing was copied. */
+void point_in_time_close(struct point_in_time *point);
+
+static inline bool point_in_time_is_open(const struct point_in_time *point)
+{
+	return point->fault_fd >= 0;
+}
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Copying RAM while the guest goes on: all of it, then what was written meanwhile, and again, until the rest can be copied
+ * within a pause that the user allows. What was written, the machine keeps account of.
+ */
+#ifndef LKVM_SAVE_PRECOPY_H
+#define LKVM_SAVE_PRECOPY_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "machine/machine.h"
+#include "snapshot/snapshot.h"
+#include "util/err.h"
+
+struct rounds {
+	struct machine *machine;
+	struct snapshot_writer *writer;
+	uint64_t max_pause; /* nanoseconds; 0: one round will do */
+	uint16_t *pages;    /* NULL while closed; else as dirty_log_take() has it: written, and not yet in the file */
+	uint64_t chunk_count;
+	bool knows;         /* `pages` is all that can be other than in the file or its base */
+	unsigned count;
+	unsigned slow; /* rounds that were hardly shorter than the one before */
+	atomic_uint *throttle; /* struct throttle's step, or NULL */
+};
+
+/* By the main thread: begins to keep account. `max_pause` and `throttle` are set, and `writer` has its base, if any. */
+int rounds_open(struct rounds *rounds, struct machine *machine, struct snapshot_writer *writer, struct error *error);
+void rounds_close(struct rounds *rounds);
+
+/* By any thread, the writer having begun. What is left then is in `pages`. */
+int rounds_copy(struct rounds *rounds, struct error *error);
+
+/* The machine is paused, and its interrupt tables are in RAM: `pages` is all that snapshot_finish() has to look at. */
+int rounds_finish(struct rounds *rounds, bool goes_on, struct error *error);
+
+#endif

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Snapshot files: writing one, and reading one without loading its RAM. What the sections mean, others know
+ * (machine/state.c); the container is snapshot/format.h.
+ */
+#ifndef LKVM_SNAPSHOT_H
+#define LKVM_SNAPSHOT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "memory/guest_memory.h"
+#include "memory/ram.h"
+#include "snapshot/format.h"
+#include "util/err.h"
+
+/* A section that says: RAM holds only what is needed to look into the machine. It cannot be restored. */
+#define SNAPSHOT_PARTIAL "partial"
+
+/* A section that says: a restore would fail, for the reason in its field "reason". Saved with --force. */
+#define SNAPSHOT_NOT_RESTORABLE "not-restorable"
+
+/* Refuses a snapshot that has such a section, with its reason. */
+int snapshot_check_restorable(struct snapshot *snapshot, struct error *error);
+
+struct image;
+struct snapshot;
+
+/*
+ * Told now and then, with bytes of RAM that are done and that there are. False: stop, the user does not want it any
+ * more. `progress` may be NULL.
+ */
+struct snapshot_progress {
+	bool (*step)(void *owner, uint64_t done, uint64_t total);
+	void *owner;
+};
+
+struct snapshot_figures {
+	uint64_t ram;   /* bytes of guest RAM */
+	uint64_t data;  /* of them, in pages that were not all zero: what is in the file */
+	uint64_t size;  /* of everything that was written, holes not counted */
+};
+
+/* A snapshot that is being written. Set the first part, then call the functions below in their order. */
+struct snapshot_writer {
+	int fd; /* a regular file, empty; the caller's */
+	const struct ram *ram;
+	const char *fault; /* for fault_at(), or NULL */
+	const struct snapshot_progress *progress;
+	const struct snapshot *base; /* NULL, or what need not be written again; open as long as this is written */
+	const char *base_path;       /* where that is, absolute */
+
+	/* Private. */
+	struct format_commit commit;
+	struct image *image;
+	uint64_t written; /* bytes, without RAM */
+	uint8_t *kept;    /* for tests: RAM as it was when it was begun to be taken */
+};
+
+/* The header, and where RAM will be. On failure the file is of no use: it has no commit record. Nothing is synced. */
+int snapshot_begin(struct snapshot_writer *writer, struct error *error);
+
+/*
+ * Writes RAM, zeroes as holes, while the guest may change it: what is different by then, snapshot_settle() writes. With
+ * `pages`, a bit a FORMAT_RAM_PAGE in an element a FORMAT_RAM_CHUNK of RAM, the lowest first, only pages whose bit is set.
+ */
+int snapshot_copy(struct snapshot_writer *writer, const uint16_t *pages, struct error *error);
+
+/*
+ * Writes what RAM has and the file has not. Nothing writes guest memory meanwhile; behind it, the guest may go on. `pages`: as
+ * above; with LKVM_FAULT=save/recheck it is looked at whether it was right.
+ */
+int snapshot_settle(struct snapshot_writer *writer, const uint16_t *pages, struct error *error);
+
+/*
+ * Instead of these two: RAM as it was when all of it was write-protected (memory/userfault.h), without a base. Begun while nothing
+ * writes it. Each chunk is taken once, and may be written behind that. Both looking, which tells what kinds of pages there are,
+ * and taking are of whole chunks, no more than the limit at a time, by one thread at a time. With LKVM_FAULT=save/recheck the
+ * end looks whether it was right, by a copy of RAM from the beginning.
+ */
+#define SNAPSHOT_TAKE_LIMIT (2u << 20)
+enum snapshot_seen { SNAPSHOT_ABSENT = 1, SNAPSHOT_OPEN = 2, SNAPSHOT_PROTECTED = 4 }; /* there, and protected or not */
+int snapshot_look(struct snapshot_writer *writer, uint64_t at, uint64_t size, uint8_t *seen, struct error *error);
+int snapshot_take_begin(struct snapshot_writer *writer, struct error *error);
+int snapshot_take(struct snapshot_writer *writer, uint64_t at, uint64_t size, struct error *error);
+int snapshot_take_end(struct snapshot_writer *writer, struct error *error);
+
+/* Writes `sections` (whole ones, without those of RAM), checksums and the commit record. */
+int snapshot_finish(struct snapshot_writer *writer, const struct byte_buffer *sections, struct error *error);
+
+/* What was written until now. */
+struct snapshot_figures snapshot_written(const struct snapshot_writer *writer);
+
+/* Frees what the writer holds. Also after a failure, and where nothing was begun. */
+void snapshot_end(struct snapshot_writer *writer);
+
+/* All at once, for what stands still. */
+int snapshot_write(struct snapshot_writer *writer, const struct byte_buffer *sections, struct error *error);
+
+/* RAM that is compressed: each frame by itself, as zlib has it (RFC 1950). */
+struct snapshot_frames {
+	uint64_t size;         /* bytes of RAM to a frame, the last one may have less; 0: it is not compressed */
+	struct field offsets;  /* in the file */
+	struct field sizes;    /* bytes there; 0: nothing but zeroes */
+};
+
+/* A snapshot that is open for reading. */
+struct snapshot {
+	int fd; /* -1 while closed */
+	struct format_header header;
+	uint64_t file_size;
+	uint64_t disk_size; /* bytes that the file takes, holes not counted */
+	struct sections sections;
+	uint64_t ram_base, ram_size; /* guest physical, bytes */
+	uint64_t ram_offset;         /* in the file; a multiple of FORMAT_RAM_ALIGNMENT */
+	struct field checksums;      /* of RAM: one a chunk of FORMAT_RAM_CHUNK */
+	struct snapshot_frames frames;
+	struct snapshot *base;       /* NULL, or the one that has the pages which are not here: opened and closed with this one */
+	struct field pages;          /* with a base: a bit a page of FORMAT_RAM_PAGE, the lowest first: it is here */
+	struct field working_set;    /* for snapshot/working_set.h; count 0: there is none */
+	uint8_t *head, *tail;        /* what the sections point into */
+};
+
+/* Reads and checks all but RAM, and its bases. On failure nothing stays open. */
+int snapshot_open(struct snapshot *snapshot, const char *path, struct error *error);
+void snapshot_close(struct snapshot *snapshot);
+
+/* Whether the file with these st_dev and st_ino is this snapshot or one of its bases. */
+bool snapshot_chain_has(const struct snapshot *snapshot, uint64_t device, uint64_t inode);
+
+/* Whether another snapshot can have this one as its base: a reader takes only so many in a row. */
+int snapshot_check_as_base(const struct snapshot *snapshot, struct error *error);
+
+/* The same of a file that may have no name: `fd` is closed with it, or now, and `name` is for sentences. */
+int snapshot_open_file(struct snapshot *snapshot, int fd, const char *name, struct error *error);
+
+/*
+ * The same for whom the first fault is not enough: each one is told, and where it stands left out. It is open even if
+ * nothing of it could be used: sections.damaged says whether all could, and ram_size is 0 if it is not known where RAM is.
+ * -1 only where there is no file that can be read.
+ */
+int snapshot_examine(struct snapshot *snapshot, const char *path, const struct error_collector *faults,
+		     struct error *error);
+
+/* Its RAM, to be looked at as long as it is open. Nothing is checked. */
+struct guest_memory snapshot_memory(const struct snapshot *snapshot);
+
+/*
+ * RAM as the guest had it, `offset` bytes behind its beginning, wherever it is: here or in a base, compressed or not. By any
+ * number of threads. Nothing is checked but that it can be read.
+ */
+int snapshot_read_ram(const struct snapshot *snapshot, uint64_t offset, void *to, size_t size, struct error *error);
+
+/* A stretch of RAM that is kept in one way. */
+enum snapshot_run_kind {
+	SNAPSHOT_ZERO,   /* nothing is kept: zeroes */
+	SNAPSHOT_PLAIN,  /* as it is in RAM, `at` in the file of `in`: it can be mapped */
+	SNAPSHOT_FRAMES, /* compressed */
+};
+
+struct snapshot_run {
+	enum snapshot_run_kind kind;
+	uint64_t size;             /* bytes, at least one page, unless `offset` was the end */
+	const struct snapshot *in; /* this one or one of its bases */
+	uint64_t at;
+};
+
+struct snapshot_run snapshot_find_run(const struct snapshot *snapshot, uint64_t offset);
+
+/* Whether anything of RAM in [offset, end) is kept: if not, it is zero. */
+bool snapshot_keeps(const struct snapshot *snapshot, uint64_t offset, uint64_t end);
+
+/* Parts of guest memory that a snapshot has something for, and that are zero yet. */
+struct snapshot_stretch {
+	uint64_t from, end; /* offsets in RAM, whole pages of the host */
+};
+
+struct snapshot_missing {
+	struct snapshot_stretch *items; /* ascending; short zeroes in between may belong to them */
+	size_t count, room;
+	bool is_all; /* nothing is mapped: what is not among them is zero in the snapshot, too */
+};
+
+void snapshot_missing_free(struct snapshot_missing *missing);
+
+/*
+ * Guest memory with what the snapshot has, which must stay open as long as it is. What is plain is mapped privately, and read
+ * where it is touched only. What is compressed is missing: the caller's to load and to free; with NULL for `missing` it is read
+ * now, on all processors. Nothing is checked but that it can be read.
+ */
+int snapshot_map_ram(const struct snapshot *snapshot, struct ram *ram, struct snapshot_missing *missing, struct error *error);
+
+/* Reads what is missing, on all processors. */
+int snapshot_load_missing(const struct snapshot *snapshot, struct ram *ram, const struct snapshot_missing *missing,
+			  struct error *error);
+
+/* Reads all of RAM into memory that is zero, on all processors; with `check`, compares its checksums. */
+int snapshot_load_ram(const struct snapshot *snapshot, struct ram *ram, bool check, struct error *error);
+
+/* Bytes of RAM that are read at once for the price of one: the frames' size in a chain. A multiple of a chunk. */
+uint64_t snapshot_block(const struct snapshot *snapshot);
+
+/*
+ * Reads whole chunks and, with `check`, compares their checksums. 1: `to` has them; 0: all of them are zeroes that nobody has
+ * to read, and `to` is as it was.
+ */
+int snapshot_load(const struct snapshot *snapshot, uint64_t offset, void *to, size_t size, bool check, struct error *error);
+
+/* Where the open file is now, for sentences. `path` has `size` bytes, SNAPSHOT_PATH are enough; it is returned. */
+#define SNAPSHOT_PATH 4096
+const char *snapshot_path(const struct snapshot *snapshot, char *path, size_t size);
+
+/*
+ * RAM that was mapped from the snapshot cannot be accessed `offset` bytes behind its beginning, or at an unknown place. Whether
+ * a file of the chain is the reason, which became shorter or cannot be read: the sentence names it. A search of all RAM reads
+ * all of it.
+ */
+#define SNAPSHOT_ANYWHERE UINT64_MAX
+bool snapshot_find_lost(const struct snapshot *snapshot, uint64_t offset, struct error *error);
+
+/* The file, one of a chain that guest memory is mapped from, was written: the sentence names it, and says whether it was cut. */
+void snapshot_explain_write(const struct snapshot *file, struct error *error);
+
+/* What snapshot->checksums has for a chunk of zeroes. */
+uint32_t snapshot_zero_checksum(void);
+
+/* Where RAM is not what its checksums say. */
+struct snapshot_damage {
+	uint64_t address, size; /* guest physical, bytes: whole chunks */
+	bool hole;              /* there is no data in the file where some was */
+};
+
+/*
+ * Reads RAM on all processors and compares its checksums. Tells each damaged range once all is read, by ascending
+ * address. `progress` is told by the calling thread. -1 where RAM cannot be read.
+ */
+int snapshot_find_damage(const struct snapshot *snapshot, const struct snapshot_progress *progress,
+			 void (*tell)(void *owner, const struct snapshot_damage *damage), void *owner,
+			 struct error *error);
+
+/* Stops at the first damage that a processor finds: the sentence names it and, if that is a base, its file. */
+int snapshot_check_ram(const struct snapshot *snapshot, const struct snapshot_progress *progress, struct error *error);
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where a kernel that moves itself (KASLR) went: VBAR_EL1 of a vCPU that is in it holds its `vectors`. While user space
+ * runs it may hold those of the trampoline (KPTI), which are elsewhere; then another vCPU may tell.
+ */
+#include <linux/kvm.h>
+#include <stdio.h>
+
+#include "inspect/inspect.h"
+
+#define PSTATE (KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | KVM_REG_ARM_CORE_REG(regs.pstate))
+#define VBAR_EL1 ARM64_SYS_REG(3, 0, 12, 0, 0)
+#define SLIDE_ALIGNMENT 0x10000u /* arch/arm64/include/asm/efi.h: a kernel's segments are, wherever it goes */
+
+static bool try_vcpu(const struct inspection *inspection, unsigned vcpu, uint64_t vectors, uint64_t *slide)
+{
+	struct error ignored;
+	uint64_t vbar, pstate;
+
+	if (inspection_register(inspection, vcpu, PSTATE, &pstate, &ignored) < 0 ||
+	    (pstate & PSR_MODE_MASK) == PSR_MODE_EL0t ||
+	    inspection_register(inspection, vcpu, VBAR_EL1, &vbar, &ignored) < 0 || !vbar)
+		return false;
+	*slide = vbar - vectors;
+	return *slide % SLIDE_ALIGNMENT == 0;
+}
+
+void inspection_use_symbols(struct inspection *inspection, struct symbols *symbols)
+{
+	uint64_t vectors;
+
+	inspection->symbols = symbols;
+	inspection->symbols_fit = !symbols_find(symbols, "vectors", &vectors);
+	for (unsigned i = 0; i < inspection->config.cpus && !inspection->symbols_fit; i++)
+		inspection->symbols_fit = try_vcpu(inspection, i, vectors, &symbols->slide);
+	if (!inspection->symbols_fit)
+		symbols->slide = 0;
+}
+
+/* A return address may carry a signature above the 48 bits that code has: bit 55 says that it is the kernel's. */
+static uint64_t without_signature(uint64_t address)
+{
+	return address >> 55 & 1 ? address | 0xffffull << 48 : address;
+}
+
+const char *inspect_symbol(const struct inspection *inspection, uint64_t address, char text[SYMBOL_TEXT_LENGTH])
+{
+	if (!inspection->symbols || !inspection->symbols_fit)
+		return NULL;
+	return symbols_name(inspection->symbols, without_signature(address), text) ? text : NULL;
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+#include "kvm/dirty_log.h"
+
+#include <errno.h>
+#include <linux/kvm.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kvm/kvm.h"
+#include "kvm/vm.h"
+
+/*
+ * KVM holds its lock of the page tables while it protects what is cleared: pages at a time, so that vCPUs need not wait long.
+ * A multiple of 64.
+ */
+#define AT_ONCE 16384u
+
+#define OUR_PAGE 4096u
+#define OUR_PAGES (RAM_MARK / OUR_PAGE)
+#define ALL_OURS 0xffffu
+
+_Static_assert(OUR_PAGES == 16, "an element's bits are its pages");
+
+static int set_memory(const struct vm *vm, uint32_t flags)
+{
+	struct kvm_userspace_memory_region region = {
+		.slot = 0,
+		.flags = flags,
+		.guest_phys_addr = vm->ram.base,
+		.memory_size = vm->ram.size,
+		.userspace_addr = (uintptr_t)vm->ram.host,
+	};
+
+	return kvm_call(vm->fd, KVM_SET_USER_MEMORY_REGION, (uintptr_t)&region);
+}
+
+/* Of Linux 6.5: older headers lack them. */
+#ifndef KVM_CAP_ARM_EAGER_SPLIT_CHUNK_SIZE
+#define KVM_CAP_ARM_EAGER_SPLIT_CHUNK_SIZE 228
+#define KVM_CAP_ARM_SUPPORTED_BLOCK_SIZES 229
+#endif
+
+void dirty_log_prepare(int vm_fd)
+{
+	uint64_t page_size = (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t blocks = (uint64_t)kvm_extension(vm_fd, KVM_CAP_ARM_SUPPORTED_BLOCK_SIZES) & ~(page_size * 2 - 1);
+	/* The smallest: KVM keeps as many pages ready as it takes to split one. */
+	struct kvm_enable_cap split = { .cap = KVM_CAP_ARM_EAGER_SPLIT_CHUNK_SIZE, .args = { blocks & -blocks } };
+
+	if (blocks)
+		kvm_call(vm_fd, KVM_ENABLE_CAP, (uintptr_t)&split);
+}
+
+static bool clears_by_hand(const struct vm *vm)
+{
+	struct kvm_enable_cap manual = {
+		.cap = KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2,
+		.args = { KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE | KVM_DIRTY_LOG_INITIALLY_SET },
+	};
+
+	return kvm_call(vm->fd, KVM_ENABLE_CAP, (uintptr_t)&manual) == 0;
+}
+
+static int clear(const struct dirty_log *log, struct error *error)
+{
+	uint64_t pages = log->vm->ram.size / log->page_size;
+
+	for (uint64_t first = 0; first < pages; first += AT_ONCE) {
+		struct kvm_clear_dirty_log part = {
+			.slot = 0,
+			.first_page = first,
+			.num_pages = (uint32_t)(pages - first < AT_ONCE ? pages - first : AT_ONCE),
+			.dirty_bitmap = log->bitmap + first / 64,
+		};
+		int result = kvm_call(log->vm->fd, KVM_CLEAR_DIRTY_LOG, (uintptr_t)&part);
+
+		if (result < 0)
+			return error_system(error, -result, "KVM_CLEAR_DIRTY_LOG");
+	}
+	return 0;
+}
+
+static int start(const struct dirty_log *log, struct error *error)
+{
+	int result = set_memory(log->vm, KVM_MEM_LOG_DIRTY_PAGES);
+
+	return result < 0 ? error_system(error, -result, "KVM_SET_USER_MEMORY_REGION with KVM_MEM_LOG_DIRTY_PAGES") : 0;
+}
+
+/* A block is split by clearing one page of it. What that says of the page is forgotten: the log starts again behind it. */
+static int split(const struct dirty_log *log, uint64_t block, struct error *error)
+{
+	if (start(log, error) < 0)
+		return -1;
+	for (uint64_t page = 0; page < log->vm->ram.size / log->page_size; page += block / log->page_size)
+		log->bitmap[page / 64] |= 1ull << page % 64;
+	return clear(log, error);
+}
+
+int dirty_log_open(struct dirty_log *log, struct vm *vm, struct error *error)
+{
+	uint64_t block = (uint64_t)kvm_extension(vm->fd, KVM_CAP_ARM_EAGER_SPLIT_CHUNK_SIZE);
+	int result = 0;
+
+	*log = (struct dirty_log){
+		.vm = vm,
+		.page_size = (uint64_t)sysconf(_SC_PAGESIZE),
+		.chunks = (vm->ram.size + RAM_MARK - 1) / RAM_MARK,
+	};
+	log->is_exact = block >= log->page_size;
+	log->bitmap = calloc((vm->ram.size / log->page_size + 63) / 64, sizeof(*log->bitmap));
+	if (!vm->ram.marks)
+		__atomic_store_n(&vm->ram.marks, calloc(1, log->chunks), __ATOMIC_RELEASE);
+	if (!log->bitmap || !vm->ram.marks)
+		result = error_system(error, ENOMEM, "the dirty log");
+	else if (!clears_by_hand(vm))
+		result = error_set(error, ENOTSUP, "this host's KVM has no dirty log that is cleared by hand (Linux 5.2)");
+	else if (log->is_exact)
+		result = split(log, block, error);
+	if (result < 0)
+		dirty_log_close(log);
+	return result;
+}
+
+int dirty_log_start(struct dirty_log *log, struct error *error)
+{
+	set_memory(log->vm, 0);
+	if (start(log, error) < 0)
+		return -1;
+	/* The marks stay where they are, for good: a device may be about to make one. */
+	memset(log->vm->ram.marks, 1, log->chunks);
+	return 0;
+}
+
+void dirty_log_close(struct dirty_log *log)
+{
+	if (!log->vm)
+		return;
+	set_memory(log->vm, 0);
+	free(log->bitmap);
+	*log = (struct dirty_log){ .vm = NULL };
+}
+
+/* A chunk has 16 pages of ours, and 16, 4 or 1 of the host's: it lies in one word. */
+static void add_pages(const struct dirty_log *log, uint16_t *pages)
+{
+	unsigned ours = (unsigned)(log->page_size / OUR_PAGE), chunk_bits = OUR_PAGES / ours;
+	uint64_t count = log->vm->ram.size / log->page_size;
+
+	for (uint64_t word = 0; word * 64 < count; word++) {
+		for (uint64_t bits = log->bitmap[word]; bits; bits &= bits - 1) {
+			unsigned bit = (unsigned)__builtin_ctzll(bits);
+			uint64_t chunk = (word * 64 + bit) / chunk_bits;
+
+			pages[chunk] |= (uint16_t)(((1u << ours) - 1) << bit % chunk_bits * ours);
+		}
+	}
+}
+
+int dirty_log_take(struct dirty_log *log, uint16_t *pages, bool last, struct error *error)
+{
+	struct kvm_dirty_log request = { .slot = 0, .dirty_bitmap = log->bitmap };
+	int result = kvm_call(log->vm->fd, KVM_GET_DIRTY_LOG, (uintptr_t)&request);
+
+	if (result < 0)
+		return error_system(error, -result, "KVM_GET_DIRTY_LOG");
+	if (!last && clear(log, error) < 0)
+		return -1;
+	add_pages(log, pages);
+	for (uint64_t i = 0; i < log->chunks; i++) {
+		/* Few are set, of many. */
+		if (i % 64 == 0 && log->chunks - i >= 64 && !memchr(log->vm->ram.marks + i, 1, 64)) {
+			i += 63;
+			continue;
+		}
+		if (__atomic_load_n(&log->vm->ram.marks[i], __ATOMIC_RELAXED) &&
+		    __atomic_exchange_n(&log->vm->ram.marks[i], 0, __ATOMIC_ACQ_REL))
+			pages[i] = ALL_OURS;
+	}
+	return 0;
+}

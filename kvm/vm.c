@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <linux/kvm.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "kvm/dirty_log.h"
+#include "kvm/kvm.h"
+#include "kvm/vm.h"
+
+/*
+ * Guest physical addresses: 40 bits are the default of KVM and of most guests. RAM gets at most the lower half, as
+ * the upper half is where 64-bit PCI memory goes; more bits where that is too little and the host has them.
+ */
+static int choose_address_bits(const struct vm_config *config, unsigned limit, unsigned *bits,
+			       struct error *error)
+{
+	uint64_t end = config->ram_base + config->ram_size;
+
+	*bits = config->address_bits ? config->address_bits : limit < 40 ? limit : 40;
+	while (!config->address_bits && *bits < limit && end > 1ull << (*bits - 1))
+		(*bits)++;
+	if (*bits > limit)
+		return error_set(error, EINVAL, "%u bits of guest physical addresses are needed, this host has %u",
+				 *bits, limit);
+	if (end > 1ull << *bits)
+		return error_set(error, EINVAL, "%llu MiB of memory are too much: this host's %u bits of guest physical "
+				 "addresses leave room for %llu MiB", (unsigned long long)config->ram_size >> 20, limit,
+				 ((1ull << limit) - config->ram_base) >> 20);
+	return 0;
+}
+
+static int create(struct vm *vm, const struct vm_config *config, struct error *error)
+{
+	int limit;
+
+	vm->kvm_fd = kvm_open(error);
+	if (vm->kvm_fd < 0)
+		return -1;
+	limit = kvm_extension(vm->kvm_fd, KVM_CAP_ARM_VM_IPA_SIZE);
+	if (choose_address_bits(config, limit ? (unsigned)limit : 40, &vm->address_bits, error) < 0)
+		return -1;
+
+	/* Type 0 means 40 bits, and is all that hosts without the capability know. */
+	vm->fd = kvm_call(vm->kvm_fd, KVM_CREATE_VM, limit ? KVM_VM_TYPE_ARM_IPA_SIZE(vm->address_bits) : 0);
+	if (vm->fd < 0)
+		return error_system(error, -vm->fd, "KVM_CREATE_VM with %u address bits", vm->address_bits);
+
+	/*
+	 * An access that the processor does not describe (a guest's LDP to a device) comes to us instead of ending the
+	 * VM; vcpu.c answers it with an abort in the guest. Where the host lacks it, KVM_RUN fails with ENOSYS.
+	 */
+	struct kvm_enable_cap nisv = { .cap = KVM_CAP_ARM_NISV_TO_USER };
+
+	kvm_call(vm->fd, KVM_ENABLE_CAP, (uintptr_t)&nisv);
+	return 0;
+}
+
+unsigned vm_take_slot(struct vm *vm)
+{
+	return vm->slots++;
+}
+
+static int set_memory(struct vm *vm, unsigned slot, const struct ram *ram, uint32_t flags)
+{
+	struct kvm_userspace_memory_region region = {
+		.slot = slot,
+		.flags = flags,
+		.guest_phys_addr = ram->base,
+		.memory_size = ram->size,
+		.userspace_addr = (uintptr_t)ram->host,
+	};
+
+	return kvm_call(vm->fd, KVM_SET_USER_MEMORY_REGION, (uintptr_t)&region);
+}
+
+int vm_show_memory(struct vm *vm, unsigned slot, const struct ram *ram, struct error *error)
+{
+	int result = set_memory(vm, slot, ram, 0);
+
+	if (result < 0)
+		return error_system(error, -result, "KVM_SET_USER_MEMORY_REGION of guest memory");
+	return 0;
+}
+
+void vm_hide_memory(struct vm *vm, unsigned slot)
+{
+	const struct ram none = { 0 };
+
+	set_memory(vm, slot, &none, 0);
+}
+
+int vm_add_memory(struct vm *vm, const struct ram *ram, bool read_only, struct error *error)
+{
+	int result = set_memory(vm, vm->slots, ram, read_only ? KVM_MEM_READONLY : 0);
+
+	if (result < 0)
+		return error_system(error, -result, "KVM_SET_USER_MEMORY_REGION of guest memory");
+	vm->slots++;
+	return 0;
+}
+
+int vm_open(struct vm *vm, const struct vm_config *config, struct error *error)
+{
+	*vm = (struct vm){
+		.log = config->log,
+		.kvm_fd = -1, .fd = -1, .gic_fd = -1, .its_fd = -1, .event_fd = -1,
+		.vcpu_count = config->vcpu_count,
+		.ram = config->ram,
+	};
+	pthread_mutex_init(&vm->lock, NULL);
+	pthread_cond_init(&vm->changed, NULL);
+	if (bus_open(&vm->bus, error) < 0) {
+		vm->ram = (struct ram){ 0 };
+		return -1;
+	}
+
+	vm->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (vm->event_fd < 0) {
+		error_system(error, errno, "an eventfd");
+		goto fail;
+	}
+	if (create(vm, config, error) < 0 || interrupts_open(&vm->interrupts, vm->fd, error) < 0)
+		goto fail;
+	if (!vm->ram.host && ram_open(&vm->ram, config->ram_base, config->ram_size, error) < 0)
+		goto fail;
+	dirty_log_prepare(vm->fd);
+	if (vm_add_memory(vm, &vm->ram, false, error) < 0 || vcpus_open(vm, error) < 0)
+		goto fail;
+	return 0;
+fail:
+	if (config->ram.host)
+		vm->ram = (struct ram){ 0 }; /* the caller's again */
+	vm_close(vm);
+	return -1;
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+void vm_close(struct vm *vm)
+{
+	vcpus_close(vm);
+	close_fd(&vm->its_fd);
+	close_fd(&vm->gic_fd);
+	close_fd(&vm->fd);
+	close_fd(&vm->kvm_fd);
+	close_fd(&vm->event_fd);
+	/* After the VM's own descriptor: KVM lets go of the memory first. */
+	ram_close(&vm->ram);
+	interrupts_close(&vm->interrupts);
+	bus_close(&vm->bus);
+	pthread_cond_destroy(&vm->changed);
+	pthread_mutex_destroy(&vm->lock);
+}
+
+void vm_event_post(struct vm *vm, const struct vm_event *event)
+{
+	pthread_mutex_lock(&vm->lock);
+	if (vm->event.kind == VM_EVENT_NONE) {
+		vm->event = *event;
+		eventfd_write(vm->event_fd, 1);
+	}
+	pthread_mutex_unlock(&vm->lock);
+}
+
+struct vm_event vm_event_take(struct vm *vm)
+{
+	struct vm_event event;
+	eventfd_t count;
+
+	pthread_mutex_lock(&vm->lock);
+	event = vm->event;
+	vm->event = (struct vm_event){ .kind = VM_EVENT_NONE };
+	eventfd_read(vm->event_fd, &count);
+	pthread_mutex_unlock(&vm->lock);
+	return event;
+}

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT */
+/* Saving a machine's state, and loading it into one that was made alike. RAM is not in it: snapshot/snapshot.h. */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arm/migrate.h"
+#include "check_host.h"
+#include "machine/machine.h"
+
+/* The time of a machine stands still while it is paused. */
+static const struct state_field clock_fields[] = {
+	STATE_FIELD(struct machine_clock, counter, STATE_RUNTIME, 0),
+	STATE_FIELD(struct machine_clock, resets, STATE_RUNTIME, 0), /* counted on through them */
+};
+
+const struct state_table machine_clock_table = STATE_TABLE(struct machine_clock, "clock", 1, clock_fields);
+
+/* Every object of every device, in the order of the sections. */
+static int visit(struct machine *machine, struct state_visitor *visitor, struct error *error)
+{
+	if (visitor->visit(visitor, "clock", &machine_clock_table, &machine->clock, error) < 0 ||
+	    visitor->visit(visitor, "serial", &serial_state_table, &machine->serial.state, error) < 0 ||
+	    visitor->visit(visitor, "rtc", &rtc_state_table, &machine->rtc.state, error) < 0 ||
+	    visitor->visit(visitor, "gpio", &gpio_state_table, &machine->gpio.state, error) < 0 ||
+	    visitor->visit(visitor, "generation", &generation_state_table, &machine->generation.state, error) < 0)
+		return -1;
+	for (unsigned i = 0; i < machine->virtio_count; i++)
+		if (virtio_visit(machine->virtio[i], visitor, error) < 0)
+			return -1;
+	if (event_collector_visit(&machine->collector, visitor, error) < 0)
+		return -1;
+	return vfio_visit(machine->vfio, visitor, error);
+}
+
+/* The hooks of arm/migrate.c. */
+
+static int stop_peers(void *owner, struct error *error)
+{
+	return vfio_stop_peers(((struct machine *)owner)->vfio, error);
+}
+
+static int stop(void *owner, struct error *error)
+{
+	return vfio_stop(((struct machine *)owner)->vfio, error);
+}
+
+static int quiesce(void *owner, struct error *error)
+{
+	struct machine *machine = owner;
+
+	(void)error;
+	for (unsigned i = 0; i < machine->virtio_count; i++)
+		pci_device_quiesce(&machine->virtio[i]->pci);
+	event_collector_quiesce(&machine->collector);
+	return 0;
+}
+
+static int stop_forwarding(void *owner, struct error *error)
+{
+	(void)error;
+	vfio_part_interrupts(((struct machine *)owner)->vfio);
+	return 0;
+}
+
+static void unquiesce(struct machine *machine)
+{
+	for (unsigned i = 0; i < machine->virtio_count; i++)
+		pci_device_resume(&machine->virtio[i]->pci);
+	event_collector_resume(&machine->collector);
+	vfio_join_interrupts(machine->vfio);
+}
+
+static int save_devices(void *owner, struct section_writer *writer, struct error *error)
+{
+	return vfio_save(((struct machine *)owner)->vfio, writer, error);
+}
+
+static int load_devices(void *owner, struct sections *sections, struct error *error)
+{
+	return vfio_load(((struct machine *)owner)->vfio, sections, error);
+}
+
+static int forward(void *owner, struct error *error)
+{
+	struct machine *machine = owner;
+	bool listens;
+
+	if (gic_spi_enabled(&machine->vm, MACHINE_LINE_GENERATION, &listens, error) < 0 ||
+	    generation_restored(&machine->generation, listens, error) < 0 ||
+	    serial_restored(&machine->serial, error) < 0)
+		return -1;
+	rtc_restored(&machine->rtc);
+	gpio_restored(&machine->gpio);
+	for (unsigned i = 0; i < machine->virtio_count; i++)
+		if (virtio_restored(machine->virtio[i], error) < 0)
+			return -1;
+	if (event_collector_restored(&machine->collector, error) < 0)
+		return -1;
+	return vfio_restored(machine->vfio, error);
+}
+
+static const struct migrate_devices devices = {
+	.stop_peers = stop_peers,
+	.stop = stop,
+	.quiesce = quiesce,
+	.stop_forwarding = stop_forwarding,
+	.save = save_devices,
+	.load = load_devices,
+	.forward = forward,
+};
+
+static struct migrate migration(struct machine *machine)
+{
+	return (struct migrate){
+		.vm = &machine->vm,
+		.features = &machine->cpu_features,
+		.interrupts = machine->gic_layout.interrupts,
+		.fault = machine->config.fault,
+		.devices = &devices,
+		.owner = machine,
+	};
+}
+
+/* Saving. */
+
+/* What the host chose where the user left it open: a restore must choose the same. */
+static int complete(struct machine *machine, struct machine_config *config, struct error *error)
+{
+	struct cpu_features *features = &machine->cpu_features;
+
+	*config = machine->config;
+	if (vcpus_get_vector_lengths(&machine->vm, features, error) < 0)
+		return -1;
+	config->sve = features->sve;
+	config->pauth = features->pauth;
+	config->pmu = features->pmu;
+	config->address_bits = machine->vm.address_bits;
+	config->counter_frequency = vcpus_counter_frequency();
+	memcpy(config->sve_lengths, features->sve_lengths, sizeof(config->sve_lengths));
+	/* Disks have the first slots, networks the next. */
+	for (unsigned i = 0; i < config->disk_count; i++)
+		virtio_block_describe(machine->virtio[i], &config->disks[i]);
+	for (unsigned i = 0; i < config->network_count; i++)
+		virtio_net_describe(machine->virtio[config->disk_count + i], &config->networks[i]);
+	return 0;
+}
+
+/* Another process may restore it from elsewhere. */
+static void make_absolute(const char **path, char resolved[PATH_MAX])
+{
+	if (*path && realpath(*path, resolved))
+		*path = resolved;
+}
+
+/*
+ * Nothing writes the disks. One that does not hold what its guest wrote would be another disk after a restore: the save
+ * fails. One that cannot be read does not keep a guest from being saved.
+ */
+static int identify_disks(struct machine *machine, struct machine_config *config, struct error *error)
+{
+	for (unsigned i = 0; i < config->disk_count; i++) {
+		int result = virtio_block_settle(machine->virtio[i]);
+
+		if (result)
+			return error_system(error, result, "disk %s cannot be written", config->disks[i].overlay ?
+					    config->disks[i].overlay : config->disks[i].path);
+		result = virtio_block_identify(machine->virtio[i], &config->disks[i]);
+		if (result)
+			log_message(machine->config.log, LOG_LEVEL_WARNING,
+				    "disk %s cannot be read (%s): a restore will not find out whether it has changed",
+				    config->disks[i].path, strerror(result));
+	}
+	return 0;
+}
+
+int machine_sync_disks(struct machine *machine, struct error *error)
+{
+	for (unsigned i = 0; i < machine->config.disk_count; i++) {
+		int result = virtio_block_sync(machine->virtio[i]);
+
+		if (result)
+			return error_system(error, result, "disk %s cannot be flushed", machine->config.disks[i].path);
+	}
+	return 0;
+}
+
+void machine_read_disks_ahead(struct machine *machine)
+{
+	for (unsigned i = 0; i < machine->config.disk_count; i++) {
+		struct virtio_block_config unused = { .read_only = machine->config.disks[i].read_only };
+
+		(void)virtio_block_identify(machine->virtio[i], &unused);
+	}
+}
+
+void machine_hold_interrupts(struct machine *machine)
+{
+	struct error none;
+
+	quiesce(machine, &none);
+	vfio_part_interrupts_ahead(machine->vfio);
+}
+
+/* `whole`: for a restore, which needs to know the disks. */
+static int collect(struct machine *machine, const struct migrate *migrate, bool whole, struct section_writer *writer,
+		   struct error *error)
+{
+	struct state_writer saver = { .visitor.visit = state_write, .sections = writer };
+	char kernel[PATH_MAX], initrd[PATH_MAX];
+	struct machine_config config;
+	int result;
+
+	result = complete(machine, &config, error);
+	if (result == 0) {
+		make_absolute(&config.kernel, kernel);
+		make_absolute(&config.initrd, initrd);
+		if (whole)
+			result = identify_disks(machine, &config, error);
+	}
+	if (result == 0) {
+		machine_config_save(&config, writer);
+		/* The devices after KVM's part, which quiesces them: pending bits of masked vectors are known then. */
+		result = migrate_save(migrate, writer, error);
+	}
+	if (result == 0)
+		result = visit(machine, &saver.visitor, error);
+	if (result == 0 && writer->buffer.failed)
+		result = error_system(error, ENOMEM, "the state of the machine");
+	unquiesce(machine);
+	return result;
+}
+
+int machine_save(struct machine *machine, bool force, struct section_writer *writer, struct error *error)
+{
+	struct migrate migrate = migration(machine);
+
+	migrate.check = force ? MIGRATE_MARK : MIGRATE_CHECK;
+	return collect(machine, &migrate, true, writer, error);
+}
+
+int machine_look(struct machine *machine, struct section_writer *writer, struct error *error)
+{
+	struct migrate_devices without_data = devices;
+	struct migrate migrate = migration(machine);
+
+	without_data.save = NULL;
+	migrate.devices = &without_data;
+	return collect(machine, &migrate, false, writer, error);
+}
+
+/* Loading. */
+
+struct loader {
+	struct state_visitor visitor; /* first */
+	struct sections *sections;
+};
+
+static int load_object(struct state_visitor *visitor, const char *name, const struct state_table *table, void *object,
+		       struct error *error)
+{
+	struct loader *loader = (struct loader *)visitor;
+	const struct section *section;
+
+	/* Machines had none once: their guests find it at their next reset. */
+	if (table == &generation_state_table && !sections_find(loader->sections, name))
+		return 0;
+	section = sections_need(loader->sections, name, table->version, error);
+	if (!section)
+		return -1;
+	if (state_load(table, object, &section->fields, section->version, error) < 0)
+		return error_context(error, "%s", name);
+	return 0;
+}
+
+int machine_check_counter(const struct machine_config *config, struct error *error)
+{
+	uint64_t here = vcpus_counter_frequency();
+
+	if (here == config->counter_frequency)
+		return 0;
+	return error_set(error, EINVAL, "its counter runs at %llu Hz, this host's at %llu Hz: the guest's clocks would "
+			 "go wrong", (unsigned long long)config->counter_frequency, (unsigned long long)here);
+}
+
+int machine_load(struct machine *machine, struct sections *sections, struct error *error)
+{
+	const struct migrate migrate = migration(machine);
+	struct loader loader = { .visitor.visit = load_object, .sections = sections };
+
+	if (machine_check_counter(&machine->config, error) < 0)
+		return -1;
+	if (visit(machine, &loader.visitor, error) < 0 || migrate_restore(&migrate, sections, error) < 0)
+		return -1;
+	return sections_check_used(sections, error);
+}

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mprotect() rather than UFFDIO_POISON: it works on every kernel, covers mapped files and pages that are loaded already, and is
+ * one call. A thread that sleeps in a page fault of a userfaultfd is left asleep: its memory is never released, and the end of
+ * the process ends it. Where such a thread does look again, it finds memory that it may not access.
+ */
+#include "memory/memory_loss.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "util/io.h"
+#include "util/thread.h"
+
+static const int memory_loss_signals[] = { SIGBUS, SIGSEGV };
+#define SIGNALS (sizeof(memory_loss_signals) / sizeof(memory_loss_signals[0]))
+
+/*
+ * The one mutable variable of file scope: a signal's handler gets no argument of ours. It is NULL while nothing is open.
+ */
+static struct memory_loss *_Atomic watched;
+
+static void stop_for_ever(void)
+{
+	for (;;)
+		pause();
+}
+
+/* What the first thread says counts. Returns only when it is closed. Async-signal-safe, as it runs in a handler. */
+static void declare(struct memory_loss *loss, const uint8_t *at, bool hardware, const struct error *why)
+{
+	int state = MEMORY_LOSS_WATCHED;
+
+	if (atomic_compare_exchange_strong(&loss->state, &state, MEMORY_LOSS_CLAIMED)) {
+		loss->at = at;
+		loss->hardware = hardware;
+		if (why)
+			loss->error = *why;
+		/* It can only fail for want of kernel memory. Then threads that meet the loss still stop here one by one. */
+		mprotect((void *)(uintptr_t)loss->host, loss->size, PROT_NONE);
+		atomic_store(&loss->declared, true);
+		event_raise(loss->event_fd);
+	}
+	if (state != MEMORY_LOSS_CLOSED)
+		stop_for_ever();
+}
+
+static bool is_guest_memory(const struct memory_loss *loss, const uint8_t *at)
+{
+	return loss && loss->host && at >= loss->host && at < loss->host + loss->size;
+}
+
+/* Guest memory is accessible until a loss is claimed: before that, SIGSEGV is a fault of ours. */
+static bool can_be_lost(const struct memory_loss *loss, int number)
+{
+	return number == SIGBUS || atomic_load(&loss->state) == MEMORY_LOSS_CLAIMED;
+}
+
+static void memory_loss_handle(int number, siginfo_t *info, void *context)
+{
+	struct memory_loss *loss = atomic_load(&watched);
+	bool hardware = number == SIGBUS && (info->si_code == BUS_MCEERR_AR || info->si_code == BUS_MCEERR_AO);
+
+	(void)context;
+	/* A signal of the kernel, not of kill(2). */
+	if (info->si_code > 0 && is_guest_memory(loss, info->si_addr) && can_be_lost(loss, number))
+		declare(loss, info->si_addr, hardware, NULL);
+	/* A fault of ours: the access is repeated, and ends the process as if nobody handled it. */
+	signal(number, SIG_DFL);
+	if (info->si_code <= 0 || hardware)
+		raise(number);
+}
+
+void memory_lost(const struct error *why)
+{
+	struct memory_loss *loss = atomic_load(&watched);
+
+	if (loss && loss->host)
+		declare(loss, NULL, false, why);
+}
+
+void memory_check(int code, const char *what)
+{
+	struct error error;
+
+	if (code != EFAULT)
+		return;
+	error_system(&error, code, "%s", what);
+	memory_lost(&error);
+}
+
+void memory_suspect(const struct error *why)
+{
+	struct memory_loss *loss = atomic_load(&watched);
+
+	if (why->code == EFAULT && loss && loss->host && loss->is_damaged && loss->is_damaged(loss->owner))
+		declare(loss, NULL, false, why);
+}
+
+void memory_loss_watch(void *host, uint64_t size)
+{
+	struct memory_loss *loss = atomic_load(&watched);
+
+	if (!loss)
+		return;
+	loss->host = host;
+	loss->size = size;
+}
+
+void memory_loss_unblock(sigset_t *blocked)
+{
+	for (size_t i = 0; i < SIGNALS; i++)
+		sigdelset(blocked, memory_loss_signals[i]);
+}
+
+static void *memory_loss_wait(void *argument)
+{
+	struct memory_loss *loss = argument;
+	struct pollfd wait = { .fd = loss->event_fd, .events = POLLIN };
+
+	while (!event_take(loss->event_fd))
+		poll(&wait, 1, -1);
+	if (atomic_load(&loss->declared))
+		loss->lost(loss->owner); /* does not return */
+	return NULL;
+}
+
+int memory_loss_open(struct memory_loss *loss, struct error *error)
+{
+	struct sigaction action = { .sa_sigaction = memory_loss_handle, .sa_flags = SA_SIGINFO };
+	int result;
+
+	loss->event_fd = event_open(error);
+	if (loss->event_fd < 0)
+		return -1;
+	result = thread_create(&loss->thread, memory_loss_wait, loss);
+	if (result) {
+		close(loss->event_fd);
+		loss->event_fd = -1;
+		return error_start(error, result, "a thread for lost memory");
+	}
+	atomic_store(&watched, loss);
+	for (size_t i = 0; i < SIGNALS; i++)
+		sigaction(memory_loss_signals[i], &action, &loss->before[i]);
+	return 0;
+}
+
+void memory_loss_close(struct memory_loss *loss)
+{
+	int state = MEMORY_LOSS_WATCHED;
+
+	if (loss->event_fd < 0)
+		return;
+	/* Claimed: the thread is about to end the process, and the join never returns. */
+	if (atomic_compare_exchange_strong(&loss->state, &state, MEMORY_LOSS_CLOSED))
+		event_raise(loss->event_fd);
+	pthread_join(loss->thread, NULL);
+	atomic_store(&watched, NULL);
+	for (size_t i = 0; i < SIGNALS; i++)
+		sigaction(memory_loss_signals[i], &loss->before[i], NULL);
+	close(loss->event_fd);
+	loss->event_fd = -1;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+#include "memory/prefault.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "util/thread.h"
+
+#define BEHIND 19 /* nice: the guest has its turn first */
+#define STEP (1u << 20) /* bytes between two looks at whether it is called off */
+
+/* What cannot be read is left for whoever needs it, and is told there. */
+static void touch_range(struct prefault *prefault, const struct prefault_range *range)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t at = (range->from - prefault->ram.base) & -page, end = (range->end - prefault->ram.base + page - 1) & -page;
+
+	for (; at < end && !atomic_load(&prefault->cancelled); at += STEP)
+		madvise(prefault->ram.host + at, end - at < STEP ? end - at : STEP, MADV_POPULATE_READ);
+}
+
+/* One after the other: all at once (MADV_WILLNEED) the disk would have to do it before what the guest waits for. */
+static void read_range(struct prefault *prefault, const struct prefault_range *range)
+{
+	const struct guest_memory *file = &prefault->file;
+	struct error error;
+
+	for (uint64_t at = range->from; at < range->end && !atomic_load(&prefault->cancelled); at += STEP)
+		file->read(file->owner, at, prefault->bytes, range->end - at < STEP ? range->end - at : STEP, &error);
+}
+
+static void *run(void *argument)
+{
+	struct prefault *prefault = argument;
+
+	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), BEHIND);
+	for (size_t i = 0; i < prefault->count; i++)
+		(i < prefault->touched ? touch_range : read_range)(prefault, &prefault->ranges[i]);
+	return NULL;
+}
+
+int prefault_open(struct prefault *prefault, const struct ram *ram, const struct prefault_range *ranges, size_t count,
+		  size_t touched, const struct guest_memory *file, struct error *error)
+{
+	int result;
+
+	for (size_t i = 0; i < count; i++)
+		if (ranges[i].from >= ranges[i].end || !ram_at(ram, ranges[i].from, ranges[i].end - ranges[i].from))
+			return error_set(error, EINVAL, "0x%" PRIx64 "-0x%" PRIx64 " is not in RAM, which is 0x%" PRIx64 "-0x%" PRIx64,
+					 ranges[i].from, ranges[i].end, ram->base, ram->base + ram->size);
+	*prefault = (struct prefault){ .ram = *ram, .ranges = ranges, .count = count, .touched = touched };
+	if (touched < count) {
+		prefault->file = *file;
+		prefault->bytes = malloc(STEP);
+		if (!prefault->bytes)
+			return error_system(error, ENOMEM, "memory");
+	}
+	result = thread_create(&prefault->thread, run, prefault);
+	if (result) {
+		free(prefault->bytes);
+		return error_start(error, result, "a thread to read RAM ahead");
+	}
+	prefault->is_open = true;
+	return 0;
+}
+
+void prefault_close(struct prefault *prefault)
+{
+	if (!prefault->is_open)
+		return;
+	atomic_store(&prefault->cancelled, true);
+	pthread_join(prefault->thread, NULL);
+	free(prefault->bytes);
+	prefault->is_open = false;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+#include "save/throttle.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdint.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#define RUN_MS 10u
+
+/* Milliseconds that it stands still between two times that it runs: 50 %, 25 %, 10 %, 3 % are left. */
+static const unsigned hold_ms[THROTTLE_STEPS + 1] = { 0, 10, 30, 90, 290 };
+
+static void wait_for(const struct throttle *throttle, unsigned ms)
+{
+	const struct itimerspec once = { .it_value = { .tv_nsec = (long)ms * 1000000 } };
+
+	timerfd_settime(throttle->timer_fd, 0, &once, NULL);
+}
+
+static void let_go(struct throttle *throttle)
+{
+	if (throttle->holds && throttle->machine->running)
+		vcpus_resume(&throttle->machine->vm);
+	throttle->holds = false;
+}
+
+static void ticked(void *owner, int fd, uint32_t events)
+{
+	struct throttle *throttle = owner;
+	unsigned step = atomic_load(&throttle->step);
+	uint64_t count;
+
+	(void)events;
+	if (read(fd, &count, sizeof(count)) < 0)
+		return;
+	if (throttle->holds || !step || !throttle->machine->running) {
+		let_go(throttle);
+		wait_for(throttle, RUN_MS);
+		return;
+	}
+	vcpus_pause(&throttle->machine->vm);
+	throttle->holds = true;
+	wait_for(throttle, hold_ms[step]);
+}
+
+int throttle_open(struct throttle *throttle, struct machine *machine, struct loop *loop, struct error *error)
+{
+	throttle->machine = machine;
+	throttle->loop = loop;
+	throttle->holds = false;
+	atomic_store(&throttle->step, 0);
+	throttle->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (throttle->timer_fd < 0)
+		return error_system(error, errno, "timerfd");
+	if (loop_add(loop, throttle->timer_fd, POLLIN, ticked, throttle, error) < 0) {
+		close(throttle->timer_fd);
+		throttle->timer_fd = -1;
+		return -1;
+	}
+	wait_for(throttle, RUN_MS);
+	return 0;
+}
+
+void throttle_close(struct throttle *throttle)
+{
+	if (throttle->timer_fd < 0)
+		return;
+	let_go(throttle);
+	loop_remove(throttle->loop, throttle->timer_fd);
+	close(throttle->timer_fd);
+	throttle->timer_fd = -1;
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+#include "sysfs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+const struct vfio_place vfio_host = { .sys = "/sys", .dev = "/dev" };
+
+bool vfio_is_mediated(const char *address)
+{
+	return !strchr(address, ':');
+}
+
+/* Where sysfs has a device. */
+static void device_path(const struct vfio_place *place, const char *address, const char *name, char path[PATH_MAX])
+{
+	const char *bus = vfio_is_mediated(address) ? "mdev" : "pci";
+
+	snprintf(path, PATH_MAX, "%s/bus/%s/devices/%s%s", place->sys, bus, address, name);
+}
+
+/* The last part of where a link of the device leads; false: there is none. */
+static bool link_name(const struct vfio_place *place, const char *address, const char *link, char *name, size_t size)
+{
+	char path[PATH_MAX], target[PATH_MAX];
+	ssize_t length;
+	char *last;
+
+	device_path(place, address, link, path);
+	length = readlink(path, target, sizeof(target) - 1);
+	if (length < 0)
+		return false;
+	target[length] = '\0';
+	last = strrchr(target, '/');
+	snprintf(name, size, "%.*s", (int)size - 1, last ? last + 1 : target);
+	return true;
+}
+
+/* The first entry of a folder but "." and ".."; false: it has none, or is none. */
+static bool first_entry(const char *path, char *name, size_t size)
+{
+	DIR *folder = opendir(path);
+	bool found = false;
+
+	if (!folder)
+		return false;
+	for (const struct dirent *entry; !found && (entry = readdir(folder));) {
+		found = entry->d_name[0] != '.';
+		if (found)
+			snprintf(name, size, "%.*s", (int)size - 1, entry->d_name);
+	}
+	closedir(folder);
+	return found;
+}
+
+static bool has_iommu(const struct vfio_place *place)
+{
+	char path[PATH_MAX], name[NAME_MAX + 1];
+
+	snprintf(path, sizeof(path), "%s/class/iommu", place->sys);
+	return first_entry(path, name, sizeof(name));
+}
+
+/* Beside vfio-pci there are drivers of vendors, which do all that it does: mlx5_vfio_pci, hisi-acc-vfio-pci. */
+static bool is_vfio(const char *driver)
+{
+	return strstr(driver, "vfio") != NULL;
+}
+
+static int check_driver(const struct vfio_place *place, const char *address, struct error *error)
+{
+	char driver[64] = "", path[128], unbind[256] = "";
+
+	if (link_name(place, address, "/driver", driver, sizeof(driver)) && is_vfio(driver))
+		return 0;
+	snprintf(path, sizeof(path), "%s/bus/pci/devices/%s", place->sys, address);
+	if (driver[0])
+		snprintf(unbind, sizeof(unbind), "echo %s >%s/driver/unbind; ", address, path);
+	return error_set(error, EBUSY, "%s%s has it, not vfio-pci; this hands it over: modprobe vfio-pci; echo vfio-pci "
+			 ">%s/driver_override; %secho %s >%s/bus/pci/drivers_probe", driver[0] ? "the host's driver " :
+			 "no driver of the host", driver, path, unbind, address, place->sys);
+}
+
+static int find_mediated(const struct vfio_place *place, const char *address, struct vfio_found *found, struct error *error)
+{
+	char path[PATH_MAX];
+
+	device_path(place, address, "", path);
+	if (access(path, F_OK) < 0)
+		return error_set(error, ENODEV, "the host has no such mediated device; where a driver offers some, this makes one: "
+				 "echo %s >%s/class/mdev_bus/PARENT/mdev_supported_types/TYPE/create", address, place->sys);
+	/* Its driver is the one that made it, and has a group for it as long as it is bound: once. */
+	if (link_name(place, address, "/iommu_group", found->group, sizeof(found->group)))
+		return 0;
+	return error_set(error, ENODEV, "its driver has let go of it, for good; it has to be made again, after this: echo 1 "
+			 ">%s/bus/mdev/devices/%s/remove", place->sys, address);
+}
+
+static int find_real(const struct vfio_place *place, const char *address, struct vfio_found *found, struct error *error)
+{
+	char path[PATH_MAX];
+
+	device_path(place, address, "", path);
+	if (access(path, F_OK) < 0)
+		return error_set(error, ENODEV, "the host has no such PCI device (ls %s/bus/pci/devices)", place->sys);
+	if (!has_iommu(place))
+		return error_set(error, ENODEV, "this host has no IOMMU, or it is switched off in its firmware: nothing would "
+				 "keep the device from the host's memory");
+	if (check_driver(place, address, error) < 0)
+		return -1;
+	if (!link_name(place, address, "/iommu_group", found->group, sizeof(found->group)))
+		return error_set(error, ENODEV, "it is behind no IOMMU: nothing would keep it from the host's memory");
+	return 0;
+}
+
+int vfio_host_find(const struct vfio_place *place, const char *address, struct vfio_found *found, struct error *error)
+{
+	char path[PATH_MAX];
+	int result;
+
+	*found = (struct vfio_found){ 0 };
+	if (vfio_is_mediated(address))
+		result = find_mediated(place, address, found, error);
+	else
+		result = find_real(place, address, found, error);
+	if (result < 0)
+		return -1;
+	device_path(place, address, "/vfio-dev", path);
+	first_entry(path, found->device, sizeof(found->device));
+	return 0;
+}
+
+int vfio_host_blame(const struct vfio_place *place, const char *address, const char *group, struct error *error)
+{
+	char path[PATH_MAX], driver[64];
+	DIR *folder;
+
+	error_set(error, EPERM, "its IOMMU group %s is shared with a device that the host uses", group);
+	snprintf(path, sizeof(path), "%s/kernel/iommu_groups/%s/devices", place->sys, group);
+	folder = opendir(path);
+	if (!folder)
+		return -1;
+	for (const struct dirent *entry; (entry = readdir(folder));) {
+		const char *other = entry->d_name;
+
+		if (other[0] == '.' || !strcmp(other, address) ||
+		    !link_name(place, other, "/driver", driver, sizeof(driver)) || is_vfio(driver))
+			continue;
+		error_set(error, EPERM, "its IOMMU group %s is shared with %s, which the host's driver %s has: the IOMMU "
+			  "cannot tell them apart, so that one must be bound to vfio-pci, too", group, other, driver);
+		break;
+	}
+	closedir(folder);
+	return -1;
+}
