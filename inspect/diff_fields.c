@@ -7,6 +7,7 @@
 
 #include "arm/register_fields.h"
 #include "diff.h"
+#include "util/checksum.h"
 #include "util/text.h"
 
 #define SHOWN_ELEMENTS 4u

@@ -12,6 +12,7 @@
 #include "image.h"
 #include "page.h"
 #include "snapshot/snapshot.h"
+#include "util/checksum.h"
 #include "util/fault.h"
 
 #define PAGE FORMAT_RAM_PAGE

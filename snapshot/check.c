@@ -10,6 +10,7 @@
 
 #include "image.h"
 #include "parallel.h"
+#include "util/checksum.h"
 
 enum verdict_of_chunk { CHUNK_GOOD, CHUNK_DAMAGED, CHUNK_HOLE };
 

@@ -17,6 +17,7 @@
 
 #include "page.h"
 #include "snapshot/snapshot.h"
+#include "util/checksum.h"
 #include "util/io.h"
 
 #define PAGE FORMAT_RAM_PAGE /* holes are made of these, whatever the host's pages are */

@@ -11,6 +11,7 @@
 #include "chain.h"
 #include "snapshot/snapshot.h"
 #include "snapshot/working_set.h"
+#include "util/checksum.h"
 #include "util/io.h"
 
 static int get(const struct snapshot *snapshot, void *to, size_t size, uint64_t offset, struct error *error)

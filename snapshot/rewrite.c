@@ -11,6 +11,7 @@
 
 #include "parallel.h"
 #include "stream.h"
+#include "util/checksum.h"
 #include "util/io.h"
 
 #define RAM_OFFSET FORMAT_RAM_ALIGNMENT /* in the new file; the head has room before it */

@@ -7,6 +7,7 @@
 
 #include "snapshot/format.h"
 #include "snapshot/rewrite.h"
+#include "util/checksum.h"
 #include "util/io.h"
 
 static const char stream_magic[8] = { 'l', 'k', 'v', 'm', 'P', 'I', 'P', 'E' };

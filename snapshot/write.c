@@ -11,6 +11,7 @@
 
 #include "image.h"
 #include "snapshot/snapshot.h"
+#include "util/checksum.h"
 #include "util/fault.h"
 #include "util/io.h"
 

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "snapshot/format.h"
+#include "state/sections.h"
 
 /* Each at once: a device's interrupt thread may look at a field while a vCPU resets the device. */
 static void set_element(void *to, uint32_t size, uint64_t value)

@@ -2,7 +2,7 @@
 #include <string.h>
 #include <zlib.h>
 
-#include "snapshot/format.h"
+#include "util/checksum.h"
 
 #ifdef __aarch64__
 #include <arm_acle.h>

@@ -4,7 +4,7 @@
 #define LKVM_VFIO_DEVICE_H
 
 #include "hw/rcec.h"
-#include "snapshot/format.h"
+#include "state/sections.h"
 #include "util/log.h"
 #include "vfio/vfio.h"
 

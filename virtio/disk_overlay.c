@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "snapshot/format.h"
+#include "util/checksum.h"
 #include "util/io.h"
 
 #define BLOCK DISK_OVERLAY_BLOCK

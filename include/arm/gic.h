@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "kvm/vm.h"
-#include "snapshot/format.h"
+#include "state/sections.h"
 #include "util/err.h"
 
 /* Sizes of the register frames, bytes. */

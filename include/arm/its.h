@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "kvm/vm.h"
-#include "snapshot/format.h"
+#include "state/sections.h"
 #include "util/err.h"
 
 #define ITS_SIZE 0x20000ull             /* bytes of the control and translation frames */

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "kvm/vm.h"
-#include "snapshot/format.h"
+#include "state/sections.h"
 #include "util/err.h"
 
 /* What the guest's processors have beyond the base architecture. */

@@ -12,6 +12,7 @@
 #include "memory/guest_memory.h"
 #include "memory/ram.h"
 #include "snapshot/format.h"
+#include "state/sections.h"
 #include "util/err.h"
 
 /* A section that says: RAM holds only what is needed to look into the machine. It cannot be restored. */

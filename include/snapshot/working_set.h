@@ -13,6 +13,7 @@
 #include "memory/ram.h"
 #include "snapshot/format.h"
 #include "snapshot/snapshot.h"
+#include "state/sections.h"
 #include "util/err.h"
 
 #define WORKING_SET_SECTION "working-set"

@@ -12,7 +12,7 @@
 
 #include "hw/pci.h"
 #include "kvm/vm.h"
-#include "snapshot/format.h"
+#include "state/sections.h"
 #include "state/state_table.h"
 #include "util/err.h"
 #include "util/loop.h"

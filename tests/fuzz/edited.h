@@ -12,6 +12,7 @@
 
 #include "fuzz.h"
 #include "inspect/inspect.h"
+#include "util/checksum.h"
 
 #define GOLDEN "tests/golden/real-1.lkvm.gz"
 #define RAM_SIZE (4u << 20)

@@ -12,6 +12,8 @@
 #include <string.h>
 
 #include "snapshot/format.h"
+#include "state/sections.h"
+#include "util/checksum.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *count, char ***arguments); /* where a harness has it */

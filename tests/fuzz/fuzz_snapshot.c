@@ -12,8 +12,9 @@
 
 #include "fuzz.h"
 #include "inspect/verify.h"
-#include "snapshot/working_set.h"
 #include "mutate.h"
+#include "snapshot/working_set.h"
+#include "util/checksum.h"
 
 struct plan {
 	uint8_t as_it_is; /* AS_...: what is not made right */

@@ -10,8 +10,9 @@
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "snapshot/rewrite.h"
 #include "mutate.h"
+#include "snapshot/rewrite.h"
+#include "util/checksum.h"
 
 enum { AS_START = 1, AS_RECORDS = 2 };
 

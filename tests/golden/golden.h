@@ -8,9 +8,10 @@
 
 #include "fake/driver.h"
 #include "fake/kvm.h"
-#include "lkvm/its.h"
-#include "lkvm/machine.h"
-#include "lkvm/migrate.h"
+#include "arm/its.h"
+#include "machine/machine.h"
+#include "arm/migrate.h"
+#include "util/checksum.h"
 
 #define GOLDEN_RAM_SIZE (4ull * FORMAT_RAM_CHUNK)
 #define GOLDEN_SHOWN 16 /* elements of a field; of more, there is a checksum */

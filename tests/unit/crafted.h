@@ -11,8 +11,9 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#include "util/io.h"
 #include "snapshot/snapshot.h"
+#include "util/checksum.h"
+#include "util/io.h"
 
 #define CRAFTED_BASE 0x80000000u
 

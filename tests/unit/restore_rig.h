@@ -3,7 +3,7 @@
 #ifndef TESTS_UNIT_RESTORE_RIG_H
 #define TESTS_UNIT_RESTORE_RIG_H
 
-#include "snapshot/format.h"
+#include "state/sections.h"
 #include "virtio_rig.h"
 
 struct saved {

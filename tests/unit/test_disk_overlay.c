@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "../../virtio/disk.h"
-#include "snapshot/format.h"
+#include "util/checksum.h"
 
 #define BLOCK DISK_OVERLAY_BLOCK
 #define BLOCKS 50u

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "snapshot/format.h"
+#include "state/sections.h"
+
 
 /* The bytes of one field. */
 struct raw {

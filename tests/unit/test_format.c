@@ -12,6 +12,7 @@
 
 #include "snapshot/snapshot.h"
 #include "unit/guest_writes.h"
+#include "util/checksum.h"
 
 #define RAM_SIZE (4 * FORMAT_RAM_CHUNK)
 static struct ram ram;

@@ -15,6 +15,7 @@
 
 #include "snapshot/rewrite.h"
 #include "unit/open_fds.h"
+#include "util/checksum.h"
 
 #define RAM_SIZE (3u << 20) /* pieces, for some threads */
 #define PAGES (RAM_SIZE / FORMAT_RAM_PAGE)

@@ -9,9 +9,10 @@
 #include <sys/wait.h>
 #include <zlib.h>
 
-#include "fake/machine.h"
 #include "cmd/command.h"
+#include "fake/machine.h"
 #include "inspect/verify.h"
+#include "util/checksum.h"
 
 #define CHUNK FORMAT_RAM_CHUNK
 
