@@ -13,6 +13,7 @@
 #include "kvm/kvm.h"
 #include "kvm/vm.h"
 #include "memory/memory_loss.h"
+#include "util/signals.h"
 #include "util/thread.h"
 
 /* Kicks a vCPU thread out of KVM_RUN. Its handler does nothing: being interrupted is the point. */
@@ -219,9 +220,8 @@ static void *vcpu_thread(void *argument)
 	sigset_t signals;
 	char name[16];
 
-	sigfillset(&signals);
+	signals_blockable(&signals);
 	sigdelset(&signals, KICK_SIGNAL);
-	memory_loss_unblock(&signals);
 	pthread_sigmask(SIG_SETMASK, &signals, NULL);
 	snprintf(name, sizeof(name), "vcpu%u", vcpu->index);
 	pthread_setname_np(pthread_self(), name);

@@ -110,12 +110,6 @@ void memory_loss_watch(void *host, uint64_t size)
 	loss->size = size;
 }
 
-void memory_loss_unblock(sigset_t *blocked)
-{
-	for (size_t i = 0; i < SIGNALS; i++)
-		sigdelset(blocked, memory_loss_signals[i]);
-}
-
 static void *memory_loss_wait(void *argument)
 {
 	struct memory_loss *loss = argument;

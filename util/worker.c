@@ -8,7 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "memory/memory_loss.h"
+#include "util/signals.h"
 #include "util/thread.h"
 
 int worker_open(struct worker *worker, struct error *error)
@@ -95,8 +95,7 @@ int worker_start(struct worker *worker, const char *name, bool paused, struct er
 	worker->pausing = paused;
 	atomic_store(&worker->wanted, paused);
 
-	sigfillset(&all);
-	memory_loss_unblock(&all);
+	signals_blockable(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	result = thread_create(&worker->thread, run, worker);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -42,7 +42,7 @@ struct memory_loss {
 
 /*
  * Starts the thread and handles SIGBUS and SIGSEGV. `lost` and `owner` are set, everything else is zero. There is one in a
- * process. Every thread that reads guest memory must leave these signals unblocked: memory_loss_unblock().
+ * process. Every thread that reads guest memory must leave these signals unblocked: signals_blockable().
  */
 int memory_loss_open(struct memory_loss *loss, struct error *error);
 
@@ -69,8 +69,5 @@ void memory_check(int code, const char *what);
  * its memory: is_damaged() decides. Returns where nothing is lost.
  */
 void memory_suspect(const struct error *why);
-
-/* Takes this module's signals out of a set of signals to block. */
-void memory_loss_unblock(sigset_t *blocked);
 
 #endif

@@ -37,7 +37,7 @@ struct worker {
 /* Makes the lock and the eventfd; no thread yet. Sets watch_fd to -1. */
 int worker_open(struct worker *worker, struct error *error);
 
-/* Starts the thread, paused if `paused`. `name` is at most 15 characters. All signals but those of memory_loss_unblock() are blocked in it. */
+/* Starts the thread, paused if `paused`. `name` is at most 15 characters. The thread blocks signals_blockable(). */
 int worker_start(struct worker *worker, const char *name, bool paused, struct error *error);
 
 /* Makes `work` run once more. From any thread, also from `work` itself. */

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* The signals that a thread of lkvm may block. */
+#ifndef LKVM_UTIL_SIGNALS_H
+#define LKVM_UTIL_SIGNALS_H
+
+#include <signal.h>
+
+/*
+ * Fills `signals` with those that a thread may block: all but SIGBUS and SIGSEGV. Their handler (memory/memory_loss.h) must run
+ * in the thread that cannot access guest memory.
+ */
+void signals_blockable(sigset_t *signals);
+
+#endif
