@@ -144,7 +144,7 @@ static int save_to_file(struct save *save, struct error *error)
 		.tick = show_progress, .owner = save,
 	};
 	const struct save_request request = describe(save);
-	char text[CONTROL_REQUEST_LENGTH + 1];
+	char text[SAVE_REQUEST_LENGTH + 1];
 	struct control_reply reply;
 	bool understood;
 

@@ -12,6 +12,8 @@
 
 #define MAX_WAIT_SECONDS 86400
 
+_Static_assert(SAVE_REQUEST_LENGTH <= CONTROL_REQUEST_LENGTH, "a request to save fits into a request");
+
 static void serve_info(struct lifecycle *lifecycle, struct control_client *client, char **words)
 {
 	const struct machine *machine = lifecycle->machine;

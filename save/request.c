@@ -72,18 +72,18 @@ static int parse_way(const char *word, struct save_request *request, struct erro
 	return 0;
 }
 
-void save_request_format(const struct save_request *request, char text[CONTROL_REQUEST_LENGTH + 1])
+void save_request_format(const struct save_request *request, char text[SAVE_REQUEST_LENGTH + 1])
 {
 	char way[32];
 	size_t size;
 
 	format_way(request, way);
-	size = (size_t)snprintf(text, CONTROL_REQUEST_LENGTH + 1, "save %s", way);
+	size = (size_t)snprintf(text, SAVE_REQUEST_LENGTH + 1, "save %s", way);
 	for (size_t i = 0; i < COUNT(flags); i++)
 		if (is_set(request, &flags[i]))
-			size += (size_t)snprintf(text + size, CONTROL_REQUEST_LENGTH + 1 - size, " %s", flags[i].word);
+			size += (size_t)snprintf(text + size, SAVE_REQUEST_LENGTH + 1 - size, " %s", flags[i].word);
 	if (request->replaces)
-		snprintf(text + size, CONTROL_REQUEST_LENGTH + 1 - size, " " REPLACES "%" PRIu64 ":%" PRIu64, request->device,
+		snprintf(text + size, SAVE_REQUEST_LENGTH + 1 - size, " " REPLACES "%" PRIu64 ":%" PRIu64, request->device,
 			 request->inode);
 }
 

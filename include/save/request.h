@@ -14,7 +14,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "control/control.h"
 #include "snapshot/format.h"
 #include "util/err.h"
 
@@ -48,8 +47,10 @@ struct save_request {
 	bool stays; /* set by the VMM: the machine stays paused, so copying after the pause would only prolong it */
 };
 
+#define SAVE_REQUEST_LENGTH 256 /* of the text, without its final zero; the control socket takes as much */
+
 /* The text, without descriptors and `stays`. */
-void save_request_format(const struct save_request *request, char text[CONTROL_REQUEST_LENGTH + 1]);
+void save_request_format(const struct save_request *request, char text[SAVE_REQUEST_LENGTH + 1]);
 
 /* Parses the words of a request, the verb first; NULL ends them. Refuses what it does not know. The descriptors are -1. */
 int save_request_parse(char **words, struct save_request *request, struct error *error);

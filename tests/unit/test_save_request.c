@@ -11,9 +11,10 @@
 #include <unistd.h>
 
 #include "cmd/command.h"
+#include "control/control.h"
+#include "save/request.h"
 #include "util/io.h"
 #include "util/loop.h"
-#include "save/request.h"
 
 /* Splits a request as control/server.c does. */
 static int parse(const char *text, struct save_request *request, struct error *error)
@@ -38,7 +39,7 @@ static void request_is_parsed_as_it_was_formatted(void **state)
 			.way = bits >> 2 & 3, .force = bits >> 4 & 1, .overlays = bits >> 5, .max_pause = 77, .working_set = bits & 1, .detach = bits & 2,
 			.replaces = bits & 1, .device = UINT64_MAX, .inode = UINT64_MAX - 1,
 		};
-		char text[CONTROL_REQUEST_LENGTH + 1];
+		char text[SAVE_REQUEST_LENGTH + 1];
 		struct save_request got;
 		struct error error;
 
