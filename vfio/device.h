@@ -102,11 +102,16 @@ struct vfio_device {
 /* device.c. `fd` is the device's from now on. One that `restores` gets its interrupts once its state is there. */
 int vfio_device_open(struct vfio_device *device, int fd, struct pci_bus *pci, bool restores, struct error *error);
 void vfio_device_close(struct vfio_device *device);
-int vfio_device_region(const struct vfio_device *device, unsigned index, void *info, size_t size, struct error *error);
 
-/* Bytes of the device's file: false where the device does not answer; what is read is all ones then. */
+/*
+ * device_fd.c. Bytes of the device's file: false where the device does not answer; what is read is all ones then. A region's
+ * description, in `size` bytes. A feature's request, its result or -errno.
+ */
+struct vfio_feature;
 bool vfio_device_read(const struct vfio_device *device, uint64_t place, void *bytes, unsigned size);
 bool vfio_device_write(const struct vfio_device *device, uint64_t place, const void *bytes, unsigned size);
+int vfio_device_region(const struct vfio_device *device, unsigned index, void *info, size_t size, struct error *error);
+int vfio_device_feature(const struct vfio_device *device, uint32_t what, struct vfio_feature *feature);
 
 /* config.c: fills in what the guest sees of config space; the PCI device is made by it. */
 int vfio_config_open(struct vfio_device *device, const struct pci_bus *pci, struct error *error);
@@ -156,8 +161,6 @@ enum vfio_move {
 	VFIO_GIVE_UP_AHEAD, /* that was for nothing */
 };
 
-struct vfio_feature;
-int vfio_device_feature(const struct vfio_device *device, uint32_t what, struct vfio_feature *feature); /* as vfio_call() */
 void vfio_migration_open(struct vfio_device *device);
 void vfio_migration_close(struct vfio_device *device);
 int vfio_migration_move(struct vfio_device *device, enum vfio_move move, struct error *error);

@@ -9,8 +9,6 @@
  * Kernel: include/uapi/linux/vfio.h, "enum vfio_device_mig_state".
  */
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "device.h"
@@ -25,13 +23,6 @@ static const char *const names[] = {
 	[VFIO_DEVICE_STATE_RUNNING_P2P] = "RUNNING_P2P", [VFIO_DEVICE_STATE_PRE_COPY] = "PRE_COPY",
 	[VFIO_DEVICE_STATE_PRE_COPY_P2P] = "PRE_COPY_P2P",
 };
-
-int vfio_device_feature(const struct vfio_device *device, uint32_t what, struct vfio_feature *feature)
-{
-	feature->header.argsz = sizeof(*feature);
-	feature->header.flags = what;
-	return vfio_call(device->fd, VFIO_DEVICE_FEATURE, (uintptr_t)feature);
-}
 
 void vfio_migration_open(struct vfio_device *device)
 {
