@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* The life of one passed-through device: open, reset, close. */
 #include <errno.h>
 #include <linux/vfio.h>
 #include <unistd.h>
@@ -46,6 +47,25 @@ int vfio_device_open(struct vfio_device *device, int fd, struct pci_bus *pci, bo
 		log_message(device->log, LOG_LEVEL_INFO, "%s: it cannot be reset by itself: a guest's reset only stops it",
 			    device->address);
 	return 0;
+}
+
+/*
+ * The device first, so that it writes nothing and signals nothing; then its vectors and routes go, before the ITS does that
+ * they lead to; then it is as it was plugged, bus mastering off.
+ */
+void vfio_device_reset(struct vfio_device *device)
+{
+	vfio_device_reset_function(device);
+	vfio_migration_reset(device);
+	device->is_detached = device->is_fresh = false; /* so does the guest */
+	pthread_mutex_lock(&device->pci.lock);
+	vfio_interrupts_off(device);
+	pthread_mutex_unlock(&device->pci.lock);
+	pci_device_reset(&device->pci);
+	pthread_mutex_lock(&device->pci.lock);
+	vfio_config_command(device);
+	vfio_interrupts_update(device);
+	pthread_mutex_unlock(&device->pci.lock);
 }
 
 void vfio_device_close(struct vfio_device *device)

@@ -101,6 +101,7 @@ struct vfio_device {
 
 /* device.c. `fd` is the device's from now on. One that `restores` gets its interrupts once its state is there. */
 int vfio_device_open(struct vfio_device *device, int fd, struct pci_bus *pci, bool restores, struct error *error);
+void vfio_device_reset(struct vfio_device *device); /* as at power-on */
 void vfio_device_close(struct vfio_device *device);
 
 /*
@@ -196,11 +197,10 @@ unsigned vfio_errors_room(const struct vfio_device *device, const bool *taken);
  */
 bool vfio_errors_tell(struct vfio_device *device);
 
-/* reset.c: the function alone, which keeps its config space; all of it, as at power-on. */
+/* reset.c: the function alone, which keeps its config space. */
 void vfio_device_reset_function(struct vfio_device *device);
 void vfio_reset_offer(struct vfio_device *device); /* to the guest, in the PCI Express capability */
 void vfio_reset_asked(struct vfio_device *device, unsigned offset, unsigned size, uint64_t value); /* is it, by this write? */
-void vfio_device_reset(struct vfio_device *device);
 
 /* events.c */
 int vfio_events_open(struct vfio_device *device, struct error *error);

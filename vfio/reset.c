@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Resets of the function alone, by lkvm or because the guest asked for one in its PCI Express capability. */
 #include <linux/pci_regs.h>
 #include <linux/vfio.h>
 #include <string.h>
@@ -34,23 +35,4 @@ void vfio_reset_asked(struct vfio_device *device, unsigned offset, unsigned size
 	if (device->express_capability && device->can_reset && !device->resets_itself && offset <= control &&
 	    control < offset + size && value >> 8 * (control - offset) & PCI_EXP_DEVCTL_BCR_FLR >> 8)
 		vfio_device_reset_function(device);
-}
-
-/*
- * The device first, so that it writes nothing and signals nothing; then its vectors and routes go, before the ITS does that
- * they lead to; then it is as it was plugged, bus mastering off.
- */
-void vfio_device_reset(struct vfio_device *device)
-{
-	vfio_device_reset_function(device);
-	vfio_migration_reset(device);
-	device->is_detached = device->is_fresh = false; /* so does the guest */
-	pthread_mutex_lock(&device->pci.lock);
-	vfio_interrupts_off(device);
-	pthread_mutex_unlock(&device->pci.lock);
-	pci_device_reset(&device->pci);
-	pthread_mutex_lock(&device->pci.lock);
-	vfio_config_command(device);
-	vfio_interrupts_update(device);
-	pthread_mutex_unlock(&device->pci.lock);
 }
