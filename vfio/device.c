@@ -33,7 +33,8 @@ int vfio_device_open(struct vfio_device *device, int fd, struct pci_bus *pci, bo
 	device->interrupts = VFIO_INTERRUPTS_NONE;
 	device->migration = VFIO_MIGRATION_NONE;
 	if (look(device, error) < 0 || vfio_config_open(device, pci, error) < 0 || vfio_interrupts_open(device, error) < 0 ||
-	    vfio_bars_open(device, error) < 0 || pci_device_plug(pci, &device->pci, -1, error) < 0)
+	    vfio_table_find(device, error) < 0 || vfio_bars_open(device, error) < 0 ||
+	    pci_device_plug(pci, &device->pci, -1, error) < 0)
 		return -1;
 	vfio_migration_open(device);
 	if (vfio_events_open(device, error) < 0)

@@ -137,7 +137,10 @@ void vfio_interrupts_update(struct vfio_device *device); /* config space changed
 void vfio_interrupts_off(struct vfio_device *device);    /* routes given back, table cleared */
 void vfio_interrupts_part(struct vfio_device *device);   /* until the next update */
 
-/* table.c: where the MSI-X table is. Then accesses to its BAR: whether one was to it, or to its pending bits. */
+/*
+ * msix_table.c. Finds the MSI-X table, if there is one; after vfio_interrupts_open(). Then accesses to its BAR: whether one was
+ * to it, or to its pending bits.
+ */
 int vfio_table_find(struct vfio_device *device, struct error *error);
 bool vfio_table_read(struct vfio_device *device, unsigned bar, uint64_t offset, unsigned size, uint64_t *value);
 bool vfio_table_write(struct vfio_device *device, unsigned bar, uint64_t offset, unsigned size, uint64_t value);

@@ -310,9 +310,6 @@ int vfio_interrupts_open(struct vfio_device *device, struct error *error)
 		interrupts->msi_count = MAX_MESSAGES;
 	interrupts->by_hand = vfio_is_mediated(device->address); /* their drivers take no eventfd for that */
 	interrupts->has_line = lines && device->pci.state.config[PCI_INTERRUPT_PIN];
-	if (interrupts->msix_count && vfio_table_find(device, error) < 0)
-		return -1;
-
 	count = interrupts->msix_count > interrupts->msi_count ? interrupts->msix_count : interrupts->msi_count;
 	interrupts->vectors = calloc(count + 1, sizeof(*interrupts->vectors));
 	interrupts->entries = calloc(interrupts->msix_count + 1, sizeof(*interrupts->entries));

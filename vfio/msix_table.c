@@ -129,6 +129,8 @@ int vfio_table_find(struct vfio_device *device, struct error *error)
 	uint32_t table, pending;
 	uint16_t flags;
 
+	if (!interrupts->msix_count)
+		return 0;
 	memcpy(&table, capability + PCI_MSIX_TABLE, sizeof(table));
 	memcpy(&pending, capability + PCI_MSIX_PBA, sizeof(pending));
 	memcpy(&flags, capability + PCI_MSIX_FLAGS, sizeof(flags));
