@@ -38,7 +38,7 @@ int vfio_iommu_open(struct vfio_iommu *iommu, const struct vfio_place *place, st
 int vfio_iommu_attach(struct vfio_iommu *iommu, const char *address, struct error *error);
 void vfio_iommu_close(struct vfio_iommu *iommu);
 
-/* For both ways: opens a file below place->dev; tells KVM of a group or a device; says why RAM is not mapped (always -1). */
+/* iommu_common.c, for both ways: opens a file below place->dev; tells KVM of a group or a device; says why RAM is not mapped (always -1). */
 int vfio_iommu_file(const struct vfio_iommu *iommu, const char *name, struct error *error);
 int vfio_iommu_tell(const struct vfio_iommu *iommu, int fd, struct error *error);
 int vfio_iommu_unmapped(const struct vfio_iommu *iommu, int code, struct error *error);
