@@ -60,19 +60,10 @@ static bool was_running(const struct virtio_device *device)
 
 static int start(struct virtio_device *device, struct error *error)
 {
-	device->features = device->state.accepted;
-	for (unsigned i = 0; i < device->queue_count; i++) {
-		struct virtqueue *queue = &device->queues[i];
+	const struct virtqueue *wrong = virtio_start(device);
 
-		if (queue->state.enabled &&
-		    virtqueue_start(queue, &device->vm->ram, device->features & VIRTIO_FEATURE_EVENT_INDEX,
-				    device->features & VIRTIO_FEATURE_INDIRECT) < 0)
-			return error_set(error, EINVAL, "queue %u: %s", i, queue->reason);
-	}
-	device->running = true;
-	if (device->ops->start)
-		device->ops->start(device);
-	virtio_doorbells_start(device);
+	if (wrong)
+		return error_set(error, EINVAL, "queue %u: %s", (unsigned)(wrong - device->queues), wrong->reason);
 	return 0;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the three files of the transport know of each other: virtio.c (life cycle), pci.c (registers) and
- * notify.c (doorbells in, interrupts out). Devices use virtio/virtio.h only.
+ * Private to the files of the transport: virtio.c (life cycle), restore.c, pci.c (registers), status.c (negotiation, start, reset)
+ * and notify.c (doorbells in, interrupts out). Each uses only those after it. Devices use virtio/virtio.h only.
  */
 #ifndef LKVM_VIRTIO_TRANSPORT_H
 #define LKVM_VIRTIO_TRANSPORT_H
@@ -15,9 +15,23 @@
 #define VIRTIO_ISR_QUEUE 1u
 #define VIRTIO_ISR_CONFIG 2u
 
-/* virtio.c. Any thread may ask; setting is what a write of the register does, with device->lock held. */
-uint8_t virtio_status(struct virtio_device *device);
+/* Any thread. */
+static inline uint8_t virtio_status(struct virtio_device *device)
+{
+	return __atomic_load_n(&device->state.status, __ATOMIC_ACQUIRE);
+}
+
+/* status.c: what a write of the register does. With device->lock held, as virtio_transport_reset(). */
 void virtio_set_status(struct virtio_device *device, uint8_t value);
+
+/* status.c: stops the device and resets its registers and queues. The PCI function stays as it is. */
+void virtio_transport_reset(struct virtio_device *device);
+
+/*
+ * status.c: starts the queues that the driver enabled, and then the device. The worker is parked. NULL, or a queue that cannot be
+ * started: its `reason` is set, and the device does not run.
+ */
+struct virtqueue *virtio_start(struct virtio_device *device);
 
 /* pci.c: makes the function with BARs and capabilities, not plugged yet. */
 int virtio_pci_open(struct virtio_device *device, struct pci_bus *pci, struct error *error);
