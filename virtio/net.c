@@ -12,8 +12,6 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "memory/memory_loss.h"
-
 #define CONFIG_SIZE 12u /* of struct virtio_net_config up to mtu (5.1.4) */
 #define STATUS_LINK_UP 1u
 
@@ -42,24 +40,6 @@ static void net_config_read(struct virtio_device *device, unsigned offset, unsig
 	memcpy(to, config + offset, size);
 }
 
-static void stop_watching(struct net *net)
-{
-	for (unsigned i = 0; i < net->max_pairs; i++)
-		net_watch(net, i, false);
-	worker_watch(&net->device.worker, false);
-}
-
-void net_link_lost(struct net *net, int code)
-{
-	memory_check(code, net->backend->name);
-	if (!atomic_exchange(&net->link, false))
-		return;
-	stop_watching(net);
-	log_message(net->device.vm->log, LOG_LEVEL_WARNING, "%s: %s is gone (%s): the link is down",
-		    net->device.name, net->backend->name, strerror(code));
-	virtio_config_changed(&net->device);
-}
-
 /* Which pairs exist for the driver: without MQ, what follows the first is not a pair at all. */
 static void name_queues(struct net *net)
 {
@@ -71,18 +51,6 @@ static void name_queues(struct net *net)
 		pair->receive = i < count ? &net->device.queues[2 * i] : NULL;
 		pair->transmit = i < count ? &net->device.queues[2 * i + 1] : NULL;
 	}
-}
-
-int net_set_pairs(struct net *net, unsigned pairs)
-{
-	int result = net->backend->ops->set_pairs ? net->backend->ops->set_pairs(net->backend, pairs) : 0;
-
-	if (result < 0)
-		return result;
-	for (unsigned i = pairs; i < net->max_pairs; i++)
-		net_watch(net, i, false);
-	net->state.pairs = (uint16_t)pairs;
-	return 0;
 }
 
 static void net_pause(struct virtio_device *device)
@@ -121,7 +89,7 @@ static void net_stop(struct virtio_device *device)
 	struct net *net = net_of(device);
 
 	net_stop_vhosts(net);
-	stop_watching(net);
+	net_stop_watching(net);
 	for (unsigned i = 0; i < net->max_pairs; i++) {
 		net->pairs[i].held = 0;
 		net->pairs[i].expected = 0;
@@ -159,7 +127,7 @@ static void net_process(struct virtio_device *device)
 	}
 	/* Whom the transport does not call again until reset, packets must not wake. */
 	if (__atomic_load_n(&device->state.status, __ATOMIC_ACQUIRE) & VIRTIO_STATUS_NEEDS_RESET)
-		stop_watching(net);
+		net_stop_watching(net);
 	else if (more)
 		worker_kick(&device->worker);
 }

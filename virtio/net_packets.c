@@ -26,17 +26,6 @@ static void count(atomic_ulong *counter, unsigned long packets)
 		atomic_fetch_add_explicit(counter, packets, memory_order_relaxed);
 }
 
-void net_watch(struct net *net, unsigned pair, bool on)
-{
-	if (net->pairs[pair].watched == on)
-		return;
-	net->pairs[pair].watched = on;
-	if (net->backend->ops->watch)
-		net->backend->ops->watch(net->backend, pair, on);
-	else
-		worker_watch(&net->device.worker, on);
-}
-
 /* As virtqueue_pop, for a packet of the driver: 0 if there is none. */
 static int take_packet(struct net *net, struct virtqueue *queue)
 {

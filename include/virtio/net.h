@@ -192,7 +192,16 @@ static inline struct net *net_of(struct virtio_device *device)
  */
 bool net_receive(struct net *net, unsigned pair);
 bool net_transmit(struct net *net, unsigned pair);
+
+/*
+ * virtio/net_link.c, on the worker or with the worker parked. Packets that arrive for a pair wake the worker, or do not.
+ * net_set_pairs() changes how many pairs serve: 0 or -errno. net_link_lost() is called when the host's end is gone with error
+ * `code`: the driver sees the link go down, and the device goes on.
+ */
 void net_watch(struct net *net, unsigned pair, bool on);
+void net_stop_watching(struct net *net);
+int net_set_pairs(struct net *net, unsigned pairs);
+void net_link_lost(struct net *net, int code);
 
 /*
  * virtio/net_vhost.c. Opening fails where the host has no vhost-net, and leaves nothing open; closing is safe either way. Starting
@@ -208,11 +217,5 @@ void net_take_vhost_error(struct net *net);                         /* on the wo
 
 /* virtio/net_control.c: answers the driver's requests. */
 void net_control(struct net *net);
-
-/* virtio/net.c: the host's end is gone; the driver sees the link go down, and the VMM lives. */
-void net_link_lost(struct net *net, int code);
-
-/* virtio/net.c: changes how many pairs serve. 0 or -errno. On the worker. */
-int net_set_pairs(struct net *net, unsigned pairs);
 
 #endif
