@@ -1,94 +1,26 @@
 /* SPDX-License-Identifier: MIT */
+/* The serial port, a 16550A UART: accesses to its registers, characters to and from the terminal. */
 #include "hw/serial.h"
 
 #include <errno.h>
+#include <linux/serial_reg.h>
 #include <string.h>
 
-#include <linux/serial_reg.h>
+#include "serial_state.h"
 
-#define FIFO_ENABLED(state) ((state)->fifo_control & UART_FCR_ENABLE_FIFO)
 #define DIVISOR_LATCH(state) ((state)->line_control & UART_LCR_DLAB)
 
 #define IIR_FIFO_ENABLED 0xc0 /* both bits: a 16550A, whose FIFOs work */
 #define INTERRUPT_ENABLE_BITS 0x0f
 #define MODEM_CONTROL_BITS 0x1f
 #define MODEM_LINES 0xf0
-#define MODEM_CHANGES 0x0f
-
-/* Carrier, ready and clear to send: a terminal is there. */
-#define MODEM_STATUS_CONNECTED (UART_MSR_DCD | UART_MSR_DSR | UART_MSR_CTS)
 
 /* So many reads of the line status with nothing between them: a guest that polls for input. */
 #define POLLS_FOR_INPUT 8
 
-static const struct state_field serial_fields[] = {
-	STATE_FIELD(struct serial_state, interrupt_enable, STATE_RUNTIME, 0),
-	STATE_FIELD(struct serial_state, transmitter_empty, STATE_RUNTIME, 0),
-	STATE_FIELD(struct serial_state, fifo_control, STATE_RUNTIME, 0),
-	STATE_FIELD(struct serial_state, line_control, STATE_RUNTIME, 0),
-	STATE_FIELD(struct serial_state, modem_control, STATE_RUNTIME, 0),
-	STATE_FIELD(struct serial_state, line_status, STATE_RUNTIME, 0),
-	STATE_FIELD(struct serial_state, modem_status, STATE_RUNTIME, MODEM_STATUS_CONNECTED),
-	STATE_FIELD(struct serial_state, scratch, STATE_RUNTIME, 0),
-	STATE_FIELD(struct serial_state, divisor_low, STATE_RUNTIME, 1), /* guests divide by it */
-	STATE_FIELD(struct serial_state, divisor_high, STATE_RUNTIME, 0),
-	STATE_FIELD(struct serial_state, receive_count, STATE_RUNTIME, 0),
-	STATE_FIELD(struct serial_state, transmit_count, STATE_RUNTIME, 0),
-	STATE_ARRAY(struct serial_state, padding, STATE_PADDING, 0),
-	STATE_ARRAY(struct serial_state, receive_fifo, STATE_RUNTIME, 0),
-	STATE_ARRAY(struct serial_state, transmit_fifo, STATE_RUNTIME, 0),
-};
-
-const struct state_table serial_state_table =
-	STATE_TABLE(struct serial_state, "serial", 1, serial_fields);
-
-static unsigned fifo_size(const struct serial_state *state)
-{
-	return FIFO_ENABLED(state) ? SERIAL_FIFO : 1;
-}
-
-static unsigned trigger_level(const struct serial_state *state)
-{
-	static const uint8_t levels[] = { 1, 4, 8, 14 };
-
-	return FIFO_ENABLED(state) ? levels[state->fifo_control >> 6] : 1;
-}
-
-static uint8_t line_status(const struct serial_state *state)
-{
-	uint8_t status = state->line_status;
-
-	if (state->receive_count > 0)
-		status |= UART_LSR_DR;
-	if (state->transmit_count == 0)
-		status |= UART_LSR_THRE | UART_LSR_TEMT;
-	return status;
-}
-
-/*
- * The most urgent interrupt, as the identification register shows it. Characters arrive all at once: what is
- * below the trigger level has waited long enough for the timeout.
- */
-static uint8_t interrupt_identity(const struct serial_state *state)
-{
-	uint8_t enabled = state->interrupt_enable;
-
-	if ((enabled & UART_IER_RLSI) && (state->line_status & UART_LSR_BRK_ERROR_BITS))
-		return UART_IIR_RLSI;
-	if ((enabled & UART_IER_RDI) && state->receive_count >= trigger_level(state))
-		return UART_IIR_RDI;
-	if ((enabled & UART_IER_RDI) && state->receive_count > 0)
-		return UART_IIR_RX_TIMEOUT;
-	if ((enabled & UART_IER_THRI) && state->transmitter_empty)
-		return UART_IIR_THRI;
-	if ((enabled & UART_IER_MSI) && (state->modem_status & MODEM_CHANGES))
-		return UART_IIR_MSI;
-	return UART_IIR_NO_INT;
-}
-
 static void update_line(struct serial *serial)
 {
-	bool level = interrupt_identity(&serial->state) != UART_IIR_NO_INT;
+	bool level = serial_interrupt(&serial->state) != UART_IIR_NO_INT;
 
 	if (level == serial->level)
 		return;
@@ -110,9 +42,9 @@ static unsigned receive_room(const struct serial *serial)
 	bool listening = ((state->interrupt_enable & UART_IER_RDI) && !probing) ||
 			 serial->polls >= POLLS_FOR_INPUT;
 
-	if (!listening || (state->modem_control & UART_MCR_LOOP) || state->receive_count >= fifo_size(state))
+	if (!listening || (state->modem_control & UART_MCR_LOOP) || state->receive_count >= serial_fifo_size(state))
 		return 0;
-	return fifo_size(state) - state->receive_count;
+	return serial_fifo_size(state) - state->receive_count;
 }
 
 static void ask_for_input(struct serial *serial)
@@ -156,7 +88,7 @@ static uint8_t take_received(struct serial *serial)
 /* In loopback the transmitter feeds the receiver. */
 static void loop_back(struct serial_state *state, uint8_t byte)
 {
-	if (state->receive_count < fifo_size(state))
+	if (state->receive_count < serial_fifo_size(state))
 		state->receive_fifo[state->receive_count++] = byte;
 	else
 		state->line_status |= UART_LSR_OE;
@@ -173,7 +105,7 @@ static void transmit(struct serial *serial, uint8_t byte)
 	    (!serial->terminal || terminal_write(serial->terminal, &byte, 1) == 1)) {
 		state->transmitter_empty = 1;
 		serial->sent++;
-	} else if (state->transmit_count < fifo_size(state)) {
+	} else if (state->transmit_count < serial_fifo_size(state)) {
 		state->transmit_fifo[state->transmit_count++] = byte;
 	}
 }
@@ -227,7 +159,7 @@ static void write_fifo_control(struct serial_state *state, uint8_t value)
 /* In loopback the modem's lines are what the guest's own outputs say. Changes are kept until it looks. */
 static void write_modem_control(struct serial_state *state, uint8_t value)
 {
-	uint8_t lines = MODEM_STATUS_CONNECTED;
+	uint8_t lines = SERIAL_MODEM_CONNECTED;
 	uint8_t changed;
 
 	state->modem_control = value & MODEM_CONTROL_BITS;
@@ -238,7 +170,7 @@ static void write_modem_control(struct serial_state *state, uint8_t value)
 	changed = (lines ^ state->modem_status) & MODEM_LINES;
 	if (lines & UART_MSR_RI)
 		changed &= (uint8_t)~UART_MSR_RI; /* only its end counts */
-	state->modem_status = (uint8_t)(lines | (state->modem_status & MODEM_CHANGES) | changed >> 4);
+	state->modem_status = (uint8_t)(lines | (state->modem_status & SERIAL_MODEM_CHANGES) | changed >> 4);
 }
 
 static uint8_t read_register(struct serial *serial, uint64_t offset)
@@ -252,16 +184,16 @@ static uint8_t read_register(struct serial *serial, uint64_t offset)
 	case UART_IER:
 		return DIVISOR_LATCH(state) ? state->divisor_high : state->interrupt_enable;
 	case UART_IIR:
-		value = interrupt_identity(state);
+		value = serial_interrupt(state);
 		if (value == UART_IIR_THRI)
 			state->transmitter_empty = 0;
-		return value | (FIFO_ENABLED(state) ? IIR_FIFO_ENABLED : 0);
+		return value | (SERIAL_FIFO_ENABLED(state) ? IIR_FIFO_ENABLED : 0);
 	case UART_LCR:
 		return state->line_control;
 	case UART_MCR:
 		return state->modem_control;
 	case UART_LSR:
-		value = line_status(state);
+		value = serial_line_status(state);
 		state->line_status = 0;
 		return value;
 	case UART_MSR:
@@ -397,7 +329,7 @@ int serial_restored(struct serial *serial, struct error *error)
 	if (serial->state.receive_count > SERIAL_FIFO || serial->state.transmit_count > SERIAL_FIFO)
 		return error_set(error, EINVAL, "serial: more than %d characters are in a FIFO", SERIAL_FIFO);
 	pthread_mutex_lock(&serial->lock);
-	serial->level = interrupt_identity(&serial->state) != UART_IIR_NO_INT;
+	serial->level = serial_interrupt(&serial->state) != UART_IIR_NO_INT;
 	interrupts_set_line(serial->interrupts, serial->line, serial->level);
 	ask_for_input(serial);
 	pthread_mutex_unlock(&serial->lock);
