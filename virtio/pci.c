@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The transport's registers as a PCI function shows them: VIRTIO 1.2, section 4.1. BAR 0 holds MSI-X, BAR 4 a
- * page for each structure, and capabilities in config space say which is where.
+ * A virtio device as a PCI function: VIRTIO 1.2, section 4.1. BAR 0 has MSI-X. BAR 4 has a page for each structure of registers,
+ * and capabilities in config space describe where each is.
  */
 #include <linux/pci_regs.h>
 #include <linux/virtio_pci.h>
@@ -21,183 +21,6 @@
 #define REGION_SIZE 0x1000u
 #define REGISTERS_SIZE 0x4000u
 
-#define COMMON_SIZE 0x3cu /* up to queue_reset, which reads as zero: not offered */
-
-/* Bytes of the field at each offset where one starts, or of one half where it is a 64-bit one (4.1.4.3). */
-static const uint8_t field_sizes[COMMON_SIZE] = {
-	[VIRTIO_PCI_COMMON_DFSELECT] = 4,
-	[VIRTIO_PCI_COMMON_DF] = 4,
-	[VIRTIO_PCI_COMMON_GFSELECT] = 4,
-	[VIRTIO_PCI_COMMON_GF] = 4,
-	[VIRTIO_PCI_COMMON_MSIX] = 2,
-	[VIRTIO_PCI_COMMON_NUMQ] = 2,
-	[VIRTIO_PCI_COMMON_STATUS] = 1,
-	[VIRTIO_PCI_COMMON_CFGGENERATION] = 1,
-	[VIRTIO_PCI_COMMON_Q_SELECT] = 2,
-	[VIRTIO_PCI_COMMON_Q_SIZE] = 2,
-	[VIRTIO_PCI_COMMON_Q_MSIX] = 2,
-	[VIRTIO_PCI_COMMON_Q_ENABLE] = 2,
-	[VIRTIO_PCI_COMMON_Q_NOFF] = 2,
-	[VIRTIO_PCI_COMMON_Q_DESCLO] = 4,
-	[VIRTIO_PCI_COMMON_Q_DESCHI] = 4,
-	[VIRTIO_PCI_COMMON_Q_AVAILLO] = 4,
-	[VIRTIO_PCI_COMMON_Q_AVAILHI] = 4,
-	[VIRTIO_PCI_COMMON_Q_USEDLO] = 4,
-	[VIRTIO_PCI_COMMON_Q_USEDHI] = 4,
-};
-
-/* The queue that queue_select names, or NULL: its registers read as zero then, so the driver sees none. */
-static struct virtqueue_state *selected_queue(struct virtio_device *device)
-{
-	unsigned index = device->state.queue_select;
-
-	return index < device->queue_count ? &device->queues[index].state : NULL;
-}
-
-static uint32_t half_of(uint64_t value, uint32_t select)
-{
-	return select == 0 ? (uint32_t)value : select == 1 ? (uint32_t)(value >> 32) : 0;
-}
-
-static void set_half(uint64_t *value, uint32_t select, uint32_t half)
-{
-	if (select == 0)
-		*value = (*value & ~0xffffffffull) | half;
-	else if (select == 1)
-		*value = (*value & 0xffffffffull) | (uint64_t)half << 32;
-}
-
-static uint32_t queue_read(struct virtio_device *device, unsigned field)
-{
-	const struct virtqueue_state *queue = selected_queue(device);
-
-	if (!queue)
-		return field == VIRTIO_PCI_COMMON_Q_MSIX ? VIRTIO_NO_VECTOR : 0;
-	switch (field) {
-	case VIRTIO_PCI_COMMON_Q_SIZE:
-		return queue->size;
-	case VIRTIO_PCI_COMMON_Q_MSIX:
-		return queue->vector;
-	case VIRTIO_PCI_COMMON_Q_ENABLE:
-		return queue->enabled;
-	case VIRTIO_PCI_COMMON_Q_NOFF:
-		return device->state.queue_select;
-	case VIRTIO_PCI_COMMON_Q_DESCLO:
-	case VIRTIO_PCI_COMMON_Q_DESCHI:
-		return half_of(queue->descriptors, field == VIRTIO_PCI_COMMON_Q_DESCHI);
-	case VIRTIO_PCI_COMMON_Q_AVAILLO:
-	case VIRTIO_PCI_COMMON_Q_AVAILHI:
-		return half_of(queue->driver, field == VIRTIO_PCI_COMMON_Q_AVAILHI);
-	case VIRTIO_PCI_COMMON_Q_USEDLO:
-	case VIRTIO_PCI_COMMON_Q_USEDHI:
-		return half_of(queue->device, field == VIRTIO_PCI_COMMON_Q_USEDHI);
-	default:
-		return 0;
-	}
-}
-
-static uint32_t common_read(struct virtio_device *device, unsigned field)
-{
-	const struct virtio_state *state = &device->state;
-
-	switch (field) {
-	case VIRTIO_PCI_COMMON_DFSELECT:
-		return state->device_feature_select;
-	case VIRTIO_PCI_COMMON_DF:
-		return half_of(state->offered, state->device_feature_select);
-	case VIRTIO_PCI_COMMON_GFSELECT:
-		return state->driver_feature_select;
-	case VIRTIO_PCI_COMMON_GF:
-		return half_of(state->accepted, state->driver_feature_select);
-	case VIRTIO_PCI_COMMON_MSIX:
-		return state->config_vector;
-	case VIRTIO_PCI_COMMON_NUMQ:
-		return device->queue_count;
-	case VIRTIO_PCI_COMMON_STATUS:
-		return virtio_status(device);
-	case VIRTIO_PCI_COMMON_CFGGENERATION:
-		return __atomic_load_n(&state->generation, __ATOMIC_SEQ_CST);
-	case VIRTIO_PCI_COMMON_Q_SELECT:
-		return state->queue_select;
-	default:
-		return queue_read(device, field);
-	}
-}
-
-static void queue_write(struct virtio_device *device, unsigned field, uint32_t value)
-{
-	struct virtqueue_state *queue = selected_queue(device);
-
-	if (!queue)
-		return;
-	if (field == VIRTIO_PCI_COMMON_Q_MSIX) {
-		virtio_set_vector(device, &queue->vector, (uint16_t)value);
-		return;
-	}
-	/* An enabled queue is fixed until reset, and none is enabled once the device runs (3.1.1, step 7). */
-	if (queue->enabled || (virtio_status(device) & VIRTIO_STATUS_DRIVER_OK))
-		return;
-	switch (field) {
-	case VIRTIO_PCI_COMMON_Q_SIZE:
-		/* The driver sees that a wrong size was not taken by reading it back. */
-		if (value > 0 && value <= queue->maximum && (value & (value - 1)) == 0)
-			queue->size = (uint16_t)value;
-		return;
-	case VIRTIO_PCI_COMMON_Q_ENABLE:
-		queue->enabled = value == 1;
-		return;
-	case VIRTIO_PCI_COMMON_Q_DESCLO:
-	case VIRTIO_PCI_COMMON_Q_DESCHI:
-		set_half(&queue->descriptors, field == VIRTIO_PCI_COMMON_Q_DESCHI, value);
-		return;
-	case VIRTIO_PCI_COMMON_Q_AVAILLO:
-	case VIRTIO_PCI_COMMON_Q_AVAILHI:
-		set_half(&queue->driver, field == VIRTIO_PCI_COMMON_Q_AVAILHI, value);
-		return;
-	case VIRTIO_PCI_COMMON_Q_USEDLO:
-	case VIRTIO_PCI_COMMON_Q_USEDHI:
-		set_half(&queue->device, field == VIRTIO_PCI_COMMON_Q_USEDHI, value);
-		return;
-	default:
-		return;
-	}
-}
-
-static void common_write(struct virtio_device *device, unsigned field, uint32_t value)
-{
-	struct virtio_state *state = &device->state;
-
-	switch (field) {
-	case VIRTIO_PCI_COMMON_DFSELECT:
-		state->device_feature_select = value;
-		return;
-	case VIRTIO_PCI_COMMON_GFSELECT:
-		state->driver_feature_select = value;
-		return;
-	case VIRTIO_PCI_COMMON_GF:
-		if (!(virtio_status(device) & VIRTIO_STATUS_FEATURES_OK))
-			set_half(&state->accepted, state->driver_feature_select, value);
-		return;
-	case VIRTIO_PCI_COMMON_MSIX:
-		virtio_set_vector(device, &state->config_vector, (uint16_t)value);
-		return;
-	case VIRTIO_PCI_COMMON_STATUS:
-		virtio_set_status(device, (uint8_t)value);
-		return;
-	case VIRTIO_PCI_COMMON_Q_SELECT:
-		state->queue_select = (uint16_t)value;
-		return;
-	default:
-		queue_write(device, field, value);
-		return;
-	}
-}
-
-static bool is_field(uint64_t offset, unsigned size)
-{
-	return offset < COMMON_SIZE && field_sizes[offset] == size;
-}
-
 /* Device-specific configuration: only accesses that lie inside it reach the device. */
 static bool in_config(const struct virtio_device *device, uint64_t offset, unsigned size)
 {
@@ -213,12 +36,7 @@ static uint64_t registers_read(void *owner, uint64_t offset, unsigned size)
 	pthread_mutex_lock(&device->lock);
 	switch (offset - within) {
 	case COMMON_REGION:
-		if (is_field(within, size)) {
-			value = common_read(device, (unsigned)within);
-		} else if (size == 8 && is_field(within, 4) && is_field(within + 4, 4)) {
-			value = common_read(device, (unsigned)within);
-			value |= (uint64_t)common_read(device, (unsigned)within + 4) << 32;
-		}
+		value = virtio_common_read(device, within, size);
 		break;
 	case ISR_REGION:
 		if (within == 0)
@@ -243,12 +61,7 @@ static void registers_write(void *owner, uint64_t offset, unsigned size, uint64_
 	pthread_mutex_lock(&device->lock);
 	switch (offset - within) {
 	case COMMON_REGION:
-		if (is_field(within, size)) {
-			common_write(device, (unsigned)within, (uint32_t)value);
-		} else if (size == 8 && is_field(within, 4) && is_field(within + 4, 4)) {
-			common_write(device, (unsigned)within, (uint32_t)value);
-			common_write(device, (unsigned)within + 4, (uint32_t)(value >> 32));
-		}
+		virtio_common_write(device, within, size, value);
 		break;
 	case CONFIG_REGION:
 		if (device->ops->config_write && in_config(device, within, size))
@@ -348,7 +161,7 @@ static int add_capabilities(struct virtio_device *device, struct error *error)
 	uint8_t *writable;
 	int offset;
 
-	if (add_capability(device, VIRTIO_PCI_CAP_COMMON_CFG, COMMON_REGION, COMMON_SIZE, NULL, error) < 0 ||
+	if (add_capability(device, VIRTIO_PCI_CAP_COMMON_CFG, COMMON_REGION, VIRTIO_COMMON_SIZE, NULL, error) < 0 ||
 	    add_capability(device, VIRTIO_PCI_CAP_NOTIFY_CFG, DOORBELL_REGION, bells, &stride, error) < 0 ||
 	    add_capability(device, VIRTIO_PCI_CAP_ISR_CFG, ISR_REGION, 1, NULL, error) < 0)
 		return -1;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Private to the files of the transport: virtio.c (life cycle), restore.c, pci.c (registers), status.c (negotiation, start, reset)
- * and notify.c (doorbells in, interrupts out). Each uses only those after it. Devices use virtio/virtio.h only.
+ * Private to the files of the transport. Each uses only those after it: virtio.c (life cycle), restore.c, pci.c (BARs),
+ * common_config.c (registers), status.c (negotiation, start, reset), notify.c (doorbells in, interrupts out).
+ * Devices use virtio/virtio.h only.
  */
 #ifndef LKVM_VIRTIO_TRANSPORT_H
 #define LKVM_VIRTIO_TRANSPORT_H
@@ -35,6 +36,11 @@ struct virtqueue *virtio_start(struct virtio_device *device);
 
 /* pci.c: makes the function with BARs and capabilities, not plugged yet. */
 int virtio_pci_open(struct virtio_device *device, struct pci_bus *pci, struct error *error);
+
+/* common_config.c. Accesses that fit no register read as zero and do nothing. With device->lock held. */
+#define VIRTIO_COMMON_SIZE 0x3cu /* up to queue_reset, which is not offered and reads as zero */
+uint64_t virtio_common_read(struct virtio_device *device, uint64_t offset, unsigned size);
+void virtio_common_write(struct virtio_device *device, uint64_t offset, unsigned size, uint64_t value);
 
 /*
  * notify.c. Doorbells are joined to KVM while the queues run and the BAR is mapped; virtio_doorbells_move() is called
