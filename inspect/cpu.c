@@ -10,16 +10,6 @@
 
 #define CORE(member) (KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | KVM_REG_ARM_CORE_REG(member))
 
-int inspection_register(const struct inspection *inspection, unsigned vcpu, uint64_t id, uint64_t *value,
-			struct error *error)
-{
-	char section[SECTION_NAME_LENGTH + 1], field[24];
-
-	snprintf(section, sizeof(section), "vcpu%u", vcpu);
-	snprintf(field, sizeof(field), "0x%016" PRIx64, id);
-	return inspection_number(inspection, section, field, value, error);
-}
-
 static void add_state(struct report *report, uint64_t mp_state)
 {
 	char text[40];

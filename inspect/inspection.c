@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+/* An open inspection: its devices, and values of its sections by name. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,6 +74,16 @@ int inspection_number(const struct inspection *inspection, const char *section, 
 	if (!found)
 		return -1;
 	return field_get_number(&found->fields, field, value, error) < 0 ? error_context(error, "section %s", section) : 0;
+}
+
+int inspection_register(const struct inspection *inspection, unsigned vcpu, uint64_t id, uint64_t *value,
+			struct error *error)
+{
+	char section[SECTION_NAME_LENGTH + 1], field[24];
+
+	snprintf(section, sizeof(section), "vcpu%u", vcpu);
+	snprintf(field, sizeof(field), "0x%016" PRIx64, id);
+	return inspection_number(inspection, section, field, value, error);
 }
 
 int inspection_array(const struct inspection *inspection, const char *section, const char *field, uint32_t count,
