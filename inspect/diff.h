@@ -72,6 +72,7 @@ int diff_each_section(struct diff *diff, bool (*wanted)(const char *name), diff_
 /* The parts, in files of their own. */
 int diff_interrupts(struct diff *diff, struct error *error);
 int diff_its(struct diff *diff, struct error *error);
+int diff_sections(struct diff *diff, struct error *error);
 int diff_ram(struct diff *diff, struct error *error);
 
 /* Whether a field is an array with something for each interrupt, which diff_interrupts() tells apart. */
