@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,17 +12,6 @@
 
 #define STEP (1u << 20) /* bytes to be read at once */
 #define WHILE "while it was in use"
-
-const char *snapshot_path(const struct snapshot *snapshot, char *path, size_t size)
-{
-	char link[32];
-	ssize_t length;
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", snapshot->fd);
-	length = readlink(link, path, size - 1);
-	path[length > 0 ? length : 0] = '\0';
-	return path;
-}
 
 static bool is_cut(const struct snapshot *snapshot, struct error *error)
 {

@@ -214,6 +214,17 @@ void snapshot_close(struct snapshot *snapshot)
 	*snapshot = (struct snapshot){ .fd = -1 };
 }
 
+const char *snapshot_path(const struct snapshot *snapshot, char *path, size_t size)
+{
+	char link[32];
+	ssize_t length;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", snapshot->fd);
+	length = readlink(link, path, size - 1);
+	path[length > 0 ? length : 0] = '\0';
+	return path;
+}
+
 int snapshot_check_restorable(struct snapshot *snapshot, struct error *error)
 {
 	const struct section *section = sections_find(&snapshot->sections, SNAPSHOT_NOT_RESTORABLE);
