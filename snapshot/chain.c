@@ -11,9 +11,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "read.h"
+#include "snapshot/working_set.h"
 #include "util/io.h"
 
 #define LONGEST_CHAIN 64u /* files; each is a descriptor, and may be a step of each look at RAM */
+
+static int chain_open(struct snapshot *snapshot, int fd, const char *path, unsigned depth,
+		      const struct error_collector *faults, struct error *error);
 
 struct base_section {
 	uint8_t identity[16];
@@ -83,10 +88,11 @@ static int find(struct snapshot *base, const struct base_section *wanted, const 
 		path = wanted->path;
 	if (path == wanted->path && !is_it(path, wanted->identity, error))
 		return -1;
-	return snapshot_open_chain(base, path, depth, error) < 0 ? error_context(error, "its base") : 0;
+	return chain_open(base, -1, path, depth, NULL, error) < 0 ? error_context(error, "its base") : 0;
 }
 
-int snapshot_open_base(struct snapshot *snapshot, const char *path, unsigned depth, struct error *error)
+/* `path` is the path of `snapshot`; `depth` snapshots are based on it. */
+static int open_base(struct snapshot *snapshot, const char *path, unsigned depth, struct error *error)
 {
 	const struct section *section = sections_find(&snapshot->sections, FORMAT_BASE_SECTION);
 	struct base_section *wanted;
@@ -117,6 +123,57 @@ int snapshot_open_base(struct snapshot *snapshot, const char *path, unsigned dep
 	}
 	free(wanted);
 	return result;
+}
+
+static int find_contents(struct snapshot *snapshot, const struct format_commit *commit, const char *path, unsigned depth,
+			 struct error *error)
+{
+	if (snapshot_find_ram(snapshot, commit, error) < 0)
+		return -1;
+	if (open_base(snapshot, path, depth, error) == 0)
+		return working_set_load(&snapshot->sections, snapshot->ram_size, &snapshot->working_set, error);
+	snapshot->ram_size = 0; /* some of its pages are in no file */
+	return -1;
+}
+
+/* A field that is missing because its section is damaged is no second fault. */
+static int read_contents(struct snapshot *snapshot, const char *path, unsigned depth, struct error *error)
+{
+	const struct error_collector *faults = snapshot->sections.faults;
+	struct format_commit commit = { 0 };
+
+	if (snapshot_read_sections(snapshot, &commit, error) == 0 &&
+	    (find_contents(snapshot, &commit, path, depth, error) == 0 || snapshot->sections.damaged))
+		return 0;
+	snapshot->sections.damaged++;
+	return error_collect(faults, error);
+}
+
+/* `fd` may be open already. */
+static int chain_open(struct snapshot *snapshot, int fd, const char *path, unsigned depth,
+		     const struct error_collector *faults, struct error *error)
+{
+	*snapshot = (struct snapshot){ .fd = fd, .sections.faults = faults };
+	if (snapshot_open_path(snapshot, path, error) == 0 && read_contents(snapshot, path, depth, error) == 0)
+		return 0;
+	snapshot_close(snapshot);
+	return error_context(error, "%s", path);
+}
+
+int snapshot_examine(struct snapshot *snapshot, const char *path, const struct error_collector *faults,
+		     struct error *error)
+{
+	return chain_open(snapshot, -1, path, 0, faults, error);
+}
+
+int snapshot_open(struct snapshot *snapshot, const char *path, struct error *error)
+{
+	return chain_open(snapshot, -1, path, 0, NULL, error);
+}
+
+int snapshot_open_file(struct snapshot *snapshot, int fd, const char *name, struct error *error)
+{
+	return chain_open(snapshot, fd, name, 0, NULL, error);
 }
 
 bool snapshot_chain_has(const struct snapshot *snapshot, uint64_t device, uint64_t inode)

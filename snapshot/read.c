@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+/* Reads one snapshot file: header, commit record, sections, and where RAM is. */
+#include "read.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -8,9 +11,6 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#include "chain.h"
-#include "snapshot/snapshot.h"
-#include "snapshot/working_set.h"
 #include "util/checksum.h"
 #include "util/io.h"
 
@@ -42,7 +42,7 @@ static uint8_t *get_range(const struct snapshot *snapshot, uint64_t offset, uint
 	return bytes;
 }
 
-static int open_file(struct snapshot *snapshot, const char *path, struct error *error)
+int snapshot_open_path(struct snapshot *snapshot, const char *path, struct error *error)
 {
 	struct stat status;
 
@@ -57,7 +57,7 @@ static int open_file(struct snapshot *snapshot, const char *path, struct error *
 	return 0;
 }
 
-static int read_sections(struct snapshot *snapshot, struct format_commit *found, struct error *error)
+int snapshot_read_sections(struct snapshot *snapshot, struct format_commit *found, struct error *error)
 {
 	uint8_t header[FORMAT_HEADER_SIZE], record[FORMAT_COMMIT_SIZE];
 	uint64_t size = snapshot->file_size;
@@ -123,8 +123,7 @@ static int find_frames(struct snapshot *snapshot, const struct format_commit *co
 	return 0;
 }
 
-static int find_ram(struct snapshot *snapshot, const struct format_commit *commit, const char *path, unsigned depth,
-		    struct error *error)
+int snapshot_find_ram(struct snapshot *snapshot, const struct format_commit *commit, struct error *error)
 {
 	const struct section *ram = sections_need(&snapshot->sections, "ram", 1, error);
 	const struct section *sums = ram ? sections_need(&snapshot->sections, "ram-checksums", 1, error) : NULL;
@@ -150,55 +149,7 @@ static int find_ram(struct snapshot *snapshot, const struct format_commit *commi
 		return -1;
 	snapshot->ram_size = size;
 	snapshot->ram_offset = offset;
-	if (snapshot_open_base(snapshot, path, depth, error) == 0)
-		return working_set_load(&snapshot->sections, size, &snapshot->working_set, error);
-	snapshot->ram_size = 0; /* a part of it is nowhere */
-	return -1;
-}
-
-/* Where a part of a damaged section is missed, that is no news. */
-static int read_contents(struct snapshot *snapshot, const char *path, unsigned depth, struct error *error)
-{
-	const struct error_collector *faults = snapshot->sections.faults;
-	struct format_commit commit = { 0 };
-
-	if (read_sections(snapshot, &commit, error) == 0 &&
-	    (find_ram(snapshot, &commit, path, depth, error) == 0 || snapshot->sections.damaged))
-		return 0;
-	snapshot->sections.damaged++;
-	return error_collect(faults, error);
-}
-
-/* `fd` may be open already. */
-static int open_with(struct snapshot *snapshot, int fd, const char *path, unsigned depth,
-		     const struct error_collector *faults, struct error *error)
-{
-	*snapshot = (struct snapshot){ .fd = fd, .sections.faults = faults };
-	if (open_file(snapshot, path, error) == 0 && read_contents(snapshot, path, depth, error) == 0)
-		return 0;
-	snapshot_close(snapshot);
-	return error_context(error, "%s", path);
-}
-
-int snapshot_examine(struct snapshot *snapshot, const char *path, const struct error_collector *faults,
-		     struct error *error)
-{
-	return open_with(snapshot, -1, path, 0, faults, error);
-}
-
-int snapshot_open(struct snapshot *snapshot, const char *path, struct error *error)
-{
-	return open_with(snapshot, -1, path, 0, NULL, error);
-}
-
-int snapshot_open_file(struct snapshot *snapshot, int fd, const char *name, struct error *error)
-{
-	return open_with(snapshot, fd, name, 0, NULL, error);
-}
-
-int snapshot_open_chain(struct snapshot *snapshot, const char *path, unsigned depth, struct error *error)
-{
-	return open_with(snapshot, -1, path, depth, NULL, error);
+	return 0;
 }
 
 void snapshot_close(struct snapshot *snapshot)
