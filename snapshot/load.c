@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Guest memory that is read before anybody needs it, on every processor at once. */
+#include "missing.h"
 #include "parallel.h"
 
 struct load {
@@ -10,29 +11,13 @@ struct load {
 	bool check;
 };
 
-/* The first stretch that ends behind `at`. */
-static size_t find_missing(const struct snapshot_missing *missing, uint64_t at)
-{
-	size_t low = 0, high = missing->count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (missing->items[middle].end > at)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return low;
-}
-
 static int load_missing(void *owner, uint64_t from, uint64_t end, uint8_t *bytes, struct error *error)
 {
 	const struct load *load = owner;
 	const struct snapshot_missing *missing = load->missing;
 
 	(void)bytes;
-	for (size_t i = find_missing(missing, from); i < missing->count && missing->items[i].from < end; i++) {
+	for (size_t i = missing_find(missing, from); i < missing->count && missing->items[i].from < end; i++) {
 		uint64_t first = missing->items[i].from > from ? missing->items[i].from : from;
 		uint64_t last = missing->items[i].end < end ? missing->items[i].end : end;
 

@@ -4,12 +4,10 @@
  * files as it does in RAM: on whole pages of this host, and in so few stretches that the kernel keeps them apart cheaply. What
  * is compressed, or too scattered, is read.
  */
-#include <errno.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "chain.h"
-#include "parallel.h"
+#include "missing.h"
 
 #define MOST_MAPPINGS 4096u /* each may split another; the kernel takes 65530 in all */
 
@@ -104,31 +102,6 @@ static void choose(struct plan *plan)
 	plan->least = class < 64 ? 1ull << class : UINT64_MAX;
 }
 
-/* Rounded to pages of the host: what is read is right whoever keeps it. Pieces come in order, and may share a page. */
-static int add(struct snapshot_missing *missing, uint64_t page, uint64_t from, uint64_t end, struct error *error)
-{
-	struct snapshot_stretch *last = missing->count ? &missing->items[missing->count - 1] : NULL;
-
-	from &= -page;
-	end = (end + page - 1) & -page;
-	if (last && from <= last->end) {
-		if (end > last->end)
-			last->end = end;
-		return 0;
-	}
-	if (!missing->items || missing->count == missing->room) {
-		size_t room = missing->room ? 2 * missing->room : 64;
-		struct snapshot_stretch *items = realloc(missing->items, room * sizeof(*items));
-
-		if (!items)
-			return error_system(error, ENOMEM, "memory");
-		missing->items = items;
-		missing->room = room;
-	}
-	missing->items[missing->count++] = (struct snapshot_stretch){ from, end };
-	return 0;
-}
-
 /* Where the oldest file is mapped, only what was mapped over is zero. */
 static int place(struct plan *plan, const struct piece *piece, struct error *error)
 {
@@ -141,18 +114,18 @@ static int place(struct plan *plan, const struct piece *piece, struct error *err
 		bool joins = !is_plain(plan->oldest) && piece->end - piece->from < SHORT && rest->count &&
 			     rest->items[rest->count - 1].end == piece->from;
 
-		return joins ? add(rest, plan->page, piece->from, piece->end, error) : 0;
+		return joins ? missing_add(rest, plan->page, piece->from, piece->end, error) : 0;
 	}
 	if (!is_mapped)
-		return add(rest, plan->page, piece->from, piece->end, error);
+		return missing_add(rest, plan->page, piece->from, piece->end, error);
 	plan->any_mapped = true;
 	if (ram_map(plan->ram, whole.from, whole.end - whole.from, fd, piece->in->ram_offset + whole.from, error) < 0)
 		return -1;
-	if (piece->from < whole.from && add(rest, plan->page, piece->from, whole.from, error) < 0)
+	if (piece->from < whole.from && missing_add(rest, plan->page, piece->from, whole.from, error) < 0)
 		return -1;
-	if (piece->kind == PIECE_READ && add(&plan->missing, plan->page, whole.from, whole.end, error) < 0)
+	if (piece->kind == PIECE_READ && missing_add(&plan->missing, plan->page, whole.from, whole.end, error) < 0)
 		return -1;
-	return piece->end > whole.end ? add(rest, plan->page, whole.end, piece->end, error) : 0;
+	return piece->end > whole.end ? missing_add(rest, plan->page, whole.end, piece->end, error) : 0;
 }
 
 static int place_all(struct plan *plan, struct error *error)
@@ -197,10 +170,4 @@ int snapshot_map_ram(const struct snapshot *snapshot, struct ram *ram, struct sn
 	if (result < 0)
 		ram_close(ram);
 	return result;
-}
-
-void snapshot_missing_free(struct snapshot_missing *missing)
-{
-	free(missing->items);
-	*missing = (struct snapshot_missing){ 0 };
 }

@@ -11,6 +11,7 @@
 
 #include "memory/memory_loss.h"
 #include "memory/userfault.h"
+#include "missing.h"
 #include "snapshot/working_set.h"
 #include "util/io.h"
 #include "util/thread.h"
@@ -24,25 +25,9 @@ static uint64_t block_end(const struct pager *pager, uint64_t block)
 	return end < pager->ram.size ? end : pager->ram.size;
 }
 
-/* The first stretch that ends behind `at`. */
-static size_t find_missing(const struct pager *pager, uint64_t at)
-{
-	size_t low = 0, high = pager->missing.count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (pager->missing.items[middle].end > at)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return low;
-}
-
 static bool is_missing(const struct pager *pager, uint64_t block)
 {
-	size_t i = find_missing(pager, block * pager->block);
+	size_t i = missing_find(&pager->missing, block * pager->block);
 
 	return i < pager->missing.count && pager->missing.items[i].from < block_end(pager, block);
 }
@@ -122,7 +107,7 @@ static int place_block(struct pager *pager, uint64_t block, const uint8_t *bytes
 {
 	uint64_t from = block * pager->block, end = block_end(pager, block);
 
-	for (size_t i = find_missing(pager, from); i < pager->missing.count && pager->missing.items[i].from < end; i++) {
+	for (size_t i = missing_find(&pager->missing, from); i < pager->missing.count && pager->missing.items[i].from < end; i++) {
 		const struct snapshot_stretch *stretch = &pager->missing.items[i];
 		uint64_t first = stretch->from > from ? stretch->from : from;
 		uint64_t last = stretch->end < end ? stretch->end : end;

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* A list of ranges of guest memory that are not loaded yet. */
+#ifndef LKVM_SNAPSHOT_MISSING_H
+#define LKVM_SNAPSHOT_MISSING_H
+
+#include "snapshot/snapshot.h"
+
+/*
+ * Adds [from, end), rounded outwards to pages of the host of `page` bytes. It begins at or after the beginning of the last
+ * range; they are joined where they touch or overlap. -1: out of memory.
+ */
+int missing_add(struct snapshot_missing *missing, uint64_t page, uint64_t from, uint64_t end, struct error *error);
+
+/* The index of the first range that ends after `at`; `count` if there is none. */
+size_t missing_find(const struct snapshot_missing *missing, uint64_t at);
+
+#endif
