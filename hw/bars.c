@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <linux/pci_regs.h>
 
+#include "util/bits.h"
+
 static unsigned bar_offset(unsigned index)
 {
 	return index == PCI_ROM ? PCI_ROM_ADDRESS : PCI_BASE_ADDRESS_0 + 4 * index;

@@ -6,6 +6,7 @@
 
 #include "bars.h"
 #include "msix.h"
+#include "util/bits.h"
 
 #define FIRST_PORT 0x1000u /* those below are a PC's own; Linux gives none of them away */
 #define ECAM_SIZE ((uint64_t)PCI_SLOTS * 8 * PCI_CONFIG_SIZE) /* one bus, eight functions a slot */
@@ -129,11 +130,6 @@ static void ecam_write(void *owner, uint64_t offset, unsigned size, uint64_t val
 }
 
 static const struct bus_ops ecam_ops = { .read = ecam_read, .write = ecam_write };
-
-bool pci_device_bus_master(struct pci_device *device)
-{
-	return __atomic_load_n(&device->state.config[PCI_COMMAND], __ATOMIC_ACQUIRE) & PCI_COMMAND_MASTER;
-}
 
 /*
  * Making and unmaking

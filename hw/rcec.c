@@ -4,7 +4,7 @@
 #include <linux/pci_regs.h>
 #include <string.h>
 
-#include "bars.h"
+#include "util/bits.h"
 
 #define MSIX_BAR 0u
 #define ERRORS 0x100u /* in config space */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "device.h"
+#include "util/bits.h"
 
 struct range {
 	uint64_t start, end;
@@ -73,7 +74,7 @@ static void cut(struct ranges *ranges, uint64_t start, uint64_t end)
 	for (unsigned i = 0; i < ranges->count; i++) {
 		const struct range *old = &ranges->list[i];
 		const struct range parts[] = {
-			{ old->start, old->end < start ? old->end : start },
+			{ old->start, MIN(old->end, start) },
 			{ old->start > end ? old->start : end, old->end },
 		};
 

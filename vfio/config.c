@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "device.h"
+#include "util/bits.h"
 
 #define HEADER_SIZE 64u
 #define BASIC_SIZE 256u
@@ -28,28 +29,6 @@ struct capability {
 	unsigned (*size)(const uint8_t *bytes); /* of all of it; NULL: hidden, so nobody asks */
 	void (*emulate)(struct vfio_device *device, unsigned offset);
 };
-
-static uint16_t get16(const uint8_t *bytes)
-{
-	return (uint16_t)(bytes[0] | bytes[1] << 8);
-}
-
-static uint32_t get32(const uint8_t *bytes)
-{
-	return get16(bytes) | (uint32_t)get16(bytes + 2) << 16;
-}
-
-static void put16(uint8_t *bytes, unsigned value)
-{
-	bytes[0] = (uint8_t)value;
-	bytes[1] = (uint8_t)(value >> 8);
-}
-
-static void put32(uint8_t *bytes, uint32_t value)
-{
-	put16(bytes, (uint16_t)value);
-	put16(bytes + 2, value >> 16);
-}
 
 /*
  * Sizes
@@ -126,7 +105,7 @@ static void emulate_express(struct vfio_device *device, unsigned offset)
 	unsigned flags = get16(capability + PCI_EXP_FLAGS) & PCI_EXP_FLAGS_VERS, size = size_express(capability);
 
 	put16(capability + PCI_EXP_FLAGS, flags | PCI_EXP_TYPE_RC_END << 4);
-	memset(capability + PCI_EXP_LNKCAP, 0, (size < PCI_EXP_DEVCAP2 ? size : PCI_EXP_DEVCAP2) - PCI_EXP_LNKCAP);
+	memset(capability + PCI_EXP_LNKCAP, 0, MIN(size, PCI_EXP_DEVCAP2) - PCI_EXP_LNKCAP);
 	if (size > PCI_EXP_LNKCAP2)
 		memset(capability + PCI_EXP_LNKCAP2, 0, size - PCI_EXP_LNKCAP2);
 	memset(device->passed + offset + PCI_EXP_DEVCTL, true, 4);
@@ -173,8 +152,6 @@ static const struct capability long_capabilities[] = {
 	{ PCI_EXT_CAP_ID_REBAR, HIDDEN, "BARs have their sizes when the machine is made", NULL, NULL },
 	{ PCI_EXT_CAP_ID_LTR, HIDDEN, "the link is the host's", NULL, NULL },
 };
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static const struct capability *find_rule(const struct capability *rules, size_t count, unsigned id)
 {

@@ -19,6 +19,7 @@
 
 #include "device.h"
 #include "sysfs.h"
+#include "util/bits.h"
 
 #define MAX_VECTORS 2048u /* PCI_MSIX_FLAGS_QSIZE */
 #define MAX_MESSAGES 32u  /* a mask bit each */
@@ -293,7 +294,7 @@ static int count_of(const struct vfio_device *device, enum vfio_mode mode, unsig
 
 	if (result < 0)
 		return error_system(error, -result, "VFIO_DEVICE_GET_IRQ_INFO");
-	*count = info.count < MAX_VECTORS ? info.count : MAX_VECTORS;
+	*count = MIN(info.count, MAX_VECTORS);
 	return 0;
 }
 

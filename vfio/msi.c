@@ -3,17 +3,16 @@
 #include <linux/pci_regs.h>
 
 #include "device.h"
+#include "util/bits.h"
 
 static uint16_t config16(const struct vfio_device *device, unsigned offset)
 {
-	const uint8_t *bytes = device->pci.state.config + offset;
-
-	return (uint16_t)(bytes[0] | bytes[1] << 8);
+	return get16(device->pci.state.config + offset);
 }
 
 static uint32_t config32(const struct vfio_device *device, unsigned offset)
 {
-	return config16(device, offset) | (uint32_t)config16(device, offset + 2) << 16;
+	return get32(device->pci.state.config + offset);
 }
 
 enum vfio_mode vfio_wanted_mode(const struct vfio_device *device)
@@ -35,7 +34,7 @@ unsigned vfio_wanted_vectors(const struct vfio_device *device, enum vfio_mode mo
 	if (mode != VFIO_MODE_MSI)
 		return mode == VFIO_MODE_MSIX ? device->interrupts.msix_count : 0;
 	count = 1u << ((config16(device, device->msi_capability + PCI_MSI_FLAGS) & PCI_MSI_FLAGS_QSIZE) >> 4);
-	return count < device->interrupts.msi_count ? count : device->interrupts.msi_count;
+	return MIN(count, device->interrupts.msi_count);
 }
 
 bool vfio_message_is_open(const struct vfio_device *device, unsigned number)

@@ -5,9 +5,9 @@
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
-#include <string.h>
 
 #include "device.h"
+#include "util/bits.h"
 
 static bool is_access(uint64_t offset, unsigned size)
 {
@@ -126,14 +126,11 @@ int vfio_table_find(struct vfio_device *device, struct error *error)
 {
 	struct vfio_interrupts *interrupts = &device->interrupts;
 	const uint8_t *capability = device->pci.state.config + device->msix_capability;
-	uint32_t table, pending;
-	uint16_t flags;
+	uint32_t table = get32(capability + PCI_MSIX_TABLE), pending = get32(capability + PCI_MSIX_PBA);
+	unsigned entries = (get16(capability + PCI_MSIX_FLAGS) & PCI_MSIX_FLAGS_QSIZE) + 1u;
 
 	if (!interrupts->msix_count)
 		return 0;
-	memcpy(&table, capability + PCI_MSIX_TABLE, sizeof(table));
-	memcpy(&pending, capability + PCI_MSIX_PBA, sizeof(pending));
-	memcpy(&flags, capability + PCI_MSIX_FLAGS, sizeof(flags));
 	interrupts->table_bar = table & PCI_MSIX_TABLE_BIR;
 	interrupts->table_offset = table & PCI_MSIX_TABLE_OFFSET;
 	interrupts->pending_bar = pending & PCI_MSIX_PBA_BIR;
@@ -141,8 +138,8 @@ int vfio_table_find(struct vfio_device *device, struct error *error)
 	if (interrupts->table_bar >= PCI_BARS || interrupts->pending_bar >= PCI_BARS)
 		return error_set(error, EBADMSG, "its MSI-X table is in BAR %u, its pending bits in BAR %u",
 				 interrupts->table_bar, interrupts->pending_bar);
-	if ((flags & PCI_MSIX_FLAGS_QSIZE) + 1u != interrupts->msix_count)
+	if (entries != interrupts->msix_count)
 		return error_set(error, EBADMSG, "its MSI-X table has %u entries, the kernel says %u",
-				 (flags & PCI_MSIX_FLAGS_QSIZE) + 1u, interrupts->msix_count);
+				 entries, interrupts->msix_count);
 	return 0;
 }

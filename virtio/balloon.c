@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "util/bits.h"
 #include "virtio/virtio.h"
 
 /* Those that a driver did not take are left out, and the following ones move up. */
@@ -44,7 +45,7 @@ static const struct {
 	[VIRTIO_BALLOON_S_HTLB_PGFAIL] = { "huge_page_failures", false },
 };
 
-#define FIGURES (sizeof(figures) / sizeof(figures[0]))
+#define FIGURES COUNT(figures)
 
 struct balloon_state {
 	uint32_t target; /* 4 KiB pages that the guest should have in the balloon */

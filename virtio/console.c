@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "hw/terminal.h"
+#include "util/bits.h"
 #include "virtio/virtio.h"
 
 enum { RECEIVE_QUEUE, TRANSMIT_QUEUE, QUEUE_COUNT };
@@ -65,7 +66,7 @@ static int take(struct console *console, struct virtqueue *queue)
 static bool write_buffer(struct console *console, const struct iovec *iov, size_t from)
 {
 	while (from < iov->iov_len) {
-		size_t piece = iov->iov_len - from < WRITE_AT_ONCE ? iov->iov_len - from : WRITE_AT_ONCE;
+		size_t piece = MIN(iov->iov_len - from, WRITE_AT_ONCE);
 		size_t written;
 
 		if (worker_is_wanted(&console->device.worker))

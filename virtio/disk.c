@@ -8,6 +8,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "util/bits.h"
+
 /* One buffer, the common case, saves the kernel from importing a vector. */
 static ssize_t read_some(int fd, const struct iovec *iov, unsigned count, uint64_t offset)
 {
@@ -206,8 +208,8 @@ static int write_zeroes_by_hand(struct disk *disk, uint64_t offset, uint64_t len
 		uint64_t bytes = 0;
 		int result;
 
-		while (count < sizeof(iov) / sizeof(iov[0]) && bytes < length) {
-			uint64_t part = length - bytes < sizeof(zeroes) ? length - bytes : sizeof(zeroes);
+		while (count < COUNT(iov) && bytes < length) {
+			uint64_t part = MIN(length - bytes, sizeof(zeroes));
 
 			iov[count++] = (struct iovec){ .iov_base = zeroes, .iov_len = part };
 			bytes += part;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/types.h>
 
+#include "util/bits.h"
 #include "util/file_format.h"
 #include "util/io.h"
 
@@ -59,7 +60,7 @@ static int check_start(const uint8_t *start, size_t size, const char *path, stru
 
 static int check_end(const uint8_t *end, size_t size, const char *path, struct error *error)
 {
-	for (size_t i = 0; i < sizeof(footers) / sizeof(footers[0]); i++) {
+	for (size_t i = 0; i < COUNT(footers); i++) {
 		if (footers[i].from_end > size || memcmp(end + size - footers[i].from_end, footers[i].magic, strlen(footers[i].magic)))
 			continue;
 		if (footers[i].tool)
@@ -72,7 +73,7 @@ static int check_end(const uint8_t *end, size_t size, const char *path, struct e
 int disk_format_check(int fd, uint64_t size, const char *path, struct error *error)
 {
 	uint8_t bytes[FILE_FORMAT_HEAD];
-	size_t head = size < sizeof(bytes) ? size : sizeof(bytes), end = size < FOOTER ? size : FOOTER;
+	size_t head = MIN(size, sizeof(bytes)), end = MIN(size, FOOTER);
 	ssize_t done = pread_full(fd, bytes, head, 0);
 
 	if (done < 0)

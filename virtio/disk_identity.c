@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "util/bits.h"
 #include "util/hash.h"
 #include "util/io.h"
 
@@ -31,7 +32,7 @@ static uint64_t scatter(uint64_t index)
 /* The end of a file may lie inside of a block: zeroes take the rest. */
 static int add_block(struct hash *hash, int fd, uint64_t block, uint64_t size)
 {
-	uint64_t at = block * BLOCK, length = size - at < BLOCK ? size - at : BLOCK;
+	uint64_t at = block * BLOCK, length = MIN(size - at, BLOCK);
 	uint8_t bytes[BLOCK] = { 0 };
 	ssize_t done = pread_full(fd, bytes, length, (off_t)at);
 
@@ -119,7 +120,7 @@ static bool is_same_time(int64_t saved, int64_t found)
 	/* What archives, copying programs and file systems keep of it. */
 	static const int64_t units[] = { 1, 100, 1000, SECOND / 1000, SECOND };
 
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+	for (size_t i = 0; i < COUNT(units); i++)
 		if (found == saved - saved % units[i])
 			return true;
 	return false;

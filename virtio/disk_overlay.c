@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "util/bits.h"
 #include "util/checksum.h"
 #include "util/io.h"
 
@@ -233,7 +234,7 @@ static int begin(struct disk_overlay *overlay)
 /* The disk may end inside of its last block. All overlays have the same blocks, so one file has all of it. */
 static int copy_block(struct disk_overlay *overlay, uint64_t block)
 {
-	uint64_t at = block * BLOCK, length = overlay->size - at < BLOCK ? overlay->size - at : BLOCK;
+	uint64_t at = block * BLOCK, length = MIN(overlay->size - at, BLOCK);
 	uint8_t bytes[BLOCK];
 	ssize_t done;
 	int fd;

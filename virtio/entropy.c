@@ -5,6 +5,7 @@
 #include <sys/random.h>
 
 #include "memory/memory_loss.h"
+#include "util/bits.h"
 #include "virtio/virtio.h"
 
 #define MAX_BYTES 65536u /* given at a time: the driver asks again, and a huge buffer holds up nobody */
@@ -16,7 +17,7 @@ static uint32_t fill(const struct virtqueue_chain *chain)
 
 	for (unsigned i = chain->readable; i < chain->readable + chain->writable && given < MAX_BYTES; i++) {
 		const struct iovec *iov = &chain->iov[i];
-		size_t size = iov->iov_len < MAX_BYTES - given ? iov->iov_len : MAX_BYTES - given;
+		size_t size = MIN(iov->iov_len, MAX_BYTES - given);
 		ssize_t got = getrandom(iov->iov_base, size, 0);
 
 		if (got < 0) {

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/bits.h"
 #include "virtio/virtio.h"
 
 enum { EVENT_QUEUE, STATUS_QUEUE, QUEUE_COUNT };
@@ -75,7 +76,7 @@ static void describe(const struct input_state *state, struct virtio_input_config
 	*config = (struct virtio_input_config){ .select = state->select, .subsel = state->subselect };
 
 	if (state->select == VIRTIO_INPUT_CFG_EV_BITS && state->subselect == EV_KEY) {
-		for (unsigned i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		for (unsigned i = 0; i < COUNT(keys); i++) {
 			unsigned byte = keys[i] / 8;
 
 			config->u.bitmap[byte] |= (uint8_t)(1u << keys[i] % 8);

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "util/bits.h"
+
 #define CONFIG_SIZE 12u /* of struct virtio_net_config up to mtu (5.1.4) */
 #define STATUS_LINK_UP 1u
 
@@ -21,12 +23,6 @@ static const struct state_field net_fields[] = {
 };
 
 const struct state_table net_state_table = STATE_TABLE(struct net_state, "net", 1, net_fields);
-
-static void put16(uint8_t *to, unsigned value)
-{
-	to[0] = (uint8_t)value;
-	to[1] = (uint8_t)(value >> 8);
-}
 
 static void net_config_read(struct virtio_device *device, unsigned offset, unsigned size, void *to)
 {

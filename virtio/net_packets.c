@@ -11,6 +11,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "util/bits.h"
+
 #define PACKETS_AT_ONCE 128 /* a pair and direction, before the other direction gets its turn */
 
 static void protocol_error(struct net *net, struct virtqueue *queue, const char *why)
@@ -142,7 +144,7 @@ static void copy(struct net_room *room, enum direction direction, size_t offset,
 			offset -= iov->iov_len;
 			continue;
 		}
-		part = iov->iov_len - offset < length ? iov->iov_len - offset : length;
+		part = MIN(iov->iov_len - offset, length);
 		if (direction == INTO_ROOM)
 			memcpy(at + offset, bytes, part);
 		else
@@ -160,7 +162,7 @@ static void deliver(struct net *net, struct virtqueue *queue, size_t length)
 	uint16_t used = 0;
 
 	while (length > 0) {
-		size_t part = length < room->chain_bytes[used] ? length : room->chain_bytes[used];
+		size_t part = MIN(length, room->chain_bytes[used]);
 
 		virtqueue_fill(queue, used, room->heads[used], (uint32_t)part);
 		length -= part;
@@ -237,7 +239,7 @@ static enum outcome receive_one(struct net *net, unsigned index)
 			return NO_PACKET;
 		}
 		pair->expected = length;
-		placed = length < room->bytes ? length : room->bytes;
+		placed = MIN(length, room->bytes);
 	}
 
 	made = make_room(net, queue, length);

@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "util/bits.h"
 #include "util/child.h"
 
 #define LENGTH_SIZE 4u
@@ -96,7 +97,7 @@ static int passt_flush(struct net_backend *backend)
 static void keep(struct passt *passt, const struct iovec *iov, int count, size_t skip)
 {
 	for (int i = 0; i < count; i++) {
-		size_t part = skip < iov[i].iov_len ? skip : iov[i].iov_len;
+		size_t part = MIN(skip, iov[i].iov_len);
 		size_t length = iov[i].iov_len - part;
 
 		memcpy(passt->out + passt->out_end, (const uint8_t *)iov[i].iov_base + part, length);
@@ -123,7 +124,7 @@ static int passt_send(struct net_backend *backend, unsigned pair, const struct i
 
 	frame[message.msg_iovlen++] = (struct iovec){ .iov_base = prefix, .iov_len = sizeof(prefix) };
 	for (int i = 0; i < count; i++) {
-		size_t part = skip < iov[i].iov_len ? skip : iov[i].iov_len;
+		size_t part = MIN(skip, iov[i].iov_len);
 
 		frame[message.msg_iovlen++] = (struct iovec){
 			.iov_base = (uint8_t *)iov[i].iov_base + part,
@@ -205,7 +206,7 @@ static ssize_t passt_receive(struct net_backend *backend, unsigned pair, const s
 		while (room > 0 && done < NET_HEADER + (size_t)length) {
 			bool head = done < NET_HEADER;
 			size_t left = head ? NET_HEADER - done : NET_HEADER + (size_t)length - done;
-			size_t part = room < left ? room : left;
+			size_t part = MIN(room, left);
 
 			memcpy(to, head ? header + done : frame + done - NET_HEADER, part);
 			to += part;

@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#include "util/bits.h"
+
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "rings are little-endian, and so must be the host");
 
 /* VIRTIO 1.2, sections 2.7.5, 2.7.6 and 2.7.8. */
@@ -279,7 +281,7 @@ void virtqueue_publish(struct virtqueue *queue, unsigned count)
 	queue->state.next_used = (uint16_t)(queue->state.next_used + count);
 	/* Release: the elements and the buffers before the index that announces them. */
 	__atomic_store_n(&queue->used_ring->index, queue->state.next_used, __ATOMIC_RELEASE);
-	queue->taken -= count < queue->taken ? count : queue->taken;
+	queue->taken -= MIN(count, queue->taken);
 	mark_lent(queue);
 }
 

@@ -166,8 +166,7 @@ static inline uint32_t pci_device_id(const struct pci_device *device)
 	return device->slot << 3;
 }
 
-/* Whether the guest lets the device write memory (bus master) and has MSI-X on. */
-bool pci_device_bus_master(struct pci_device *device);
+/* Whether the guest has MSI-X on. Any thread. */
 bool pci_device_msix_enabled(struct pci_device *device);
 
 /* The eventfd of a vector, for irqfd-style signalling by vhost; -1 where there is none. */
