@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
+#include "hw/msix_table.h"
 #include "msix.h"
 
 #define MSIX_BAR_SIZE 0x1000u
@@ -148,73 +149,44 @@ void pci_device_signal(struct pci_device *device, unsigned number)
 	pthread_mutex_unlock(&device->lock);
 }
 
-/* The BAR: the table from 0, pending bits at MSIX_PENDING_OFFSET. Aligned accesses of 4 or 8 bytes only, as specified. */
+static struct msix_entry entry_of(const struct pci_state *state, uint64_t number)
+{
+	return (struct msix_entry){ state->msix_address[number], state->msix_data[number], state->msix_control[number] };
+}
 
-static uint32_t read_word(struct pci_device *device, uint64_t offset)
+static void set_entry(struct pci_state *state, uint64_t number, const struct msix_entry *entry)
+{
+	state->msix_address[number] = entry->address;
+	state->msix_data[number] = entry->data;
+	state->msix_control[number] = entry->control;
+}
+
+static uint64_t pending_bits(const struct pci_device *device)
 {
 	uint64_t pending = 0;
 
-	if (offset < device->vector_count * PCI_MSIX_ENTRY_SIZE) {
-		const struct pci_state *state = &device->state;
-		uint64_t number = offset / PCI_MSIX_ENTRY_SIZE;
-
-		switch (offset % PCI_MSIX_ENTRY_SIZE) {
-		case PCI_MSIX_ENTRY_LOWER_ADDR:
-			return (uint32_t)state->msix_address[number];
-		case PCI_MSIX_ENTRY_UPPER_ADDR:
-			return (uint32_t)(state->msix_address[number] >> 32);
-		case PCI_MSIX_ENTRY_DATA:
-			return state->msix_data[number];
-		default:
-			return state->msix_control[number];
-		}
-	}
-	if (offset == MSIX_PENDING_OFFSET || offset == MSIX_PENDING_OFFSET + 4) {
-		for (unsigned i = 0; i < device->vector_count; i++)
-			pending |= (uint64_t)vector_is_pending(&device->vectors[i]) << i;
-		return (uint32_t)(pending >> 8 * (offset - MSIX_PENDING_OFFSET));
-	}
-	return 0;
+	for (unsigned i = 0; i < device->vector_count; i++)
+		pending |= (uint64_t)vector_is_pending(&device->vectors[i]) << i;
+	return pending;
 }
 
-static void write_word(struct pci_device *device, uint64_t offset, uint32_t value)
-{
-	struct pci_state *state = &device->state;
-	uint64_t number = offset / PCI_MSIX_ENTRY_SIZE;
-
-	if (number >= device->vector_count)
-		return;
-	switch (offset % PCI_MSIX_ENTRY_SIZE) {
-	case PCI_MSIX_ENTRY_LOWER_ADDR:
-		state->msix_address[number] = (state->msix_address[number] & ~0xffffffffull) | (value & ~3u);
-		break;
-	case PCI_MSIX_ENTRY_UPPER_ADDR:
-		state->msix_address[number] = (state->msix_address[number] & 0xffffffffull) | (uint64_t)value << 32;
-		break;
-	case PCI_MSIX_ENTRY_DATA:
-		state->msix_data[number] = value;
-		break;
-	default:
-		state->msix_control[number] = value & PCI_MSIX_ENTRY_CTRL_MASKBIT;
-	}
-}
-
-static bool is_access(uint64_t offset, unsigned size)
-{
-	return (size == 4 || size == 8) && offset % size == 0;
-}
-
+/* The BAR: the table from 0, pending bits at MSIX_PENDING_OFFSET. */
 static uint64_t msix_read(void *owner, uint64_t offset, unsigned size)
 {
 	struct pci_device *device = owner;
-	uint64_t value;
+	uint64_t number = offset / PCI_MSIX_ENTRY_SIZE, value = 0;
 
-	if (!is_access(offset, size))
+	if (!msix_is_access(offset, size))
 		return 0;
 	pthread_mutex_lock(&device->lock);
-	value = read_word(device, offset);
-	if (size == 8)
-		value |= (uint64_t)read_word(device, offset + 4) << 32;
+	if (number < device->vector_count) {
+		const struct msix_entry entry = entry_of(&device->state, number);
+
+		value = msix_entry_read(&entry, offset, size);
+	} else if (offset >= MSIX_PENDING_OFFSET && offset < MSIX_PENDING_OFFSET + 8) {
+		value = pending_bits(device) >> 8 * (offset - MSIX_PENDING_OFFSET);
+		value = size == 4 ? (uint32_t)value : value;
+	}
 	pthread_mutex_unlock(&device->lock);
 	return value;
 }
@@ -222,14 +194,18 @@ static uint64_t msix_read(void *owner, uint64_t offset, unsigned size)
 static void msix_write(void *owner, uint64_t offset, unsigned size, uint64_t value)
 {
 	struct pci_device *device = owner;
+	uint64_t number = offset / PCI_MSIX_ENTRY_SIZE;
+	struct msix_entry entry;
 
-	if (!is_access(offset, size))
+	if (!msix_is_access(offset, size))
 		return;
 	pthread_mutex_lock(&device->lock);
-	write_word(device, offset, (uint32_t)value);
-	if (size == 8)
-		write_word(device, offset + 4, (uint32_t)(value >> 32));
-	msix_update(device);
+	if (number < device->vector_count) {
+		entry = entry_of(&device->state, number);
+		msix_entry_write(&entry, offset, size, value);
+		set_entry(&device->state, number, &entry);
+		msix_update(device);
+	}
 	pthread_mutex_unlock(&device->lock);
 }
 

@@ -3,6 +3,7 @@
 #ifndef LKVM_VFIO_DEVICE_H
 #define LKVM_VFIO_DEVICE_H
 
+#include "hw/msix_table.h"
 #include "hw/rcec.h"
 #include "state/sections.h"
 #include "util/log.h"
@@ -28,13 +29,6 @@ struct vfio_bar {
 	struct vfio_area areas[VFIO_MAX_AREAS];
 };
 
-/* An entry of the MSI-X table as the guest programs it. */
-struct vfio_entry {
-	uint64_t address;
-	uint32_t data;
-	uint32_t control; /* bit 0: masked */
-};
-
 struct vfio_vector {
 	struct msi_vector msi;
 	bool wired;  /* the device's driver in the kernel has its eventfd */
@@ -51,7 +45,7 @@ struct vfio_interrupts {
 	unsigned msi_count, msix_count; /* that the device has */
 	unsigned active;                /* vectors in the mode that is on */
 	struct vfio_vector *vectors;    /* as many as the larger of both counts */
-	struct vfio_entry *entries;     /* msix_count */
+	struct msix_entry *entries;     /* the MSI-X table; msix_count */
 	struct msi_vector line;
 	bool resend_line;
 	int resample_fd;

@@ -254,7 +254,7 @@ void vfio_interrupts_update(struct vfio_device *device)
 static void clear_table(struct vfio_interrupts *interrupts)
 {
 	for (unsigned i = 0; i < interrupts->msix_count; i++)
-		interrupts->entries[i] = (struct vfio_entry){ .control = PCI_MSIX_ENTRY_CTRL_MASKBIT };
+		interrupts->entries[i] = MSIX_ENTRY_MASKED;
 }
 
 void vfio_interrupts_off(struct vfio_device *device)

@@ -9,11 +9,6 @@
 #include "device.h"
 #include "util/bits.h"
 
-static bool is_access(uint64_t offset, unsigned size)
-{
-	return (size == 4 || size == 8) && offset % size == 0;
-}
-
 static bool touches(uint64_t offset, unsigned size, uint64_t start, uint64_t length)
 {
 	return offset < start + length && start < offset + size;
@@ -29,37 +24,6 @@ static bool in_pending(const struct vfio_interrupts *interrupts, unsigned bar, u
 {
 	return interrupts->msix_count && bar == interrupts->pending_bar &&
 	       touches(offset, size, interrupts->pending_offset, (interrupts->msix_count + 63) / 64 * 8);
-}
-
-static uint32_t read_word(const struct vfio_entry *entry, uint64_t offset)
-{
-	switch (offset % PCI_MSIX_ENTRY_SIZE) {
-	case PCI_MSIX_ENTRY_LOWER_ADDR:
-		return (uint32_t)entry->address;
-	case PCI_MSIX_ENTRY_UPPER_ADDR:
-		return (uint32_t)(entry->address >> 32);
-	case PCI_MSIX_ENTRY_DATA:
-		return entry->data;
-	default:
-		return entry->control;
-	}
-}
-
-static void write_word(struct vfio_entry *entry, uint64_t offset, uint32_t value)
-{
-	switch (offset % PCI_MSIX_ENTRY_SIZE) {
-	case PCI_MSIX_ENTRY_LOWER_ADDR:
-		entry->address = (entry->address & ~0xffffffffull) | (value & ~3u);
-		break;
-	case PCI_MSIX_ENTRY_UPPER_ADDR:
-		entry->address = (entry->address & 0xffffffffull) | (uint64_t)value << 32;
-		break;
-	case PCI_MSIX_ENTRY_DATA:
-		entry->data = value;
-		break;
-	default:
-		entry->control = value & PCI_MSIX_ENTRY_CTRL_MASKBIT;
-	}
 }
 
 /* A masked vector's bit is in the device as long as it has no eventfd, then in that. */
@@ -79,20 +43,18 @@ bool vfio_table_read(struct vfio_device *device, unsigned bar, uint64_t offset, 
 {
 	const struct vfio_interrupts *interrupts = &device->interrupts;
 	bool table = in_table(interrupts, bar, offset, size), pending = in_pending(interrupts, bar, offset, size);
-	const struct vfio_entry *entry;
+	const struct msix_entry *entry;
 
 	*value = 0;
 	if (!table && !pending)
 		return false;
-	if (!is_access(offset, size))
+	if (!msix_is_access(offset, size))
 		return true;
 	pthread_mutex_lock(&device->pci.lock);
 	if (table) {
 		offset -= interrupts->table_offset;
 		entry = &interrupts->entries[offset / PCI_MSIX_ENTRY_SIZE];
-		*value = read_word(entry, offset);
-		if (size == 8)
-			*value |= (uint64_t)read_word(entry, offset + 4) << 32;
+		*value = msix_entry_read(entry, offset, size);
 	} else if (offset >= interrupts->pending_offset) {
 		*value = read_pending(device, offset, size);
 	}
@@ -103,20 +65,18 @@ bool vfio_table_read(struct vfio_device *device, unsigned bar, uint64_t offset, 
 bool vfio_table_write(struct vfio_device *device, unsigned bar, uint64_t offset, unsigned size, uint64_t value)
 {
 	const struct vfio_interrupts *interrupts = &device->interrupts;
-	struct vfio_entry *entry;
+	struct msix_entry *entry;
 	unsigned number;
 
 	if (!in_table(interrupts, bar, offset, size))
 		return in_pending(interrupts, bar, offset, size);
-	if (!is_access(offset, size))
+	if (!msix_is_access(offset, size))
 		return true;
 	offset -= interrupts->table_offset;
 	number = (unsigned)(offset / PCI_MSIX_ENTRY_SIZE);
 	pthread_mutex_lock(&device->pci.lock);
 	entry = &interrupts->entries[number];
-	write_word(entry, offset, (uint32_t)value);
-	if (size == 8)
-		write_word(entry, offset + 4, (uint32_t)(value >> 32));
+	msix_entry_write(entry, offset, size, value);
 	vfio_interrupts_aim(device, number);
 	pthread_mutex_unlock(&device->pci.lock);
 	return true;

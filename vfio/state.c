@@ -6,12 +6,9 @@
 
 #include "device.h"
 
-/* As the specification draws an entry: address, data, control. How many there are, the device says. */
-_Static_assert(sizeof(struct vfio_entry) == 16, "an entry is what the guest sees");
-
 int vfio_device_visit(struct vfio_device *device, unsigned number, struct state_visitor *visitor, struct error *error)
 {
-	const uint32_t size = device->interrupts.msix_count * (uint32_t)sizeof(struct vfio_entry);
+	const uint32_t size = device->interrupts.msix_count * (uint32_t)sizeof(struct msix_entry);
 	const struct state_field field = { .name = "entries", .size = 4, .count = size / 4, .kind = STATE_RUNTIME };
 	const struct state_table entries = { .name = "msix", .version = 1, .size = size, .count = 1, .fields = &field };
 	char name[32];
