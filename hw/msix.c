@@ -54,17 +54,14 @@ bool pci_device_msix_enabled(struct pci_device *device)
 		       PCI_MSIX_FLAGS_ENABLE >> 8;
 }
 
-void msix_update(struct pci_device *device)
+static void update_vectors(struct pci_device *device, unsigned first, unsigned count)
 {
-	if (!device->msix_capability)
-		return;
-
 	uint16_t control = message_control(device);
 	/* A message is a write by the device: without bus mastering it stays pending. */
 	bool enabled = control & PCI_MSIX_FLAGS_ENABLE && !(control & PCI_MSIX_FLAGS_MASKALL) &&
 		       device->state.config[PCI_COMMAND] & PCI_COMMAND_MASTER;
 
-	for (unsigned i = 0; i < device->vector_count; i++) {
+	for (unsigned i = first; i < first + count; i++) {
 		if (control & PCI_MSIX_FLAGS_ENABLE) {
 			update_vector(device, i, enabled);
 		} else {
@@ -72,6 +69,12 @@ void msix_update(struct pci_device *device)
 			vector_take_pending(&device->vectors[i]);
 		}
 	}
+}
+
+void msix_update(struct pci_device *device)
+{
+	if (device->msix_capability)
+		update_vectors(device, 0, device->vector_count);
 }
 
 void msix_reset(struct pci_device *device)
@@ -204,7 +207,7 @@ static void msix_write(void *owner, uint64_t offset, unsigned size, uint64_t val
 		entry = entry_of(&device->state, number);
 		msix_entry_write(&entry, offset, size, value);
 		set_entry(&device->state, number, &entry);
-		msix_update(device);
+		update_vectors(device, (unsigned)number, 1);
 	}
 	pthread_mutex_unlock(&device->lock);
 }

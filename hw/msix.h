@@ -5,7 +5,7 @@
 
 #include "hw/pci.h"
 
-/* After message control, the command register or a table entry changed: joins and parts what must be. */
+/* After message control or the command register changed: attaches and detaches the vectors accordingly. */
 void msix_update(struct pci_device *device);
 
 /* Masks and clears the table, forgets pending bits, gives the routes back. */
