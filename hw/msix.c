@@ -27,15 +27,15 @@ static void update_vector(struct pci_device *device, unsigned number, bool enabl
 	bool open = enabled && !(state->msix_control[number] & PCI_MSIX_ENTRY_CTRL_MASKBIT);
 	struct error ignored;
 
-	if ((vector->joined || vector->direct) && (!open || !vector_says(vector, &message)))
-		vector_part(vector, interrupts);
-	if (!open || vector->joined || vector->direct || vector_join(vector, interrupts, &message, &ignored) == 0)
+	if ((vector->attached || vector->direct) && (!open || !msi_vector_sends(vector, &message)))
+		msi_vector_detach(vector, interrupts);
+	if (!open || vector->attached || vector->direct || msi_vector_attach(vector, interrupts, &message, &ignored) == 0)
 		return;
 
 	/* No route or no irqfd to be had, or the address is nonsense: as hardware, send each message by itself. */
 	vector->message = message;
 	__atomic_store_n(&vector->direct, true, __ATOMIC_RELEASE);
-	if (vector_take_pending(vector))
+	if (msi_vector_clear_pending(vector))
 		interrupts_signal_msi(interrupts, &message);
 }
 
@@ -65,8 +65,8 @@ static void update_vectors(struct pci_device *device, unsigned first, unsigned c
 		if (control & PCI_MSIX_FLAGS_ENABLE) {
 			update_vector(device, i, enabled);
 		} else {
-			vector_release(&device->vectors[i], device->bus->interrupts);
-			vector_take_pending(&device->vectors[i]);
+			msi_vector_release(&device->vectors[i], device->bus->interrupts);
+			msi_vector_clear_pending(&device->vectors[i]);
 		}
 	}
 }
@@ -80,8 +80,8 @@ void msix_update(struct pci_device *device)
 void msix_reset(struct pci_device *device)
 {
 	for (unsigned i = 0; i < device->vector_count; i++) {
-		vector_release(&device->vectors[i], device->bus->interrupts);
-		vector_take_pending(&device->vectors[i]);
+		msi_vector_release(&device->vectors[i], device->bus->interrupts);
+		msi_vector_clear_pending(&device->vectors[i]);
 		device->state.msix_address[i] = 0;
 		device->state.msix_data[i] = 0;
 		device->state.msix_control[i] = PCI_MSIX_ENTRY_CTRL_MASKBIT;
@@ -96,9 +96,9 @@ void pci_device_quiesce(struct pci_device *device)
 		struct msi_vector *vector = &device->vectors[i];
 
 		/* KVM_IRQFD's deassignment waits for injections that are under way: virt/kvm/eventfd.c. */
-		if (vector->joined)
-			vector_part(vector, device->bus->interrupts);
-		device->state.msix_pending |= (uint64_t)vector_is_pending(vector) << i;
+		if (vector->attached)
+			msi_vector_detach(vector, device->bus->interrupts);
+		device->state.msix_pending |= (uint64_t)msi_vector_is_pending(vector) << i;
 	}
 	pthread_mutex_unlock(&device->lock);
 }
@@ -123,7 +123,7 @@ void msix_close(struct pci_device *device)
 {
 	for (unsigned i = 0; i < PCI_MAX_VECTORS; i++)
 		if (device->vectors[i].event_fd >= 0)
-			vector_close(&device->vectors[i], device->bus ? device->bus->interrupts : NULL);
+			msi_vector_close(&device->vectors[i], device->bus ? device->bus->interrupts : NULL);
 	device->vector_count = 0;
 }
 
@@ -169,7 +169,7 @@ static uint64_t pending_bits(const struct pci_device *device)
 	uint64_t pending = 0;
 
 	for (unsigned i = 0; i < device->vector_count; i++)
-		pending |= (uint64_t)vector_is_pending(&device->vectors[i]) << i;
+		pending |= (uint64_t)msi_vector_is_pending(&device->vectors[i]) << i;
 	return pending;
 }
 
@@ -242,7 +242,7 @@ int pci_device_add_msix(struct pci_device *device, struct pci_bus *pci, unsigned
 	device->writable[offset + PCI_MSIX_FLAGS + 1] = (PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL) >> 8;
 
 	for (; device->vector_count < vectors; device->vector_count++)
-		if (vector_open(&device->vectors[device->vector_count], error) < 0)
+		if (msi_vector_open(&device->vectors[device->vector_count], error) < 0)
 			return error_context(error, "an MSI-X vector of %s", device->identity.name);
 	return 0;
 }

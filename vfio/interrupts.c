@@ -90,7 +90,7 @@ static void line_on(struct vfio_device *device)
 		complain(device, "its interrupt line", error.text);
 		return;
 	}
-	line->joined = true;
+	line->attached = true;
 	if (interrupts->resend_line)
 		eventfd_write(line->event_fd, 1);
 	interrupts->resend_line = false;
@@ -106,8 +106,8 @@ static void line_off(struct vfio_device *device)
 	struct vfio_interrupts *interrupts = &device->interrupts;
 	eventfd_t count;
 
-	vector_release(&interrupts->line, gic(device));
-	vector_take_pending(&interrupts->line);
+	msi_vector_release(&interrupts->line, gic(device));
+	msi_vector_clear_pending(&interrupts->line);
 	eventfd_read(interrupts->resample_fd, &count);
 }
 
@@ -123,16 +123,16 @@ static bool aim(struct vfio_device *device, unsigned number)
 	bool open = vfio_message_is_open(device, number);
 	struct error error;
 
-	if (vector->msi.joined && (!open || !vector_says(&vector->msi, &message))) {
-		vector_part(&vector->msi, gic(device));
+	if (vector->msi.attached && (!open || !msi_vector_sends(&vector->msi, &message))) {
+		msi_vector_detach(&vector->msi, gic(device));
 		vector->resend = true;
 	}
-	if (!open || vector->msi.joined)
+	if (!open || vector->msi.attached)
 		return open;
 	if (vector->resend)
 		eventfd_write(vector->msi.event_fd, 1);
 	vector->resend = false;
-	if (vector_join(&vector->msi, gic(device), &message, &error) < 0)
+	if (msi_vector_attach(&vector->msi, gic(device), &message, &error) < 0)
 		complain(device, "an interrupt cannot be had", error.text);
 	return true;
 }
@@ -200,8 +200,8 @@ static void messages_off(struct vfio_device *device)
 	for (unsigned i = 0; i < interrupts->active; i++) {
 		struct vfio_vector *vector = &interrupts->vectors[i];
 
-		vector_release(&vector->msi, gic(device));
-		vector_take_pending(&vector->msi);
+		msi_vector_release(&vector->msi, gic(device));
+		msi_vector_clear_pending(&vector->msi);
 		vector->wired = vector->resend = false;
 	}
 	interrupts->active = 0;
@@ -278,8 +278,8 @@ void vfio_interrupts_part(struct vfio_device *device)
 	for (unsigned i = 0; i < device->interrupts.active; i++) {
 		struct vfio_vector *vector = &device->interrupts.vectors[i];
 
-		vector->resend |= vector->msi.joined;
-		vector_part(&vector->msi, gic(device));
+		vector->resend |= vector->msi.attached;
+		msi_vector_detach(&vector->msi, gic(device));
 	}
 }
 
@@ -320,14 +320,14 @@ int vfio_interrupts_open(struct vfio_device *device, struct error *error)
 	for (unsigned i = 0; i < count; i++)
 		interrupts->vectors[i].msi = MSI_VECTOR_NONE;
 	for (unsigned i = 0; i < count; i++)
-		if (vector_open(&interrupts->vectors[i].msi, error) < 0)
+		if (msi_vector_open(&interrupts->vectors[i].msi, error) < 0)
 			return -1;
 	if (!interrupts->has_line)
 		return 0;
 	interrupts->resample_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (interrupts->resample_fd < 0)
 		return error_system(error, errno, "an eventfd");
-	return vector_open(&interrupts->line, error);
+	return msi_vector_open(&interrupts->line, error);
 }
 
 void vfio_interrupts_close(struct vfio_device *device)
@@ -336,10 +336,10 @@ void vfio_interrupts_close(struct vfio_device *device)
 	unsigned count = interrupts->msix_count > interrupts->msi_count ? interrupts->msix_count : interrupts->msi_count;
 
 	for (unsigned i = 0; interrupts->vectors && i < count; i++)
-		vector_close(&interrupts->vectors[i].msi, gic(device));
+		msi_vector_close(&interrupts->vectors[i].msi, gic(device));
 	free(interrupts->vectors);
 	free(interrupts->entries);
-	vector_close(&interrupts->line, gic(device));
+	msi_vector_close(&interrupts->line, gic(device));
 	if (interrupts->resample_fd >= 0)
 		close(interrupts->resample_fd);
 	*interrupts = VFIO_INTERRUPTS_NONE;

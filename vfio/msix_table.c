@@ -34,7 +34,7 @@ static uint64_t read_pending(struct vfio_device *device, uint64_t offset, unsign
 
 	vfio_device_read(device, device->bars[interrupts->pending_bar].place + offset, &value, size);
 	for (unsigned i = 0; i < 8 * size && first + i < interrupts->active; i++)
-		if (interrupts->mode == VFIO_MODE_MSIX && vector_is_pending(&interrupts->vectors[first + i].msi))
+		if (interrupts->mode == VFIO_MODE_MSIX && msi_vector_is_pending(&interrupts->vectors[first + i].msi))
 			value |= 1ull << i;
 	return value;
 }

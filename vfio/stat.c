@@ -49,7 +49,7 @@ static void read_counts(const struct vfio_device *device, uint64_t *counts, unsi
 
 static const char *path_of(const struct vfio_vector *vector, const bool *forwarded)
 {
-	if (!vector->msi.joined)
+	if (!vector->msi.attached)
 		return "masked";
 	return forwarded && vector->msi.message.data < VFIO_EVENTS && forwarded[vector->msi.message.data] ? "vLPI" : "irqfd";
 }

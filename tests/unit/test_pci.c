@@ -293,9 +293,9 @@ static void an_unmasked_vector_is_joined(void **state)
 	size_t from = fake_kvm.count;
 
 	put(table(1, 2) + 12, 4, 1);
-	assert_false(fixture.devices[1].vectors[2].joined);
+	assert_false(fixture.devices[1].vectors[2].attached);
 	put(table(1, 2) + 12, 4, 0);
-	assert_true(fixture.devices[1].vectors[2].joined);
+	assert_true(fixture.devices[1].vectors[2].attached);
 	assert_int_equal(count_requests(from, KVM_IRQFD), 2);
 	assert_int_equal(count_requests(from, KVM_SET_GSI_ROUTING), 0);
 }
@@ -314,10 +314,10 @@ static void masked_vectors_become_pending(void **state)
 	pci_device_signal(&fixture.devices[0], 1);
 	assert_int_equal(pending(0), 3);
 
-	/* Unmasked: the irqfd is joined with the count still in the eventfd, which KVM delivers. */
+	/* Unmasked: the irqfd is attached with the count still in the eventfd, which KVM delivers. */
 	msix_control(0, PCI_MSIX_FLAGS_ENABLE);
 	assert_int_equal(pending(0), 1);
-	assert_true(fixture.devices[0].vectors[1].joined);
+	assert_true(fixture.devices[0].vectors[1].attached);
 
 	eventfd_t count = 0;
 
@@ -334,7 +334,7 @@ static void without_bus_mastering_nothing_is_sent(void **state)
 	pci_device_signal(&fixture.devices[0], 0);
 	assert_int_equal(pending(0), 1);
 	enable(0);
-	assert_true(fixture.devices[0].vectors[0].joined);
+	assert_true(fixture.devices[0].vectors[0].attached);
 }
 
 static void routes_are_given_back(void **state)

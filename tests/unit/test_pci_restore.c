@@ -186,9 +186,9 @@ static void vectors_are_joined_to_kvm_again(void **state)
 	program(&here, 1, 0x3ffe0040, 8, PCI_MSIX_ENTRY_CTRL_MASKBIT);
 	from = move_well();
 	assert_int_equal(count_requests(from, KVM_IRQFD), 2);
-	assert_true(there.device.vectors[0].joined);
-	assert_false(there.device.vectors[1].joined);
-	assert_true(there.device.vectors[2].joined);
+	assert_true(there.device.vectors[0].attached);
+	assert_false(there.device.vectors[1].attached);
+	assert_true(there.device.vectors[2].attached);
 	assert_int_equal(there.device.vectors[0].message.data, 7);
 	assert_int_equal(there.device.vectors[2].message.data, 9);
 	assert_int_equal(there.device.vectors[2].message.address, 0x3ffe0040);
@@ -210,7 +210,7 @@ static void without_msix_kvm_is_told_nothing(void **state)
 	assert_int_equal(count_requests(from, KVM_SET_GSI_ROUTING), 0);
 	/* What the guest programmed is there when it switches it on. */
 	fake_enable_msix(&there.function);
-	assert_true(there.device.vectors[0].joined);
+	assert_true(there.device.vectors[0].attached);
 	assert_int_equal(there.device.vectors[0].message.data, 7);
 }
 
@@ -224,13 +224,13 @@ static void what_was_pending_is_sent(void **state)
 	pci_device_signal(&here.device, 0);
 	pci_device_signal(&here.device, 1);
 	move_well();
-	assert_true(waits(&there, 0) && there.device.vectors[0].joined);
+	assert_true(waits(&there, 0) && there.device.vectors[0].attached);
 	assert_true(waits(&there, 1));
 	assert_false(waits(&there, 2));
 	assert_int_equal(pending(&there), 1u << 1);
 	assert_int_equal(there.device.state.msix_pending, 0);
 	fake_write(&there.function, table(&there, 1) + 12, 4, 0);
-	assert_true(waits(&there, 1) && there.device.vectors[1].joined);
+	assert_true(waits(&there, 1) && there.device.vectors[1].attached);
 	assert_int_equal(pending(&there), 0);
 }
 
@@ -246,11 +246,11 @@ static void quiescing_is_undone(void **state)
 	pci_device_signal(&here.device, 1);
 	from = fake_kvm.count;
 	pci_device_quiesce(&here.device);
-	assert_false(here.device.vectors[0].joined);
+	assert_false(here.device.vectors[0].attached);
 	assert_int_equal(count_requests(from, KVM_IRQFD), 1);
 	assert_int_equal(here.device.state.msix_pending, 1u << 1);
 	pci_device_resume(&here.device);
-	assert_true(here.device.vectors[0].joined);
+	assert_true(here.device.vectors[0].attached);
 	assert_int_equal(count_requests(from, KVM_IRQFD), 2);
 	assert_int_equal(pending(&here), 1u << 1);
 }
