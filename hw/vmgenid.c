@@ -5,73 +5,73 @@
 #include <string.h>
 #include <sys/random.h>
 
-static const struct state_field generation_fields[] = {
-	STATE_ARRAY(struct generation_state, id, STATE_RUNTIME, 0),
+static const struct state_field vmgenid_fields[] = {
+	STATE_ARRAY(struct vmgenid_state, id, STATE_RUNTIME, 0),
 };
 
-const struct state_table generation_state_table = STATE_TABLE(struct generation_state, "generation", 1, generation_fields);
+const struct state_table vmgenid_state_table = STATE_TABLE(struct vmgenid_state, "generation", 1, vmgenid_fields);
 
 /*
  * Only while the guest has not touched the page yet. Linux reads it past the caches, as a device's memory, and KVM cleans
  * them when it maps the page.
  */
-static void show(struct generation *generation)
+static void show(struct vmgenid *vmgenid)
 {
-	memcpy(generation->page.host, generation->state.id, sizeof(generation->state.id));
+	memcpy(vmgenid->page.host, vmgenid->state.id, sizeof(vmgenid->state.id));
 }
 
-static int draw(struct generation_state *state, struct error *error)
+static int draw(struct vmgenid_state *state, struct error *error)
 {
 	if (getrandom(state->id, sizeof(state->id), 0) != sizeof(state->id))
 		return error_system(error, errno, "random numbers");
 	return 0;
 }
 
-int generation_open(struct generation *generation, struct vm *vm, unsigned line, uint64_t base, struct error *error)
+int vmgenid_open(struct vmgenid *vmgenid, struct vm *vm, unsigned line, uint64_t base, struct error *error)
 {
-	*generation = (struct generation){ .interrupts = &vm->interrupts, .line = line };
-	if (ram_open(&generation->page, base, GENERATION_SIZE, error) == 0 && draw(&generation->state, error) == 0 &&
-	    vm_add_memory(vm, &generation->page, true, error) == 0) {
-		show(generation);
+	*vmgenid = (struct vmgenid){ .interrupts = &vm->interrupts, .line = line };
+	if (ram_open(&vmgenid->page, base, VMGENID_SIZE, error) == 0 && draw(&vmgenid->state, error) == 0 &&
+	    vm_add_memory(vm, &vmgenid->page, true, error) == 0) {
+		show(vmgenid);
 		return 0;
 	}
-	generation_close(generation);
+	vmgenid_close(vmgenid);
 	return error_context(error, "generation");
 }
 
-void generation_close(struct generation *generation)
+void vmgenid_close(struct vmgenid *vmgenid)
 {
-	ram_close(&generation->page);
+	ram_close(&vmgenid->page);
 }
 
-int generation_restored(struct generation *generation, bool listens, struct error *error)
+int vmgenid_restored(struct vmgenid *vmgenid, bool listens, struct error *error)
 {
-	if (draw(&generation->next, error) < 0)
+	if (draw(&vmgenid->next, error) < 0)
 		return error_context(error, "generation");
-	show(generation);
-	generation->changes = true;
-	generation->listens = listens;
+	show(vmgenid);
+	vmgenid->changes = true;
+	vmgenid->listens = listens;
 	return 0;
 }
 
-void generation_go_on(struct generation *generation)
+void vmgenid_resume(struct vmgenid *vmgenid)
 {
-	if (!generation->changes)
+	if (!vmgenid->changes)
 		return;
-	generation->changes = false;
-	generation->state = generation->next;
-	show(generation);
+	vmgenid->changes = false;
+	vmgenid->state = vmgenid->next;
+	show(vmgenid);
 	/*
 	 * A driver that starts later reads the new one anyway; and the GIC would keep the edge until then, which Linux's
 	 * driver does not bear: its handler is called before it has set up what that needs.
 	 */
-	if (!generation->listens)
+	if (!vmgenid->listens)
 		return;
-	interrupts_set_line(generation->interrupts, generation->line, true);
-	interrupts_set_line(generation->interrupts, generation->line, false);
+	interrupts_set_line(vmgenid->interrupts, vmgenid->line, true);
+	interrupts_set_line(vmgenid->interrupts, vmgenid->line, false);
 }
 
-void generation_reset(struct generation *generation)
+void vmgenid_reset(struct vmgenid *vmgenid)
 {
-	generation->listens = false;
+	vmgenid->listens = false;
 }

@@ -197,22 +197,22 @@ static void keys_reset(struct machine *machine)
 /* It has no reset: what a guest starts with again belongs to the same machine. */
 static int generation_part_open(struct machine *machine, struct error *error)
 {
-	return generation_open(&machine->generation, &machine->vm, MACHINE_LINE_GENERATION, MACHINE_GENERATION, error);
+	return vmgenid_open(&machine->vmgenid, &machine->vm, MACHINE_LINE_GENERATION, MACHINE_GENERATION, error);
 }
 
 static void generation_part_close(struct machine *machine)
 {
-	generation_close(&machine->generation);
+	vmgenid_close(&machine->vmgenid);
 }
 
 static void generation_part_resume(struct machine *machine)
 {
-	generation_go_on(&machine->generation);
+	vmgenid_resume(&machine->vmgenid);
 }
 
 static void generation_part_reset(struct machine *machine)
 {
-	generation_reset(&machine->generation);
+	vmgenid_reset(&machine->vmgenid);
 }
 
 /*
@@ -236,7 +236,7 @@ static int build_fdt(struct machine *machine, struct error *error)
 		.rtc = MACHINE_RTC, .rtc_line = MACHINE_LINE_RTC,
 		.gpio = MACHINE_GPIO, .gpio_line = MACHINE_LINE_GPIO,
 		.generation = MACHINE_GENERATION, .generation_line = MACHINE_LINE_GENERATION,
-		.generation_size = GENERATION_SIZE,
+		.generation_size = VMGENID_SIZE,
 		.power_key_line = GPIO_LINE_POWER, .restart_key_line = GPIO_LINE_RESTART,
 		.ecam = MACHINE_ECAM, .ecam_size = MACHINE_ECAM_SIZE,
 		.io = { machine->pci_layout.io, machine->pci_layout.io_size },

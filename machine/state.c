@@ -25,7 +25,7 @@ static int visit(struct machine *machine, struct state_visitor *visitor, struct 
 	    visitor->visit(visitor, "serial", &serial_state_table, &machine->serial.state, error) < 0 ||
 	    visitor->visit(visitor, "rtc", &rtc_state_table, &machine->rtc.state, error) < 0 ||
 	    visitor->visit(visitor, "gpio", &gpio_state_table, &machine->gpio.state, error) < 0 ||
-	    visitor->visit(visitor, "generation", &generation_state_table, &machine->generation.state, error) < 0)
+	    visitor->visit(visitor, "generation", &vmgenid_state_table, &machine->vmgenid.state, error) < 0)
 		return -1;
 	for (unsigned i = 0; i < machine->virtio_count; i++)
 		if (virtio_visit(machine->virtio[i], visitor, error) < 0)
@@ -89,7 +89,7 @@ static int forward(void *owner, struct error *error)
 	bool listens;
 
 	if (gic_spi_enabled(&machine->vm, MACHINE_LINE_GENERATION, &listens, error) < 0 ||
-	    generation_restored(&machine->generation, listens, error) < 0 ||
+	    vmgenid_restored(&machine->vmgenid, listens, error) < 0 ||
 	    serial_restored(&machine->serial, error) < 0)
 		return -1;
 	rtc_restored(&machine->rtc);
@@ -265,7 +265,7 @@ static int load_object(struct state_visitor *visitor, const char *name, const st
 	const struct section *section;
 
 	/* Machines had none once: their guests find it at their next reset. */
-	if (table == &generation_state_table && !sections_find(loader->sections, name))
+	if (table == &vmgenid_state_table && !sections_find(loader->sections, name))
 		return 0;
 	section = sections_need(loader->sections, name, table->version, error);
 	if (!section)

@@ -17,39 +17,39 @@
 #include "state/state_table.h"
 #include "util/err.h"
 
-#define GENERATION_SIZE 0x10000u /* a page of whatever host: memory slots are whole pages */
+#define VMGENID_SIZE 0x10000u /* a page of whatever host: memory slots are whole pages */
 
-struct generation_state {
+struct vmgenid_state {
 	uint64_t id[2]; /* random; in the page as it is here */
 };
 
-extern const struct state_table generation_state_table;
+extern const struct state_table vmgenid_state_table;
 
-struct generation {
+struct vmgenid {
 	struct interrupts *interrupts;
 	unsigned line;
 	struct ram page;
-	struct generation_state state;
+	struct vmgenid_state state;
 
 	/* Restored, and has not run since. */
 	bool changes, listens;
-	struct generation_state next;
+	struct vmgenid_state next;
 };
 
 /* A new one, which stays the same through resets. */
-int generation_open(struct generation *generation, struct vm *vm, unsigned line, uint64_t base, struct error *error);
-void generation_close(struct generation *generation);
+int vmgenid_open(struct vmgenid *vmgenid, struct vm *vm, unsigned line, uint64_t base, struct error *error);
+void vmgenid_close(struct vmgenid *vmgenid);
 
 /*
  * Its state was loaded, with the GIC restored, and the guest did not run yet. It is still the machine that was saved; once it
  * goes on it is another one. `listens`: the guest has the interrupt enabled.
  */
-int generation_restored(struct generation *generation, bool listens, struct error *error);
+int vmgenid_restored(struct vmgenid *vmgenid, bool listens, struct error *error);
 
 /* The guest is about to run. For the first time since a restore, there is a new generation, and a guest that listens is told. */
-void generation_go_on(struct generation *generation);
+void vmgenid_resume(struct vmgenid *vmgenid);
 
 /* No driver listens any more. */
-void generation_reset(struct generation *generation);
+void vmgenid_reset(struct vmgenid *vmgenid);
 
 #endif

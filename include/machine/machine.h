@@ -156,7 +156,7 @@ struct machine {
 	struct serial serial;
 	struct rtc rtc;
 	struct gpio gpio;
-	struct generation generation;
+	struct vmgenid vmgenid;
 	struct terminal *terminal; /* the caller's, as is the loop */
 	struct loop *loop;
 	unsigned virtio_count;

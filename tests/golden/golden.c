@@ -37,14 +37,14 @@ static void save_board(struct state_writer *saver)
 	struct serial_state serial = { .interrupt_enable = 5, .fifo_control = 1, .receive_count = 3, .receive_fifo = "abc" };
 	struct rtc_state rtc = { .offset = 60, .match = 0x70000000, .interrupt_mask = 1, .armed = 1 };
 	struct gpio_state gpio = { .input = 8, .event = 0x18, .interrupt_mask = 0x18, .interrupt_raw = 8 };
-	struct generation_state generation = { .id = { 0x0123456789abcdef, 0xfedcba9876543210 } };
+	struct vmgenid_state generation = { .id = { 0x0123456789abcdef, 0xfedcba9876543210 } };
 	struct error error;
 
 	state_write(&saver->visitor, "clock", &machine_clock_table, &clock, &error);
 	state_write(&saver->visitor, "serial", &serial_state_table, &serial, &error);
 	state_write(&saver->visitor, "rtc", &rtc_state_table, &rtc, &error);
 	state_write(&saver->visitor, "gpio", &gpio_state_table, &gpio, &error);
-	state_write(&saver->visitor, "generation", &generation_state_table, &generation, &error);
+	state_write(&saver->visitor, "generation", &vmgenid_state_table, &generation, &error);
 }
 
 /* One that its driver uses, with a request in each queue. */

@@ -18,7 +18,7 @@ static const struct fdt_machine machine = {
 	.gic = { MACHINE_GICD, MACHINE_GICR, MACHINE_INTERRUPTS }, .its = MACHINE_ITS,
 	.uart = MACHINE_UART, .uart_line = MACHINE_LINE_UART, .rtc = MACHINE_RTC, .rtc_line = MACHINE_LINE_RTC,
 	.gpio = MACHINE_GPIO, .gpio_line = MACHINE_LINE_GPIO, .power_key_line = 3, .restart_key_line = 4,
-	.generation = MACHINE_GENERATION, .generation_size = GENERATION_SIZE, .generation_line = MACHINE_LINE_GENERATION,
+	.generation = MACHINE_GENERATION, .generation_size = VMGENID_SIZE, .generation_line = MACHINE_LINE_GENERATION,
 	.ecam = MACHINE_ECAM, .ecam_size = MACHINE_ECAM_SIZE, .io = { MACHINE_IO, MACHINE_IO_SIZE },
 	.pci32 = { MACHINE_PCI32, MACHINE_PCI32_SIZE },
 	.pci64 = { 1ull << 39, 1ull << 39 }, .pci_first_line = MACHINE_LINE_PCI, .pci_slots = 32, .pmu = true, .pmu_ppi = 7,

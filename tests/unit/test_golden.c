@@ -59,7 +59,7 @@ static const struct state_table *table_of(const struct kinds *kinds, const char 
 {
 	const struct state_table *board[] = {
 		&machine_clock_table, &serial_state_table, &rtc_state_table, &gpio_state_table,
-		&generation_state_table,
+		&vmgenid_state_table,
 	};
 	const char *part = strchr(name, '/');
 

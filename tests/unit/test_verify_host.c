@@ -99,14 +99,14 @@ static void add_board(struct state_writer *saver)
 	struct serial_state serial = { 0 };
 	struct rtc_state rtc = { 0 };
 	struct gpio_state gpio = { 0 };
-	struct generation_state generation = { 0 };
+	struct vmgenid_state generation = { 0 };
 	struct error error;
 
 	state_write(&saver->visitor, "clock", &machine_clock_table, &clock, &error);
 	state_write(&saver->visitor, "serial", &serial_state_table, &serial, &error);
 	state_write(&saver->visitor, "rtc", &rtc_state_table, &rtc, &error);
 	state_write(&saver->visitor, "gpio", &gpio_state_table, &gpio, &error);
-	state_write(&saver->visitor, "generation", &generation_state_table, &generation, &error);
+	state_write(&saver->visitor, "generation", &vmgenid_state_table, &generation, &error);
 }
 
 static void open_vm(struct vm *vm)

@@ -13,7 +13,7 @@
 #define LINE 3
 
 static struct vm vm;
-static struct generation generation;
+static struct vmgenid vmgenid;
 
 static int open_one(void **state)
 {
@@ -23,13 +23,13 @@ static int open_one(void **state)
 	fake_kvm_reset();
 	vm = (struct vm){ .fd = -1, .slots = 1 };
 	assert_int_equal(interrupts_open(&vm.interrupts, -1, &error), 0);
-	return generation_open(&generation, &vm, LINE, BASE, &error);
+	return vmgenid_open(&vmgenid, &vm, LINE, BASE, &error);
 }
 
 static int close_it(void **state)
 {
 	(void)state;
-	generation_close(&generation);
+	vmgenid_close(&vmgenid);
 	interrupts_close(&vm.interrupts);
 	return 0;
 }
@@ -42,31 +42,31 @@ static void the_guest_reads_it_as_memory(void **state)
 	(void)state;
 	assert_int_equal(slot->group, KVM_MEM_READONLY << 16 | 1);
 	assert_int_equal(slot->attribute, BASE);
-	assert_int_equal(slot->value, GENERATION_SIZE);
+	assert_int_equal(slot->value, VMGENID_SIZE);
 	assert_int_equal(vm.slots, 2);
-	assert_memory_equal(generation.page.host, generation.state.id, sizeof(generation.state.id));
-	assert_memory_not_equal(generation.page.host, zero, sizeof(zero));
+	assert_memory_equal(vmgenid.page.host, vmgenid.state.id, sizeof(vmgenid.state.id));
+	assert_memory_not_equal(vmgenid.page.host, zero, sizeof(zero));
 	assert_int_equal(fake_find(0, KVM_IRQ_LINE), SIZE_MAX);
 }
 
 static void a_restore_makes_another_one_and_says_so(void **state)
 {
-	const struct generation_state saved = generation.state;
+	const struct vmgenid_state saved = vmgenid.state;
 	struct error error;
 	size_t up, down;
 
 	(void)state;
 	for (unsigned i = 0; i < 2; i++) {
-		struct generation_state before = generation.state = saved;
+		struct vmgenid_state before = vmgenid.state = saved;
 
 		fake_kvm.count = 0;
-		assert_int_equal(generation_restored(&generation, true, &error), 0);
+		assert_int_equal(vmgenid_restored(&vmgenid, true, &error), 0);
 		/* As long as it does not run it is the one that was saved. */
-		assert_memory_equal(generation.page.host, before.id, sizeof(before.id));
+		assert_memory_equal(vmgenid.page.host, before.id, sizeof(before.id));
 		assert_int_equal(fake_find(0, KVM_IRQ_LINE), SIZE_MAX);
-		generation_go_on(&generation);
-		assert_memory_not_equal(generation.state.id, before.id, sizeof(before.id));
-		assert_memory_equal(generation.page.host, generation.state.id, sizeof(generation.state.id));
+		vmgenid_resume(&vmgenid);
+		assert_memory_not_equal(vmgenid.state.id, before.id, sizeof(before.id));
+		assert_memory_equal(vmgenid.page.host, vmgenid.state.id, sizeof(vmgenid.state.id));
 		up = fake_find(0, KVM_IRQ_LINE);
 		assert_int_not_equal(up, SIZE_MAX);
 		down = fake_find(up + 1, KVM_IRQ_LINE);
@@ -76,7 +76,7 @@ static void a_restore_makes_another_one_and_says_so(void **state)
 		assert_int_equal(fake_kvm.calls[down].value, 0);
 		assert_int_equal(fake_find(down + 1, KVM_IRQ_LINE), SIZE_MAX);
 		fake_kvm.count = 0;
-		generation_go_on(&generation); /* once */
+		vmgenid_resume(&vmgenid); /* once */
 		assert_int_equal(fake_find(0, KVM_IRQ_LINE), SIZE_MAX);
 	}
 }
@@ -84,38 +84,38 @@ static void a_restore_makes_another_one_and_says_so(void **state)
 /* An edge would wait for the driver of the kernel that starts then. */
 static void nobody_listens_behind_a_reset(void **state)
 {
-	const struct generation_state before = generation.state;
+	const struct vmgenid_state before = vmgenid.state;
 	struct error error;
 
 	(void)state;
-	assert_int_equal(generation_restored(&generation, true, &error), 0);
-	generation_reset(&generation);
-	generation_go_on(&generation);
-	assert_memory_not_equal(generation.page.host, before.id, sizeof(before.id));
+	assert_int_equal(vmgenid_restored(&vmgenid, true, &error), 0);
+	vmgenid_reset(&vmgenid);
+	vmgenid_resume(&vmgenid);
+	assert_memory_not_equal(vmgenid.page.host, before.id, sizeof(before.id));
 	assert_int_equal(fake_find(0, KVM_IRQ_LINE), SIZE_MAX);
 }
 
 static void who_does_not_listen_finds_it(void **state)
 {
-	const struct generation_state before = generation.state;
+	const struct vmgenid_state before = vmgenid.state;
 	struct error error;
 
 	(void)state;
-	assert_int_equal(generation_restored(&generation, false, &error), 0);
-	generation_go_on(&generation);
-	assert_memory_not_equal(generation.page.host, before.id, sizeof(before.id));
+	assert_int_equal(vmgenid_restored(&vmgenid, false, &error), 0);
+	vmgenid_resume(&vmgenid);
+	assert_memory_not_equal(vmgenid.page.host, before.id, sizeof(before.id));
 	assert_int_equal(fake_find(0, KVM_IRQ_LINE), SIZE_MAX);
 }
 
 static void a_host_without_a_slot_for_it(void **state)
 {
-	struct generation other;
+	struct vmgenid other;
 	struct error error;
 
 	(void)state;
 	fake_kvm.fail_request = KVM_SET_USER_MEMORY_REGION;
 	fake_kvm.fail_with = EINVAL;
-	assert_int_equal(generation_open(&other, &vm, LINE, BASE, &error), -1);
+	assert_int_equal(vmgenid_open(&other, &vm, LINE, BASE, &error), -1);
 	assert_non_null(strstr(error.text, "generation: KVM_SET_USER_MEMORY_REGION"));
 	assert_int_equal(vm.slots, 2);
 }
