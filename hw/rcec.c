@@ -48,14 +48,14 @@ bool pci_errors_report(struct pci_device *device, unsigned offset, unsigned expr
 	uint8_t *errors = device->state.config + offset;
 	bool fatal, told;
 
-	if (!device->bus->collector)
+	if (!device->bus->rcec)
 		return false;
 	/* Its status is there before the guest can look at it, though not before the interrupt. */
 	pthread_mutex_lock(&device->lock);
 	fatal = get32(errors + PCI_ERR_UNCOR_SEVER) & PCI_ERR_UNC_INTN;
 	told = !(get32(errors + PCI_ERR_UNCOR_MASK) & PCI_ERR_UNC_INTN) &&
 	       *control & (fatal ? PCI_EXP_DEVCTL_FERE : PCI_EXP_DEVCTL_NFERE) &&
-	       event_collector_report(device->bus->collector, pci_device_id(device), fatal ? EVENT_FATAL : EVENT_NONFATAL);
+	       rcec_report(device->bus->rcec, pci_device_id(device), fatal ? RCEC_FATAL : RCEC_NONFATAL);
 	if (told)
 		put32(errors + PCI_ERR_UNCOR_STATUS, PCI_ERR_UNC_INTN);
 	pthread_mutex_unlock(&device->lock);
@@ -66,9 +66,9 @@ bool pci_errors_report(struct pci_device *device, unsigned offset, unsigned expr
  * The collector's own part
  */
 
-static bool wants_to_signal(const struct event_collector *collector)
+static bool wants_to_signal(const struct rcec *rcec)
 {
-	const uint8_t *errors = collector->pci.state.config + ERRORS;
+	const uint8_t *errors = rcec->pci.state.config + ERRORS;
 	uint32_t command = get32(errors + PCI_ERR_ROOT_COMMAND), status = get32(errors + PCI_ERR_ROOT_STATUS);
 
 	return (command & PCI_ERR_ROOT_CMD_NONFATAL_EN && status & PCI_ERR_ROOT_NONFATAL_RCV) ||
@@ -79,38 +79,38 @@ static bool wants_to_signal(const struct event_collector *collector)
  * The line is up as long as there is something; a message is to be sent when there begins to be: true. With the device
  * locked, which it must not be when the message is sent.
  */
-static bool update(struct event_collector *collector)
+static bool update(struct rcec *rcec)
 {
-	bool wants = wants_to_signal(collector), begins = wants && !collector->signalled;
-	bool by_message = pci_device_msix_enabled(&collector->pci);
+	bool wants = wants_to_signal(rcec), begins = wants && !rcec->signalled;
+	bool by_message = pci_device_msix_enabled(&rcec->pci);
 
-	collector->signalled = wants;
-	pci_device_set_line(&collector->pci, wants && !by_message);
+	rcec->signalled = wants;
+	pci_device_set_line(&rcec->pci, wants && !by_message);
 	return begins && by_message;
 }
 
-static void written(void *owner, unsigned offset, unsigned size, uint64_t value)
+static void rcec_config_written(void *owner, unsigned offset, unsigned size, uint64_t value)
 {
-	struct event_collector *collector = owner;
+	struct rcec *rcec = owner;
 	bool message;
 
 	(void)offset;
 	(void)size;
 	(void)value;
-	pthread_mutex_lock(&collector->pci.lock);
-	message = update(collector);
-	pthread_mutex_unlock(&collector->pci.lock);
+	pthread_mutex_lock(&rcec->pci.lock);
+	message = update(rcec);
+	pthread_mutex_unlock(&rcec->pci.lock);
 	if (message)
-		pci_device_signal(&collector->pci, 0);
+		pci_device_signal(&rcec->pci, 0);
 }
 
-bool event_collector_report(struct event_collector *collector, uint32_t source, enum event_severity severity)
+bool rcec_report(struct rcec *rcec, uint32_t source, enum rcec_severity severity)
 {
-	uint8_t *errors = collector->pci.state.config + ERRORS;
-	bool fatal = severity == EVENT_FATAL, enabled, message = false;
+	uint8_t *errors = rcec->pci.state.config + ERRORS;
+	bool fatal = severity == RCEC_FATAL, enabled, message = false;
 	uint32_t status;
 
-	pthread_mutex_lock(&collector->pci.lock);
+	pthread_mutex_lock(&rcec->pci.lock);
 	enabled = get32(errors + PCI_ERR_ROOT_COMMAND) & (fatal ? PCI_ERR_ROOT_CMD_FATAL_EN : PCI_ERR_ROOT_CMD_NONFATAL_EN);
 	if (enabled) {
 		status = get32(errors + PCI_ERR_ROOT_STATUS);
@@ -121,11 +121,11 @@ bool event_collector_report(struct event_collector *collector, uint32_t source, 
 			put16(errors + PCI_ERR_ROOT_ERR_SRC + 2, (uint16_t)source);
 		}
 		put32(errors + PCI_ERR_ROOT_STATUS, status | (fatal ? PCI_ERR_ROOT_FATAL_RCV : PCI_ERR_ROOT_NONFATAL_RCV));
-		message = update(collector);
+		message = update(rcec);
 	}
-	pthread_mutex_unlock(&collector->pci.lock);
+	pthread_mutex_unlock(&rcec->pci.lock);
 	if (message)
-		pci_device_signal(&collector->pci, 0);
+		pci_device_signal(&rcec->pci, 0);
 	return enabled;
 }
 
@@ -162,16 +162,16 @@ static void add_errors(struct pci_device *device)
 	put32(config + ASSOCIATION + PCI_RCEC_RCIEP_BITMAP, ~0u);
 }
 
-int event_collector_open(struct event_collector *collector, struct pci_bus *pci, struct error *error)
+int rcec_open(struct rcec *rcec, struct pci_bus *pci, struct error *error)
 {
-	struct pci_device *device = &collector->pci;
+	struct pci_device *device = &rcec->pci;
 
-	*collector = (struct event_collector){ 0 };
+	*rcec = (struct rcec){ 0 };
 	if (pci_device_open(device, &identity, error) < 0)
 		return -1;
 	device->hook_size = PCI_CONFIG_SIZE;
-	device->hook_write = written;
-	device->hook_owner = collector;
+	device->hook_write = rcec_config_written;
+	device->hook_owner = rcec;
 	if (add_express(device, error) < 0 || pci_device_add_msix(device, pci, MSIX_BAR, error) < 0) {
 		pci_device_close(device);
 		return -1;
@@ -181,66 +181,66 @@ int event_collector_open(struct event_collector *collector, struct pci_bus *pci,
 		pci_device_close(device);
 		return -1;
 	}
-	pci->collector = collector;
+	pci->rcec = rcec;
 	return 0;
 }
 
-static bool is_open(const struct event_collector *collector)
+static bool is_open(const struct rcec *rcec)
 {
-	return collector->pci.bus != NULL;
+	return rcec->pci.bus != NULL;
 }
 
-void event_collector_close(struct event_collector *collector)
+void rcec_close(struct rcec *rcec)
 {
-	if (!is_open(collector))
+	if (!is_open(rcec))
 		return;
-	collector->pci.bus->collector = NULL;
-	pci_device_close(&collector->pci);
+	rcec->pci.bus->rcec = NULL;
+	pci_device_close(&rcec->pci);
 }
 
 /* What was to be signalled has been: its message is with the guest, or among the pending ones. */
-static void settle(struct event_collector *collector)
+static void sync_signalled(struct rcec *rcec)
 {
-	pthread_mutex_lock(&collector->pci.lock);
-	update(collector);
-	pthread_mutex_unlock(&collector->pci.lock);
+	pthread_mutex_lock(&rcec->pci.lock);
+	update(rcec);
+	pthread_mutex_unlock(&rcec->pci.lock);
 }
 
-void event_collector_reset(struct event_collector *collector)
+void rcec_reset(struct rcec *rcec)
 {
-	if (!is_open(collector))
+	if (!is_open(rcec))
 		return;
-	pci_device_reset(&collector->pci);
-	settle(collector);
+	pci_device_reset(&rcec->pci);
+	sync_signalled(rcec);
 }
 
-void event_collector_quiesce(struct event_collector *collector)
+void rcec_quiesce(struct rcec *rcec)
 {
-	if (is_open(collector))
-		pci_device_quiesce(&collector->pci);
+	if (is_open(rcec))
+		pci_device_quiesce(&rcec->pci);
 }
 
-void event_collector_resume(struct event_collector *collector)
+void rcec_resume(struct rcec *rcec)
 {
-	if (is_open(collector))
-		pci_device_resume(&collector->pci);
+	if (is_open(rcec))
+		pci_device_resume(&rcec->pci);
 }
 
-int event_collector_visit(struct event_collector *collector, struct state_visitor *visitor, struct error *error)
+int rcec_visit(struct rcec *rcec, struct state_visitor *visitor, struct error *error)
 {
-	if (!is_open(collector))
+	if (!is_open(rcec))
 		return 0;
-	return visitor->visit(visitor, "event-collector/pci", &pci_state_table, &collector->pci.state, error);
+	return visitor->visit(visitor, "event-collector/pci", &pci_state_table, &rcec->pci.state, error);
 }
 
-int event_collector_restored(struct event_collector *collector, struct error *error)
+int rcec_restored(struct rcec *rcec, struct error *error)
 {
-	if (!is_open(collector))
+	if (!is_open(rcec))
 		return 0;
 	/* Only the device writes that one, and a reset leaves it. */
-	memcpy(collector->pci.initial + SOURCE, collector->pci.state.config + SOURCE, 4);
-	if (pci_device_restored(&collector->pci, error) < 0)
+	memcpy(rcec->pci.initial + SOURCE, rcec->pci.state.config + SOURCE, 4);
+	if (pci_device_restored(&rcec->pci, error) < 0)
 		return -1;
-	settle(collector);
+	sync_signalled(rcec);
 	return 0;
 }

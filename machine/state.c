@@ -30,7 +30,7 @@ static int visit(struct machine *machine, struct state_visitor *visitor, struct 
 	for (unsigned i = 0; i < machine->virtio_count; i++)
 		if (virtio_visit(machine->virtio[i], visitor, error) < 0)
 			return -1;
-	if (event_collector_visit(&machine->collector, visitor, error) < 0)
+	if (rcec_visit(&machine->collector, visitor, error) < 0)
 		return -1;
 	return vfio_visit(machine->vfio, visitor, error);
 }
@@ -54,7 +54,7 @@ static int quiesce(void *owner, struct error *error)
 	(void)error;
 	for (unsigned i = 0; i < machine->virtio_count; i++)
 		pci_device_quiesce(&machine->virtio[i]->pci);
-	event_collector_quiesce(&machine->collector);
+	rcec_quiesce(&machine->collector);
 	return 0;
 }
 
@@ -69,7 +69,7 @@ static void unquiesce(struct machine *machine)
 {
 	for (unsigned i = 0; i < machine->virtio_count; i++)
 		pci_device_resume(&machine->virtio[i]->pci);
-	event_collector_resume(&machine->collector);
+	rcec_resume(&machine->collector);
 	vfio_join_interrupts(machine->vfio);
 }
 
@@ -97,7 +97,7 @@ static int forward(void *owner, struct error *error)
 	for (unsigned i = 0; i < machine->virtio_count; i++)
 		if (virtio_restored(machine->virtio[i], error) < 0)
 			return -1;
-	if (event_collector_restored(&machine->collector, error) < 0)
+	if (rcec_restored(&machine->collector, error) < 0)
 		return -1;
 	return vfio_restored(machine->vfio, error);
 }

@@ -8,13 +8,13 @@ int machine_vfio_open(struct machine *machine, struct error *error)
 
 	if (!config->count)
 		return 0;
-	if (event_collector_open(&machine->collector, &machine->pci, error) < 0)
+	if (rcec_open(&machine->collector, &machine->pci, error) < 0)
 		return -1;
 	config->restores = machine->config.snapshot != NULL;
 	machine->vfio = vfio_open(config, &machine->vm, &machine->pci, machine->loop, error);
 	if (machine->vfio)
 		return 0;
-	event_collector_close(&machine->collector);
+	rcec_close(&machine->collector);
 	return error_context(error, "--vfio-pci");
 }
 
@@ -22,7 +22,7 @@ void machine_vfio_close(struct machine *machine)
 {
 	vfio_close(machine->vfio);
 	machine->vfio = NULL;
-	event_collector_close(&machine->collector);
+	rcec_close(&machine->collector);
 }
 
 /* Where it fails, so does a save, which tries again. */
@@ -42,5 +42,5 @@ void machine_vfio_resume(struct machine *machine)
 void machine_vfio_reset(struct machine *machine)
 {
 	vfio_reset(machine->vfio);
-	event_collector_reset(&machine->collector);
+	rcec_reset(&machine->collector);
 }

@@ -27,7 +27,7 @@
 #define PCI_ROM 6u /* among the BARs: the expansion ROM */
 #define PCI_MAX_VECTORS 64
 
-struct event_collector;
+struct rcec;
 struct pci_bus;
 struct pci_device;
 
@@ -112,7 +112,7 @@ struct pci_bus {
 	struct interrupts *interrupts;
 	struct pci_layout layout;
 	struct pci_device *devices[PCI_SLOTS];
-	struct event_collector *collector; /* whom errors of functions are told; NULL: nobody */
+	struct rcec *rcec; /* receives the errors of functions; NULL: none */
 	uint64_t next_port, next32, next64; /* where the next BAR gets its first address */
 };
 

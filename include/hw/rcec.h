@@ -12,29 +12,29 @@
 /* Bytes of the capability in a function's extended config space; a collector's is longer. */
 #define PCI_ERRORS_SIZE 0x2cu
 
-struct event_collector {
+struct rcec {
 	struct pci_device pci; /* all its state is in there */
 	bool signalled;        /* that something is to be told, since it last became so; follows from config space */
 };
 
-enum event_severity { EVENT_NONFATAL, EVENT_FATAL };
+enum rcec_severity { RCEC_NONFATAL, RCEC_FATAL };
 
-/* Plugs it into the next free slot, as `pci->collector`. After a failure there is nothing to close. */
-int event_collector_open(struct event_collector *collector, struct pci_bus *pci, struct error *error);
+/* Plugs it into the next free slot, as `pci->rcec`. After a failure there is nothing to close. */
+int rcec_open(struct rcec *rcec, struct pci_bus *pci, struct error *error);
 
 /* These do nothing where it is not open. Saving and restoring is as for any PCI device: hw/pci.h. */
-void event_collector_close(struct event_collector *collector);
-void event_collector_reset(struct event_collector *collector);
-void event_collector_quiesce(struct event_collector *collector);
-void event_collector_resume(struct event_collector *collector);
-int event_collector_visit(struct event_collector *collector, struct state_visitor *visitor, struct error *error);
-int event_collector_restored(struct event_collector *collector, struct error *error);
+void rcec_close(struct rcec *rcec);
+void rcec_reset(struct rcec *rcec);
+void rcec_quiesce(struct rcec *rcec);
+void rcec_resume(struct rcec *rcec);
+int rcec_visit(struct rcec *rcec, struct state_visitor *visitor, struct error *error);
+int rcec_restored(struct rcec *rcec, struct error *error);
 
 /*
  * Tells the guest that the function with requester ID `source` has an error, of which its own status says more. False if the
  * guest does not want to know, and nothing was told. Any thread; another device's lock may be held.
  */
-bool event_collector_report(struct event_collector *collector, uint32_t source, enum event_severity severity);
+bool rcec_report(struct rcec *rcec, uint32_t source, enum rcec_severity severity);
 
 /*
  * The capability of a function that has room for it at `offset`; one error, an internal one that is fatal unless the guest

@@ -163,7 +163,7 @@ struct machine {
 	struct virtio_device *virtio[MACHINE_MAX_VIRTIO];
 	struct virtio_device *balloon, *input; /* of these, or NULL */
 	struct vfio *vfio; /* passed-through devices; NULL: none */
-	struct event_collector collector; /* of their errors; open where there are any */
+	struct rcec collector; /* of their errors; open where there are any */
 	const struct error_collector *refused; /* NULL but in machine_check_host() */
 	struct dirty_log dirty_log;
 	uint8_t tracked_since[16]; /* identity of the snapshot that RAM was equal to when all of the log was last taken, or zeroes */

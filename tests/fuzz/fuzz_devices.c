@@ -49,20 +49,20 @@ static void poke(struct bus *bus, uint64_t base, uint64_t size)
 /* All of its state is config space. A reset makes it deaf. */
 static void collector(struct fake_machine *machine, struct loader *loader)
 {
-	struct event_collector collector;
+	struct rcec collector;
 	struct error error;
 
-	fuzz_must(event_collector_open(&collector, &machine->pci, &error) == 0);
-	if (event_collector_visit(&collector, &loader->visitor, &error) == 0 &&
-	    event_collector_restored(&collector, &error) == 0) {
-		event_collector_report(&collector, 8, EVENT_FATAL);
+	fuzz_must(rcec_open(&collector, &machine->pci, &error) == 0);
+	if (rcec_visit(&collector, &loader->visitor, &error) == 0 &&
+	    rcec_restored(&collector, &error) == 0) {
+		rcec_report(&collector, 8, RCEC_FATAL);
 		poke(&machine->vm.bus, machine->pci.layout.ecam, 0x200);
-		event_collector_quiesce(&collector);
-		event_collector_resume(&collector);
-		event_collector_reset(&collector);
-		fuzz_must(!event_collector_report(&collector, 8, EVENT_FATAL));
+		rcec_quiesce(&collector);
+		rcec_resume(&collector);
+		rcec_reset(&collector);
+		fuzz_must(!rcec_report(&collector, 8, RCEC_FATAL));
 	}
-	event_collector_close(&collector);
+	rcec_close(&collector);
 }
 
 static void board(struct sections *sections)

@@ -298,24 +298,24 @@ static void make_collector(void)
 {
 	struct section_writer writer = { 0 };
 	struct saver saver = { .visitor.visit = save_object, .writer = &writer };
-	struct event_collector collector;
+	struct rcec collector;
 	struct fake_machine machine;
 	struct fake_function function = { .machine = &machine };
 	const uint8_t start[8] = { 0 };
 	struct error error;
 
 	fake_machine_open(&machine, true);
-	fuzz_must(event_collector_open(&collector, &machine.pci, &error) == 0);
+	fuzz_must(rcec_open(&collector, &machine.pci, &error) == 0);
 	function.msix = collector.pci.msix_capability;
 	fake_config_write(&function, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	fake_enable_msix(&function);
 	fake_config_write(&function, 0x100 + PCI_ERR_ROOT_COMMAND, 4, PCI_ERR_ROOT_CMD_FATAL_EN);
-	fuzz_must(event_collector_report(&collector, 8, EVENT_FATAL));
-	event_collector_quiesce(&collector);
-	fuzz_must(event_collector_visit(&collector, &saver.visitor, &error) == 0);
+	fuzz_must(rcec_report(&collector, 8, RCEC_FATAL));
+	rcec_quiesce(&collector);
+	fuzz_must(rcec_visit(&collector, &saver.visitor, &error) == 0);
 	store("devices", "collector", start, sizeof(start), writer.buffer.bytes, writer.buffer.size);
 	byte_buffer_free(&writer.buffer);
-	event_collector_close(&collector);
+	rcec_close(&collector);
 	fake_machine_close(&machine);
 }
 

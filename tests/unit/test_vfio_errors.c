@@ -12,7 +12,7 @@
 #define ROOT_STATUS (ECAM + 0x100 + PCI_ERR_ROOT_STATUS)
 #define HEADER(id, next) ((id) | 1u << 16 | (uint32_t)(next) << 20)
 
-static struct event_collector collector;
+static struct rcec collector;
 static struct loop loop;
 
 static int open_errors(void **state)
@@ -24,7 +24,7 @@ static int open_errors(void **state)
 	loop_open(&loop);
 	put32(real_config(0xa0 + PCI_EXP_DEVCAP), PCI_EXP_DEVCAP_FLR);
 	fake_vfio.vectors[VFIO_PCI_ERR_IRQ_INDEX] = 1;
-	assert_int_equal(event_collector_open(&collector, &rig->pci, &rig->error), 0);
+	assert_int_equal(rcec_open(&collector, &rig->pci, &rig->error), 0);
 	return 0;
 }
 
@@ -46,7 +46,7 @@ static void let_go(struct rig *rig)
 static int close_errors(void **state)
 {
 	let_go(*state);
-	event_collector_close(&collector);
+	rcec_close(&collector);
 	return close_rig(state);
 }
 
@@ -216,10 +216,10 @@ static void a_guest_that_does_not_listen_is_not_told(void **state)
 	not_told(rig);
 	/* Nobody collects. */
 	put(rig, ROOT_COMMAND, 4, PCI_ERR_ROOT_CMD_FATAL_EN);
-	rig->pci.collector = NULL;
+	rig->pci.rcec = NULL;
 	not_told(rig);
 	/* It has no such capability. */
-	rig->pci.collector = &collector;
+	rig->pci.rcec = &collector;
 	let_go(rig);
 	make_device();
 	fake_vfio.count = 0;

@@ -19,7 +19,7 @@
 
 static struct host {
 	struct fake_machine machine;
-	struct event_collector collector;
+	struct rcec collector;
 	struct fake_function function;
 } here;
 
@@ -29,14 +29,14 @@ static void open_host(struct host *host, bool has_msi)
 
 	*host = (struct host){ 0 };
 	fake_machine_open(&host->machine, has_msi);
-	assert_int_equal(event_collector_open(&host->collector, &host->machine.pci, &error), 0);
+	assert_int_equal(rcec_open(&host->collector, &host->machine.pci, &error), 0);
 	host->function = (struct fake_function){ .machine = &host->machine, .msix = host->collector.pci.msix_capability };
 	fake_config_write(&host->function, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 }
 
 static void close_host(struct host *host)
 {
-	event_collector_close(&host->collector);
+	rcec_close(&host->collector);
 	fake_machine_close(&host->machine);
 }
 
@@ -114,10 +114,10 @@ static void who_does_not_listen_is_told_nothing(void **state)
 	(void)state;
 	listen_by_message();
 	put(COMMAND, PCI_ERR_ROOT_CMD_NONFATAL_EN);
-	assert_false(event_collector_report(&here.collector, 0x18, EVENT_FATAL));
+	assert_false(rcec_report(&here.collector, 0x18, RCEC_FATAL));
 	assert_int_equal(get(STATUS), 0);
 	put(COMMAND, PCI_ERR_ROOT_CMD_FATAL_EN);
-	assert_false(event_collector_report(&here.collector, 0x18, EVENT_NONFATAL));
+	assert_false(rcec_report(&here.collector, 0x18, RCEC_NONFATAL));
 	assert_int_equal(get(STATUS), 0);
 	assert_int_equal(messages(&here), 0);
 }
@@ -126,19 +126,19 @@ static void one_message_until_the_guest_has_seen_it(void **state)
 {
 	(void)state;
 	listen_by_message();
-	assert_true(event_collector_report(&here.collector, 0x18, EVENT_FATAL));
+	assert_true(rcec_report(&here.collector, 0x18, RCEC_FATAL));
 	assert_int_equal(messages(&here), 1);
 	assert_int_equal(get(STATUS), ONE_FATAL);
 	assert_int_equal(get(SOURCE), 0x00180000);
 	/* A second one before that: it is told of several, the first one's source stays. */
-	assert_true(event_collector_report(&here.collector, 0x20, EVENT_NONFATAL));
+	assert_true(rcec_report(&here.collector, 0x20, RCEC_NONFATAL));
 	assert_int_equal(messages(&here), 0);
 	assert_int_equal(get(STATUS), ONE_FATAL | PCI_ERR_ROOT_MULTI_UNCOR_RCV | PCI_ERR_ROOT_NONFATAL_RCV);
 	assert_int_equal(get(SOURCE), 0x00180000);
 	put(STATUS, get(STATUS));
 	assert_int_equal(get(STATUS), 0);
 	assert_int_equal(messages(&here), 0);
-	assert_true(event_collector_report(&here.collector, 0x20, EVENT_NONFATAL));
+	assert_true(rcec_report(&here.collector, 0x20, RCEC_NONFATAL));
 	assert_int_equal(messages(&here), 1);
 	assert_int_equal(get(STATUS), PCI_ERR_ROOT_UNCOR_RCV | PCI_ERR_ROOT_NONFATAL_RCV);
 	assert_int_equal(get(SOURCE), 0x00200000);
@@ -149,7 +149,7 @@ static void ones_clear_and_zeroes_do_not(void **state)
 {
 	(void)state;
 	listen_by_message();
-	event_collector_report(&here.collector, 0x18, EVENT_FATAL);
+	rcec_report(&here.collector, 0x18, RCEC_FATAL);
 	put(STATUS, 0);
 	assert_int_equal(get(STATUS), ONE_FATAL);
 	put(STATUS, PCI_ERR_ROOT_FIRST_FATAL | 0xffffff80);
@@ -170,7 +170,7 @@ static void what_is_left_is_told_when_it_listens_again(void **state)
 {
 	(void)state;
 	listen_by_message();
-	event_collector_report(&here.collector, 0x18, EVENT_FATAL);
+	rcec_report(&here.collector, 0x18, RCEC_FATAL);
 	assert_int_equal(messages(&here), 1);
 	put(COMMAND, 0);
 	put(COMMAND, PCI_ERR_ROOT_CMD_FATAL_EN);
@@ -188,7 +188,7 @@ static void without_messages_there_is_a_line(void **state)
 	open_host(&here, false);
 	put(COMMAND, PCI_ERR_ROOT_CMD_FATAL_EN);
 	assert_false(line_is_up(&here));
-	assert_true(event_collector_report(&here.collector, 0x18, EVENT_FATAL));
+	assert_true(rcec_report(&here.collector, 0x18, RCEC_FATAL));
 	assert_true(line_is_up(&here));
 	put(COMMAND, 0);
 	assert_false(line_is_up(&here));
@@ -196,11 +196,11 @@ static void without_messages_there_is_a_line(void **state)
 	assert_true(line_is_up(&here));
 	put(STATUS, UINT32_MAX);
 	assert_false(line_is_up(&here));
-	event_collector_report(&here.collector, 0x18, EVENT_FATAL);
-	event_collector_reset(&here.collector);
+	rcec_report(&here.collector, 0x18, RCEC_FATAL);
+	rcec_reset(&here.collector);
 	assert_false(line_is_up(&here));
 	assert_int_equal(get(STATUS), 0);
-	assert_false(event_collector_report(&here.collector, 0x18, EVENT_FATAL));
+	assert_false(rcec_report(&here.collector, 0x18, RCEC_FATAL));
 }
 
 static uint64_t next(uint64_t *seed)
@@ -224,8 +224,8 @@ static void garbage_does_no_harm(void **state)
 
 		fake_config_write(&here.function, reg, size, round % 3 ? (uint32_t)next(&seed) : UINT32_MAX);
 		if (round % 7 == 0)
-			event_collector_report(&here.collector, (uint32_t)next(&seed) & 0xf8,
-					       place & 2 ? EVENT_FATAL : EVENT_NONFATAL);
+			rcec_report(&here.collector, (uint32_t)next(&seed) & 0xf8,
+					       place & 2 ? RCEC_FATAL : RCEC_NONFATAL);
 		/* KVM's journal is not endless. */
 		fake_kvm.count = 0;
 	}
@@ -233,7 +233,7 @@ static void garbage_does_no_harm(void **state)
 		if (i != SOURCE + 2 && i != SOURCE + 3)
 			assert_int_equal((device->state.config[i] ^ device->initial[i]) & (uint8_t)~device->writable[i] &
 					 (uint8_t)~device->cleared_by_ones[i], 0);
-	event_collector_reset(&here.collector);
+	rcec_reset(&here.collector);
 	fake_config_write(&here.function, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	messages(&here);
 	one_message_until_the_guest_has_seen_it(NULL);
@@ -249,24 +249,24 @@ static void it_is_saved_as_its_function_is(void **state)
 	(void)state;
 	open_host(&there, true);
 	listen_by_message();
-	event_collector_report(&here.collector, 0x18, EVENT_FATAL);
-	event_collector_quiesce(&here.collector); /* the message waits */
+	rcec_report(&here.collector, 0x18, RCEC_FATAL);
+	rcec_quiesce(&here.collector); /* the message waits */
 	state_save(&pci_state_table, &here.collector.pci.state, &buffer);
 	const struct fields fields = { buffer.bytes, buffer.size };
 
 	assert_int_equal(state_load(&pci_state_table, &there.collector.pci.state, &fields, 1, &error), 0);
 	byte_buffer_free(&buffer);
-	assert_int_equal(event_collector_restored(&there.collector, &error), 0);
+	assert_int_equal(rcec_restored(&there.collector, &error), 0);
 	assert_int_equal(messages(&there), 1);
 	assert_false(line_is_up(&there));
 	assert_int_equal(fake_config_read(&there.function, STATUS, 4), ONE_FATAL);
-	assert_true(event_collector_report(&there.collector, 0x20, EVENT_FATAL));
+	assert_true(rcec_report(&there.collector, 0x20, RCEC_FATAL));
 	assert_int_equal(messages(&there), 0);
 	fake_config_write(&there.function, STATUS, 4, UINT32_MAX);
-	assert_true(event_collector_report(&there.collector, 0x20, EVENT_FATAL));
+	assert_true(rcec_report(&there.collector, 0x20, RCEC_FATAL));
 	assert_int_equal(messages(&there), 1);
 	assert_int_equal(fake_config_read(&there.function, SOURCE, 4), 0x00200000);
-	event_collector_resume(&here.collector);
+	rcec_resume(&here.collector);
 	close_host(&there);
 }
 
