@@ -23,7 +23,7 @@ int machine_track(struct machine *machine, struct error *error)
 		return -1;
 	/* vhost learns it when it starts. */
 	machine_pause(machine);
-	machine->dirty_log.is_exact &= vfio_log(machine->vfio);
+	machine->dirty_log.is_exact &= vfio_dirty_start(machine->vfio);
 	result = log_networks(machine, true, error);
 	if (result == 0)
 		result = dirty_log_start(&machine->dirty_log, error);
@@ -40,7 +40,7 @@ void machine_untrack(struct machine *machine)
 	if (!machine->dirty_log.vm)
 		return;
 	dirty_log_close(&machine->dirty_log);
-	vfio_unlog(machine->vfio);
+	vfio_dirty_stop(machine->vfio);
 	log_networks(machine, false, &(struct error){ 0 });
 }
 
@@ -48,6 +48,6 @@ int machine_take_written(struct machine *machine, uint16_t *pages, bool last, st
 {
 	for (unsigned i = 0; i < machine->config.network_count; i++)
 		virtio_net_mark(machine->virtio[machine->config.disk_count + i]);
-	vfio_mark(machine->vfio);
+	vfio_dirty_mark(machine->vfio);
 	return dirty_log_take(&machine->dirty_log, pages, last, error);
 }

@@ -61,7 +61,7 @@ static int quiesce(void *owner, struct error *error)
 static int stop_forwarding(void *owner, struct error *error)
 {
 	(void)error;
-	vfio_part_interrupts(((struct machine *)owner)->vfio);
+	vfio_detach_interrupts(((struct machine *)owner)->vfio);
 	return 0;
 }
 
@@ -70,7 +70,7 @@ static void unquiesce(struct machine *machine)
 	for (unsigned i = 0; i < machine->virtio_count; i++)
 		pci_device_resume(&machine->virtio[i]->pci);
 	rcec_resume(&machine->collector);
-	vfio_join_interrupts(machine->vfio);
+	vfio_attach_interrupts(machine->vfio);
 }
 
 static int save_devices(void *owner, struct section_writer *writer, struct error *error)
@@ -201,7 +201,7 @@ void machine_hold_interrupts(struct machine *machine)
 	struct error none;
 
 	quiesce(machine, &none);
-	vfio_part_interrupts_ahead(machine->vfio);
+	vfio_detach_interrupts_early(machine->vfio);
 }
 
 /* `whole`: for a restore, which needs to know the disks. */

@@ -36,7 +36,7 @@ void machine_vfio_pause(struct machine *machine)
 
 void machine_vfio_resume(struct machine *machine)
 {
-	vfio_go_on(machine->vfio);
+	vfio_resume(machine->vfio);
 }
 
 void machine_vfio_reset(struct machine *machine)

@@ -334,7 +334,7 @@ void saver_close(struct saver *saver)
 	machine_overlays_close(saver->machine, &saver->overlays);
 	if (keeps_account(saver) && !is_tracked(saver->machine))
 		machine_untrack(saver->machine);
-	vfio_give_up_ahead(saver->machine->vfio);
+	vfio_cancel_precopy(saver->machine->vfio);
 	rounds_close(&saver->rounds);
 	if (saver->base.fd >= 0)
 		snapshot_close(&saver->base);

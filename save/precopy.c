@@ -81,7 +81,7 @@ static int copy_round(struct rounds *rounds, uint64_t *pace, struct error *error
 
 	if (copy(rounds, error) < 0)
 		return -1;
-	vfio_copy_ahead(rounds->machine->vfio);
+	vfio_precopy(rounds->machine->vfio);
 	if (!pages)
 		pages = snapshot_written(rounds->writer).data / FORMAT_RAM_PAGE + 1;
 	*pace = (now() - start) / pages;

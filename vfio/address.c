@@ -7,7 +7,7 @@
 #include "vfio/vfio.h"
 
 /* Takes one to `most` hexadecimal digits and the character behind them. */
-static bool take(const char **text, unsigned most, char behind, unsigned *value)
+static bool parse_hex(const char **text, unsigned most, char behind, unsigned *value)
 {
 	static const char digits[] = "0123456789abcdef0123456789ABCDEF";
 	unsigned count = 0;
@@ -39,8 +39,8 @@ int vfio_address(const char *text, char address[VFIO_ADDRESS_SIZE], struct error
 			address[i] = (char)tolower((unsigned char)text[i]);
 		return 0;
 	}
-	if ((has_domain && !take(&rest, 4, ':', &domain)) || !take(&rest, 2, ':', &bus) || !take(&rest, 2, '.', &slot) ||
-	    !take(&rest, 1, '\0', &function) || slot > 0x1f || function > 7)
+	if ((has_domain && !parse_hex(&rest, 4, ':', &domain)) || !parse_hex(&rest, 2, ':', &bus) || !parse_hex(&rest, 2, '.', &slot) ||
+	    !parse_hex(&rest, 1, '\0', &function) || slot > 0x1f || function > 7)
 		return error_set(error, EINVAL, "\"%.100s\" is no address of a PCI device, as 0000:01:00.0 or 01:00.0, nor the "
 				 "UUID of a mediated one", text);
 	snprintf(address, VFIO_ADDRESS_SIZE, "%04x:%02x:%02x.%x", domain & 0xffff, bus & 0xff, slot, function);

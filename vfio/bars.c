@@ -34,7 +34,7 @@ static uint64_t bar_read(void *owner, uint64_t offset, unsigned size)
 	uint64_t value = 0;
 
 	if (!vfio_table_read(bar->device, bar->index, offset, size, &value))
-		vfio_device_read(bar->device, bar->place + offset, &value, size);
+		vfio_device_read(bar->device, bar->offset + offset, &value, size);
 	return value;
 }
 
@@ -43,7 +43,7 @@ static void bar_write(void *owner, uint64_t offset, unsigned size, uint64_t valu
 	struct vfio_bar *bar = owner;
 
 	if (!vfio_table_write(bar->device, bar->index, offset, size, value))
-		vfio_device_write(bar->device, bar->place + offset, &value, size);
+		vfio_device_write(bar->device, bar->offset + offset, &value, size);
 }
 
 static const struct bus_ops bar_ops = { .read = bar_read, .write = bar_write };
@@ -139,7 +139,7 @@ static void map_areas(struct vfio_bar *bar, const union region *region)
 		if (start >= end)
 			continue;
 		void *host = mmap(NULL, end - start, PROT_READ | PROT_WRITE, MAP_SHARED, bar->device->fd,
-				  (off_t)(bar->place + start));
+				  (off_t)(bar->offset + start));
 
 		if (host == MAP_FAILED)
 			continue;
@@ -168,7 +168,7 @@ static int open_bar(struct vfio_device *device, unsigned index, const union regi
 	};
 
 	*bar = (struct vfio_bar){
-		.device = device, .index = index, .size = region->info.size, .place = region->info.offset,
+		.device = device, .index = index, .size = region->info.size, .offset = region->info.offset,
 	};
 	if (!io)
 		map_areas(bar, region);
@@ -188,7 +188,7 @@ int vfio_bars_open(struct vfio_device *device, struct error *error)
 		if (region.info.size == 0)
 			continue;
 		if (i < PCI_ROM &&
-		    !vfio_device_read(device, device->config_place + PCI_BASE_ADDRESS_0 + 4 * i, kind, sizeof(kind)))
+		    !vfio_device_read(device, device->config_offset + PCI_BASE_ADDRESS_0 + 4 * i, kind, sizeof(kind)))
 			return error_set(error, EIO, "BAR %u cannot be read", i);
 		if (open_bar(device, i, &region, kind[0], error) < 0)
 			return -1;

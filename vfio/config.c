@@ -162,7 +162,7 @@ static const struct capability *find_rule(const struct capability *rules, size_t
 }
 
 /* Puts one of them into the guest's config space. `taken` has a byte for each that another one has. */
-static int keep(struct vfio_device *device, const uint8_t *real, bool *taken, unsigned limit, unsigned offset,
+static int keep_capability(struct vfio_device *device, const uint8_t *real, bool *taken, unsigned limit, unsigned offset,
 		const struct capability *rule, struct error *error)
 {
 	unsigned header = offset < BASIC_SIZE ? 2 : 4;
@@ -209,7 +209,7 @@ static int keep_capabilities(struct vfio_device *device, const uint8_t *real, bo
 		seen[offset / STRIDE] = true;
 		if (!rule || rule->treatment == HIDDEN || (is_message(id) && !has_msi))
 			continue;
-		if (keep(device, real, taken, BASIC_SIZE, offset, rule, error) < 0)
+		if (keep_capability(device, real, taken, BASIC_SIZE, offset, rule, error) < 0)
 			return -1;
 		*link = (uint8_t)offset;
 		link = config + offset + PCI_CAP_LIST_NEXT;
@@ -226,7 +226,7 @@ static void link_long(uint8_t *config, unsigned from, unsigned to)
 /* Where the device has none of its own. At the list's beginning it takes the place of what is hidden there. */
 static void add_errors(struct vfio_device *device, const bool *taken, unsigned last)
 {
-	unsigned offset = vfio_errors_room(device, taken);
+	unsigned offset = vfio_errors_find_offset(device, taken);
 
 	if (!offset)
 		return;
@@ -253,7 +253,7 @@ static int keep_long_capabilities(struct vfio_device *device, const uint8_t *rea
 			return error_set(error, EBADMSG, "its list of extended capabilities leads back to 0x%x", offset);
 		seen[offset / STRIDE] = true;
 		if (rule && rule->treatment != HIDDEN && (tells || id != PCI_EXT_CAP_ID_ERR)) {
-			if (keep(device, real, taken, device->config_size, offset, rule, error) < 0)
+			if (keep_capability(device, real, taken, device->config_size, offset, rule, error) < 0)
 				return -1;
 			link_long(config, offset, 0);
 			if (last != offset)
@@ -269,7 +269,7 @@ static int keep_long_capabilities(struct vfio_device *device, const uint8_t *rea
 	return 0;
 }
 
-static void take(struct vfio_device *device, unsigned offset, uint8_t byte)
+static void set_byte(struct vfio_device *device, unsigned offset, uint8_t byte)
 {
 	uint8_t ours = device->pci.writable[offset];
 
@@ -277,7 +277,7 @@ static void take(struct vfio_device *device, unsigned offset, uint8_t byte)
 }
 
 /* What is passed, as the device has it. A read that fails leaves ones, as a device does that is gone. */
-static void read_passed(void *owner, unsigned offset, unsigned size)
+static void vfio_config_read_passed(void *owner, unsigned offset, unsigned size)
 {
 	struct vfio_device *device = owner;
 	uint8_t bytes[8];
@@ -287,11 +287,11 @@ static void read_passed(void *owner, unsigned offset, unsigned size)
 		any |= device->passed[offset + i];
 	if (!any)
 		return;
-	vfio_device_read(device, device->config_place + offset, bytes, size);
+	vfio_device_read(device, device->config_offset + offset, bytes, size);
 	pthread_mutex_lock(&device->pci.lock);
 	for (unsigned i = 0; i < size; i++)
 		if (device->passed[offset + i])
-			take(device, offset + i, bytes[i]);
+			set_byte(device, offset + i, bytes[i]);
 	pthread_mutex_unlock(&device->pci.lock);
 }
 
@@ -306,7 +306,7 @@ static void write_passed(struct vfio_device *device, unsigned offset, unsigned s
 		for (end = i; end < size && device->passed[offset + end]; end++)
 			;
 		if (end > i)
-			vfio_device_write(device, device->config_place + offset + i, bytes + i, end - i);
+			vfio_device_write(device, device->config_offset + offset + i, bytes + i, end - i);
 	}
 }
 
@@ -319,14 +319,14 @@ void vfio_config_command(struct vfio_device *device)
 	put16(command, get16(device->pci.state.config + PCI_COMMAND) | PCI_COMMAND_MEMORY | ports);
 	if (device->is_detached)
 		command[0] &= (uint8_t)~PCI_COMMAND_MASTER;
-	vfio_device_write(device, device->config_place + PCI_COMMAND, command, sizeof(command));
+	vfio_device_write(device, device->config_offset + PCI_COMMAND, command, sizeof(command));
 }
 
-static void written(void *owner, unsigned offset, unsigned size, uint64_t value)
+static void vfio_config_written(void *owner, unsigned offset, unsigned size, uint64_t value)
 {
 	struct vfio_device *device = owner;
 
-	vfio_reset_asked(device, offset, size, value);
+	vfio_reset_by_guest(device, offset, size, value);
 	pthread_mutex_lock(&device->pci.lock);
 	write_passed(device, offset, size, value);
 	if (offset < PCI_COMMAND + 2 && offset + size > PCI_COMMAND)
@@ -355,8 +355,8 @@ static int make_function(struct vfio_device *device, const uint8_t *real, struct
 		return -1;
 	device->pci.state.config[PCI_INTERRUPT_PIN] = real[PCI_INTERRUPT_PIN] ? 1 : 0;
 	device->pci.hook_size = PCI_CONFIG_SIZE;
-	device->pci.hook_read = read_passed;
-	device->pci.hook_write = written;
+	device->pci.hook_read = vfio_config_read_passed;
+	device->pci.hook_write = vfio_config_written;
 	device->pci.hook_owner = device;
 	return 0;
 }
@@ -365,7 +365,7 @@ int vfio_config_open(struct vfio_device *device, const struct pci_bus *pci, stru
 {
 	uint8_t real[PCI_CONFIG_SIZE + 8] = { 0 }; /* a capability's first bytes are read before its size is known */
 
-	if (!vfio_device_read(device, device->config_place, real, device->config_size))
+	if (!vfio_device_read(device, device->config_offset, real, device->config_size))
 		return error_set(error, EIO, "its config space cannot be read");
 	if (make_function(device, real, error) < 0)
 		return -1;

@@ -19,7 +19,7 @@ void vfio_device_attach(struct vfio_device *device)
 	if (!device->is_detached)
 		return;
 	vfio_device_reset_function(device);
-	device->is_fresh = true;
+	device->reset_unreported = true;
 	pthread_mutex_lock(&device->pci.lock);
 	device->is_detached = false;
 	vfio_config_command(device);
@@ -27,9 +27,9 @@ void vfio_device_attach(struct vfio_device *device)
 }
 
 /* A guest that cannot be told has to find out: a driver may, when what it waits for does not come. */
-void vfio_device_tell(struct vfio_device *device)
+void vfio_device_report_reset(struct vfio_device *device)
 {
-	if (device->is_fresh && device->can_reset && !vfio_errors_tell(device))
+	if (device->reset_unreported && device->can_reset && !vfio_errors_report(device))
 		log_message(device->log, LOG_LEVEL_WARNING, "%s: it was reset, and the guest cannot be told", device->address);
-	device->is_fresh = false;
+	device->reset_unreported = false;
 }

@@ -19,7 +19,7 @@ static int look(struct vfio_device *device, struct error *error)
 	device->can_reset = info.flags & VFIO_DEVICE_FLAGS_RESET;
 	if (vfio_device_region(device, VFIO_PCI_CONFIG_REGION_INDEX, &config, sizeof(config), error) < 0)
 		return -1;
-	device->config_place = config.offset;
+	device->config_offset = config.offset;
 	device->config_size = config.size < PCI_CONFIG_SIZE ? (unsigned)config.size : PCI_CONFIG_SIZE;
 	if (device->config_size < 64) /* a header; the kernel's own mtty has 255 */
 		return error_set(error, EIO, "its config space has %u bytes", device->config_size);
@@ -58,7 +58,7 @@ void vfio_device_reset(struct vfio_device *device)
 {
 	vfio_device_reset_function(device);
 	vfio_migration_reset(device);
-	device->is_detached = device->is_fresh = false; /* so does the guest */
+	device->is_detached = device->reset_unreported = false; /* so does the guest */
 	pthread_mutex_lock(&device->pci.lock);
 	vfio_interrupts_off(device);
 	pthread_mutex_unlock(&device->pci.lock);

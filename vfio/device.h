@@ -24,15 +24,15 @@ struct vfio_bar {
 	struct vfio_device *device;
 	unsigned index;
 	uint64_t size; /* 0: none */
-	uint64_t place; /* in the device's file */
+	uint64_t offset; /* in the device's file */
 	unsigned area_count;
 	struct vfio_area areas[VFIO_MAX_AREAS];
 };
 
 struct vfio_vector {
 	struct msi_vector msi;
-	bool wired;  /* the device's driver in the kernel has its eventfd */
-	bool resend; /* it was parted, and what was pending in hardware is lost then */
+	bool has_trigger;  /* the device's driver in the kernel has its eventfd */
+	bool replay; /* it was parted, and what was pending in hardware is lost then */
 };
 
 enum vfio_mode { VFIO_MODE_OFF, VFIO_MODE_LINE, VFIO_MODE_MSI, VFIO_MODE_MSIX };
@@ -40,14 +40,14 @@ enum vfio_mode { VFIO_MODE_OFF, VFIO_MODE_LINE, VFIO_MODE_MSI, VFIO_MODE_MSIX };
 struct vfio_interrupts {
 	enum vfio_mode mode;
 	bool has_line;
-	bool by_hand; /* that the line is over is for us to tell, not for the kernel */
-	bool complained;
+	bool unmask_by_user; /* that the line is over is for us to tell, not for the kernel */
+	bool warned;
 	unsigned msi_count, msix_count; /* that the device has */
 	unsigned active;                /* vectors in the mode that is on */
 	struct vfio_vector *vectors;    /* as many as the larger of both counts */
 	struct msix_entry *entries;     /* the MSI-X table; msix_count */
 	struct msi_vector line;
-	bool resend_line;
+	bool replay_line;
 	int resample_fd;
 
 	/* Where the table and the pending bits are. */
@@ -76,7 +76,7 @@ struct vfio_device {
 	bool can_reset, resets_itself; /* somehow; by its own function level reset */
 	struct pci_device pci;
 
-	uint64_t config_place; /* in the device's file */
+	uint64_t config_offset; /* in the device's file */
 	unsigned config_size;
 	bool passed[PCI_CONFIG_SIZE]; /* bytes of config space that are read and written in the device itself */
 	bool copied[PCI_CONFIG_SIZE]; /* those that are as the device had them when it was opened */
@@ -87,7 +87,7 @@ struct vfio_device {
 	struct vfio_migration migration;
 	bool is_logged;   /* it keeps account of what it writes */
 	bool is_detached; /* held off memory, for a save without its state */
-	bool is_fresh;    /* it was reset, and the guest does not know */
+	bool reset_unreported;    /* it was reset, and the guest does not know */
 
 	struct loop *loop;
 	int error_fd, request_fd; /* the kernel tells of a fault, wants the device back; -1: it cannot */
@@ -103,8 +103,8 @@ void vfio_device_close(struct vfio_device *device);
  * description, in `size` bytes. A feature's request, its result or -errno.
  */
 struct vfio_feature;
-bool vfio_device_read(const struct vfio_device *device, uint64_t place, void *bytes, unsigned size);
-bool vfio_device_write(const struct vfio_device *device, uint64_t place, const void *bytes, unsigned size);
+bool vfio_device_read(const struct vfio_device *device, uint64_t offset, void *bytes, unsigned size);
+bool vfio_device_write(const struct vfio_device *device, uint64_t offset, const void *bytes, unsigned size);
 int vfio_device_region(const struct vfio_device *device, unsigned index, void *info, size_t size, struct error *error);
 int vfio_device_feature(const struct vfio_device *device, uint32_t what, struct vfio_feature *feature);
 
@@ -121,7 +121,7 @@ void vfio_bars_close(struct vfio_device *device);
 /* messages.c: what the guest turned on, how many vectors of it; of one of these, whether it is unmasked, and what it sends. */
 enum vfio_mode vfio_wanted_mode(const struct vfio_device *device);
 unsigned vfio_wanted_vectors(const struct vfio_device *device, enum vfio_mode mode);
-bool vfio_message_is_open(const struct vfio_device *device, unsigned number);
+bool vfio_message_is_unmasked(const struct vfio_device *device, unsigned number);
 struct msi_message vfio_message(const struct vfio_device *device, unsigned number);
 
 /* interrupts.c */
@@ -129,7 +129,7 @@ int vfio_interrupts_open(struct vfio_device *device, struct error *error);
 void vfio_interrupts_close(struct vfio_device *device);
 void vfio_interrupts_update(struct vfio_device *device); /* config space changed */
 void vfio_interrupts_off(struct vfio_device *device);    /* routes given back, table cleared */
-void vfio_interrupts_part(struct vfio_device *device);   /* until the next update */
+void vfio_interrupts_detach(struct vfio_device *device);   /* until the next update */
 
 /*
  * msix_table.c. Finds the MSI-X table, if there is one; after vfio_interrupts_open(). Then accesses to its BAR: whether one was
@@ -138,9 +138,9 @@ void vfio_interrupts_part(struct vfio_device *device);   /* until the next updat
 int vfio_table_find(struct vfio_device *device, struct error *error);
 bool vfio_table_read(struct vfio_device *device, unsigned bar, uint64_t offset, unsigned size, uint64_t *value);
 bool vfio_table_write(struct vfio_device *device, unsigned bar, uint64_t offset, unsigned size, uint64_t value);
-void vfio_interrupts_aim(struct vfio_device *device, unsigned number); /* its entry changed */
+void vfio_interrupts_update_vector(struct vfio_device *device, unsigned number); /* its entry changed */
 
-void vfio_interrupts_resend(struct vfio_device *device); /* each of them once, as the next update joins it */
+void vfio_interrupts_replay(struct vfio_device *device); /* each of them once, as the next update joins it */
 
 /* state.c: the objects that say what the guest made of the device; then, once they were loaded. */
 int vfio_device_visit(struct vfio_device *device, unsigned number, struct state_visitor *visitor, struct error *error);
@@ -155,8 +155,8 @@ enum vfio_move {
 	VFIO_STOP,
 	VFIO_START_PEERS, /* lets others ask */
 	VFIO_START,
-	VFIO_COPY_AHEAD,    /* what can be read of its data while it runs; by any one thread */
-	VFIO_GIVE_UP_AHEAD, /* that was for nothing */
+	VFIO_PRECOPY,    /* what can be read of its data while it runs; by any one thread */
+	VFIO_CANCEL_PRECOPY, /* that was for nothing */
 };
 
 void vfio_migration_open(struct vfio_device *device);
@@ -169,35 +169,35 @@ int vfio_migration_save(struct vfio_device *device, const char *section, struct 
 int vfio_migration_load(struct vfio_device *device, const struct section *section, struct error *error);
 
 /* dirty.c */
-bool vfio_device_log(struct vfio_device *device);
-void vfio_device_unlog(struct vfio_device *device);
-void vfio_device_mark(struct vfio_device *device);
+bool vfio_device_dirty_start(struct vfio_device *device);
+void vfio_device_dirty_stop(struct vfio_device *device);
+void vfio_device_dirty_mark(struct vfio_device *device);
 
 /* detach.c: keeps a device from memory; lets it back, reset. Tells the guest of any reset that it does not know of. */
 void vfio_device_detach(struct vfio_device *device);
 void vfio_device_attach(struct vfio_device *device);
-void vfio_device_tell(struct vfio_device *device);
+void vfio_device_report_reset(struct vfio_device *device);
 
 /* forwarding.c: of each event of a device, as below; NULL where KVM does not tell. To be freed. */
-bool *vfio_forwarding_read(const struct vm *vm, uint32_t device_id);
+bool *vfio_vlpi_read(const struct vm *vm, uint32_t device_id);
 
 /* stat.c */
 void vfio_device_stat(struct vfio_device *device, struct report *report);
 
 /* errors.c: whether its guest can be told of errors; where in extended config space there is room for that, 0: nowhere. */
 bool vfio_errors_possible(const struct vfio_device *device);
-unsigned vfio_errors_room(const struct vfio_device *device, const bool *taken);
+unsigned vfio_errors_find_offset(const struct vfio_device *device, const bool *taken);
 
 /*
  * Tells the guest that the device has lost its state, or is about to: its driver resets it and does again what was under
  * way. False if it cannot be told: the device has no reset of its own, or the guest does not listen.
  */
-bool vfio_errors_tell(struct vfio_device *device);
+bool vfio_errors_report(struct vfio_device *device);
 
 /* reset.c: the function alone, which keeps its config space. */
 void vfio_device_reset_function(struct vfio_device *device);
 void vfio_reset_offer(struct vfio_device *device); /* to the guest, in the PCI Express capability */
-void vfio_reset_asked(struct vfio_device *device, unsigned offset, unsigned size, uint64_t value); /* is it, by this write? */
+void vfio_reset_by_guest(struct vfio_device *device, unsigned offset, unsigned size, uint64_t value); /* is it, by this write? */
 
 /* events.c */
 int vfio_events_open(struct vfio_device *device, struct error *error);

@@ -7,17 +7,17 @@
 #include "device.h"
 #include "migration_abi.h"
 
-bool vfio_device_read(const struct vfio_device *device, uint64_t place, void *bytes, unsigned size)
+bool vfio_device_read(const struct vfio_device *device, uint64_t offset, void *bytes, unsigned size)
 {
-	if (pread(device->fd, bytes, size, (off_t)place) == (ssize_t)size)
+	if (pread(device->fd, bytes, size, (off_t)offset) == (ssize_t)size)
 		return true;
 	memset(bytes, 0xff, size);
 	return false;
 }
 
-bool vfio_device_write(const struct vfio_device *device, uint64_t place, const void *bytes, unsigned size)
+bool vfio_device_write(const struct vfio_device *device, uint64_t offset, const void *bytes, unsigned size)
 {
-	return pwrite(device->fd, bytes, size, (off_t)place) == (ssize_t)size;
+	return pwrite(device->fd, bytes, size, (off_t)offset) == (ssize_t)size;
 }
 
 int vfio_device_region(const struct vfio_device *device, unsigned index, void *info, size_t size, struct error *error)

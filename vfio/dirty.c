@@ -5,7 +5,7 @@
 #include "device.h"
 #include "migration_abi.h"
 
-bool vfio_device_log(struct vfio_device *device)
+bool vfio_device_dirty_start(struct vfio_device *device)
 {
 	const struct ram *ram = &device->vm->ram;
 	struct vfio_device_feature_dma_logging_range range = { .iova = ram->base, .length = ram->size };
@@ -19,7 +19,7 @@ bool vfio_device_log(struct vfio_device *device)
 	return device->is_logged;
 }
 
-void vfio_device_unlog(struct vfio_device *device)
+void vfio_device_dirty_stop(struct vfio_device *device)
 {
 	struct vfio_feature feature = { 0 };
 
@@ -28,7 +28,7 @@ void vfio_device_unlog(struct vfio_device *device)
 	device->is_logged = false;
 }
 
-void vfio_device_mark(struct vfio_device *device)
+void vfio_device_dirty_mark(struct vfio_device *device)
 {
 	const struct ram *ram = &device->vm->ram;
 	uint64_t chunks = (ram->size + RAM_MARK - 1) / RAM_MARK;

@@ -18,7 +18,7 @@ bool vfio_errors_possible(const struct vfio_device *device)
 	return device->express_capability && express[PCI_EXP_DEVCAP + 3] & PCI_EXP_DEVCAP_FLR >> 24;
 }
 
-unsigned vfio_errors_room(const struct vfio_device *device, const bool *taken)
+unsigned vfio_errors_find_offset(const struct vfio_device *device, const bool *taken)
 {
 	for (unsigned start = FIRST, end = FIRST; end < device->config_size; end++) {
 		if (taken[end])
@@ -29,7 +29,7 @@ unsigned vfio_errors_room(const struct vfio_device *device, const bool *taken)
 	return 0;
 }
 
-bool vfio_errors_tell(struct vfio_device *device)
+bool vfio_errors_report(struct vfio_device *device)
 {
 	return device->errors_capability &&
 	       pci_errors_report(&device->pci, device->errors_capability, device->express_capability);

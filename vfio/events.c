@@ -11,7 +11,7 @@
 
 #include "device.h"
 
-static void tell_error(void *owner, int fd, uint32_t events)
+static void vfio_error_event(void *owner, int fd, uint32_t events)
 {
 	struct vfio_device *device = owner;
 	eventfd_t count;
@@ -19,12 +19,12 @@ static void tell_error(void *owner, int fd, uint32_t events)
 	(void)events;
 	eventfd_read(fd, &count);
 	log_message(device->log, LOG_LEVEL_ERROR, "%s: the device has reported an error that it does not recover from; %s",
-		    device->address, vfio_errors_tell(device) ? "its driver in the guest is told to reset it" :
+		    device->address, vfio_errors_report(device) ? "its driver in the guest is told to reset it" :
 		    "the guest cannot be told");
 }
 
 /* The kernel asks again and again until the device is let go. */
-static void tell_request(void *owner, int fd, uint32_t events)
+static void vfio_request_event(void *owner, int fd, uint32_t events)
 {
 	struct vfio_device *device = owner;
 
@@ -35,7 +35,7 @@ static void tell_request(void *owner, int fd, uint32_t events)
 }
 
 /* The guest has handled the line. vfio-pci hears that itself, drivers of mediated devices do not. */
-static void ask_again(void *owner, int fd, uint32_t events)
+static void vfio_line_unmask(void *owner, int fd, uint32_t events)
 {
 	struct vfio_device *device = owner;
 	struct vfio_irq_set unmask = {
@@ -53,7 +53,7 @@ static void ask_again(void *owner, int fd, uint32_t events)
 	pthread_mutex_unlock(&device->pci.lock);
 }
 
-static int listen_to(struct vfio_device *device, unsigned index, void (*tell)(void *owner, int fd, uint32_t events))
+static int open_event(struct vfio_device *device, unsigned index, void (*tell)(void *owner, int fd, uint32_t events))
 {
 	struct {
 		struct vfio_irq_set header;
@@ -85,11 +85,11 @@ static int listen_to(struct vfio_device *device, unsigned index, void (*tell)(vo
 
 int vfio_events_open(struct vfio_device *device, struct error *error)
 {
-	device->error_fd = listen_to(device, VFIO_PCI_ERR_IRQ_INDEX, tell_error);
-	device->request_fd = listen_to(device, VFIO_PCI_REQ_IRQ_INDEX, tell_request);
-	if (!device->loop || !device->interrupts.has_line || !device->interrupts.by_hand)
+	device->error_fd = open_event(device, VFIO_PCI_ERR_IRQ_INDEX, vfio_error_event);
+	device->request_fd = open_event(device, VFIO_PCI_REQ_IRQ_INDEX, vfio_request_event);
+	if (!device->loop || !device->interrupts.has_line || !device->interrupts.unmask_by_user)
 		return 0;
-	return loop_add(device->loop, device->interrupts.resample_fd, POLLIN, ask_again, device, error);
+	return loop_add(device->loop, device->interrupts.resample_fd, POLLIN, vfio_line_unmask, device, error);
 }
 
 static void stop(struct vfio_device *device, int *fd)

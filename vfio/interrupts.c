@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Interrupts, without us: the device's driver in the kernel writes an eventfd, from which an irqfd goes to KVM; on a host
- * with a GICv4, KVM has the interrupt forwarded to the vCPU without the eventfd being written at all, as long as both have it.
+ * with a GICv4, KVM has the interrupt is_vlpi to the vCPU without the eventfd being written at all, as long as both have it.
  *
  * A vector gets its eventfd once, together with all others that are unmasked when the guest turns MSI-X on, or when it is
  * unmasked for the first time. Setting and unsetting costs the host an interrupt's teardown, and loses what is pending. From
- * then on, masking only takes the irqfd off. KVM does not see that a forwarded interrupt's route changes, so the irqfd is
+ * then on, masking only takes the irqfd off. KVM does not see that a is_vlpi interrupt's route changes, so the irqfd is
  * taken off for that, too; and when it is, KVM forgets what is pending in hardware: so once it is back, one message is sent
  * that may be one too many, which drivers bear, where one too few would hang them.
  */
@@ -65,11 +65,11 @@ static int set_fds(const struct vfio_device *device, uint32_t action, unsigned f
 }
 
 /* Once a device, as a guest could have it told for ever. */
-static void complain(struct vfio_device *device, const char *what, const char *why)
+static void warn_once(struct vfio_device *device, const char *what, const char *why)
 {
-	if (!device->interrupts.complained)
+	if (!device->interrupts.warned)
 		log_message(device->log, LOG_LEVEL_WARNING, "%s: %s: %s", device->address, what, why);
-	device->interrupts.complained = true;
+	device->interrupts.warned = true;
 }
 
 /*
@@ -87,18 +87,18 @@ static void line_on(struct vfio_device *device)
 	line->gsi = interrupts_route_add_line(gic(device), spi, &error);
 	if (line->gsi < 0 || interrupts_irqfd_attach_line(gic(device), line->gsi, line->event_fd, interrupts->resample_fd,
 							   &error) < 0) {
-		complain(device, "its interrupt line", error.text);
+		warn_once(device, "its interrupt line", error.text);
 		return;
 	}
 	line->attached = true;
-	if (interrupts->resend_line)
+	if (interrupts->replay_line)
 		eventfd_write(line->event_fd, 1);
-	interrupts->resend_line = false;
+	interrupts->replay_line = false;
 	result = set_fds(device, VFIO_IRQ_SET_ACTION_TRIGGER, 0, 1, &line->event_fd);
-	if (result == 0 && !interrupts->by_hand)
+	if (result == 0 && !interrupts->unmask_by_user)
 		result = set_fds(device, VFIO_IRQ_SET_ACTION_UNMASK, 0, 1, &interrupts->resample_fd);
 	if (result < 0)
-		complain(device, "its interrupt line cannot be had", strerror(-result));
+		warn_once(device, "its interrupt line cannot be had", strerror(-result));
 }
 
 static void line_off(struct vfio_device *device)
@@ -116,39 +116,39 @@ static void line_off(struct vfio_device *device)
  */
 
 /* Joins and parts the irqfd of a vector. Whether it is unmasked. */
-static bool aim(struct vfio_device *device, unsigned number)
+static bool attach_unmasked(struct vfio_device *device, unsigned number)
 {
 	struct vfio_vector *vector = &device->interrupts.vectors[number];
 	const struct msi_message message = vfio_message(device, number);
-	bool open = vfio_message_is_open(device, number);
+	bool open = vfio_message_is_unmasked(device, number);
 	struct error error;
 
 	if (vector->msi.attached && (!open || !msi_vector_sends(&vector->msi, &message))) {
 		msi_vector_detach(&vector->msi, gic(device));
-		vector->resend = true;
+		vector->replay = true;
 	}
 	if (!open || vector->msi.attached)
 		return open;
-	if (vector->resend)
+	if (vector->replay)
 		eventfd_write(vector->msi.event_fd, 1);
-	vector->resend = false;
+	vector->replay = false;
 	if (msi_vector_attach(&vector->msi, gic(device), &message, &error) < 0)
-		complain(device, "an interrupt cannot be had", error.text);
+		warn_once(device, "an interrupt cannot be had", error.text);
 	return true;
 }
 
-void vfio_interrupts_aim(struct vfio_device *device, unsigned number)
+void vfio_interrupts_update_vector(struct vfio_device *device, unsigned number)
 {
 	struct vfio_interrupts *interrupts = &device->interrupts;
 	struct vfio_vector *vector = &interrupts->vectors[number];
 	int result;
 
-	if (interrupts->mode < VFIO_MODE_MSI || number >= interrupts->active || !aim(device, number) || vector->wired)
+	if (interrupts->mode < VFIO_MODE_MSI || number >= interrupts->active || !attach_unmasked(device, number) || vector->has_trigger)
 		return;
 	result = set_fds(device, VFIO_IRQ_SET_ACTION_TRIGGER, number, 1, &vector->msi.event_fd);
 	if (result < 0)
-		complain(device, "an interrupt cannot be had", strerror(-result));
-	vector->wired = true; /* or it would be told at each access */
+		warn_once(device, "an interrupt cannot be had", strerror(-result));
+	vector->has_trigger = true; /* or it would be told at each access */
 }
 
 /* All that are open, as one table for KVM. Where there is not room for all, each asks for itself as it is joined. */
@@ -161,7 +161,7 @@ static void route_all(struct vfio_device *device)
 	struct error ignored;
 
 	for (unsigned i = 0; messages && i < interrupts->active; i++) {
-		if (!vfio_message_is_open(device, i))
+		if (!vfio_message_is_unmasked(device, i))
 			continue;
 		numbers[count] = i;
 		messages[count++] = vfio_message(device, i);
@@ -185,12 +185,12 @@ static void messages_on(struct vfio_device *device)
 	for (unsigned i = 0; i < interrupts->active; i++) {
 		struct vfio_vector *vector = &interrupts->vectors[i];
 
-		vector->wired = aim(device, i);
-		fds[i] = vector->wired ? vector->msi.event_fd : -1;
+		vector->has_trigger = attach_unmasked(device, i);
+		fds[i] = vector->has_trigger ? vector->msi.event_fd : -1;
 	}
 	result = set_fds(device, VFIO_IRQ_SET_ACTION_TRIGGER, 0, interrupts->active, fds);
 	if (result < 0)
-		complain(device, "its interrupts cannot be had", strerror(-result));
+		warn_once(device, "its interrupts cannot be had", strerror(-result));
 }
 
 static void messages_off(struct vfio_device *device)
@@ -202,7 +202,7 @@ static void messages_off(struct vfio_device *device)
 
 		msi_vector_release(&vector->msi, gic(device));
 		msi_vector_clear_pending(&vector->msi);
-		vector->wired = vector->resend = false;
+		vector->has_trigger = vector->replay = false;
 	}
 	interrupts->active = 0;
 }
@@ -239,7 +239,7 @@ void vfio_interrupts_update(struct vfio_device *device)
 
 	if (mode == interrupts->mode && vectors == interrupts->active) {
 		for (unsigned i = 0; i < interrupts->active; i++)
-			vfio_interrupts_aim(device, i);
+			vfio_interrupts_update_vector(device, i);
 		return;
 	}
 	turn_off(device);
@@ -264,21 +264,21 @@ void vfio_interrupts_off(struct vfio_device *device)
 		clear_table(&device->interrupts);
 }
 
-void vfio_interrupts_resend(struct vfio_device *device)
+void vfio_interrupts_replay(struct vfio_device *device)
 {
 	struct vfio_interrupts *interrupts = &device->interrupts;
 
 	for (unsigned i = 0; i < interrupts->msi_count || i < interrupts->msix_count; i++)
-		interrupts->vectors[i].resend = true;
-	interrupts->resend_line = true;
+		interrupts->vectors[i].replay = true;
+	interrupts->replay_line = true;
 }
 
-void vfio_interrupts_part(struct vfio_device *device)
+void vfio_interrupts_detach(struct vfio_device *device)
 {
 	for (unsigned i = 0; i < device->interrupts.active; i++) {
 		struct vfio_vector *vector = &device->interrupts.vectors[i];
 
-		vector->resend |= vector->msi.attached;
+		vector->replay |= vector->msi.attached;
 		msi_vector_detach(&vector->msi, gic(device));
 	}
 }
@@ -309,7 +309,7 @@ int vfio_interrupts_open(struct vfio_device *device, struct error *error)
 		return -1;
 	if (interrupts->msi_count > MAX_MESSAGES)
 		interrupts->msi_count = MAX_MESSAGES;
-	interrupts->by_hand = vfio_is_mediated(device->address); /* their drivers take no eventfd for that */
+	interrupts->unmask_by_user = vfio_is_mediated(device->address); /* their drivers take no eventfd for that */
 	interrupts->has_line = lines && device->pci.state.config[PCI_INTERRUPT_PIN];
 	count = interrupts->msix_count > interrupts->msi_count ? interrupts->msix_count : interrupts->msi_count;
 	interrupts->vectors = calloc(count + 1, sizeof(*interrupts->vectors));

@@ -10,16 +10,16 @@
 #include "kvm/kvm.h"
 #include "sysfs.h"
 
-int vfio_iommu_open(struct vfio_iommu *iommu, const struct vfio_place *place, struct vm *vm, const char *first,
+int vfio_iommu_open(struct vfio_iommu *iommu, const struct vfio_paths *paths, struct vm *vm, const char *first,
 		    struct error *error)
 {
 	struct vfio_found found;
 	char path[PATH_MAX];
 
-	*iommu = (struct vfio_iommu){ .place = place, .vm = vm, .fd = -1, .kvm_fd = -1 };
-	if (vfio_host_find(place, first, &found, error) < 0)
+	*iommu = (struct vfio_iommu){ .paths = paths, .vm = vm, .fd = -1, .kvm_fd = -1 };
+	if (vfio_sysfs_find(paths, first, &found, error) < 0)
 		return error_context(error, "%s", first);
-	snprintf(path, sizeof(path), "%s/iommu", place->dev);
+	snprintf(path, sizeof(path), "%s/iommu", paths->dev);
 	iommu->way = found.device[0] && access(path, F_OK) == 0 ? &vfio_by_iommufd : &vfio_by_group;
 	iommu->kvm_fd = kvm_device_create(vm->fd, KVM_DEV_TYPE_VFIO, "KVM's VFIO device", error);
 	return iommu->kvm_fd < 0 ? -1 : iommu->way->open(iommu, error);
@@ -29,7 +29,7 @@ int vfio_iommu_attach(struct vfio_iommu *iommu, const char *address, struct erro
 {
 	struct vfio_found found;
 
-	if (vfio_host_find(iommu->place, address, &found, error) < 0)
+	if (vfio_sysfs_find(iommu->paths, address, &found, error) < 0)
 		return -1;
 	return iommu->way->attach(iommu, address, &found, error);
 }

@@ -11,7 +11,7 @@
 struct vfio_found;
 
 struct vfio_iommu {
-	const struct vfio_place *place;
+	const struct vfio_paths *paths;
 	const struct vm *vm;
 	int fd;     /* a container, or an iommufd */
 	int kvm_fd; /* KVM's VFIO device, which is told of groups and devices */
@@ -33,14 +33,14 @@ struct vfio_iommu_way {
 extern const struct vfio_iommu_way vfio_by_group, vfio_by_iommufd;
 
 /* Chooses the way by what the first device has. */
-int vfio_iommu_open(struct vfio_iommu *iommu, const struct vfio_place *place, struct vm *vm, const char *first,
+int vfio_iommu_open(struct vfio_iommu *iommu, const struct vfio_paths *paths, struct vm *vm, const char *first,
 		    struct error *error);
 int vfio_iommu_attach(struct vfio_iommu *iommu, const char *address, struct error *error);
 void vfio_iommu_close(struct vfio_iommu *iommu);
 
-/* iommu_common.c, for both ways: opens a file below place->dev; tells KVM of a group or a device; says why RAM is not mapped (always -1). */
-int vfio_iommu_file(const struct vfio_iommu *iommu, const char *name, struct error *error);
-int vfio_iommu_tell(const struct vfio_iommu *iommu, int fd, struct error *error);
-int vfio_iommu_unmapped(const struct vfio_iommu *iommu, int code, struct error *error);
+/* iommu_common.c, for both ways: opens a file below paths->dev; tells KVM of a group or a device; says why RAM is not mapped (always -1). */
+int vfio_iommu_open_file(const struct vfio_iommu *iommu, const char *name, struct error *error);
+int vfio_iommu_register(const struct vfio_iommu *iommu, int fd, struct error *error);
+int vfio_iommu_report_unmapped(const struct vfio_iommu *iommu, int code, struct error *error);
 
 #endif

@@ -11,12 +11,12 @@
 #include "kvm/kvm.h"
 #include "memory/memory_loss.h"
 
-int vfio_iommu_file(const struct vfio_iommu *iommu, const char *name, struct error *error)
+int vfio_iommu_open_file(const struct vfio_iommu *iommu, const char *name, struct error *error)
 {
 	char path[PATH_MAX];
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/%s", iommu->place->dev, name);
+	snprintf(path, sizeof(path), "%s/%s", iommu->paths->dev, name);
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd >= 0)
 		return fd;
@@ -27,7 +27,7 @@ int vfio_iommu_file(const struct vfio_iommu *iommu, const char *name, struct err
 	return error_system(error, errno, "%s", path);
 }
 
-int vfio_iommu_tell(const struct vfio_iommu *iommu, int fd, struct error *error)
+int vfio_iommu_register(const struct vfio_iommu *iommu, int fd, struct error *error)
 {
 	int32_t value = fd;
 	int result = kvm_attribute_set(iommu->kvm_fd, KVM_DEV_VFIO_GROUP, KVM_DEV_VFIO_GROUP_ADD, &value);
@@ -37,7 +37,7 @@ int vfio_iommu_tell(const struct vfio_iommu *iommu, int fd, struct error *error)
 	return 0;
 }
 
-int vfio_iommu_unmapped(const struct vfio_iommu *iommu, int code, struct error *error)
+int vfio_iommu_report_unmapped(const struct vfio_iommu *iommu, int code, struct error *error)
 {
 	unsigned long long size = iommu->vm->ram.size >> 20;
 	struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };

@@ -12,7 +12,7 @@
 
 static int container_open(struct vfio_iommu *iommu, struct error *error)
 {
-	iommu->fd = vfio_iommu_file(iommu, "vfio/vfio", error);
+	iommu->fd = vfio_iommu_open_file(iommu, "vfio/vfio", error);
 	if (iommu->fd < 0)
 		return -1;
 	if (vfio_call(iommu->fd, VFIO_GET_API_VERSION, 0) != VFIO_API_VERSION)
@@ -38,7 +38,7 @@ static int map(struct vfio_iommu *iommu, struct error *error)
 	if (result < 0)
 		return error_system(error, -result, "VFIO_SET_IOMMU");
 	result = vfio_call(iommu->fd, VFIO_IOMMU_MAP_DMA, (uintptr_t)&request);
-	return result < 0 ? vfio_iommu_unmapped(iommu, -result, error) : 0;
+	return result < 0 ? vfio_iommu_report_unmapped(iommu, -result, error) : 0;
 }
 
 static int join_group(struct vfio_iommu *iommu, const char *address, const char *number, int fd, struct error *error)
@@ -49,13 +49,13 @@ static int join_group(struct vfio_iommu *iommu, const char *address, const char 
 	if (result < 0)
 		return error_system(error, -result, "VFIO_GROUP_GET_STATUS");
 	if (!(status.flags & VFIO_GROUP_FLAGS_VIABLE))
-		return vfio_host_blame(iommu->place, address, number, error);
+		return vfio_sysfs_report_group(iommu->paths, address, number, error);
 	result = vfio_call(fd, VFIO_GROUP_SET_CONTAINER, (uintptr_t)&iommu->fd);
 	if (result < 0)
 		return error_system(error, -result, "VFIO_GROUP_SET_CONTAINER with IOMMU group %s", number);
 	if (iommu->group_count == 1 && map(iommu, error) < 0)
 		return -1;
-	return vfio_iommu_tell(iommu, fd, error);
+	return vfio_iommu_register(iommu, fd, error);
 }
 
 /* Two devices may be of one group, whose file only opens once. */
@@ -68,7 +68,7 @@ static struct vfio_group *need_group(struct vfio_iommu *iommu, const char *addre
 		if (!strcmp(group->number, number))
 			return group;
 	snprintf(name, sizeof(name), "vfio/%s", number);
-	group->fd = vfio_iommu_file(iommu, name, error);
+	group->fd = vfio_iommu_open_file(iommu, name, error);
 	if (group->fd < 0)
 		return NULL;
 	snprintf(group->number, sizeof(group->number), "%s", number);

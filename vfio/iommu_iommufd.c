@@ -23,7 +23,7 @@ static int iommufd_open(struct vfio_iommu *iommu, struct error *error)
 	};
 	int result;
 
-	iommu->fd = vfio_iommu_file(iommu, "iommu", error);
+	iommu->fd = vfio_iommu_open_file(iommu, "iommu", error);
 	if (iommu->fd < 0)
 		return -1;
 	result = vfio_call(iommu->fd, IOMMUFD_ALLOCATE, (uintptr_t)&addresses);
@@ -31,7 +31,7 @@ static int iommufd_open(struct vfio_iommu *iommu, struct error *error)
 		return error_system(error, -result, "IOMMU_IOAS_ALLOC");
 	map.id = iommu->addresses = addresses.id;
 	result = vfio_call(iommu->fd, IOMMUFD_MAP, (uintptr_t)&map);
-	return result < 0 ? vfio_iommu_unmapped(iommu, -result, error) : 0;
+	return result < 0 ? vfio_iommu_report_unmapped(iommu, -result, error) : 0;
 }
 
 static int bind_device(struct vfio_iommu *iommu, int fd, const char *address, const char *group, struct error *error)
@@ -41,11 +41,11 @@ static int bind_device(struct vfio_iommu *iommu, int fd, const char *address, co
 	int result;
 
 	/* KVM first: the binding takes along which machine it is for. */
-	if (vfio_iommu_tell(iommu, fd, error) < 0)
+	if (vfio_iommu_register(iommu, fd, error) < 0)
 		return -1;
 	result = vfio_call(fd, VFIO_BIND_IOMMUFD, (uintptr_t)&bind);
 	if (result == -EPERM)
-		return vfio_host_blame(iommu->place, address, group, error);
+		return vfio_sysfs_report_group(iommu->paths, address, group, error);
 	if (result == -EBUSY)
 		return error_set(error, EBUSY, "it is in use by another program");
 	if (result < 0)
@@ -62,9 +62,9 @@ static int attach_device(struct vfio_iommu *iommu, const char *address, const st
 	int fd;
 
 	if (!found->device[0])
-		return error_set(error, ENODEV, "it has no file in %s/vfio/devices", iommu->place->dev);
+		return error_set(error, ENODEV, "it has no file in %s/vfio/devices", iommu->paths->dev);
 	snprintf(name, sizeof(name), "vfio/devices/%s", found->device);
-	fd = vfio_iommu_file(iommu, name, error);
+	fd = vfio_iommu_open_file(iommu, name, error);
 	if (fd >= 0 && bind_device(iommu, fd, address, found->group, error) < 0) {
 		close(fd);
 		return -1;

@@ -66,7 +66,7 @@ static void recover(struct vfio_device *device)
 		return;
 	vfio_device_reset_function(device);
 	set_reset(&device->migration);
-	device->is_fresh = true;
+	device->reset_unreported = true;
 }
 
 static int go(struct vfio_device *device, uint32_t state, struct error *error)
@@ -90,7 +90,7 @@ static int go(struct vfio_device *device, uint32_t state, struct error *error)
 	return 0;
 }
 
-static bool pre_copies(const struct vfio_migration *migration)
+static bool is_precopying(const struct vfio_migration *migration)
 {
 	return migration->state == VFIO_DEVICE_STATE_PRE_COPY || migration->state == VFIO_DEVICE_STATE_PRE_COPY_P2P;
 }
@@ -113,7 +113,7 @@ static int stop(struct vfio_device *device, struct error *error)
 	if (migration->state == VFIO_DEVICE_STATE_STOP || migration->state == VFIO_DEVICE_STATE_STOP_COPY)
 		return 0;
 	/* What was copied ahead is a part of what the same file has to say. */
-	return go(device, pre_copies(migration) ? VFIO_DEVICE_STATE_STOP_COPY : VFIO_DEVICE_STATE_STOP, error);
+	return go(device, is_precopying(migration) ? VFIO_DEVICE_STATE_STOP_COPY : VFIO_DEVICE_STATE_STOP, error);
 }
 
 static int start_peers(struct vfio_device *device, struct error *error)
@@ -149,12 +149,12 @@ static int read_data(struct vfio_device *device, struct error *error)
 	} while (data->size <= MOST_DATA && (size > 0 || (size < 0 && errno == EINTR)));
 	if (size > 0)
 		return error_set(error, EFBIG, "%s: its state has more than %u MiB", device->address, MOST_DATA >> 20);
-	if (size < 0 && !((errno == ENOMSG || errno == EAGAIN) && pre_copies(migration)))
+	if (size < 0 && !((errno == ENOMSG || errno == EAGAIN) && is_precopying(migration)))
 		return error_system(error, errno, "%s: its state cannot be read", device->address);
 	return 0;
 }
 
-static int copy_ahead(struct vfio_device *device, struct error *error)
+static int precopy(struct vfio_device *device, struct error *error)
 {
 	struct vfio_migration *migration = &device->migration;
 
@@ -167,9 +167,9 @@ static int copy_ahead(struct vfio_device *device, struct error *error)
 	return start(device, error);
 }
 
-static int give_up_ahead(struct vfio_device *device, struct error *error)
+static int cancel_precopy(struct vfio_device *device, struct error *error)
 {
-	return pre_copies(&device->migration) ? start(device, error) : 0;
+	return is_precopying(&device->migration) ? start(device, error) : 0;
 }
 
 static int write_data(struct vfio_device *device, const struct field *data, struct error *error)
@@ -189,8 +189,8 @@ static int (*const moves[])(struct vfio_device *device, struct error *error) = {
 	[VFIO_STOP] = stop,
 	[VFIO_START_PEERS] = start_peers,
 	[VFIO_START] = start,
-	[VFIO_COPY_AHEAD] = copy_ahead,
-	[VFIO_GIVE_UP_AHEAD] = give_up_ahead,
+	[VFIO_PRECOPY] = precopy,
+	[VFIO_CANCEL_PRECOPY] = cancel_precopy,
 };
 
 int vfio_migration_move(struct vfio_device *device, enum vfio_move move, struct error *error)

@@ -37,7 +37,7 @@ unsigned vfio_wanted_vectors(const struct vfio_device *device, enum vfio_mode mo
 	return MIN(count, device->interrupts.msi_count);
 }
 
-bool vfio_message_is_open(const struct vfio_device *device, unsigned number)
+bool vfio_message_is_unmasked(const struct vfio_device *device, unsigned number)
 {
 	unsigned msi = device->msi_capability;
 	uint16_t flags;

@@ -32,7 +32,7 @@ static uint64_t read_pending(struct vfio_device *device, uint64_t offset, unsign
 	const struct vfio_interrupts *interrupts = &device->interrupts;
 	uint64_t first = (offset - interrupts->pending_offset) * 8, value = 0;
 
-	vfio_device_read(device, device->bars[interrupts->pending_bar].place + offset, &value, size);
+	vfio_device_read(device, device->bars[interrupts->pending_bar].offset + offset, &value, size);
 	for (unsigned i = 0; i < 8 * size && first + i < interrupts->active; i++)
 		if (interrupts->mode == VFIO_MODE_MSIX && msi_vector_is_pending(&interrupts->vectors[first + i].msi))
 			value |= 1ull << i;
@@ -77,7 +77,7 @@ bool vfio_table_write(struct vfio_device *device, unsigned bar, uint64_t offset,
 	pthread_mutex_lock(&device->pci.lock);
 	entry = &interrupts->entries[number];
 	msix_entry_write(entry, offset, size, value);
-	vfio_interrupts_aim(device, number);
+	vfio_interrupts_update_vector(device, number);
 	pthread_mutex_unlock(&device->pci.lock);
 	return true;
 }

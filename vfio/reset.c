@@ -28,7 +28,7 @@ void vfio_reset_offer(struct vfio_device *device)
 		*can |= PCI_EXP_DEVCAP_FLR >> 24;
 }
 
-void vfio_reset_asked(struct vfio_device *device, unsigned offset, unsigned size, uint64_t value)
+void vfio_reset_by_guest(struct vfio_device *device, unsigned offset, unsigned size, uint64_t value)
 {
 	unsigned control = device->express_capability + PCI_EXP_DEVCTL + 1;
 

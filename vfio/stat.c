@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How a device's interrupts reach the guest. Where KVM does not tell that one is forwarded by the hardware, there is another
+ * How a device's interrupts reach the guest. Where KVM does not tell that one is is_vlpi by the hardware, there is another
  * sign: the host takes none of them, and its count, which /proc/interrupts has, stands still.
  */
 #include <stdio.h>
@@ -47,19 +47,19 @@ static void read_counts(const struct vfio_device *device, uint64_t *counts, unsi
 	fclose(file);
 }
 
-static const char *path_of(const struct vfio_vector *vector, const bool *forwarded)
+static const char *path_of(const struct vfio_vector *vector, const bool *is_vlpi)
 {
 	if (!vector->msi.attached)
 		return "masked";
-	return forwarded && vector->msi.message.data < VFIO_EVENTS && forwarded[vector->msi.message.data] ? "vLPI" : "irqfd";
+	return is_vlpi && vector->msi.message.data < VFIO_EVENTS && is_vlpi[vector->msi.message.data] ? "vLPI" : "irqfd";
 }
 
-static void stat_vector(const struct vfio_vector *vector, unsigned number, const bool *forwarded, uint64_t count,
+static void stat_vector(const struct vfio_vector *vector, unsigned number, const bool *is_vlpi, uint64_t count,
 			struct report *report)
 {
 	report_begin(report, NULL);
 	report_number(report, "vector", number);
-	report_string(report, "path", path_of(vector, forwarded));
+	report_string(report, "path", path_of(vector, is_vlpi));
 	report_number(report, "host_interrupts", count);
 	report_end(report);
 }
@@ -68,7 +68,7 @@ void vfio_device_stat(struct vfio_device *device, struct report *report)
 {
 	static const char *const modes[] = { "none", "line", "MSI", "MSI-X" };
 	const struct vfio_interrupts *interrupts = &device->interrupts;
-	bool *forwarded = vfio_forwarding_read(device->vm, pci_device_id(&device->pci));
+	bool *is_vlpi = vfio_vlpi_read(device->vm, pci_device_id(&device->pci));
 	uint64_t *counts;
 
 	pthread_mutex_lock(&device->pci.lock);
@@ -82,11 +82,11 @@ void vfio_device_stat(struct vfio_device *device, struct report *report)
 	report_string(report, "interrupts", modes[interrupts->mode]);
 	report_begin_list(report, "vectors");
 	for (unsigned i = 0; i < interrupts->active; i++)
-		if (interrupts->vectors[i].wired)
-			stat_vector(&interrupts->vectors[i], i, forwarded, counts ? counts[i] : 0, report);
+		if (interrupts->vectors[i].has_trigger)
+			stat_vector(&interrupts->vectors[i], i, is_vlpi, counts ? counts[i] : 0, report);
 	report_end_list(report);
 	report_end(report);
 	pthread_mutex_unlock(&device->pci.lock);
 	free(counts);
-	free(forwarded);
+	free(is_vlpi);
 }

@@ -36,11 +36,11 @@ int vfio_device_restored(struct vfio_device *device, struct error *error)
 	pthread_mutex_lock(&pci->lock);
 	vfio_config_command(device);
 	/* Whatever the device, or the hardware in between, still had to say. */
-	vfio_interrupts_resend(device);
+	vfio_interrupts_replay(device);
 	vfio_interrupts_update(device);
 	pthread_mutex_unlock(&pci->lock);
 	/* A driver that starts finds out; one that is in the middle waits for ever. */
-	if (device->interrupts.complained)
+	if (device->interrupts.warned)
 		return error_set(error, EIO, "%s: its interrupts cannot be set up as they were", device->address);
 	return 0;
 }

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-const struct vfio_place vfio_host = { .sys = "/sys", .dev = "/dev" };
+const struct vfio_paths vfio_host_paths = { .sys = "/sys", .dev = "/dev" };
 
 bool vfio_is_mediated(const char *address)
 {
@@ -16,21 +16,21 @@ bool vfio_is_mediated(const char *address)
 }
 
 /* Where sysfs has a device. */
-static void device_path(const struct vfio_place *place, const char *address, const char *name, char path[PATH_MAX])
+static void device_path(const struct vfio_paths *paths, const char *address, const char *name, char path[PATH_MAX])
 {
 	const char *bus = vfio_is_mediated(address) ? "mdev" : "pci";
 
-	snprintf(path, PATH_MAX, "%s/bus/%s/devices/%s%s", place->sys, bus, address, name);
+	snprintf(path, PATH_MAX, "%s/bus/%s/devices/%s%s", paths->sys, bus, address, name);
 }
 
 /* The last part of where a link of the device leads; false: there is none. */
-static bool link_name(const struct vfio_place *place, const char *address, const char *link, char *name, size_t size)
+static bool link_name(const struct vfio_paths *paths, const char *address, const char *link, char *name, size_t size)
 {
 	char path[PATH_MAX], target[PATH_MAX];
 	ssize_t length;
 	char *last;
 
-	device_path(place, address, link, path);
+	device_path(paths, address, link, path);
 	length = readlink(path, target, sizeof(target) - 1);
 	if (length < 0)
 		return false;
@@ -57,11 +57,11 @@ static bool first_entry(const char *path, char *name, size_t size)
 	return found;
 }
 
-static bool has_iommu(const struct vfio_place *place)
+static bool has_iommu(const struct vfio_paths *paths)
 {
 	char path[PATH_MAX], name[NAME_MAX + 1];
 
-	snprintf(path, sizeof(path), "%s/class/iommu", place->sys);
+	snprintf(path, sizeof(path), "%s/class/iommu", paths->sys);
 	return first_entry(path, name, sizeof(name));
 }
 
@@ -71,76 +71,76 @@ static bool is_vfio(const char *driver)
 	return strstr(driver, "vfio") != NULL;
 }
 
-static int check_driver(const struct vfio_place *place, const char *address, struct error *error)
+static int check_driver(const struct vfio_paths *paths, const char *address, struct error *error)
 {
 	char driver[64] = "", path[128], unbind[256] = "";
 
-	if (link_name(place, address, "/driver", driver, sizeof(driver)) && is_vfio(driver))
+	if (link_name(paths, address, "/driver", driver, sizeof(driver)) && is_vfio(driver))
 		return 0;
-	snprintf(path, sizeof(path), "%s/bus/pci/devices/%s", place->sys, address);
+	snprintf(path, sizeof(path), "%s/bus/pci/devices/%s", paths->sys, address);
 	if (driver[0])
 		snprintf(unbind, sizeof(unbind), "echo %s >%s/driver/unbind; ", address, path);
 	return error_set(error, EBUSY, "%s%s has it, not vfio-pci; this hands it over: modprobe vfio-pci; echo vfio-pci "
 			 ">%s/driver_override; %secho %s >%s/bus/pci/drivers_probe", driver[0] ? "the host's driver " :
-			 "no driver of the host", driver, path, unbind, address, place->sys);
+			 "no driver of the host", driver, path, unbind, address, paths->sys);
 }
 
-static int find_mediated(const struct vfio_place *place, const char *address, struct vfio_found *found, struct error *error)
+static int find_mediated(const struct vfio_paths *paths, const char *address, struct vfio_found *found, struct error *error)
 {
 	char path[PATH_MAX];
 
-	device_path(place, address, "", path);
+	device_path(paths, address, "", path);
 	if (access(path, F_OK) < 0)
 		return error_set(error, ENODEV, "the host has no such mediated device; where a driver offers some, this makes one: "
-				 "echo %s >%s/class/mdev_bus/PARENT/mdev_supported_types/TYPE/create", address, place->sys);
+				 "echo %s >%s/class/mdev_bus/PARENT/mdev_supported_types/TYPE/create", address, paths->sys);
 	/* Its driver is the one that made it, and has a group for it as long as it is bound: once. */
-	if (link_name(place, address, "/iommu_group", found->group, sizeof(found->group)))
+	if (link_name(paths, address, "/iommu_group", found->group, sizeof(found->group)))
 		return 0;
 	return error_set(error, ENODEV, "its driver has let go of it, for good; it has to be made again, after this: echo 1 "
-			 ">%s/bus/mdev/devices/%s/remove", place->sys, address);
+			 ">%s/bus/mdev/devices/%s/remove", paths->sys, address);
 }
 
-static int find_real(const struct vfio_place *place, const char *address, struct vfio_found *found, struct error *error)
+static int find_real(const struct vfio_paths *paths, const char *address, struct vfio_found *found, struct error *error)
 {
 	char path[PATH_MAX];
 
-	device_path(place, address, "", path);
+	device_path(paths, address, "", path);
 	if (access(path, F_OK) < 0)
-		return error_set(error, ENODEV, "the host has no such PCI device (ls %s/bus/pci/devices)", place->sys);
-	if (!has_iommu(place))
+		return error_set(error, ENODEV, "the host has no such PCI device (ls %s/bus/pci/devices)", paths->sys);
+	if (!has_iommu(paths))
 		return error_set(error, ENODEV, "this host has no IOMMU, or it is switched off in its firmware: nothing would "
 				 "keep the device from the host's memory");
-	if (check_driver(place, address, error) < 0)
+	if (check_driver(paths, address, error) < 0)
 		return -1;
-	if (!link_name(place, address, "/iommu_group", found->group, sizeof(found->group)))
+	if (!link_name(paths, address, "/iommu_group", found->group, sizeof(found->group)))
 		return error_set(error, ENODEV, "it is behind no IOMMU: nothing would keep it from the host's memory");
 	return 0;
 }
 
-int vfio_host_find(const struct vfio_place *place, const char *address, struct vfio_found *found, struct error *error)
+int vfio_sysfs_find(const struct vfio_paths *paths, const char *address, struct vfio_found *found, struct error *error)
 {
 	char path[PATH_MAX];
 	int result;
 
 	*found = (struct vfio_found){ 0 };
 	if (vfio_is_mediated(address))
-		result = find_mediated(place, address, found, error);
+		result = find_mediated(paths, address, found, error);
 	else
-		result = find_real(place, address, found, error);
+		result = find_real(paths, address, found, error);
 	if (result < 0)
 		return -1;
-	device_path(place, address, "/vfio-dev", path);
+	device_path(paths, address, "/vfio-dev", path);
 	first_entry(path, found->device, sizeof(found->device));
 	return 0;
 }
 
-int vfio_host_blame(const struct vfio_place *place, const char *address, const char *group, struct error *error)
+int vfio_sysfs_report_group(const struct vfio_paths *paths, const char *address, const char *group, struct error *error)
 {
 	char path[PATH_MAX], driver[64];
 	DIR *folder;
 
 	error_set(error, EPERM, "its IOMMU group %s is shared with a device that the host uses", group);
-	snprintf(path, sizeof(path), "%s/kernel/iommu_groups/%s/devices", place->sys, group);
+	snprintf(path, sizeof(path), "%s/kernel/iommu_groups/%s/devices", paths->sys, group);
 	folder = opendir(path);
 	if (!folder)
 		return -1;
@@ -148,7 +148,7 @@ int vfio_host_blame(const struct vfio_place *place, const char *address, const c
 		const char *other = entry->d_name;
 
 		if (other[0] == '.' || !strcmp(other, address) ||
-		    !link_name(place, other, "/driver", driver, sizeof(driver)) || is_vfio(driver))
+		    !link_name(paths, other, "/driver", driver, sizeof(driver)) || is_vfio(driver))
 			continue;
 		error_set(error, EPERM, "its IOMMU group %s is shared with %s, which the host's driver %s has: the IOMMU "
 			  "cannot tell them apart, so that one must be bound to vfio-pci, too", group, other, driver);

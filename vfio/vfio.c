@@ -11,7 +11,7 @@
 struct vfio {
 	struct vfio_iommu iommu;
 	bool may_detach;  /* those whose state cannot be saved */
-	bool is_forwarded; /* KVM refused to save with interrupts that are */
+	bool has_vlpis; /* KVM refused to save with interrupts that are */
 	unsigned count;
 	struct vfio_device devices[VFIO_MAX_DEVICES];
 };
@@ -35,7 +35,7 @@ static int add_device(struct vfio *vfio, const struct vfio_config *config, const
 struct vfio *vfio_open(const struct vfio_config *config, struct vm *vm, struct pci_bus *pci, struct loop *loop,
 		       struct error *error)
 {
-	const struct vfio_place *place = config->place ? config->place : &vfio_host;
+	const struct vfio_paths *paths = config->paths ? config->paths : &vfio_host_paths;
 	struct vfio *vfio = calloc(1, sizeof(*vfio));
 	int result;
 
@@ -43,7 +43,7 @@ struct vfio *vfio_open(const struct vfio_config *config, struct vm *vm, struct p
 		error_system(error, ENOMEM, "memory for devices");
 		return NULL;
 	}
-	result = vfio_iommu_open(&vfio->iommu, place, vm, config->devices[0], error);
+	result = vfio_iommu_open(&vfio->iommu, paths, vm, config->devices[0], error);
 	for (unsigned i = 0; result == 0 && i < config->count; i++)
 		result = add_device(vfio, config, config->devices[i], vm, pci, loop, error);
 	if (result == 0)
@@ -72,26 +72,26 @@ static void part(struct vfio *vfio)
 {
 	for (unsigned i = 0; i < vfio->count; i++) {
 		pthread_mutex_lock(&vfio->devices[i].pci.lock);
-		vfio_interrupts_part(&vfio->devices[i]);
+		vfio_interrupts_detach(&vfio->devices[i]);
 		pthread_mutex_unlock(&vfio->devices[i].pci.lock);
 	}
 }
 
-void vfio_part_interrupts(struct vfio *vfio)
+void vfio_detach_interrupts(struct vfio *vfio)
 {
 	if (!vfio)
 		return;
-	vfio->is_forwarded = true;
+	vfio->has_vlpis = true;
 	part(vfio);
 }
 
-void vfio_part_interrupts_ahead(struct vfio *vfio)
+void vfio_detach_interrupts_early(struct vfio *vfio)
 {
-	if (vfio && vfio->is_forwarded)
+	if (vfio && vfio->has_vlpis)
 		part(vfio);
 }
 
-void vfio_join_interrupts(struct vfio *vfio)
+void vfio_attach_interrupts(struct vfio *vfio)
 {
 	for (unsigned i = 0; vfio && i < vfio->count; i++) {
 		pthread_mutex_lock(&vfio->devices[i].pci.lock);
@@ -154,7 +154,7 @@ static void start_all(struct vfio *vfio, enum vfio_move move)
 			log_message(vfio->devices[i].log, LOG_LEVEL_WARNING, "%s", error.text);
 }
 
-void vfio_go_on(struct vfio *vfio)
+void vfio_resume(struct vfio *vfio)
 {
 	if (!vfio)
 		return;
@@ -164,21 +164,21 @@ void vfio_go_on(struct vfio *vfio)
 	start_all(vfio, VFIO_START_PEERS);
 	start_all(vfio, VFIO_START);
 	for (unsigned i = 0; i < vfio->count; i++)
-		vfio_device_tell(&vfio->devices[i]);
+		vfio_device_report_reset(&vfio->devices[i]);
 }
 
-void vfio_copy_ahead(struct vfio *vfio)
+void vfio_precopy(struct vfio *vfio)
 {
 	struct error ignored; /* it is copied at the end, then, and whoever cannot do that says so */
 
-	(void)move_all(vfio, VFIO_COPY_AHEAD, &ignored);
+	(void)move_all(vfio, VFIO_PRECOPY, &ignored);
 }
 
-void vfio_give_up_ahead(struct vfio *vfio)
+void vfio_cancel_precopy(struct vfio *vfio)
 {
 	struct error ignored;
 
-	(void)move_all(vfio, VFIO_GIVE_UP_AHEAD, &ignored);
+	(void)move_all(vfio, VFIO_CANCEL_PRECOPY, &ignored);
 }
 
 static void section_name(char name[SECTION_NAME_LENGTH + 1], unsigned number)
@@ -207,7 +207,7 @@ int vfio_load(struct vfio *vfio, struct sections *sections, struct error *error)
 
 		section_name(name, i);
 		section = sections_find(sections, name);
-		vfio->devices[i].is_fresh = !section;
+		vfio->devices[i].reset_unreported = !section;
 		if (section && vfio_migration_load(&vfio->devices[i], section, error) < 0)
 			return -1;
 	}
@@ -230,26 +230,26 @@ int vfio_restored(struct vfio *vfio, struct error *error)
 	return 0;
 }
 
-bool vfio_log(struct vfio *vfio)
+bool vfio_dirty_start(struct vfio *vfio)
 {
 	bool all = true;
 
 	for (unsigned i = 0; vfio && i < vfio->count; i++)
-		all &= vfio_device_log(&vfio->devices[i]);
+		all &= vfio_device_dirty_start(&vfio->devices[i]);
 	return all;
 }
 
-void vfio_unlog(struct vfio *vfio)
+void vfio_dirty_stop(struct vfio *vfio)
 {
 	for (unsigned i = 0; vfio && i < vfio->count; i++)
-		vfio_device_unlog(&vfio->devices[i]);
+		vfio_device_dirty_stop(&vfio->devices[i]);
 }
 
-void vfio_mark(struct vfio *vfio)
+void vfio_dirty_mark(struct vfio *vfio)
 {
 	for (unsigned i = 0; vfio && i < vfio->count; i++)
 		if (vfio->devices[i].is_logged)
-			vfio_device_mark(&vfio->devices[i]);
+			vfio_device_dirty_mark(&vfio->devices[i]);
 }
 
 void vfio_stat(struct vfio *vfio, struct report *report)

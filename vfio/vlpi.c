@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Which interrupts the hardware brings to the vCPUs itself, as vLPIs. No call tells, but a file in debugfs does, whose lines
- * are the events that KVM's ITS maps, and HW says whether that one is forwarded:
+ * are the events that KVM's ITS maps, and HW says whether that one is is_vlpi:
  *
  *     Device ID: 0x8, Event ID Range: [0 - 127]
  *     EVENT_ID    INTID  HWINTID   TARGET   COL_ID HW
@@ -38,7 +38,7 @@ static bool read_columns(const char *line, unsigned long values[COLUMNS])
 	return true;
 }
 
-void vfio_forwarding_parse(FILE *file, uint32_t device_id, bool forwarded[VFIO_EVENTS])
+void vfio_vlpi_parse(FILE *file, uint32_t device_id, bool is_vlpi[VFIO_EVENTS])
 {
 	unsigned long values[COLUMNS];
 	bool is_wanted = false;
@@ -49,7 +49,7 @@ void vfio_forwarding_parse(FILE *file, uint32_t device_id, bool forwarded[VFIO_E
 		if (!strncmp(line, DEVICE, strlen(DEVICE)))
 			is_wanted = strtoul(line + strlen(DEVICE), NULL, 16) == device_id;
 		else if (is_wanted && read_columns(line, values) && values[0] < VFIO_EVENTS)
-			forwarded[values[0]] = values[COLUMNS - 1];
+			is_vlpi[values[0]] = values[COLUMNS - 1];
 	}
 	free(line);
 }
@@ -89,16 +89,16 @@ static FILE *open_file(const struct vm *vm)
 	return file;
 }
 
-bool *vfio_forwarding_read(const struct vm *vm, uint32_t device_id)
+bool *vfio_vlpi_read(const struct vm *vm, uint32_t device_id)
 {
 	FILE *file = open_file(vm);
-	bool *forwarded;
+	bool *is_vlpi;
 
 	if (!file)
 		return NULL;
-	forwarded = calloc(VFIO_EVENTS, sizeof(*forwarded));
-	if (forwarded)
-		vfio_forwarding_parse(file, device_id, forwarded);
+	is_vlpi = calloc(VFIO_EVENTS, sizeof(*is_vlpi));
+	if (is_vlpi)
+		vfio_vlpi_parse(file, device_id, is_vlpi);
 	fclose(file);
-	return forwarded;
+	return is_vlpi;
 }

@@ -24,13 +24,13 @@
 struct vfio;
 
 /* Where the host's devices are found: tests have other places. */
-struct vfio_place {
+struct vfio_paths {
 	const char *sys; /* "/sys" */
 	const char *dev; /* "/dev" */
 };
 
 struct vfio_config {
-	const struct vfio_place *place; /* NULL: the host's own */
+	const struct vfio_paths *paths; /* NULL: the host's own */
 	unsigned count;
 	bool restores; /* their interrupts wait for vfio_restored() */
 	char devices[VFIO_MAX_DEVICES][VFIO_ADDRESS_SIZE]; /* as vfio_address() makes them */
@@ -51,13 +51,13 @@ void vfio_close(struct vfio *vfio);
 void vfio_reset(struct vfio *vfio);
 
 /*
- * Takes all irqfds off, so that no interrupt is forwarded by hardware any more, where KVM refuses to save with such (GICv4.0).
+ * Takes all irqfds off, so that no interrupt is is_vlpi by hardware any more, where KVM refuses to save with such (GICv4.0).
  * _ahead: the same before the pause, for a machine that needed it once. Joined again, each vector is signalled: what was
  * pending in hardware is lost else.
  */
-void vfio_part_interrupts(struct vfio *vfio);
-void vfio_part_interrupts_ahead(struct vfio *vfio);
-void vfio_join_interrupts(struct vfio *vfio);
+void vfio_detach_interrupts(struct vfio *vfio);
+void vfio_detach_interrupts_early(struct vfio *vfio);
+void vfio_attach_interrupts(struct vfio *vfio);
 
 /*
  * Saving. A device whose driver can (VFIO migration, version 2) gives its state. Of one whose driver cannot, nothing is saved
@@ -66,7 +66,7 @@ void vfio_join_interrupts(struct vfio *vfio);
  * there is no state.
  *
  * With the vCPUs parked, in this order: vfio_stop_peers() and vfio_stop(), which may be called again; vfio_save(), which adds
- * the devices' data as sections; vfio_visit() shows what the guest made of them. vfio_go_on() ends it, whether it was saved
+ * the devices' data as sections; vfio_visit() shows what the guest made of them. vfio_resume() ends it, whether it was saved
  * or not, before the vCPUs go on.
  */
 int vfio_check_saving(const struct vfio *vfio, bool may_detach, struct error *error);
@@ -75,35 +75,35 @@ int vfio_stop_peers(struct vfio *vfio, struct error *error);
 int vfio_stop(struct vfio *vfio, struct error *error);
 int vfio_save(struct vfio *vfio, struct section_writer *writer, struct error *error);
 int vfio_visit(struct vfio *vfio, struct state_visitor *visitor, struct error *error);
-void vfio_go_on(struct vfio *vfio);
+void vfio_resume(struct vfio *vfio);
 
 /*
  * While the guest runs: reads what devices have to say ahead, by any one thread; again and again, as there may be more. To be
  * given up where no save comes of it.
  */
-void vfio_copy_ahead(struct vfio *vfio);
-void vfio_give_up_ahead(struct vfio *vfio);
+void vfio_precopy(struct vfio *vfio);
+void vfio_cancel_precopy(struct vfio *vfio);
 
 /*
  * Restoring, of devices that were opened with `restores`: vfio_visit() has loaded its objects, and the ITS is restored.
  * vfio_load() gives the devices their data, vfio_restored() sets up their BARs, routes, irqfds and interrupts, with one call a
- * device, each vector signalled once; vfio_go_on() lets them run.
+ * device, each vector signalled once; vfio_resume() lets them run.
  */
 int vfio_load(struct vfio *vfio, struct sections *sections, struct error *error);
 int vfio_restored(struct vfio *vfio, struct error *error);
 
 /*
- * Dirty tracking. Begins, where it has not; whether all devices keep account of what they write to RAM. vfio_mark() marks
+ * Dirty tracking. Begins, where it has not; whether all devices keep account of what they write to RAM. vfio_dirty_mark() marks
  * what was written since.
  */
-bool vfio_log(struct vfio *vfio);
-void vfio_unlog(struct vfio *vfio);
-void vfio_mark(struct vfio *vfio);
+bool vfio_dirty_start(struct vfio *vfio);
+void vfio_dirty_stop(struct vfio *vfio);
+void vfio_dirty_mark(struct vfio *vfio);
 
 void vfio_stat(struct vfio *vfio, struct report *report);
 
 /* Which events of a device hardware brings to the vCPUs, out of what KVM tells in debugfs. */
 #define VFIO_EVENTS 0x10000u /* of any device of our ITS */
-void vfio_forwarding_parse(FILE *file, uint32_t device_id, bool forwarded[VFIO_EVENTS]);
+void vfio_vlpi_parse(FILE *file, uint32_t device_id, bool is_vlpi[VFIO_EVENTS]);
 
 #endif

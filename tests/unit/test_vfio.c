@@ -115,7 +115,7 @@ static void a_mediated_device(void **state)
 {
 	static const unsigned long requests[] = { VFIO_GROUP_SET_CONTAINER, VFIO_SET_IOMMU, VFIO_IOMMU_MAP_DMA };
 	struct rig *rig = *state;
-	const struct vfio_config config = { .place = &rig->place, .count = 1, .devices = { MEDIATED } };
+	const struct vfio_config config = { .paths = &rig->paths, .count = 1, .devices = { MEDIATED } };
 
 	drop(rig->folder, "sys/class/iommu/smmu");
 	rig->vfio = vfio_open(&config, &rig->vm, &rig->pci, NULL, &rig->error);

@@ -30,7 +30,7 @@ static int open_errors(void **state)
 
 static void pass(struct rig *rig)
 {
-	const struct vfio_config config = { .place = &rig->place, .count = 1, .devices = { DEVICE } };
+	const struct vfio_config config = { .paths = &rig->paths, .count = 1, .devices = { DEVICE } };
 
 	rig->vfio = vfio_open(&config, &rig->vm, &rig->pci, &loop, &rig->error);
 	if (!rig->vfio)

@@ -209,7 +209,7 @@ static void a_mediated_line_is_asked_again_by_hand(void **state)
 {
 	const uint32_t by_call = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_UNMASK;
 	struct rig *rig = *state;
-	const struct vfio_config config = { .place = &rig->place, .count = 1, .devices = { MEDIATED } };
+	const struct vfio_config config = { .paths = &rig->paths, .count = 1, .devices = { MEDIATED } };
 	int resample, end = eventfd(0, EFD_CLOEXEC);
 	struct loop loop;
 
@@ -305,11 +305,11 @@ static void quiet_and_on_again(void **state)
 	put(rig, MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE);
 	fd = last_call()->fds[0];
 	vfio = fake_vfio.count;
-	vfio_part_interrupts(rig->vfio);
-	vfio_part_interrupts(rig->vfio);
+	vfio_detach_interrupts(rig->vfio);
+	vfio_detach_interrupts(rig->vfio);
 	assert_int_equal(fake_kvm.calls[fake_kvm.count - 1].group, KVM_IRQFD_FLAG_DEASSIGN);
-	vfio_join_interrupts(rig->vfio);
-	vfio_join_interrupts(rig->vfio);
+	vfio_attach_interrupts(rig->vfio);
+	vfio_attach_interrupts(rig->vfio);
 	assert_int_equal(fake_kvm.calls[fake_kvm.count - 1].group, 0);
 	assert_int_equal(waiting(fd), 1);
 	assert_int_equal(fake_vfio.count, vfio);
@@ -353,17 +353,17 @@ static void what_hardware_forwards(void **state)
 	FILE *file = fmemopen(text, sizeof(text) - 1, "r");
 
 	(void)state;
-	vfio_forwarding_parse(file, 0x18, forwarded);
+	vfio_vlpi_parse(file, 0x18, forwarded);
 	assert_true(forwarded[0] && forwarded[65535]);
 	assert_false(forwarded[5] || forwarded[6]);
 	memset(forwarded, 0, sizeof(forwarded));
 	rewind(file);
-	vfio_forwarding_parse(file, 0x8, forwarded);
+	vfio_vlpi_parse(file, 0x8, forwarded);
 	assert_true(forwarded[5]);
 	assert_false(forwarded[0] || forwarded[65535]);
 	memset(forwarded, 0, sizeof(forwarded));
 	rewind(file);
-	vfio_forwarding_parse(file, 0x10, forwarded);
+	vfio_vlpi_parse(file, 0x10, forwarded);
 	assert_null(memchr(forwarded, true, sizeof(forwarded)));
 	fclose(file);
 }

@@ -84,7 +84,7 @@ static int set_up(void **state)
 	bench->config = (struct machine_config){
 		.name = "g", .kernel = bench->kernel, .cpus = 2, .memory = 64 << 20, .irqchip = IRQCHIP_GICV3_ITS,
 		.no_defaults = true,
-		.vfio = { .place = &bench->rig.place, .count = 2, .devices = { DEVICE, OTHER } },
+		.vfio = { .paths = &bench->rig.paths, .count = 2, .devices = { DEVICE, OTHER } },
 	};
 	open_machine(bench);
 	program(bench, 1, TABLE_OF(&bench->machine), 3);
@@ -416,7 +416,7 @@ static void copied_ahead(void **state)
 	open_machine(bench);
 	bench->machine.running = true;
 	for (unsigned i = 0; i < 3; i++)
-		vfio_copy_ahead(bench->machine.vfio);
+		vfio_precopy(bench->machine.vfio);
 	machine_pause(&bench->machine);
 	assert_int_equal(fake_vfio.state, VFIO_DEVICE_STATE_STOP_COPY);
 	assert_true(fake_vfio_find_state(0, FAKE_VFIO_PRE_COPY_P2P) < fake_vfio_find_state(0, VFIO_DEVICE_STATE_STOP_COPY));
@@ -432,12 +432,12 @@ static void copied_ahead(void **state)
 	assert_int_equal(fake_vfio.state, VFIO_DEVICE_STATE_RUNNING);
 
 	/* Given up, it runs on as if nothing had been. */
-	vfio_copy_ahead(bench->machine.vfio);
+	vfio_precopy(bench->machine.vfio);
 	assert_int_equal(fake_vfio.state, FAKE_VFIO_PRE_COPY);
-	vfio_give_up_ahead(bench->machine.vfio);
+	vfio_cancel_precopy(bench->machine.vfio);
 	assert_int_equal(fake_vfio.state, VFIO_DEVICE_STATE_RUNNING);
 	/* And so it does where the guest resets in between. */
-	vfio_copy_ahead(bench->machine.vfio);
+	vfio_precopy(bench->machine.vfio);
 	machine_pause(&bench->machine);
 	vfio_reset(bench->machine.vfio);
 	begin(bench);

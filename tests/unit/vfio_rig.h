@@ -38,7 +38,7 @@
 
 struct rig {
 	char folder[64], sys[96], dev[96];
-	struct vfio_place place;
+	struct vfio_paths paths;
 	struct vm vm;
 	struct pci_bus pci;
 	struct vfio *vfio;
@@ -163,7 +163,7 @@ static inline void make_host(struct rig *rig)
 	assert_non_null(mkdtemp(rig->folder));
 	snprintf(rig->sys, sizeof(rig->sys), "%s/sys", rig->folder);
 	snprintf(rig->dev, sizeof(rig->dev), "%s/dev", rig->folder);
-	rig->place = (struct vfio_place){ rig->sys, rig->dev };
+	rig->paths = (struct vfio_paths){ rig->sys, rig->dev };
 	make_folders(rig->folder, "sys/class/iommu/smmu");
 	make_folders(rig->folder, "sys/bus/pci/devices/" DEVICE);
 	make_folders(rig->folder, "sys/bus/pci/devices/" OTHER);
@@ -220,7 +220,7 @@ static inline int close_rig(void **state)
 /* 0, or -1 and the sentence in rig->error. */
 static inline int pass_through(struct rig *rig)
 {
-	const struct vfio_config config = { .place = &rig->place, .count = 1, .devices = { DEVICE } };
+	const struct vfio_config config = { .paths = &rig->paths, .count = 1, .devices = { DEVICE } };
 
 	rig->vfio = vfio_open(&config, &rig->vm, &rig->pci, NULL, &rig->error);
 	return rig->vfio ? 0 : -1;
