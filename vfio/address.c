@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Parses the address of a device to pass through: a PCI address or a UUID. */
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -6,15 +7,15 @@
 
 #include "vfio/vfio.h"
 
-/* Takes one to `most` hexadecimal digits and the character behind them. */
-static bool parse_hex(const char **text, unsigned most, char behind, unsigned *value)
+/* Parses one to `most` hexadecimal digits, and the character `after` that must follow. */
+static bool parse_hex(const char **text, unsigned most, char after, unsigned *value)
 {
 	static const char digits[] = "0123456789abcdef0123456789ABCDEF";
 	unsigned count = 0;
 
 	for (*value = 0; **text && strchr(digits, **text) && count < most; count++)
 		*value = *value << 4 | ((unsigned)(strchr(digits, *(*text)++) - digits) & 15);
-	return count > 0 && *(*text)++ == behind;
+	return count > 0 && *(*text)++ == after;
 }
 
 /* 8-4-4-4-12 hexadecimal digits. */

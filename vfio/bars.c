@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Registers. Whole pages of them are memory to KVM, wherever the guest puts the BAR; the rest comes to us: the MSI-X table,
- * its pending bits and what shares a page with them, BARs smaller than a page, ports, and the ROM.
+ * BARs of a passed-through device. Whole pages are memory slots of KVM, wherever the guest maps the BAR. The rest is trapped: the
+ * MSI-X table, its pending bits and what shares a page with them, BARs smaller than a page, ports, and the ROM.
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
@@ -22,7 +22,7 @@ struct ranges {
 	struct range list[VFIO_MAX_AREAS];
 };
 
-/* What the kernel says of a region, with room for a list of the parts of it that may be mapped. */
+/* A region's description by the kernel, with space for a list of the parts that can be mapped. */
 union region {
 	struct vfio_region_info info;
 	uint8_t bytes[512];
@@ -48,7 +48,7 @@ static void bar_write(void *owner, uint64_t offset, unsigned size, uint64_t valu
 
 static const struct bus_ops bar_ops = { .read = bar_read, .write = bar_write };
 
-/* Where KVM does not take an area, accesses to it come to us: slower, and as right. */
+/* If KVM refuses an area, accesses to it are trapped: slower, but correct. */
 static void bar_moved(void *owner, uint64_t address, bool mapped)
 {
 	struct vfio_bar *bar = owner;
@@ -66,8 +66,8 @@ static void bar_moved(void *owner, uint64_t address, bool mapped)
 	}
 }
 
-/* Takes [start, end) out of a sorted list of ranges. */
-static void cut(struct ranges *ranges, uint64_t start, uint64_t end)
+/* Removes [start, end) from a sorted list of ranges. */
+static void remove_range(struct ranges *ranges, uint64_t start, uint64_t end)
 {
 	struct ranges rest = { 0 };
 
@@ -85,7 +85,7 @@ static void cut(struct ranges *ranges, uint64_t start, uint64_t end)
 	*ranges = rest;
 }
 
-/* The parts of a region that may be mapped: the list that the kernel gives, or all of it. */
+/* The parts of a region that can be mapped: the kernel's list, or the whole region. */
 static struct ranges mappable(const union region *region)
 {
 	const struct vfio_region_info *info = &region->info;
@@ -118,10 +118,10 @@ static struct ranges mappable(const union region *region)
 
 static void trap(struct ranges *ranges, uint64_t offset, uint64_t size, uint64_t page)
 {
-	cut(ranges, offset & ~(page - 1), (offset + size + page - 1) & ~(page - 1));
+	remove_range(ranges, offset & ~(page - 1), (offset + size + page - 1) & ~(page - 1));
 }
 
-/* What cannot be mapped is trapped. */
+/* Maps what can be mapped. The rest is trapped. */
 static void map_areas(struct vfio_bar *bar, const union region *region)
 {
 	const struct vfio_interrupts *interrupts = &bar->device->interrupts;

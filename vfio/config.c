@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a guest sees of the config space of a passed-through function. The header is ours: addresses are the guest's, and the
- * command register's bits go to the device as well. Capabilities stay where the device has them; one table says how.
+ * The config space of a passed-through function as the guest sees it. The header is emulated: addresses are the guest's, and the
+ * command register is also written to the device. Capabilities have the offsets of the device's. A table defines the treatment
+ * of each.
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
@@ -12,21 +13,21 @@
 
 #define HEADER_SIZE 64u
 #define BASIC_SIZE 256u
-#define STRIDE 4u /* what capabilities are aligned to */
+#define STRIDE 4u /* alignment of capabilities */
 #define REPORTING (PCI_EXP_DEVCTL_CERE | PCI_EXP_DEVCTL_NFERE | PCI_EXP_DEVCTL_FERE | PCI_EXP_DEVCTL_URRE)
 
 enum treatment {
-	HIDDEN,   /* not in the list, its bytes read as zero */
-	COPIED,   /* as the device has it now: nothing in it changes */
+	HIDDEN,   /* not in the list; its bytes read as zero */
+	COPIED,   /* copied from the device once; it never changes */
 	PASSED,   /* read and written in the device */
-	EMULATED, /* ours, by `emulate`, which starts with a copy */
+	EMULATED, /* copied, and changed by `emulate` */
 };
 
 struct capability {
 	uint16_t id;
 	enum treatment treatment;
 	const char *why;
-	unsigned (*size)(const uint8_t *bytes); /* of all of it; NULL: hidden, so nobody asks */
+	unsigned (*size)(const uint8_t *bytes); /* in bytes, with the header; NULL if hidden */
 	void (*emulate)(struct vfio_device *device, unsigned offset);
 };
 
@@ -56,10 +57,10 @@ static unsigned size_express(const uint8_t *bytes)
 }
 
 /*
- * Those that are emulated
+ * Emulated capabilities
  */
 
-/* In D3 its registers would be gone from under a vCPU, so it stays in D0, and says that it forgets nothing there. */
+/* In D3 a vCPU's access to its registers would fail. So it stays in D0, and declares that D3 does not reset it. */
 static void emulate_power(struct vfio_device *device, unsigned offset)
 {
 	uint8_t *capability = device->pci.state.config + offset;
@@ -98,7 +99,7 @@ static void emulate_msix(struct vfio_device *device, unsigned offset)
 	device->msix_capability = offset;
 }
 
-/* The link ends at the host's port. Control and status of the device itself are in it: payload sizes, reset, errors. */
+/* The link belongs to the host's port and is hidden. Device control and status are passed: payload sizes, reset, errors. */
 static void emulate_express(struct vfio_device *device, unsigned offset)
 {
 	uint8_t *capability = device->pci.state.config + offset;
@@ -109,7 +110,7 @@ static void emulate_express(struct vfio_device *device, unsigned offset)
 	if (size > PCI_EXP_LNKCAP2)
 		memset(capability + PCI_EXP_LNKCAP2, 0, size - PCI_EXP_LNKCAP2);
 	memset(device->passed + offset + PCI_EXP_DEVCTL, true, 4);
-	/* Of errors, what the guest wants to know is for us; a device may not even remember it. */
+	/* The bits that enable error reports are emulated: lkvm reports errors, and a device may not store the bits. */
 	capability[PCI_EXP_DEVCTL] &= (uint8_t)~REPORTING;
 	device->pci.writable[offset + PCI_EXP_DEVCTL] = REPORTING;
 	device->express_capability = offset;
@@ -122,15 +123,15 @@ static void emulate_errors(struct vfio_device *device, unsigned offset)
 	device->errors_capability = offset;
 }
 
-/* Whatever has no line here is hidden: what we do not know may reach past the device. */
+/* Anything else is hidden: an unknown capability may affect more than the device. */
 static const struct capability capabilities[] = {
-	{ PCI_CAP_ID_PM, EMULATED, "asleep, it would answer no vCPU; the host sees to its power", size_8, emulate_power },
-	{ PCI_CAP_ID_VPD, PASSED, "serial numbers and names, which the kernel reads for us", size_8, NULL },
-	{ PCI_CAP_ID_MSI, EMULATED, "the device's own messages are the host's", size_message, emulate_message },
-	{ PCI_CAP_ID_MSIX, EMULATED, "the same, with the table that is trapped", size_12, emulate_msix },
+	{ PCI_CAP_ID_PM, EMULATED, "while it sleeps, accesses by vCPUs would fail; the host manages its power", size_8, emulate_power },
+	{ PCI_CAP_ID_VPD, PASSED, "serial numbers and names, which the kernel reads", size_8, NULL },
+	{ PCI_CAP_ID_MSI, EMULATED, "the device's own messages go to the host", size_message, emulate_message },
+	{ PCI_CAP_ID_MSIX, EMULATED, "the same; the table is trapped", size_12, emulate_msix },
 	{ PCI_CAP_ID_VNDR, PASSED, "the device's own driver may need it", size_vendor, NULL },
-	{ PCI_CAP_ID_EXP, EMULATED, "it hangs on our bridge, which has no link", size_express, emulate_express },
-	{ PCI_CAP_ID_AF, PASSED, "its reset, which the kernel does", size_advanced, NULL },
+	{ PCI_CAP_ID_EXP, EMULATED, "it is on the emulated bridge, which has no link", size_express, emulate_express },
+	{ PCI_CAP_ID_AF, PASSED, "its reset, which the kernel performs", size_advanced, NULL },
 	{ PCI_CAP_ID_SSVID, COPIED, "only a name", size_8, NULL },
 	{ PCI_CAP_ID_SATA, HIDDEN, "another way to registers that are in a BAR", NULL, NULL },
 	{ PCI_CAP_ID_EA, HIDDEN, "addresses of the host", NULL, NULL },
@@ -141,15 +142,15 @@ static const struct capability capabilities[] = {
 static const struct capability long_capabilities[] = {
 	{ PCI_EXT_CAP_ID_DSN, COPIED, "only a serial number", size_12, NULL },
 	{ PCI_EXT_CAP_ID_VNDR, PASSED, "the device's own driver may need it", size_long_vendor, NULL },
-	{ PCI_EXT_CAP_ID_ERR, EMULATED, "its own are told to the host, by its port; those that we tell: errors.c", size_errors,
+	{ PCI_EXT_CAP_ID_ERR, EMULATED, "the device reports its errors to the host's port; lkvm reports its own: errors.c", size_errors,
 	  emulate_errors },
-	{ PCI_EXT_CAP_ID_ACS, HIDDEN, "what the IOMMU group rests on", NULL, NULL },
+	{ PCI_EXT_CAP_ID_ACS, HIDDEN, "IOMMU groups depend on it", NULL, NULL },
 	{ PCI_EXT_CAP_ID_ARI, HIDDEN, "it has no neighbours", NULL, NULL },
 	{ PCI_EXT_CAP_ID_SRIOV, HIDDEN, "its virtual functions would appear in the host", NULL, NULL },
-	{ PCI_EXT_CAP_ID_ATS, HIDDEN, "the guest has no IOMMU to ask", NULL, NULL },
-	{ PCI_EXT_CAP_ID_PRI, HIDDEN, "the guest has no IOMMU to ask", NULL, NULL },
-	{ PCI_EXT_CAP_ID_PASID, HIDDEN, "the guest has no IOMMU to ask", NULL, NULL },
-	{ PCI_EXT_CAP_ID_REBAR, HIDDEN, "BARs have their sizes when the machine is made", NULL, NULL },
+	{ PCI_EXT_CAP_ID_ATS, HIDDEN, "the guest has no IOMMU", NULL, NULL },
+	{ PCI_EXT_CAP_ID_PRI, HIDDEN, "the guest has no IOMMU", NULL, NULL },
+	{ PCI_EXT_CAP_ID_PASID, HIDDEN, "the guest has no IOMMU", NULL, NULL },
+	{ PCI_EXT_CAP_ID_REBAR, HIDDEN, "BARs have fixed sizes once the machine is open", NULL, NULL },
 	{ PCI_EXT_CAP_ID_LTR, HIDDEN, "the link is the host's", NULL, NULL },
 };
 
@@ -161,7 +162,7 @@ static const struct capability *find_rule(const struct capability *rules, size_t
 	return NULL;
 }
 
-/* Puts one of them into the guest's config space. `taken` has a byte for each that another one has. */
+/* Adds one capability to the guest's config space. `taken` marks bytes that belong to another one. */
 static int keep_capability(struct vfio_device *device, const uint8_t *real, bool *taken, unsigned limit, unsigned offset,
 		const struct capability *rule, struct error *error)
 {
@@ -190,7 +191,7 @@ static bool is_message(unsigned id)
 	return id == PCI_CAP_ID_MSI || id == PCI_CAP_ID_MSIX;
 }
 
-/* The list in the first 256 bytes, linked afresh without what is hidden. */
+/* The list in the first 256 bytes, linked again without hidden ones. */
 static int keep_capabilities(struct vfio_device *device, const uint8_t *real, bool has_msi, struct error *error)
 {
 	uint8_t *config = device->pci.state.config, *link = config + PCI_CAPABILITY_LIST;
@@ -223,7 +224,7 @@ static void link_long(uint8_t *config, unsigned from, unsigned to)
 	put32(config + from, (get32(config + from) & 0xfffff) | to << 20);
 }
 
-/* Where the device has none of its own. At the list's beginning it takes the place of what is hidden there. */
+/* For a device without the capability. At the beginning of the list it replaces the hidden one that is there. */
 static void add_errors(struct vfio_device *device, const bool *taken, unsigned last)
 {
 	unsigned offset = vfio_errors_find_offset(device, taken);
@@ -235,7 +236,7 @@ static void add_errors(struct vfio_device *device, const bool *taken, unsigned l
 		link_long(device->pci.state.config, last, offset);
 }
 
-/* The one behind it. It begins at 0x100, so what is hidden there stays as a capability without a name. */
+/* The list of extended capabilities. It begins at 0x100, so a hidden one there stays, as a capability with ID 0. */
 static int keep_long_capabilities(struct vfio_device *device, const uint8_t *real, struct error *error)
 {
 	uint8_t *config = device->pci.state.config, seen[PCI_CONFIG_SIZE / STRIDE] = { 0 };
@@ -276,7 +277,7 @@ static void set_byte(struct vfio_device *device, unsigned offset, uint8_t byte)
 	device->pci.state.config[offset] = (uint8_t)((device->pci.state.config[offset] & ours) | (byte & ~ours));
 }
 
-/* What is passed, as the device has it. A read that fails leaves ones, as a device does that is gone. */
+/* Reads passed bytes from the device. If that fails they are all ones, as if the device were removed. */
 static void vfio_config_read_passed(void *owner, unsigned offset, unsigned size)
 {
 	struct vfio_device *device = owner;
@@ -295,7 +296,7 @@ static void vfio_config_read_passed(void *owner, unsigned offset, unsigned size)
 	pthread_mutex_unlock(&device->pci.lock);
 }
 
-/* Whole runs of passed bytes, as a byte alone may mean something else to the device. */
+/* Writes passed bytes in whole runs: single bytes may have another effect in the device. */
 static void write_passed(struct vfio_device *device, unsigned offset, unsigned size, uint64_t value)
 {
 	uint8_t bytes[8];
@@ -312,10 +313,10 @@ static void write_passed(struct vfio_device *device, unsigned offset, unsigned s
 
 void vfio_config_command(struct vfio_device *device)
 {
-	unsigned ports = get16(device->pci.writable + PCI_COMMAND) & PCI_COMMAND_IO; /* where it has some */
+	unsigned ports = get16(device->pci.writable + PCI_COMMAND) & PCI_COMMAND_IO; /* if it has any */
 	uint8_t command[2];
 
-	/* Were its memory off, a vCPU in the middle of an access would fault; what the guest sees is up to its BARs. */
+	/* With memory off, an access of a vCPU under way would fault. Whether the guest sees the BARs is up to hw/bars.c. */
 	put16(command, get16(device->pci.state.config + PCI_COMMAND) | PCI_COMMAND_MEMORY | ports);
 	if (device->is_detached)
 		command[0] &= (uint8_t)~PCI_COMMAND_MASTER;
@@ -363,13 +364,13 @@ static int make_function(struct vfio_device *device, const uint8_t *real, struct
 
 int vfio_config_open(struct vfio_device *device, const struct pci_bus *pci, struct error *error)
 {
-	uint8_t real[PCI_CONFIG_SIZE + 8] = { 0 }; /* a capability's first bytes are read before its size is known */
+	uint8_t real[PCI_CONFIG_SIZE + 8] = { 0 }; /* 8 more: a capability's first bytes are read before its size */
 
 	if (!vfio_device_read(device, device->config_offset, real, device->config_size))
 		return error_set(error, EIO, "its config space cannot be read");
 	if (make_function(device, real, error) < 0)
 		return -1;
-	/* Errors that it saw, and whether it has capabilities. */
+	/* The status register has errors, and whether there are capabilities. */
 	device->passed[PCI_STATUS] = device->passed[PCI_STATUS + 1] = true;
 	if (keep_capabilities(device, real, pci->interrupts->has_msi, error) < 0)
 		return -1;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Saving a guest without the state of a device. What the device writes while RAM is saved would be in one part of it and not
- * in another, so it may not be a bus master meanwhile. What it wanted to write is lost, so it is reset before it may again, and
- * the guest's driver, which would wait for ever, is told.
+ * Saving a VM without the state of a device. Writes of the device during the save would be in one part of RAM and not in another,
+ * so bus mastering is off until the save ends. What it wanted to write is lost. So the device is reset before it is a bus master
+ * again, and its driver is notified; it would wait for ever otherwise.
  */
 #include "device.h"
 
@@ -26,7 +26,7 @@ void vfio_device_attach(struct vfio_device *device)
 	pthread_mutex_unlock(&device->pci.lock);
 }
 
-/* A guest that cannot be told has to find out: a driver may, when what it waits for does not come. */
+/* Without a report, a driver may still notice: what it waits for does not come. */
 void vfio_device_report_reset(struct vfio_device *device)
 {
 	if (device->reset_unreported && device->can_reset && !vfio_errors_report(device))

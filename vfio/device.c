@@ -6,7 +6,7 @@
 
 #include "device.h"
 
-static int look(struct vfio_device *device, struct error *error)
+static int read_info(struct vfio_device *device, struct error *error)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
 	struct vfio_region_info config;
@@ -32,7 +32,7 @@ int vfio_device_open(struct vfio_device *device, int fd, struct pci_bus *pci, bo
 	device->error_fd = device->request_fd = -1;
 	device->interrupts = VFIO_INTERRUPTS_NONE;
 	device->migration = VFIO_MIGRATION_NONE;
-	if (look(device, error) < 0 || vfio_config_open(device, pci, error) < 0 || vfio_interrupts_open(device, error) < 0 ||
+	if (read_info(device, error) < 0 || vfio_config_open(device, pci, error) < 0 || vfio_interrupts_open(device, error) < 0 ||
 	    vfio_table_find(device, error) < 0 || vfio_bars_open(device, error) < 0 ||
 	    pci_device_plug(pci, &device->pci, -1, error) < 0)
 		return -1;
@@ -51,14 +51,14 @@ int vfio_device_open(struct vfio_device *device, int fd, struct pci_bus *pci, bo
 }
 
 /*
- * The device first, so that it writes nothing and signals nothing; then its vectors and routes go, before the ITS does that
- * they lead to; then it is as it was plugged, bus mastering off.
+ * First the device, so that it neither writes nor signals. Then its vectors and routes, before the ITS that they lead to. Then
+ * config space, as it was plugged, with bus mastering off.
  */
 void vfio_device_reset(struct vfio_device *device)
 {
 	vfio_device_reset_function(device);
 	vfio_migration_reset(device);
-	device->is_detached = device->reset_unreported = false; /* so does the guest */
+	device->is_detached = device->reset_unreported = false; /* the guest is reset, too */
 	pthread_mutex_lock(&device->pci.lock);
 	vfio_interrupts_off(device);
 	pthread_mutex_unlock(&device->pci.lock);
@@ -79,7 +79,7 @@ void vfio_device_close(struct vfio_device *device)
 	if (device->pci.identity.name)
 		pci_device_close(&device->pci);
 	vfio_bars_close(device);
-	/* The kernel resets it, and lets go of it. */
+	/* The kernel resets the device and releases it. */
 	if (device->fd >= 0)
 		close(device->fd);
 	device->fd = -1;

@@ -29,7 +29,7 @@ int vfio_device_region(const struct vfio_device *device, unsigned index, void *i
 	result = vfio_call(device->fd, VFIO_DEVICE_GET_REGION_INFO, (uintptr_t)region);
 	if (result < 0)
 		return error_system(error, -result, "VFIO_DEVICE_GET_REGION_INFO");
-	/* A list that does not fit is not there. */
+	/* A list of capabilities that does not fit was not written. */
 	if (region->argsz > size)
 		region->flags &= ~(uint32_t)VFIO_REGION_INFO_FLAG_CAPS;
 	return 0;

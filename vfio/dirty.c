@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What devices write to RAM, from those that keep account of it themselves. Kernel: VFIO_DEVICE_FEATURE_DMA_LOGGING_START. */
+/* Tracks what devices write to RAM, if they can track it themselves. Kernel: VFIO_DEVICE_FEATURE_DMA_LOGGING_START. */
 #include <stdlib.h>
 
 #include "device.h"
@@ -39,7 +39,7 @@ void vfio_device_dirty_mark(struct vfio_device *device)
 	bool known = bitmap && vfio_device_feature(device, VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT,
 						   &feature) >= 0;
 
-	/* A log that cannot be read is lost, and with it what was written since. */
+	/* If the log cannot be read, everything may have been written. */
 	for (uint64_t i = 0; i < chunks; i++)
 		if (!known || bitmap[i / 64] >> i % 64 & 1)
 			ram_mark(ram, ram->host + i * RAM_MARK, 1);

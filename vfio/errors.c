@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Telling a guest that a device is not as its driver left it. The device's own reporting is the host's, so the function has
- * a capability that is ours: one error, upon which a driver lets go of what is under way, and resets the device, which is
- * why it needs a reset of its own.
+ * Reports to a guest that a device has lost the state that its driver set up. The host handles the device's own error reports, so
+ * lkvm adds or emulates the error capability. It has one error. When it is reported, the guest's driver cancels what is under
+ * way and resets the device. So the device needs a reset of its own.
  */
 #include <linux/pci_regs.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the host says of a device while it is in use. There is no hot-plug: all that can be done is to tell. And what KVM says
- * of its line, where nobody else listens.
+ * Events of a device on the main thread. The kernel reports an error, or wants the device back; there is no hot-plug, so both
+ * are only logged. KVM reports that the guest has handled the device's line, where the kernel's driver does not listen itself.
  */
 #include <linux/vfio.h>
 #include <poll.h>
@@ -23,7 +23,7 @@ static void vfio_error_event(void *owner, int fd, uint32_t events)
 		    "the guest cannot be told");
 }
 
-/* The kernel asks again and again until the device is let go. */
+/* The kernel repeats the request until the device is closed. */
 static void vfio_request_event(void *owner, int fd, uint32_t events)
 {
 	struct vfio_device *device = owner;
@@ -34,7 +34,7 @@ static void vfio_request_event(void *owner, int fd, uint32_t events)
 	loop_remove(device->loop, fd);
 }
 
-/* The guest has handled the line. vfio-pci hears that itself, drivers of mediated devices do not. */
+/* The guest has handled the line. vfio-pci gets that from the eventfd itself, drivers of mediated devices do not. */
 static void vfio_line_unmask(void *owner, int fd, uint32_t events)
 {
 	struct vfio_device *device = owner;
@@ -53,7 +53,7 @@ static void vfio_line_unmask(void *owner, int fd, uint32_t events)
 	pthread_mutex_unlock(&device->pci.lock);
 }
 
-static int open_event(struct vfio_device *device, unsigned index, void (*tell)(void *owner, int fd, uint32_t events))
+static int open_event(struct vfio_device *device, unsigned index, void (*handler)(void *owner, int fd, uint32_t events))
 {
 	struct {
 		struct vfio_irq_set header;
@@ -74,7 +74,7 @@ static int open_event(struct vfio_device *device, unsigned index, void (*tell)(v
 	set.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (set.fd < 0)
 		return -1;
-	if (loop_add(device->loop, set.fd, POLLIN, tell, device, &ignored) == 0) {
+	if (loop_add(device->loop, set.fd, POLLIN, handler, device, &ignored) == 0) {
 		if (vfio_call(device->fd, VFIO_DEVICE_SET_IRQS, (uintptr_t)&set) >= 0)
 			return set.fd;
 		loop_remove(device->loop, set.fd);
@@ -92,7 +92,7 @@ int vfio_events_open(struct vfio_device *device, struct error *error)
 	return loop_add(device->loop, device->interrupts.resample_fd, POLLIN, vfio_line_unmask, device, error);
 }
 
-static void stop(struct vfio_device *device, int *fd)
+static void close_event(struct vfio_device *device, int *fd)
 {
 	if (*fd < 0)
 		return;
@@ -105,6 +105,6 @@ void vfio_events_close(struct vfio_device *device)
 {
 	if (device->loop)
 		loop_remove(device->loop, device->interrupts.resample_fd);
-	stop(device, &device->error_fd);
-	stop(device, &device->request_fd);
+	close_event(device, &device->error_fd);
+	close_event(device, &device->request_fd);
 }

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Interrupts, without us: the device's driver in the kernel writes an eventfd, from which an irqfd goes to KVM; on a host
- * with a GICv4, KVM has the interrupt is_vlpi to the vCPU without the eventfd being written at all, as long as both have it.
+ * Interrupts of a passed-through device, without lkvm in their way. The device's driver in the kernel writes an eventfd, and an
+ * irqfd leads from that to KVM. On a host with GICv4 KVM forwards an MSI to the vCPU in hardware, as long as both have the eventfd.
  *
- * A vector gets its eventfd once, together with all others that are unmasked when the guest turns MSI-X on, or when it is
- * unmasked for the first time. Setting and unsetting costs the host an interrupt's teardown, and loses what is pending. From
- * then on, masking only takes the irqfd off. KVM does not see that a is_vlpi interrupt's route changes, so the irqfd is
- * taken off for that, too; and when it is, KVM forgets what is pending in hardware: so once it is back, one message is sent
- * that may be one too many, which drivers bear, where one too few would hang them.
+ * A vector gets its eventfd in the driver once: with all other unmasked ones when the guest enables MSI-X, or when it is first
+ * unmasked. Setting it and removing it costs the host an interrupt's teardown, and loses what is pending. After that, masking only
+ * detaches the irqfd.
+ *
+ * KVM does not notice that the route of a forwarded interrupt changes, so a change detaches the irqfd, too. When it is detached,
+ * KVM loses what is pending in hardware. So after it is attached again, one message is replayed. It may be one too many, which
+ * drivers tolerate; one too few would make them hang.
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
@@ -22,7 +24,7 @@
 #include "util/bits.h"
 
 #define MAX_VECTORS 2048u /* PCI_MSIX_FLAGS_QSIZE */
-#define MAX_MESSAGES 32u  /* a mask bit each */
+#define MAX_MESSAGES 32u  /* one mask bit each */
 
 static const unsigned indices[] = {
 	[VFIO_MODE_LINE] = VFIO_PCI_INTX_IRQ_INDEX,
@@ -30,7 +32,7 @@ static const unsigned indices[] = {
 	[VFIO_MODE_MSIX] = VFIO_PCI_MSIX_IRQ_INDEX,
 };
 
-/* As the kernel takes it: descriptors behind a header. */
+/* The kernel's format: a header, then descriptors. */
 struct irq_set {
 	struct vfio_irq_set header;
 	int32_t fds[];
@@ -41,7 +43,7 @@ static struct interrupts *gic(const struct vfio_device *device)
 	return &device->vm->interrupts;
 }
 
-/* Gives eventfds to vectors from `first` on: -1 for none. `action`: what they are for. */
+/* Sets the eventfds of vectors from `first` on (-1: none) for an `action`. */
 static int set_fds(const struct vfio_device *device, uint32_t action, unsigned first, unsigned count, const int *fds)
 {
 	size_t size = sizeof(struct irq_set) + count * sizeof(int32_t);
@@ -61,10 +63,10 @@ static int set_fds(const struct vfio_device *device, uint32_t action, unsigned f
 		set->fds[i] = fds[i];
 	result = vfio_call(device->fd, VFIO_DEVICE_SET_IRQS, (uintptr_t)set);
 	free(set);
-	return result > 0 ? -ENOSPC : result; /* how many there are instead */
+	return result > 0 ? -ENOSPC : result; /* > 0: so many vectors are available */
 }
 
-/* Once a device, as a guest could have it told for ever. */
+/* Once a device: a guest could cause it again and again. */
 static void warn_once(struct vfio_device *device, const char *what, const char *why)
 {
 	if (!device->interrupts.warned)
@@ -73,7 +75,7 @@ static void warn_once(struct vfio_device *device, const char *what, const char *
 }
 
 /*
- * The line: high from the device's interrupt until the guest has handled it; then the device is asked again.
+ * The line. It is high from the device's interrupt until the guest has handled it. Then the interrupt is unmasked in the device.
  */
 
 static void line_on(struct vfio_device *device)
@@ -115,20 +117,20 @@ static void line_off(struct vfio_device *device)
  * Messages
  */
 
-/* Joins and parts the irqfd of a vector. Whether it is unmasked. */
+/* Attaches or detaches the irqfd of a vector. Returns whether it is unmasked. */
 static bool attach_unmasked(struct vfio_device *device, unsigned number)
 {
 	struct vfio_vector *vector = &device->interrupts.vectors[number];
 	const struct msi_message message = vfio_message(device, number);
-	bool open = vfio_message_is_unmasked(device, number);
+	bool unmasked = vfio_message_is_unmasked(device, number);
 	struct error error;
 
-	if (vector->msi.attached && (!open || !msi_vector_sends(&vector->msi, &message))) {
+	if (vector->msi.attached && (!unmasked || !msi_vector_sends(&vector->msi, &message))) {
 		msi_vector_detach(&vector->msi, gic(device));
 		vector->replay = true;
 	}
-	if (!open || vector->msi.attached)
-		return open;
+	if (!unmasked || vector->msi.attached)
+		return unmasked;
 	if (vector->replay)
 		eventfd_write(vector->msi.event_fd, 1);
 	vector->replay = false;
@@ -148,10 +150,10 @@ void vfio_interrupts_update_vector(struct vfio_device *device, unsigned number)
 	result = set_fds(device, VFIO_IRQ_SET_ACTION_TRIGGER, number, 1, &vector->msi.event_fd);
 	if (result < 0)
 		warn_once(device, "an interrupt cannot be had", strerror(-result));
-	vector->has_trigger = true; /* or it would be told at each access */
+	vector->has_trigger = true; /* otherwise each access would warn */
 }
 
-/* All that are open, as one table for KVM. Where there is not room for all, each asks for itself as it is joined. */
+/* Adds the routes of all unmasked vectors by one call. If there are not enough, each gets its route when it is attached. */
 static void route_all(struct vfio_device *device)
 {
 	struct vfio_interrupts *interrupts = &device->interrupts;
@@ -208,7 +210,7 @@ static void messages_off(struct vfio_device *device)
 }
 
 /*
- * Modes: one of the three is on at a time, in the device as in KVM.
+ * Modes: at most one of the three is on, in the device and in KVM.
  */
 
 static void turn_off(struct vfio_device *device)
@@ -222,7 +224,7 @@ static void turn_off(struct vfio_device *device)
 	if (interrupts->mode == VFIO_MODE_OFF)
 		return;
 	none.index = indices[interrupts->mode];
-	/* The device first, so that nothing is written to an eventfd that leads nowhere. */
+	/* The device first, so that it does not write an eventfd that is no longer attached. */
 	vfio_call(device->fd, VFIO_DEVICE_SET_IRQS, (uintptr_t)&none);
 	if (interrupts->mode == VFIO_MODE_LINE)
 		line_off(device);
@@ -284,7 +286,7 @@ void vfio_interrupts_detach(struct vfio_device *device)
 }
 
 /*
- * What the device has
+ * Opening and closing
  */
 
 static int count_of(const struct vfio_device *device, enum vfio_mode mode, unsigned *count, struct error *error)
@@ -309,7 +311,7 @@ int vfio_interrupts_open(struct vfio_device *device, struct error *error)
 		return -1;
 	if (interrupts->msi_count > MAX_MESSAGES)
 		interrupts->msi_count = MAX_MESSAGES;
-	interrupts->unmask_by_user = vfio_is_mediated(device->address); /* their drivers take no eventfd for that */
+	interrupts->unmask_by_user = vfio_is_mediated(device->address); /* their drivers accept no eventfd for it */
 	interrupts->has_line = lines && device->pci.state.config[PCI_INTERRUPT_PIN];
 	count = interrupts->msix_count > interrupts->msi_count ? interrupts->msix_count : interrupts->msi_count;
 	interrupts->vectors = calloc(count + 1, sizeof(*interrupts->vectors));

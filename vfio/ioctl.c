@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* The one call of ioctl(2) for VFIO, which unit tests replace. */
 #include <errno.h>
 #include <sys/ioctl.h>
 

@@ -43,8 +43,8 @@ static void close_fd(int *fd)
 
 void vfio_iommu_close(struct vfio_iommu *iommu)
 {
-	close_fd(&iommu->kvm_fd); /* it holds the groups */
+	close_fd(&iommu->kvm_fd); /* it holds references to the groups */
 	while (iommu->group_count)
 		close_fd(&iommu->groups[--iommu->group_count].fd);
-	close_fd(&iommu->fd); /* which unmaps RAM */
+	close_fd(&iommu->fd); /* unmaps RAM */
 }

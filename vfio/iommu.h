@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What stands between devices and memory: guest RAM is mapped at its guest physical addresses, for all devices of the
- * machine alike. Of the kernel's two ways, iommufd (a file a device) is taken where it is there, else containers and groups.
+ * The IOMMU of a machine. It maps guest RAM at its guest physical addresses for all passed-through devices. The kernel has two
+ * interfaces: iommufd (a file a device), which is preferred, and containers with groups.
  */
 #ifndef LKVM_VFIO_IOMMU_H
 #define LKVM_VFIO_IOMMU_H
@@ -14,8 +14,8 @@ struct vfio_iommu {
 	const struct vfio_paths *paths;
 	const struct vm *vm;
 	int fd;     /* a container, or an iommufd */
-	int kvm_fd; /* KVM's VFIO device, which is told of groups and devices */
-	uint32_t addresses; /* of an iommufd: its address space */
+	int kvm_fd; /* KVM's VFIO device, with which groups and devices are registered */
+	uint32_t addresses; /* ID of the iommufd's address space */
 	unsigned group_count;
 	struct vfio_group {
 		char number[16];
@@ -26,19 +26,22 @@ struct vfio_iommu {
 
 struct vfio_iommu_way {
 	int (*open)(struct vfio_iommu *iommu, struct error *error);
-	/* The device's descriptor, or -1. RAM is mapped by then. */
+	/* Maps RAM, if it is not. Returns the device's descriptor, or -1. */
 	int (*attach)(struct vfio_iommu *iommu, const char *address, const struct vfio_found *found, struct error *error);
 };
 
 extern const struct vfio_iommu_way vfio_by_group, vfio_by_iommufd;
 
-/* Chooses the way by what the first device has. */
+/* Chooses the interface that the first device has. */
 int vfio_iommu_open(struct vfio_iommu *iommu, const struct vfio_paths *paths, struct vm *vm, const char *first,
 		    struct error *error);
 int vfio_iommu_attach(struct vfio_iommu *iommu, const char *address, struct error *error);
 void vfio_iommu_close(struct vfio_iommu *iommu);
 
-/* iommu_common.c, for both ways: opens a file below paths->dev; tells KVM of a group or a device; says why RAM is not mapped (always -1). */
+/*
+ * iommu_common.c, for both interfaces. Opens a file below paths->dev. Registers a group or a device with KVM. Sets an error for
+ * RAM that cannot be mapped, and returns -1.
+ */
 int vfio_iommu_open_file(const struct vfio_iommu *iommu, const char *name, struct error *error);
 int vfio_iommu_register(const struct vfio_iommu *iommu, int fd, struct error *error);
 int vfio_iommu_report_unmapped(const struct vfio_iommu *iommu, int code, struct error *error);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The way of containers and groups: a group is what the IOMMU can tell apart, and belongs to one program as a whole. */
+/* The IOMMU by containers and groups. A group is the smallest unit that the IOMMU isolates, and belongs to one program. */
 #include <errno.h>
 #include <linux/vfio.h>
 #include <stdio.h>
@@ -22,7 +22,7 @@ static int container_open(struct vfio_iommu *iommu, struct error *error)
 	return 0;
 }
 
-/* The container knows its IOMMU, and takes mappings, once it has a group. */
+/* A container has an IOMMU, and accepts mappings, after it has a group. */
 static int map(struct vfio_iommu *iommu, struct error *error)
 {
 	const struct ram *ram = &iommu->vm->ram;
@@ -41,7 +41,7 @@ static int map(struct vfio_iommu *iommu, struct error *error)
 	return result < 0 ? vfio_iommu_report_unmapped(iommu, -result, error) : 0;
 }
 
-static int join_group(struct vfio_iommu *iommu, const char *address, const char *number, int fd, struct error *error)
+static int add_group(struct vfio_iommu *iommu, const char *address, const char *number, int fd, struct error *error)
 {
 	struct vfio_group_status status = { .argsz = sizeof(status) };
 	int result = vfio_call(fd, VFIO_GROUP_GET_STATUS, (uintptr_t)&status);
@@ -58,7 +58,7 @@ static int join_group(struct vfio_iommu *iommu, const char *address, const char 
 	return vfio_iommu_register(iommu, fd, error);
 }
 
-/* Two devices may be of one group, whose file only opens once. */
+/* Two devices may be in one group, and its file opens only once. */
 static struct vfio_group *need_group(struct vfio_iommu *iommu, const char *address, const char *number, struct error *error)
 {
 	struct vfio_group *group = iommu->groups;
@@ -73,7 +73,7 @@ static struct vfio_group *need_group(struct vfio_iommu *iommu, const char *addre
 		return NULL;
 	snprintf(group->number, sizeof(group->number), "%s", number);
 	iommu->group_count++;
-	return join_group(iommu, address, number, group->fd, error) < 0 ? NULL : group;
+	return add_group(iommu, address, number, group->fd, error) < 0 ? NULL : group;
 }
 
 static int attach(struct vfio_iommu *iommu, const char *address, const struct vfio_found *found, struct error *error)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The way of iommufd: each device has a file, and is attached to an address space. */
+/* The IOMMU by iommufd. Each device has a file of its own, and is attached to an address space. */
 #include "iommu_iommufd.h"
 
 #include <errno.h>
@@ -40,7 +40,7 @@ static int bind_device(struct vfio_iommu *iommu, int fd, const char *address, co
 	struct vfio_attach_iommufd attach = { .size = sizeof(attach), .id = iommu->addresses };
 	int result;
 
-	/* KVM first: the binding takes along which machine it is for. */
+	/* KVM first: the binding records the VM. */
 	if (vfio_iommu_register(iommu, fd, error) < 0)
 		return -1;
 	result = vfio_call(fd, VFIO_BIND_IOMMUFD, (uintptr_t)&bind);

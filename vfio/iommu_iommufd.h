@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Of include/uapi/linux/iommufd.h and vfio.h (Linux 6.2, 6.6): the headers that we build with may be older. */
+/* Parts of include/uapi/linux/iommufd.h and vfio.h (Linux 6.2, 6.6), which older headers lack. */
 #ifndef LKVM_VFIO_IOMMU_IOMMUFD_H
 #define LKVM_VFIO_IOMMU_IOMMUFD_H
 

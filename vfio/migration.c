@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A device's own state, by the kernel's migration protocol (version 2): the device goes through states, in some of which a
- * file gives or takes its data, which only its driver understands.
+ * A device's own state, by the kernel's migration protocol (version 2). The device moves between states. In some of them a file
+ * reads or writes the device's data, whose format only its driver knows.
  *
  *     saving:    RUNNING [-> PRE_COPY] -> RUNNING_P2P or PRE_COPY_P2P, all devices -> STOP -> STOP_COPY -> STOP
  *     loading:   RUNNING -> RESUMING -> STOP -> RUNNING_P2P, all devices -> RUNNING
@@ -14,8 +14,8 @@
 #include "device.h"
 #include "migration_abi.h"
 
-#define MOST_DATA (128u << 20) /* half of what a reader of snapshots takes */
-#define PIECE (1u << 20)
+#define MAX_DATA (128u << 20) /* half of the limit of a snapshot's reader */
+#define CHUNK (1u << 20)
 
 static const char *const names[] = {
 	[VFIO_DEVICE_STATE_ERROR] = "ERROR", [VFIO_DEVICE_STATE_STOP] = "STOP", [VFIO_DEVICE_STATE_RUNNING] = "RUNNING",
@@ -53,7 +53,7 @@ static void set_reset(struct vfio_migration *migration)
 	migration->state = VFIO_DEVICE_STATE_RUNNING;
 }
 
-/* A device may be anywhere on its way when it fails; from an error only a reset leads out. */
+/* After a failure the device may be in any state. Only a reset leaves the error state. */
 static void recover(struct vfio_device *device)
 {
 	struct vfio_feature feature = { 0 };
@@ -69,7 +69,7 @@ static void recover(struct vfio_device *device)
 	device->reset_unreported = true;
 }
 
-static int go(struct vfio_device *device, uint32_t state, struct error *error)
+static int set_state(struct vfio_device *device, uint32_t state, struct error *error)
 {
 	struct vfio_feature feature = { .state = { .device_state = state, .data_fd = -1 } };
 	struct vfio_migration *migration = &device->migration;
@@ -102,8 +102,8 @@ static int stop_peers(struct vfio_device *device, struct error *error)
 	if (!(migration->offers & VFIO_MIGRATION_P2P))
 		return 0;
 	if (migration->state == VFIO_DEVICE_STATE_RUNNING)
-		return go(device, VFIO_DEVICE_STATE_RUNNING_P2P, error);
-	return migration->state == VFIO_DEVICE_STATE_PRE_COPY ? go(device, VFIO_DEVICE_STATE_PRE_COPY_P2P, error) : 0;
+		return set_state(device, VFIO_DEVICE_STATE_RUNNING_P2P, error);
+	return migration->state == VFIO_DEVICE_STATE_PRE_COPY ? set_state(device, VFIO_DEVICE_STATE_PRE_COPY_P2P, error) : 0;
 }
 
 static int stop(struct vfio_device *device, struct error *error)
@@ -112,8 +112,8 @@ static int stop(struct vfio_device *device, struct error *error)
 
 	if (migration->state == VFIO_DEVICE_STATE_STOP || migration->state == VFIO_DEVICE_STATE_STOP_COPY)
 		return 0;
-	/* What was copied ahead is a part of what the same file has to say. */
-	return go(device, is_precopying(migration) ? VFIO_DEVICE_STATE_STOP_COPY : VFIO_DEVICE_STATE_STOP, error);
+	/* The file of precopy also has the rest of the data. */
+	return set_state(device, is_precopying(migration) ? VFIO_DEVICE_STATE_STOP_COPY : VFIO_DEVICE_STATE_STOP, error);
 }
 
 static int start_peers(struct vfio_device *device, struct error *error)
@@ -122,16 +122,16 @@ static int start_peers(struct vfio_device *device, struct error *error)
 	bool is_stopped = migration->state == VFIO_DEVICE_STATE_STOP || migration->state == VFIO_DEVICE_STATE_STOP_COPY;
 
 	forget(migration);
-	return is_stopped && migration->offers & VFIO_MIGRATION_P2P ? go(device, VFIO_DEVICE_STATE_RUNNING_P2P, error) : 0;
+	return is_stopped && migration->offers & VFIO_MIGRATION_P2P ? set_state(device, VFIO_DEVICE_STATE_RUNNING_P2P, error) : 0;
 }
 
 static int start(struct vfio_device *device, struct error *error)
 {
 	forget(&device->migration);
-	return go(device, VFIO_DEVICE_STATE_RUNNING, error);
+	return set_state(device, VFIO_DEVICE_STATE_RUNNING, error);
 }
 
-/* What the file has to give: all, or while it copies ahead, all that there is now. */
+/* Reads all data of the file; during precopy, all that there is now. */
 static int read_data(struct vfio_device *device, struct error *error)
 {
 	struct vfio_migration *migration = &device->migration;
@@ -140,15 +140,15 @@ static int read_data(struct vfio_device *device, struct error *error)
 
 	do {
 		size_t before = data->size;
-		uint8_t *room = byte_buffer_add(data, NULL, PIECE);
+		uint8_t *buffer = byte_buffer_add(data, NULL, CHUNK);
 
-		if (!room)
+		if (!buffer)
 			return error_system(error, ENOMEM, "%s: its state", device->address);
-		size = read(migration->data_fd, room, PIECE);
+		size = read(migration->data_fd, buffer, CHUNK);
 		data->size = before + (size > 0 ? (size_t)size : 0);
-	} while (data->size <= MOST_DATA && (size > 0 || (size < 0 && errno == EINTR)));
+	} while (data->size <= MAX_DATA && (size > 0 || (size < 0 && errno == EINTR)));
 	if (size > 0)
-		return error_set(error, EFBIG, "%s: its state has more than %u MiB", device->address, MOST_DATA >> 20);
+		return error_set(error, EFBIG, "%s: its state has more than %u MiB", device->address, MAX_DATA >> 20);
 	if (size < 0 && !((errno == ENOMSG || errno == EAGAIN) && is_precopying(migration)))
 		return error_system(error, errno, "%s: its state cannot be read", device->address);
 	return 0;
@@ -159,11 +159,11 @@ static int precopy(struct vfio_device *device, struct error *error)
 	struct vfio_migration *migration = &device->migration;
 
 	if (migration->state == VFIO_DEVICE_STATE_RUNNING && migration->offers & VFIO_MIGRATION_PRE_COPY &&
-	    go(device, VFIO_DEVICE_STATE_PRE_COPY, error) < 0)
+	    set_state(device, VFIO_DEVICE_STATE_PRE_COPY, error) < 0)
 		return -1;
 	if (migration->state != VFIO_DEVICE_STATE_PRE_COPY || read_data(device, error) == 0)
 		return 0;
-	/* It can still be copied at the end: nothing is lost but time. */
+	/* The data can still be read when the device is stopped. */
 	return start(device, error);
 }
 
@@ -217,18 +217,18 @@ int vfio_migration_save(struct vfio_device *device, const char *section, struct 
 	struct byte_buffer *data = &device->migration.data;
 	int result = 0;
 
-	/* Unless it copied ahead, or an earlier save failed at this point, that is where it is. */
+	/* It is in STOP already, unless an earlier save failed here. After precopy it is in STOP_COPY, with an open file. */
 	if (device->migration.data_fd < 0)
-		result = go(device, VFIO_DEVICE_STATE_STOP, error);
+		result = set_state(device, VFIO_DEVICE_STATE_STOP, error);
 	if (result == 0)
-		result = go(device, VFIO_DEVICE_STATE_STOP_COPY, error);
+		result = set_state(device, VFIO_DEVICE_STATE_STOP_COPY, error);
 	if (result == 0)
 		result = read_data(device, error);
 	if (result == 0) {
 		section_begin(writer, section, 1, SECTION_MANDATORY);
 		field_add(&writer->buffer, "data", 1, (uint32_t)data->size, data->bytes);
 		section_end(writer);
-		result = go(device, VFIO_DEVICE_STATE_STOP, error);
+		result = set_state(device, VFIO_DEVICE_STATE_STOP, error);
 	}
 	forget(&device->migration);
 	return result;
@@ -244,12 +244,12 @@ int vfio_migration_load(struct vfio_device *device, const struct section *sectio
 	if (!device->migration.offers)
 		return error_set(error, ENOTSUP, "%s: the snapshot has its state, which its driver on this host cannot load",
 				 device->address);
-	result = go(device, VFIO_DEVICE_STATE_RESUMING, error);
+	result = set_state(device, VFIO_DEVICE_STATE_RESUMING, error);
 	if (result == 0)
 		result = write_data(device, &data, error);
-	/* Here the driver says whether it understood. */
+	/* The driver checks the data here. */
 	if (result == 0)
-		result = go(device, VFIO_DEVICE_STATE_STOP, error);
+		result = set_state(device, VFIO_DEVICE_STATE_STOP, error);
 	close_data(&device->migration);
 	return result;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Of include/uapi/linux/vfio.h, "VFIO_DEVICE_FEATURE_MIGRATION": what Linux 6.2 added, which our headers may lack. */
+/* Parts of include/uapi/linux/vfio.h, "VFIO_DEVICE_FEATURE_MIGRATION" (Linux 6.2), which older headers lack. */
 #ifndef LKVM_VFIO_MIGRATION_ABI_H
 #define LKVM_VFIO_MIGRATION_ABI_H
 
@@ -11,7 +11,7 @@
 #define VFIO_DEVICE_STATE_PRE_COPY_P2P 7
 #endif
 
-/* A feature's request, with what belongs to it. */
+/* A feature's request with its data. */
 struct vfio_feature {
 	struct vfio_device_feature header;
 	union {

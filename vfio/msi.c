@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which interrupts a guest wants of a device, and where they are to go: what it wrote into config space and the MSI-X table. */
+/* Which interrupts of a device the guest has enabled, and their messages: from its config space and MSI-X table. */
 #include <linux/pci_regs.h>
 
 #include "device.h"
@@ -26,7 +26,6 @@ enum vfio_mode vfio_wanted_mode(const struct vfio_device *device)
 	return interrupts->has_line ? VFIO_MODE_LINE : VFIO_MODE_OFF;
 }
 
-/* Vectors that the guest turned on. */
 unsigned vfio_wanted_vectors(const struct vfio_device *device, enum vfio_mode mode)
 {
 	unsigned count;

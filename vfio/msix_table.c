@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The MSI-X table and its pending bits, where the device has them in its BARs. The guest programs ours; the device's own is
- * the kernel's. Aligned accesses of 4 or 8 bytes only, as specified (PCI 3.0, section 6.8.2).
+ * The MSI-X table and its pending bits in a device's BARs. The guest programs a table in lkvm, and the kernel the device's.
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
@@ -26,7 +25,7 @@ static bool in_pending(const struct vfio_interrupts *interrupts, unsigned bar, u
 	       touches(offset, size, interrupts->pending_offset, (interrupts->msix_count + 63) / 64 * 8);
 }
 
-/* A masked vector's bit is in the device as long as it has no eventfd, then in that. */
+/* A masked vector's pending bit is in the device while it has no eventfd there; then it is the eventfd's count. */
 static uint64_t read_pending(struct vfio_device *device, uint64_t offset, unsigned size)
 {
 	const struct vfio_interrupts *interrupts = &device->interrupts;

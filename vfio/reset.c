@@ -6,7 +6,7 @@
 
 #include "device.h"
 
-/* The kernel chooses how: by the function's own reset where it has one, else by power or by the bus. */
+/* The kernel chooses the method: the function's own reset if it has one, otherwise power or the bus. */
 void vfio_device_reset_function(struct vfio_device *device)
 {
 	int result = device->can_reset ? vfio_call(device->fd, VFIO_DEVICE_RESET, 0) : 0;
@@ -16,8 +16,8 @@ void vfio_device_reset_function(struct vfio_device *device)
 }
 
 /*
- * However the host resets a device, to a guest it is the one that PCI Express has for functions: so Linux resets what it was
- * told has an error, and drivers what hangs. Where it is the device's own, the host's kernel sees the guest ask for it.
+ * The guest sees a function level reset, whatever method the host uses. Linux needs it to reset a device that reported an error,
+ * and drivers to reset one that hangs. If the device has it itself, the host's kernel handles the guest's request.
  */
 void vfio_reset_offer(struct vfio_device *device)
 {

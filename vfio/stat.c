@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How a device's interrupts reach the guest. Where KVM does not tell that one is is_vlpi by the hardware, there is another
- * sign: the host takes none of them, and its count, which /proc/interrupts has, stands still.
+ * How a device's interrupts reach the guest. KVM may not show which interrupts are vLPIs. Then the host's count in
+ * /proc/interrupts shows it: the host takes no interrupt that is a vLPI, so its count does not change.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 
 #include "device.h"
 
-/* All processors' counts in a line " 30:   1   0  CHIP ...". */
+/* The sum of all processors' counts in a line " 30:   1   0  CHIP ...". */
 static uint64_t sum_of(const char *line)
 {
 	const char *at = strchr(line, ':');
@@ -25,7 +25,7 @@ static uint64_t sum_of(const char *line)
 	return sum;
 }
 
-/* Interrupts that the host took for each vector; 0 for those of which it says nothing. */
+/* Interrupts that the host took for each vector; 0 for vectors that are not in the file. */
 static void read_counts(const struct vfio_device *device, uint64_t *counts, unsigned count)
 {
 	FILE *file = fopen("/proc/interrupts", "re");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a guest made of a device, as far as it is ours and not the device's: config space, and the MSI-X table. */
+/* Saves and restores what the guest programmed and lkvm keeps: config space and the MSI-X table. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,7 +26,7 @@ int vfio_device_restored(struct vfio_device *device, struct error *error)
 {
 	struct pci_device *pci = &device->pci;
 
-	/* What is the device's is as this one has it, its serial number and all; but for bits that are ours. */
+	/* Bytes of the device, such as its serial number, are those of the new device. Emulated bits are those of the snapshot. */
 	for (unsigned i = 0; i < PCI_CONFIG_SIZE; i++)
 		if (device->passed[i] || device->copied[i])
 			pci->state.config[i] = (uint8_t)((pci->state.config[i] & pci->writable[i]) |
@@ -35,11 +35,11 @@ int vfio_device_restored(struct vfio_device *device, struct error *error)
 		return error_context(error, "%s", device->address);
 	pthread_mutex_lock(&pci->lock);
 	vfio_config_command(device);
-	/* Whatever the device, or the hardware in between, still had to say. */
+	/* An interrupt may have been pending in the device or in hardware. */
 	vfio_interrupts_replay(device);
 	vfio_interrupts_update(device);
 	pthread_mutex_unlock(&pci->lock);
-	/* A driver that starts finds out; one that is in the middle waits for ever. */
+	/* A driver that starts would notice a failure; a driver that waits for an interrupt would wait for ever. */
 	if (device->interrupts.warned)
 		return error_set(error, EIO, "%s: its interrupts cannot be set up as they were", device->address);
 	return 0;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Finds a device to pass through in the host's sysfs, and describes what to do if it cannot be passed through. */
 #include "sysfs.h"
 
 #include <dirent.h>
@@ -15,7 +16,7 @@ bool vfio_is_mediated(const char *address)
 	return !strchr(address, ':');
 }
 
-/* Where sysfs has a device. */
+/* The path of a device in sysfs, with `name` appended. */
 static void device_path(const struct vfio_paths *paths, const char *address, const char *name, char path[PATH_MAX])
 {
 	const char *bus = vfio_is_mediated(address) ? "mdev" : "pci";
@@ -23,7 +24,7 @@ static void device_path(const struct vfio_paths *paths, const char *address, con
 	snprintf(path, PATH_MAX, "%s/bus/%s/devices/%s%s", paths->sys, bus, address, name);
 }
 
-/* The last part of where a link of the device leads; false: there is none. */
+/* The last part of the target of a device's link. False: there is no link. */
 static bool link_name(const struct vfio_paths *paths, const char *address, const char *link, char *name, size_t size)
 {
 	char path[PATH_MAX], target[PATH_MAX];
@@ -40,7 +41,7 @@ static bool link_name(const struct vfio_paths *paths, const char *address, const
 	return true;
 }
 
-/* The first entry of a folder but "." and ".."; false: it has none, or is none. */
+/* The first entry of a folder whose name does not begin with a dot. False: there is none, or no folder. */
 static bool first_entry(const char *path, char *name, size_t size)
 {
 	DIR *folder = opendir(path);
@@ -65,7 +66,7 @@ static bool has_iommu(const struct vfio_paths *paths)
 	return first_entry(path, name, sizeof(name));
 }
 
-/* Beside vfio-pci there are drivers of vendors, which do all that it does: mlx5_vfio_pci, hisi-acc-vfio-pci. */
+/* Some vendors have drivers that do what vfio-pci does: mlx5_vfio_pci, hisi-acc-vfio-pci. */
 static bool is_vfio(const char *driver)
 {
 	return strstr(driver, "vfio") != NULL;
@@ -93,7 +94,7 @@ static int find_mediated(const struct vfio_paths *paths, const char *address, st
 	if (access(path, F_OK) < 0)
 		return error_set(error, ENODEV, "the host has no such mediated device; where a driver offers some, this makes one: "
 				 "echo %s >%s/class/mdev_bus/PARENT/mdev_supported_types/TYPE/create", address, paths->sys);
-	/* Its driver is the one that made it, and has a group for it as long as it is bound: once. */
+	/* The driver that made it is its only driver. It has a group as long as it is bound, and cannot be bound again. */
 	if (link_name(paths, address, "/iommu_group", found->group, sizeof(found->group)))
 		return 0;
 	return error_set(error, ENODEV, "its driver has let go of it, for good; it has to be made again, after this: echo 1 "

@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* What the host's sysfs says of a device that is to be passed through. */
+/* A device to pass through, as the host's sysfs has it. */
 #ifndef LKVM_VFIO_SYSFS_H
 #define LKVM_VFIO_SYSFS_H
 
 #include "vfio/vfio.h"
 
 struct vfio_found {
-	char group[16];    /* the number of its IOMMU group */
-	char device[32];   /* "vfio0": its file of its own (/dev/vfio/devices); "" where the host has none */
+	char group[16];  /* number of its IOMMU group */
+	char device[32]; /* "vfio0": its own file in /dev/vfio/devices; "" if the host has none */
 };
 
 extern const struct vfio_paths vfio_host_paths;
 
-/* One that a driver makes: its address is a UUID. */
+/* Whether it is a mediated device: its address is a UUID. */
 bool vfio_is_mediated(const char *address);
 
-/* Fails with what to do where it cannot be passed through. */
+/* If the device cannot be passed through, the error describes what to do. */
 int vfio_sysfs_find(const struct vfio_paths *paths, const char *address, struct vfio_found *found, struct error *error);
 
-/* Which device of the group keeps the group from being used; always -1. */
+/* Sets an error that names the device because of which the group cannot be used. Always -1. */
 int vfio_sysfs_report_group(const struct vfio_paths *paths, const char *address, const char *group, struct error *error);
 
 #endif

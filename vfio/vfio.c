@@ -10,8 +10,8 @@
 
 struct vfio {
 	struct vfio_iommu iommu;
-	bool may_detach;  /* those whose state cannot be saved */
-	bool has_vlpis; /* KVM refused to save with interrupts that are */
+	bool may_detach; /* devices whose state cannot be saved */
+	bool has_vlpis;  /* KVM refused to save because of vLPIs */
 	unsigned count;
 	struct vfio_device devices[VFIO_MAX_DEVICES];
 };
@@ -68,7 +68,7 @@ void vfio_reset(struct vfio *vfio)
 		vfio_device_reset(&vfio->devices[i]);
 }
 
-static void part(struct vfio *vfio)
+static void detach_all(struct vfio *vfio)
 {
 	for (unsigned i = 0; i < vfio->count; i++) {
 		pthread_mutex_lock(&vfio->devices[i].pci.lock);
@@ -82,13 +82,13 @@ void vfio_detach_interrupts(struct vfio *vfio)
 	if (!vfio)
 		return;
 	vfio->has_vlpis = true;
-	part(vfio);
+	detach_all(vfio);
 }
 
 void vfio_detach_interrupts_early(struct vfio *vfio)
 {
 	if (vfio && vfio->has_vlpis)
-		part(vfio);
+		detach_all(vfio);
 }
 
 void vfio_attach_interrupts(struct vfio *vfio)
@@ -144,7 +144,7 @@ int vfio_stop(struct vfio *vfio, struct error *error)
 	return 0;
 }
 
-/* Each as far as it gets: one that stays behind is no reason for others to. */
+/* A device that fails does not keep the others from starting. */
 static void start_all(struct vfio *vfio, enum vfio_move move)
 {
 	struct error error;
@@ -169,7 +169,7 @@ void vfio_resume(struct vfio *vfio)
 
 void vfio_precopy(struct vfio *vfio)
 {
-	struct error ignored; /* it is copied at the end, then, and whoever cannot do that says so */
+	struct error ignored; /* all of the data is read at the end then, where an error counts */
 
 	(void)move_all(vfio, VFIO_PRECOPY, &ignored);
 }

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which interrupts the hardware brings to the vCPUs itself, as vLPIs. No call tells, but a file in debugfs does, whose lines
- * are the events that KVM's ITS maps, and HW says whether that one is is_vlpi:
+ * Which interrupts are vLPIs, which hardware forwards to the vCPUs. No ioctl shows it, but a file in debugfs does. Its lines are the
+ * events that KVM's ITS maps. HW is 1 for a vLPI:
  *
  *     Device ID: 0x8, Event ID Range: [0 - 127]
  *     EVENT_ID    INTID  HWINTID   TARGET   COL_ID HW
  *     -----------------------------------------------
  *            0     8192        0        0        0  1
  *
- * Kernel: arch/arm64/kvm/vgic/vgic-debug.c, since Linux 6.16. KVM holds the ITS's lock while it fills a page of that, and
- * neither stops vCPUs nor changes anything. (vgic-state beside it has been there for longer, but knows no events, and who
- * dies while reading it leaves it locked.) Earlier kernels may have the file by a backport, of which one follows a null
- * pointer when a guest maps a device without an event: it is not read there.
+ * Kernel: arch/arm64/kvm/vgic/vgic-debug.c, since Linux 6.16. KVM holds the ITS's lock while it fills one page of the file. It
+ * neither stops vCPUs nor changes anything. (The older vgic-state beside it has no events, and stays locked if its reader is
+ * killed.) Earlier kernels may have a backport of the file. One backport follows a null pointer when a guest maps a device
+ * without an event, so the file is not read there.
  */
 #include <glob.h>
 #include <stdlib.h>
@@ -67,8 +67,8 @@ static bool is_safe(void)
 	return major > 6 || (major == 6 && minor >= 16);
 }
 
-/* KVM names a machine's folder by the number that its process has in the first namespace; in another, that is not ours. */
-static bool knows_own_number(void)
+/* KVM names a VM's folder by the process ID in the first PID namespace. getpid() is that number only there. */
+static bool in_first_namespace(void)
 {
 	struct stat info;
 
@@ -82,7 +82,7 @@ static FILE *open_file(const struct vm *vm)
 	FILE *file;
 
 	snprintf(pattern, sizeof(pattern), "/sys/kernel/debug/kvm/%d-%d/vgic-its-state@*", (int)getpid(), vm->fd);
-	if (!is_safe() || !knows_own_number() || glob(pattern, 0, NULL, &found) != 0)
+	if (!is_safe() || !in_first_namespace() || glob(pattern, 0, NULL, &found) != 0)
 		return NULL;
 	file = fopen(found.gl_pathv[0], "re");
 	globfree(&found);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * PCI devices of the host that a guest drives itself, by the kernel's VFIO. The IOMMU lets them reach guest RAM and nothing
- * else (a mediated device is the work of a driver, which sees to that itself); their registers are mapped into the guest;
- * config space is shown as vfio/config.c says; their interrupts reach KVM without us. Kernel:
- * Documentation/driver-api/vfio.rst, vfio-mediated-device.rst, include/uapi/linux/vfio.h.
+ * Passed-through devices: PCI devices of the host that the guest drives itself, through the kernel's VFIO.
+ *
+ * The IOMMU limits a device's DMA to guest RAM. For a mediated device, its driver in the kernel does that. Registers are mapped
+ * into the guest. Config space is partly emulated (vfio/config.c). Interrupts reach KVM without lkvm.
+ * Kernel: Documentation/driver-api/vfio.rst, vfio-mediated-device.rst, include/uapi/linux/vfio.h.
  */
 #ifndef LKVM_VFIO_H
 #define LKVM_VFIO_H
@@ -23,51 +24,52 @@
 
 struct vfio;
 
-/* Where the host's devices are found: tests have other places. */
+/* The host's file systems. Tests use other folders. */
 struct vfio_paths {
 	const char *sys; /* "/sys" */
 	const char *dev; /* "/dev" */
 };
 
 struct vfio_config {
-	const struct vfio_paths *paths; /* NULL: the host's own */
+	const struct vfio_paths *paths; /* NULL: the host's */
 	unsigned count;
-	bool restores; /* their interrupts wait for vfio_restored() */
-	char devices[VFIO_MAX_DEVICES][VFIO_ADDRESS_SIZE]; /* as vfio_address() makes them */
+	bool restores; /* interrupts are set up by vfio_restored(), not by vfio_open() */
+	char devices[VFIO_MAX_DEVICES][VFIO_ADDRESS_SIZE]; /* as vfio_address() writes them */
 };
 
-/* ioctl(2) on a file of VFIO's, its result or -errno: the one way there, in whose place unit tests have a fake. */
+/* ioctl(2) on a file of VFIO: its result or -errno. All requests go through it; unit tests replace it. */
 int vfio_call(int fd, unsigned long request, uintptr_t argument);
 
-/* [DOM:]BB:DD.F, or a UUID, as sysfs writes it. */
+/* Parses [DOM:]BB:DD.F or a UUID, and writes it as sysfs does. */
 int vfio_address(const char *text, char address[VFIO_ADDRESS_SIZE], struct error *error);
 
-/* Opens the devices, lets them reach RAM, and plugs them into free slots. NULL with the error set. */
+/* Opens the devices, maps RAM for their DMA, and plugs them into free slots. NULL with the error set. */
 struct vfio *vfio_open(const struct vfio_config *config, struct vm *vm, struct pci_bus *pci, struct loop *loop,
 		       struct error *error);
 void vfio_close(struct vfio *vfio);
 
-/* Power-on. To be called before the ITS is reset: mappings that KVM forwards must not go under a device that signals. */
+/* Power-on. Call it before the reset of the ITS: a device must not signal by a mapping that KVM forwards and that is removed. */
 void vfio_reset(struct vfio *vfio);
 
 /*
- * Takes all irqfds off, so that no interrupt is is_vlpi by hardware any more, where KVM refuses to save with such (GICv4.0).
- * _ahead: the same before the pause, for a machine that needed it once. Joined again, each vector is signalled: what was
- * pending in hardware is lost else.
+ * KVM refuses to save the ITS while hardware forwards interrupts to vCPUs (GICv4.0). vfio_detach_interrupts() detaches all irqfds,
+ * which ends the forwarding. vfio_detach_interrupts_early() does the same before the pause, if an earlier save needed it.
+ * vfio_attach_interrupts() attaches them again, and signals each vector once: what was pending in hardware is lost.
  */
 void vfio_detach_interrupts(struct vfio *vfio);
 void vfio_detach_interrupts_early(struct vfio *vfio);
 void vfio_attach_interrupts(struct vfio *vfio);
 
 /*
- * Saving. A device whose driver can (VFIO migration, version 2) gives its state. Of one whose driver cannot, nothing is saved
- * if that is allowed: it is kept from memory while the machine is saved, is reset when that goes on, and so it is
- * found by whoever is restored; both guests are told by its PCI Express errors. vfio_check_saving() says of which device
- * there is no state.
+ * Saving. If a device's driver supports VFIO migration (version 2), the device's state is saved. Any other device makes the
+ * save fail, unless `may_detach`. Then no state of it is saved. It cannot access memory during the save, and is reset at the
+ * end. A restored VM finds it reset, too. Both guests are notified by a PCI Express error of the device.
  *
- * With the vCPUs parked, in this order: vfio_stop_peers() and vfio_stop(), which may be called again; vfio_save(), which adds
- * the devices' data as sections; vfio_visit() shows what the guest made of them. vfio_resume() ends it, whether it was saved
- * or not, before the vCPUs go on.
+ * vfio_check_saving() fails if there is a device without state and `may_detach` is false.
+ *
+ * Order, with the vCPUs parked: vfio_stop_peers() and vfio_stop(), which may be repeated; vfio_save(), which writes the devices'
+ * data as sections; vfio_visit(), for the objects that hold what the guest programmed. vfio_resume() ends it, whether the save
+ * succeeded or not, before the vCPUs run.
  */
 int vfio_check_saving(const struct vfio *vfio, bool may_detach, struct error *error);
 void vfio_may_detach(struct vfio *vfio, bool may_detach);
@@ -78,23 +80,23 @@ int vfio_visit(struct vfio *vfio, struct state_visitor *visitor, struct error *e
 void vfio_resume(struct vfio *vfio);
 
 /*
- * While the guest runs: reads what devices have to say ahead, by any one thread; again and again, as there may be more. To be
- * given up where no save comes of it.
+ * While the guest runs: reads the data that devices offer before they are stopped. Any one thread. May be repeated, as devices
+ * may offer more. Cancel it if the save is cancelled.
  */
 void vfio_precopy(struct vfio *vfio);
 void vfio_cancel_precopy(struct vfio *vfio);
 
 /*
- * Restoring, of devices that were opened with `restores`: vfio_visit() has loaded its objects, and the ITS is restored.
- * vfio_load() gives the devices their data, vfio_restored() sets up their BARs, routes, irqfds and interrupts, with one call a
- * device, each vector signalled once; vfio_resume() lets them run.
+ * Restoring, for devices that were opened with `restores`. vfio_visit() has loaded its objects, and the ITS is restored.
+ * vfio_load() loads the devices' data. vfio_restored() sets up BARs, routes, irqfds and interrupts, by one call a device, and
+ * signals each vector once. vfio_resume() starts the devices.
  */
 int vfio_load(struct vfio *vfio, struct sections *sections, struct error *error);
 int vfio_restored(struct vfio *vfio, struct error *error);
 
 /*
- * Dirty tracking. Begins, where it has not; whether all devices keep account of what they write to RAM. vfio_dirty_mark() marks
- * what was written since.
+ * Dirty tracking. vfio_dirty_start() starts it where it is not started. Returns whether all devices track what they write to RAM.
+ * vfio_dirty_mark() marks what was written since (ram_mark()).
  */
 bool vfio_dirty_start(struct vfio *vfio);
 void vfio_dirty_stop(struct vfio *vfio);
@@ -102,7 +104,7 @@ void vfio_dirty_mark(struct vfio *vfio);
 
 void vfio_stat(struct vfio *vfio, struct report *report);
 
-/* Which events of a device hardware brings to the vCPUs, out of what KVM tells in debugfs. */
+/* Parses KVM's ITS file in debugfs: which events of a device are vLPIs, forwarded to the vCPUs by hardware. */
 #define VFIO_EVENTS 0x10000u /* of any device of our ITS */
 void vfio_vlpi_parse(FILE *file, uint32_t device_id, bool is_vlpi[VFIO_EVENTS]);
 
