@@ -42,7 +42,7 @@ case_vcpu_runs_with_group_0()
 {
 	run "$programs/irqchip" vcpu_runs_with_group_0
 	[ "$status" != 0 ] || return 0
-	if [ "$emulated$host" != 17.2 ] || ! grep -qx 'the vCPU executes no instruction' "$logs/run.out"; then
+	if [ "$emulated${host%%.*}" != 17 ] || ! grep -qx 'the vCPU executes no instruction' "$logs/run.out"; then
 		fail "$(tail -n 1 "$logs/run.out")"
 	fi
 	known_fault "with group 0 alone QEMU's GIC stops the vCPU"
