@@ -203,7 +203,7 @@ build/bench/cost: build/host/obj/tests/bench/cost.o
 	$(call say,LINK,$@)
 	$(Q)$(HOST_CC) -o $@ $^
 
-build/bench/enlarge: build/host/obj/tests/bench/enlarge.o $(patsubst %.c,build/host/obj/%.o,$(wildcard util/*.c memory/*.c state/*.c snapshot/*.c))
+build/bench/enlarge build/bench/checksum: build/bench/%: build/host/obj/tests/bench/%.o $(filter-out build/host/obj/main.o build/host/obj/cmd/%,$(HOST_OBJECTS))
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(HOST_CC) $(LINK_FLAGS) -o $@ $^ -lz
