@@ -89,7 +89,7 @@ static void check_chains(uint32_t seed)
 {
 	uint8_t *model = malloc(RAM_SIZE), pages[RAM_SIZE / FORMAT_RAM_PAGE / 8];
 
-	for (unsigned round = 0; round < 24; round++) {
+	for (unsigned round = 0; round < ROUNDS(24, 6); round++) {
 		memset(model, 0, RAM_SIZE);
 		for (unsigned layer = 0; layer < 1 + round % LAYERS; layer++) {
 			struct crafted file = {

@@ -523,7 +523,7 @@ static void close_and_lose_at_once(void)
 static void close_does_not_hang_when_memory_is_lost_at_once(void **state)
 {
 	(void)state;
-	for (unsigned round = 0; round < 300; round++)
+	for (unsigned round = 0; round < ROUNDS(300, 100); round++)
 		expect_end(close_and_lose_at_once);
 }
 
