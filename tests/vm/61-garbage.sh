@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # what: a hostile driver (tests/guest/garbage) harms neither the VMM nor what it may not write
 # hosts: all
+# once: one_vcpu_no_its virtio_console_and_net paused_again_and_again reset_again_and_again
 
 kernel=$programs/garbage.bin
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # what: a guest is saved, killed, restored, and goes on as if nothing had happened
 # hosts: all
+# once: input_is_not_lost restored_paused_and_reset damaged_ram saved_while_it_is_checked
 # timeout: 400
 
 boot()

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # what: a running guest's and a saved one's interrupts, devices and vCPUs are shown
 # hosts: all
+# once: without_its of_a_busy_guest what_cannot_be_looked_at
 # timeout: 400
 
 boot()

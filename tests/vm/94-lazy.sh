@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # what: guests that go on from compressed memory, which is loaded while they run
 # hosts: all
+# once: balloon_and_reset working_set
 # timeout: 600
 
 # A guest with 32 MiB that it knows again, in $sum; saved, stopped, and the file compressed.

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # what: RAM is copied in rounds while a guest writes it, by the dirty log; and only what changed since another snapshot
 # hosts: all
+# once: save_refuses_to_replace_file_of_chain bases_that_do_not_fit
 # timeout: 600
 
 export LKVM_FAULT=save/recheck # a page that no log told of fails the save

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # what: passed-through PCI devices: data, interrupts, resets; what cannot be passed through, and why
 # hosts: all
+# once: garbage_for_nvme nvme_ten_reboots what_cannot_be_passed_through
 # vfio: edu nvme pair
 # timeout: 400
 
