@@ -4,8 +4,7 @@
 
 case_from_a_fifo()
 {
-	start g lkvm.shell=plain
-	wait_for g '^lkvm-guest: ready'
+	ready g
 	ask g 'echo $((6 * 7)); false'
 	check_status 1
 	check "no answer" grep -qx 42 "$logs/said"

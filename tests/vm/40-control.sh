@@ -5,8 +5,7 @@
 
 boot()
 {
-	start g lkvm.shell=plain "$@"
-	wait_for g '^lkvm-guest: ready'
+	ready g "$@"
 }
 
 requests() { "$lkvm" stat g | sed -n '/virtio-blk0/,/virtio-input0/s/^ *requests *//p' | head -n 1; }

@@ -7,8 +7,7 @@
 
 boot()
 {
-	start g lkvm.shell=plain "$@"
-	wait_for g '^lkvm-guest: ready'
+	ready g "$@"
 }
 
 case_saved_stopped_restored()

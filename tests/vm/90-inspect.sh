@@ -8,8 +8,7 @@
 boot()
 {
 	truncate -s 16M "$tmp/d"
-	start g lkvm.shell=plain --cpus 2 --disk "$tmp/d" --rng "$@"
-	wait_for g '^lkvm-guest: ready'
+	ready g --cpus 2 --disk "$tmp/d" --rng "$@"
 }
 
 # The events of a device, as /proc/interrupts of the guest has them: it must agree.

@@ -5,8 +5,7 @@
 
 boot()
 {
-	start g lkvm.shell=plain "$@"
-	wait_for g '^lkvm-guest: ready'
+	ready g "$@"
 	export TMPDIR="$tmp"
 }
 

@@ -61,6 +61,35 @@ save()
 	"$lkvm" snapshot verify "$f" >"$logs/verify.out" 2>&1 || fail "verify: $(head -n 3 "$logs/verify.out")"
 }
 
+# ready GUEST [OPTION OF lkvm run...]: a guest with a shell for `ask`, as start GUEST lkvm.shell=plain OPTION... gives it. The
+# first case that wants these options boots it and saves it. All of them get it restored, which takes a tenth of the time. It is for
+# cases that test neither the start of a guest nor one that was never restored. Disks have the size that they had then.
+ready()
+{
+	r=$1 kept=$kept_guests/any
+	shift
+	[ $# = 0 ] || kept=$kept_guests/$case_file-$(echo "$*" | sed "s,$tmp,TMP,g" | md5sum | cut -c1-16)
+	if [ ! -e "$kept" ]; then
+		start "$r" lkvm.shell=plain "$@"
+		wait_for "$r" '^lkvm-guest: ready'
+		save "$r" "$kept.new" --stop
+		wait_exit "$r" 0
+		mv "$kept.new" "$kept"
+		mv "$logs/$r.out" "$logs/$r.boot.out"
+	fi
+	rm -f "$tmp/$r.in"
+	mkfifo "$tmp/$r.in"
+	echo 'lkvm-guest: ready' >"$logs/$r.out"
+	ready_disks=
+	while [ $# -gt 0 ]; do
+		[ "$1" != --disk ] || ready_disks="$ready_disks --disk ${2%%,*}"
+		shift
+	done
+	# shellcheck disable=SC2086 # options and their files
+	restore "$r" "$kept" $ready_disks
+	wait_listening "$r"
+}
+
 # flood GUEST: its eth0, behind lk0, gets packets as fast as it answers; $flood sends them.
 flood()
 {

@@ -26,8 +26,9 @@
 # A case cannot skip itself: one that cannot run where it was asked to has failed.
 # One that meets a fault of docs/host-kernels.md calls known_fault, and its line says so.
 # A test that runs inside the guest is a script tests/vm/guest/NAME, chosen by the
-# guest kernel's parameter lkvm.test=NAME; "lkvm-guest: NAME: exit N" follows it. To
-# ask a guest this and that, start it with lkvm.shell=plain (see 12-input.sh).
+# guest kernel's parameter lkvm.test=NAME; "lkvm-guest: NAME: exit N" follows it. A guest
+# with lkvm.shell=plain has a shell that `ask` drives. `ready` gives such a guest without
+# booting it each time: use it where the case does not test the start of a guest.
 #
 # At hand: the functions of functions.sh; $lkvm $kernel $initrd $share $programs
 # (bare-metal guests), $helpers (programs of tests/vm/helpers, for the host), $host and
@@ -57,6 +58,17 @@ clean_up()
 	rm -rf "$tmp" "$XDG_RUNTIME_DIR"
 }
 
+# forget_guests FILE: of the guests that `ready` keeps, those with options are for the cases of one file.
+forget_guests()
+{
+	for kept in "$kept_guests"/*; do
+		case ${kept##*/} in
+		any | "$1"-*) ;;
+		*) rm -f "$kept" ;;
+		esac
+	done
+}
+
 # Each case in a session of its own, so that it can be ended whole.
 run_case()
 {
@@ -66,6 +78,7 @@ run_case()
 	XDG_RUNTIME_DIR=$(mktemp -d)
 	export logs tmp XDG_RUNTIME_DIR
 	mkdir -p "$logs"
+	forget_guests "$file"
 	limit=$(sed -n 's/^# timeout: //p' "$here/$file.sh")
 	limit=$((${limit:-300} * times))
 	# Looking costs more than waiting where instructions are time.
@@ -103,6 +116,7 @@ run_case()
 
 if [ "$1" = --case ]; then
 	set -e
+	case_file=$2
 	# shellcheck disable=SC1090 # the test's file
 	. "$here/$2.sh"
 	"case_$3"
@@ -113,7 +127,9 @@ label=$1
 shift
 bad=0
 emulated=$([ -e /run/command ] && echo 1)
-export emulated
+kept_guests=$(mktemp -d)
+export emulated kept_guests
+trap 'rm -rf "$kept_guests"' EXIT
 for test; do
 	run_case "$test"
 done
