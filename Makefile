@@ -109,6 +109,7 @@ build/host/obj/%.o: %.c Makefile $(if $(OVERLAY),$(OVERLAY)/.stamp)
 ## Testing
 ##
 #: check              all tests: unit tests, then VM tests
+#: check-quick        unit tests, and a dozen VM tests that touch every part: minutes
 #: check-unit         unit tests, natively, under ASan and UBSan
 #: check-tsan         the same unit tests under ThreadSanitizer
 #: check-vm           tests on real KVM, in the emulated arm64 host (natively on arm64)
@@ -167,6 +168,10 @@ build/unit/golden: build/unit/obj/tests/golden/golden.o build/unit/lkvm.a
 .PRECIOUS: build/unit/obj/%.o build/tsan/obj/%.o
 
 check: check-unit check-vm
+
+check-quick: $(UNIT_TESTS) build/arm64/lkvm vm-programs
+	tests/unit/run $(UNIT_TESTS)
+	tests/vm/run --host 6.12 --guest 6.12 $$(grep -v '^#' tests/vm/quick)
 
 check-unit: $(UNIT_TESTS)
 	tests/unit/run $(UNIT_TESTS)
@@ -233,7 +238,7 @@ help:
 	@sed -n 's/^#: /  /p' Makefile
 
 FORCE:
-.PHONY: all check check-unit check-tsan check-vm soak vm-programs lint bench install clean help FORCE
+.PHONY: all check check-quick check-unit check-tsan check-vm soak vm-programs lint bench install clean help FORCE
 
 -include $(ARM64_OBJECTS:.o=.d) $(HOST_OBJECTS:.o=.d) $(UNIT_OBJECTS:.o=.d) $(TSAN_OBJECTS:.o=.d) \
 	$(UNIT_PROGRAMS:%=build/unit/obj/tests/unit/%.d) $(UNIT_PROGRAMS:%=build/tsan/obj/tests/unit/%.d)
