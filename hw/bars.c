@@ -12,7 +12,7 @@ static unsigned bar_offset(unsigned index)
 	return index == PCI_ROM ? PCI_ROM_ADDRESS : PCI_BASE_ADDRESS_0 + 4 * index;
 }
 
-/* Of its first register. */
+/* The address bits of its first register. */
 static uint32_t address_bits(const struct pci_device *device, unsigned index)
 {
 	if (device->bars[index].io)
@@ -35,7 +35,7 @@ static bool inside(uint64_t address, uint64_t size, uint64_t window, uint64_t wi
 	return address >= window && size <= window_size && address - window <= window_size - size;
 }
 
-/* A BAR that the guest puts outside the host bridge's windows answers nowhere, as on hardware. */
+/* A BAR outside the host bridge's windows is not reachable, as on hardware. */
 static bool bar_reachable(const struct pci_device *device, unsigned index, uint64_t address)
 {
 	const struct pci_layout *layout = &device->bus->layout;
@@ -47,7 +47,7 @@ static bool bar_reachable(const struct pci_device *device, unsigned index, uint6
 	       inside(address, size, layout->window64, layout->window64_size);
 }
 
-/* A ROM has a switch of its own, beside that for all memory. */
+/* A ROM has an enable bit of its own, in addition to that for all memory. */
 static bool bar_is_on(const struct pci_device *device, unsigned index)
 {
 	if (device->bars[index].io)
@@ -56,7 +56,7 @@ static bool bar_is_on(const struct pci_device *device, unsigned index)
 	       (index != PCI_ROM || device->state.config[PCI_ROM_ADDRESS] & PCI_ROM_ADDRESS_ENABLE);
 }
 
-/* Maps, moves or unmaps a BAR as config space says. Whether an address range became free. */
+/* Maps, moves or unmaps a BAR according to config space. Returns whether an address range became free. */
 static bool move_bar(struct pci_device *device, unsigned index)
 {
 	struct pci_bar *bar = &device->bars[index];
@@ -79,7 +79,7 @@ static bool move_bar(struct pci_device *device, unsigned index)
 
 	const struct bus_region region = { address, bar->size, bar->ops, bar->owner };
 
-	/* Where another BAR is already, this one is not: the first keeps the place until it moves. */
+	/* Of overlapping BARs, the first keeps the address until it moves. The others are not mapped. */
 	if (bus_map(device->bus->bus, &region, &ignored) < 0)
 		return vacated;
 	bar->mapped = true;
@@ -99,7 +99,7 @@ bool bars_move(struct pci_device *device)
 	return vacated;
 }
 
-void bars_settle(struct pci_bus *pci)
+void bars_remap(struct pci_bus *pci)
 {
 	for (unsigned slot = 0; slot < PCI_SLOTS; slot++) {
 		struct pci_device *device = pci->devices[slot];
@@ -155,7 +155,7 @@ static struct window window_of(struct pci_bus *pci, const struct pci_bar *bar)
 	return (struct window){ &pci->next32, layout->window32, layout->window32_size };
 }
 
-/* The first address of a BAR, from the window that fits it. */
+/* Assigns a BAR its first address, in the window that fits it. */
 static int place_bar(struct pci_bus *pci, struct pci_device *device, unsigned index, struct error *error)
 {
 	struct pci_bar *bar = &device->bars[index];

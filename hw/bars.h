@@ -5,13 +5,13 @@
 
 #include "hw/pci.h"
 
-/* Gives them their first addresses, in the windows that fit them. */
+/* Assigns the BARs of a device their first addresses, in the windows that fit them. */
 int bars_place(struct pci_bus *pci, struct pci_device *device, struct error *error);
 
-/* Maps, moves or unmaps them as config space says. Whether an address range became free. With the device locked. */
+/* Maps, moves or unmaps BARs according to config space. Returns whether an address range became free. The device is locked. */
 bool bars_move(struct pci_device *device);
 
-/* A place became free: whoever was put there too, and answered nowhere, may have it now. No device is locked. */
-void bars_settle(struct pci_bus *pci);
+/* An address range became free: maps BARs that were unmapped because of an overlap. No device is locked. */
+void bars_remap(struct pci_bus *pci);
 
 #endif

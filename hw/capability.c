@@ -11,7 +11,7 @@ int pci_device_add_capability(struct pci_device *device, uint8_t id, const void 
 {
 	unsigned offset = device->next_capability;
 
-	/* Capabilities live in the first 256 bytes, each at a multiple of four. */
+	/* Capabilities are in the first 256 bytes, each at a multiple of four. */
 	if (size < 2 || offset + size > 256)
 		return error_set(error, ENOSPC, "no room for capability 0x%x of %s", id, device->identity.name);
 	device->state.config[offset] = id;

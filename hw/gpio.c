@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* The PL061 GPIO controller with the power keys: registers, interrupt line, key presses. */
 #include "hw/gpio.h"
 
 #include <errno.h>
@@ -11,7 +12,7 @@
 
 /* Section 3.2 of the manual. */
 enum gpio_register {
-	GPIO_DATA = 0x000, /* up to 0x3fc: bits 9..2 of the address say which lines are meant */
+	GPIO_DATA = 0x000, /* up to 0x3fc: bits 9..2 of the address select the lines */
 	GPIO_DATA_END = 0x400,
 	GPIO_DIRECTION = 0x400,
 	GPIO_SENSE = 0x404,
@@ -40,7 +41,7 @@ static const struct state_field gpio_fields[] = {
 
 const struct state_table gpio_state_table = STATE_TABLE(struct gpio_state, "gpio", 1, gpio_fields);
 
-/* Edges as they were seen, levels as they are. */
+/* Edges that occurred, and levels as they are now. */
 static uint8_t raw_interrupts(const struct gpio_state *state)
 {
 	uint8_t levels = (uint8_t)~(state->input ^ state->event) & (uint8_t)~state->direction;
@@ -107,7 +108,7 @@ static uint64_t gpio_read(void *owner, uint64_t offset, unsigned size)
 	struct gpio *gpio = owner;
 	uint8_t value;
 
-	(void)size; /* registers are eight bits wide in whatever is read */
+	(void)size; /* registers have eight bits, whatever the access */
 	pthread_mutex_lock(&gpio->lock);
 	value = read_register(&gpio->state, offset);
 	pthread_mutex_unlock(&gpio->lock);
@@ -116,13 +117,13 @@ static uint64_t gpio_read(void *owner, uint64_t offset, unsigned size)
 
 static void write_register(struct gpio_state *state, uint64_t offset, uint8_t value)
 {
-	uint8_t meant;
+	uint8_t selected;
 
 	if (offset % 4)
 		return;
 	if (offset < GPIO_DATA_END) {
-		meant = (uint8_t)(offset >> 2) & state->direction;
-		state->output = (state->output & (uint8_t)~meant) | (value & meant);
+		selected = (uint8_t)(offset >> 2) & state->direction;
+		state->output = (state->output & (uint8_t)~selected) | (value & selected);
 		return;
 	}
 	switch (offset) {
@@ -131,7 +132,7 @@ static void write_register(struct gpio_state *state, uint64_t offset, uint8_t va
 		break;
 	case GPIO_SENSE:
 		state->sense = value;
-		state->interrupt_raw &= (uint8_t)~value; /* an edge seen before means nothing to a level */
+		state->interrupt_raw &= (uint8_t)~value; /* an earlier edge does not count for a level */
 		break;
 	case GPIO_BOTH_EDGES:
 		state->both_edges = value;
@@ -169,7 +170,7 @@ static const struct bus_ops gpio_bus_ops = {
 	.write = gpio_write,
 };
 
-static void release(void *owner, int fd, uint32_t events)
+static void gpio_release(void *owner, int fd, uint32_t events)
 {
 	struct gpio *gpio = owner;
 	uint64_t expirations;
@@ -182,7 +183,7 @@ static void release(void *owner, int fd, uint32_t events)
 	pthread_mutex_unlock(&gpio->lock);
 }
 
-static void release_soon(struct gpio *gpio)
+static void set_release_timer(struct gpio *gpio)
 {
 	const struct itimerspec delay = { .it_value.tv_nsec = PRESS_NANOSECONDS };
 
@@ -198,7 +199,7 @@ bool gpio_press(struct gpio *gpio, unsigned line)
 	listening = gpio->state.interrupt_mask & (uint8_t)~gpio->state.direction & bit;
 	if (listening) {
 		set_input(gpio, gpio->state.input | bit);
-		release_soon(gpio);
+		set_release_timer(gpio);
 	}
 	pthread_mutex_unlock(&gpio->lock);
 	return listening;
@@ -225,7 +226,7 @@ int gpio_open(struct gpio *gpio, struct bus *bus, struct interrupts *interrupts,
 	gpio->release_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (gpio->release_fd < 0)
 		error_system(error, errno, "timerfd");
-	else if (loop_add(loop, gpio->release_fd, POLLIN, release, gpio, error) == 0 &&
+	else if (loop_add(loop, gpio->release_fd, POLLIN, gpio_release, gpio, error) == 0 &&
 		 bus_map(bus, &region, error) == 0)
 		return 0;
 	gpio_close(gpio);
@@ -259,6 +260,6 @@ void gpio_restored(struct gpio *gpio)
 	gpio->level = raw_interrupts(&gpio->state) & gpio->state.interrupt_mask;
 	interrupts_set_line(gpio->interrupts, gpio->line, gpio->level);
 	if (gpio->state.input & KEYS)
-		release_soon(gpio);
+		set_release_timer(gpio);
 	pthread_mutex_unlock(&gpio->lock);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* MSI-X (PCI Local Bus Specification 3.0, section 6.8.2). How vectors reach KVM is said in hw/pci.h. */
+/* MSI-X of an emulated device (PCI Local Bus Specification 3.0, section 6.8.2). hw/pci.h describes how vectors reach KVM. */
 #include <errno.h>
 #include <linux/pci_regs.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 #include "msix.h"
 
 #define MSIX_BAR_SIZE 0x1000u
-#define MSIX_PENDING_OFFSET 0x800u /* behind a table of PCI_MAX_VECTORS entries */
+#define MSIX_PENDING_OFFSET 0x800u /* after a table of PCI_MAX_VECTORS entries */
 
 _Static_assert(PCI_MAX_VECTORS * PCI_MSIX_ENTRY_SIZE <= MSIX_PENDING_OFFSET, "the table reaches the pending bits");
 _Static_assert(PCI_MAX_VECTORS <= 64, "pending bits fill one 64-bit word");
@@ -24,15 +24,15 @@ static void update_vector(struct pci_device *device, unsigned number, bool enabl
 		.data = state->msix_data[number],
 		.device_id = pci_device_id(device),
 	};
-	bool open = enabled && !(state->msix_control[number] & PCI_MSIX_ENTRY_CTRL_MASKBIT);
+	bool unmasked = enabled && !(state->msix_control[number] & PCI_MSIX_ENTRY_CTRL_MASKBIT);
 	struct error ignored;
 
-	if ((vector->attached || vector->direct) && (!open || !msi_vector_sends(vector, &message)))
+	if ((vector->attached || vector->direct) && (!unmasked || !msi_vector_sends(vector, &message)))
 		msi_vector_detach(vector, interrupts);
-	if (!open || vector->attached || vector->direct || msi_vector_attach(vector, interrupts, &message, &ignored) == 0)
+	if (!unmasked || vector->attached || vector->direct || msi_vector_attach(vector, interrupts, &message, &ignored) == 0)
 		return;
 
-	/* No route or no irqfd to be had, or the address is nonsense: as hardware, send each message by itself. */
+	/* No route, no irqfd, or an invalid address: send each message directly, as hardware does. */
 	vector->message = message;
 	__atomic_store_n(&vector->direct, true, __ATOMIC_RELEASE);
 	if (msi_vector_clear_pending(vector))
@@ -48,7 +48,7 @@ static uint16_t message_control(const struct pci_device *device)
 
 bool pci_device_msix_enabled(struct pci_device *device)
 {
-	/* One byte, written under the lock: read alone it is what the guest last said. */
+	/* The byte is written under the lock. A read without the lock gets the last value that the guest wrote. */
 	return device->msix_capability &&
 	       __atomic_load_n(&device->state.config[device->msix_capability + PCI_MSIX_FLAGS + 1], __ATOMIC_ACQUIRE) &
 		       PCI_MSIX_FLAGS_ENABLE >> 8;
@@ -95,7 +95,7 @@ void pci_device_quiesce(struct pci_device *device)
 	for (unsigned i = 0; i < device->vector_count; i++) {
 		struct msi_vector *vector = &device->vectors[i];
 
-		/* KVM_IRQFD's deassignment waits for injections that are under way: virt/kvm/eventfd.c. */
+		/* KVM_IRQFD's deassignment waits until injections are complete: virt/kvm/eventfd.c. */
 		if (vector->attached)
 			msi_vector_detach(vector, device->bus->interrupts);
 		device->state.msix_pending |= (uint64_t)msi_vector_is_pending(vector) << i;
@@ -139,7 +139,7 @@ void pci_device_signal(struct pci_device *device, unsigned number)
 	if (number >= device->vector_count)
 		return;
 	vector = &device->vectors[number];
-	/* A mask that comes at this moment finds the message just sent or just pending: both are right. */
+	/* If the guest masks the vector at this moment, the message is either sent or pending: both are right. */
 	if (!__atomic_load_n(&vector->direct, __ATOMIC_ACQUIRE)) {
 		eventfd_write(vector->event_fd, 1);
 		return;

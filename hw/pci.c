@@ -8,7 +8,7 @@
 #include "msix.h"
 #include "util/bits.h"
 
-#define FIRST_PORT 0x1000u /* those below are a PC's own; Linux gives none of them away */
+#define FIRST_PORT 0x1000u /* ports below belong to a PC's own devices; Linux assigns none of them */
 #define ECAM_SIZE ((uint64_t)PCI_SLOTS * 8 * PCI_CONFIG_SIZE) /* one bus, eight functions a slot */
 
 static const struct state_field pci_fields[] = {
@@ -48,7 +48,7 @@ void pci_device_set_line(struct pci_device *device, bool level)
 	pthread_mutex_unlock(&device->line_lock);
 }
 
-/* Whether an address range became free. */
+/* Returns whether an address range became free. */
 static bool config_write(struct pci_device *device, unsigned offset, unsigned size, uint64_t value)
 {
 	bool vacated = false;
@@ -75,7 +75,7 @@ static bool config_write(struct pci_device *device, unsigned offset, unsigned si
 	return vacated;
 }
 
-/* The device behind an ECAM offset, and the register in it; NULL: nobody is there. */
+/* The device at an ECAM offset, and the register in it. NULL: no device. */
 static struct pci_device *ecam_find(struct pci_bus *pci, uint64_t offset, unsigned *reg)
 {
 	unsigned function = (unsigned)(offset >> 12) & 7;
@@ -124,7 +124,7 @@ static void ecam_write(void *owner, uint64_t offset, unsigned size, uint64_t val
 	vacated = config_write(device, reg, size, value);
 	pthread_mutex_unlock(&device->lock);
 	if (vacated)
-		bars_settle(owner);
+		bars_remap(owner);
 	if (hooked(device, reg, size) && device->hook_write)
 		device->hook_write(device->hook_owner, reg, size, value);
 }
@@ -132,7 +132,7 @@ static void ecam_write(void *owner, uint64_t offset, unsigned size, uint64_t val
 static const struct bus_ops ecam_ops = { .read = ecam_read, .write = ecam_write };
 
 /*
- * Making and unmaking
+ * Opening, plugging, closing
  */
 
 int pci_bus_open(struct pci_bus *pci, struct bus *bus, struct interrupts *interrupts, const struct pci_layout *layout,

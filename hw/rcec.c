@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* The root complex event collector, and the error capability of the functions that report to it. */
 #include "hw/rcec.h"
 
 #include <linux/pci_regs.h>
@@ -13,7 +14,7 @@
 
 #define INTERNAL_ERROR 22 /* PCI_ERR_UNC_INTN */
 
-/* Linux takes no notice of the vendor: the class is what it looks for. */
+/* Linux ignores the vendor, and looks for the class. */
 static const struct pci_identity identity = {
 	.name = "event-collector",
 	.vendor = 0x1b36,
@@ -25,7 +26,7 @@ static const struct pci_identity identity = {
 };
 
 /*
- * What all functions have of it
+ * The error capability of any function
  */
 
 void pci_errors_add(struct pci_device *device, unsigned offset)
@@ -34,9 +35,9 @@ void pci_errors_add(struct pci_device *device, unsigned offset)
 
 	memset(config + 4, 0, PCI_ERRORS_SIZE - 4);
 	put32(config, (get32(config) & 0xfff00000) | 1u << 16 | PCI_EXT_CAP_ID_ERR);
-	/* As hardware has it, this error is masked until firmware knows better: that is us. */
+	/* In hardware this error is masked until firmware unmasks it. lkvm is the firmware. */
 	put32(config + PCI_ERR_UNCOR_SEVER, PCI_ERR_UNC_INTN);
-	put32(config + PCI_ERR_CAP, INTERNAL_ERROR); /* the first of those in its status, as it is the only one */
+	put32(config + PCI_ERR_CAP, INTERNAL_ERROR); /* the first error pointer: it is the only error */
 	put32(device->cleared_by_ones + offset + PCI_ERR_UNCOR_STATUS, PCI_ERR_UNC_INTN);
 	put32(writable + PCI_ERR_UNCOR_MASK, PCI_ERR_UNC_INTN);
 	put32(writable + PCI_ERR_UNCOR_SEVER, PCI_ERR_UNC_INTN);
@@ -46,27 +47,27 @@ bool pci_errors_report(struct pci_device *device, unsigned offset, unsigned expr
 {
 	const uint8_t *control = device->state.config + express + PCI_EXP_DEVCTL;
 	uint8_t *errors = device->state.config + offset;
-	bool fatal, told;
+	bool fatal, reported;
 
 	if (!device->bus->rcec)
 		return false;
-	/* Its status is there before the guest can look at it, though not before the interrupt. */
+	/* The status is set before the guest can read it: the read needs the lock. The interrupt may come first. */
 	pthread_mutex_lock(&device->lock);
 	fatal = get32(errors + PCI_ERR_UNCOR_SEVER) & PCI_ERR_UNC_INTN;
-	told = !(get32(errors + PCI_ERR_UNCOR_MASK) & PCI_ERR_UNC_INTN) &&
+	reported = !(get32(errors + PCI_ERR_UNCOR_MASK) & PCI_ERR_UNC_INTN) &&
 	       *control & (fatal ? PCI_EXP_DEVCTL_FERE : PCI_EXP_DEVCTL_NFERE) &&
 	       rcec_report(device->bus->rcec, pci_device_id(device), fatal ? RCEC_FATAL : RCEC_NONFATAL);
-	if (told)
+	if (reported)
 		put32(errors + PCI_ERR_UNCOR_STATUS, PCI_ERR_UNC_INTN);
 	pthread_mutex_unlock(&device->lock);
-	return told;
+	return reported;
 }
 
 /*
- * The collector's own part
+ * The event collector
  */
 
-static bool wants_to_signal(const struct rcec *rcec)
+static bool has_report(const struct rcec *rcec)
 {
 	const uint8_t *errors = rcec->pci.state.config + ERRORS;
 	uint32_t command = get32(errors + PCI_ERR_ROOT_COMMAND), status = get32(errors + PCI_ERR_ROOT_STATUS);
@@ -76,16 +77,16 @@ static bool wants_to_signal(const struct rcec *rcec)
 }
 
 /*
- * The line is up as long as there is something; a message is to be sent when there begins to be: true. With the device
- * locked, which it must not be when the message is sent.
+ * Drives the line as long as a report is pending. Returns true if a report becomes pending and must be signalled by a
+ * message. The device is locked here, and must not be when the message is sent.
  */
 static bool update(struct rcec *rcec)
 {
-	bool wants = wants_to_signal(rcec), begins = wants && !rcec->signalled;
+	bool pending = has_report(rcec), begins = pending && !rcec->signalled;
 	bool by_message = pci_device_msix_enabled(&rcec->pci);
 
-	rcec->signalled = wants;
-	pci_device_set_line(&rcec->pci, wants && !by_message);
+	rcec->signalled = pending;
+	pci_device_set_line(&rcec->pci, pending && !by_message);
 	return begins && by_message;
 }
 
@@ -157,7 +158,7 @@ static void add_errors(struct pci_device *device)
 	put32(device->cleared_by_ones + ERRORS + PCI_ERR_ROOT_STATUS,
 	      PCI_ERR_ROOT_COR_RCV | PCI_ERR_ROOT_MULTI_COR_RCV | PCI_ERR_ROOT_UNCOR_RCV | PCI_ERR_ROOT_MULTI_UNCOR_RCV |
 	      PCI_ERR_ROOT_FIRST_FATAL | PCI_ERR_ROOT_NONFATAL_RCV | PCI_ERR_ROOT_FATAL_RCV);
-	/* All slots of the bus, whatever is in them, and no other bus. */
+	/* All slots of this bus, and no other bus. */
 	put32(config + ASSOCIATION, 1u << 16 | PCI_EXT_CAP_ID_RCEC);
 	put32(config + ASSOCIATION + PCI_RCEC_RCIEP_BITMAP, ~0u);
 }
@@ -198,7 +199,7 @@ void rcec_close(struct rcec *rcec)
 	pci_device_close(&rcec->pci);
 }
 
-/* What was to be signalled has been: its message is with the guest, or among the pending ones. */
+/* After a reset or restore nothing must be signalled: the guest has the message, or it is a pending bit. */
 static void sync_signalled(struct rcec *rcec)
 {
 	pthread_mutex_lock(&rcec->pci.lock);
@@ -237,7 +238,7 @@ int rcec_restored(struct rcec *rcec, struct error *error)
 {
 	if (!is_open(rcec))
 		return 0;
-	/* Only the device writes that one, and a reset leaves it. */
+	/* Only the device writes this register, and a reset does not change it. */
 	memcpy(rcec->pci.initial + SOURCE, rcec->pci.state.config + SOURCE, 4);
 	if (pci_device_restored(&rcec->pci, error) < 0)
 		return -1;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* The PL031 real-time clock: registers and alarm. */
 #include "hw/rtc.h"
 
 #include <errno.h>
@@ -39,7 +40,7 @@ static time_t host_seconds(void)
 	return now.tv_sec;
 }
 
-/* What the guest's clock shows at a host time: 32 bits, wrapping as the hardware does. */
+/* The guest's time at a host time: 32 bits, which wrap as in hardware. */
 static uint32_t guest_seconds(const struct rtc *rtc, time_t host)
 {
 	return (uint32_t)host + rtc->state.offset;
@@ -62,8 +63,8 @@ static int32_t seconds_to_match(const struct rtc *rtc, time_t host)
 }
 
 /*
- * Sets the timer for the second in which the guest's clock shows the match, or off. The time is absolute: it moves with
- * the host's clock, as the guest's does. A match that passed while the guest was saved fires at once.
+ * Sets the timer to the second in which the guest's time is the match, or turns it off. The timer is absolute, so it
+ * follows changes of the host's clock, as the guest's time does. A match that passed since a save fires at once.
  */
 static void set_timer(struct rtc *rtc)
 {
@@ -93,7 +94,7 @@ static void rtc_alarm(void *owner, int fd, uint32_t events)
 
 	(void)events;
 	pthread_mutex_lock(&rtc->lock);
-	/* Read under the lock: a guest that sets another time before this leaves nothing to read. */
+	/* Read under the lock: if the guest has set another time before this, there is nothing to read. */
 	if (read(fd, &expirations, sizeof(expirations)) > 0 && rtc->state.armed) {
 		rtc->state.interrupt_raw = 1;
 		rtc->state.armed = 0;
@@ -116,7 +117,7 @@ static uint32_t read_register(const struct rtc *rtc, uint64_t offset)
 	case RTC_LOAD:
 		return rtc->state.load;
 	case RTC_CONTROL:
-		return 1; /* it runs, and cannot be stopped */
+		return 1; /* enabled; it cannot be stopped */
 	case RTC_INTERRUPT_MASK:
 		return rtc->state.interrupt_mask;
 	case RTC_RAW_INTERRUPT:
@@ -133,7 +134,7 @@ static uint64_t rtc_read(void *owner, uint64_t offset, unsigned size)
 	struct rtc *rtc = owner;
 	uint32_t value;
 
-	(void)size; /* registers are words: narrower or wider accesses mean nothing special */
+	(void)size; /* registers are words, whatever the access */
 	pthread_mutex_lock(&rtc->lock);
 	value = read_register(rtc, offset);
 	pthread_mutex_unlock(&rtc->lock);

@@ -10,12 +10,12 @@
 
 #define DIVISOR_LATCH(state) ((state)->line_control & UART_LCR_DLAB)
 
-#define IIR_FIFO_ENABLED 0xc0 /* both bits: a 16550A, whose FIFOs work */
+#define IIR_FIFO_ENABLED 0xc0 /* both bits: a 16550A with working FIFOs */
 #define INTERRUPT_ENABLE_BITS 0x0f
 #define MODEM_CONTROL_BITS 0x1f
 #define MODEM_LINES 0xf0
 
-/* So many reads of the line status with nothing between them: a guest that polls for input. */
+/* So many reads of the line status without another access: the guest polls for input. */
 #define POLLS_FOR_INPUT 8
 
 static void update_line(struct serial *serial)
@@ -29,10 +29,11 @@ static void update_line(struct serial *serial)
 }
 
 /*
- * How many characters the receiver takes from the terminal now. None before the guest listens: its driver empties
- * the FIFO when it starts, and input that a pipe gave us at power-on would be gone. A guest listens that has enabled
- * the receive interrupt (Linux's probe enables all, before it makes the terminal ready, only to see whether the bits
- * stick), or that polls. Reading the line status alone is no sign: printing does that before each character.
+ * How many characters the receiver accepts from the terminal now. None before the guest listens: its driver empties the
+ * FIFO when it starts, and input that was in a pipe at power-on would be lost. A guest listens if it has enabled the
+ * receive interrupt, or if it polls. Linux's probe is an exception: it enables all interrupts, before it sets data
+ * terminal ready, to test whether the bits can be set. Reading the line status alone does not count, because printing
+ * does that before each character.
  */
 static unsigned receive_room(const struct serial *serial)
 {
@@ -47,13 +48,13 @@ static unsigned receive_room(const struct serial *serial)
 	return serial_fifo_size(state) - state->receive_count;
 }
 
-static void ask_for_input(struct serial *serial)
+static void request_input(struct serial *serial)
 {
 	if (serial->terminal && receive_room(serial) > 0)
 		terminal_input_wanted(serial->terminal);
 }
 
-static size_t receive(void *owner, const uint8_t *bytes, size_t count)
+static size_t serial_receive(void *owner, const uint8_t *bytes, size_t count)
 {
 	struct serial *serial = owner;
 	struct serial_state *state = &serial->state;
@@ -71,7 +72,7 @@ static size_t receive(void *owner, const uint8_t *bytes, size_t count)
 	return count;
 }
 
-static uint8_t take_received(struct serial *serial)
+static uint8_t pop_received(struct serial *serial)
 {
 	struct serial_state *state = &serial->state;
 	uint8_t byte = state->receive_fifo[0];
@@ -81,7 +82,7 @@ static uint8_t take_received(struct serial *serial)
 	state->receive_count--;
 	memmove(state->receive_fifo, state->receive_fifo + 1, SERIAL_FIFO - 1);
 	if (state->receive_count == 0)
-		ask_for_input(serial);
+		request_input(serial);
 	return byte;
 }
 
@@ -95,7 +96,7 @@ static void loop_back(struct serial_state *state, uint8_t byte)
 	state->transmitter_empty = 1;
 }
 
-/* A character that the terminal refuses waits here, and the transmitter is not empty. */
+/* A character that the terminal does not accept stays in the FIFO, and the transmitter is not empty. */
 static void transmit(struct serial *serial, uint8_t byte)
 {
 	struct serial_state *state = &serial->state;
@@ -110,7 +111,7 @@ static void transmit(struct serial *serial, uint8_t byte)
 	}
 }
 
-static void writable(void *owner)
+static void serial_writable(void *owner)
 {
 	struct serial *serial = owner;
 	struct serial_state *state = &serial->state;
@@ -138,8 +139,8 @@ static void write_interrupt_enable(struct serial_state *state, uint8_t value)
 }
 
 /*
- * Real chips empty the FIFOs whenever they are turned on or off. Linux turns them on after the receive interrupt:
- * what came in between would be lost for nothing.
+ * Real chips empty the FIFOs when they are enabled or disabled. Not here: Linux enables them after the receive
+ * interrupt, and input that arrives in between would be lost.
  */
 static void write_fifo_control(struct serial_state *state, uint8_t value)
 {
@@ -156,7 +157,7 @@ static void write_fifo_control(struct serial_state *state, uint8_t value)
 	}
 }
 
-/* In loopback the modem's lines are what the guest's own outputs say. Changes are kept until it looks. */
+/* In loopback the modem's lines follow the guest's own outputs. Changes are latched until the guest reads them. */
 static void write_modem_control(struct serial_state *state, uint8_t value)
 {
 	uint8_t lines = SERIAL_MODEM_CONNECTED;
@@ -169,7 +170,7 @@ static void write_modem_control(struct serial_state *state, uint8_t value)
 
 	changed = (lines ^ state->modem_status) & MODEM_LINES;
 	if (lines & UART_MSR_RI)
-		changed &= (uint8_t)~UART_MSR_RI; /* only its end counts */
+		changed &= (uint8_t)~UART_MSR_RI; /* only its trailing edge counts */
 	state->modem_status = (uint8_t)(lines | (state->modem_status & SERIAL_MODEM_CHANGES) | changed >> 4);
 }
 
@@ -180,7 +181,7 @@ static uint8_t read_register(struct serial *serial, uint64_t offset)
 
 	switch (offset) {
 	case UART_RX:
-		return DIVISOR_LATCH(state) ? state->divisor_low : take_received(serial);
+		return DIVISOR_LATCH(state) ? state->divisor_low : pop_received(serial);
 	case UART_IER:
 		return DIVISOR_LATCH(state) ? state->divisor_high : state->interrupt_enable;
 	case UART_IIR:
@@ -212,13 +213,13 @@ static uint64_t serial_read(void *owner, uint64_t offset, unsigned size)
 	struct serial *serial = owner;
 	uint8_t value;
 
-	(void)size; /* registers are bytes: a wider access sees the low one */
+	(void)size; /* registers are bytes: a wider access reads the low one */
 	pthread_mutex_lock(&serial->lock);
 	value = read_register(serial, offset);
 	if (offset != UART_LSR)
 		serial->polls = 0;
 	else if (serial->polls < POLLS_FOR_INPUT && ++serial->polls == POLLS_FOR_INPUT)
-		ask_for_input(serial);
+		request_input(serial);
 	update_line(serial);
 	pthread_mutex_unlock(&serial->lock);
 	return value;
@@ -258,7 +259,7 @@ static void write_register(struct serial *serial, uint64_t offset, uint8_t value
 	default: /* line and modem status are read-only */
 		break;
 	}
-	ask_for_input(serial); /* the guest may listen now, or have made room */
+	request_input(serial); /* the guest may listen now, or have emptied the FIFO */
 }
 
 static void serial_write(void *owner, uint64_t offset, unsigned size, uint64_t value)
@@ -284,7 +285,7 @@ int serial_open(struct serial *serial, struct bus *bus, struct interrupts *inter
 	const struct bus_region region = {
 		.base = base, .size = SERIAL_SIZE, .ops = &serial_bus_ops, .owner = serial,
 	};
-	const struct terminal_device device = { .receive = receive, .writable = writable, .owner = serial };
+	const struct terminal_device device = { .receive = serial_receive, .writable = serial_writable, .owner = serial };
 	int result;
 
 	*serial = (struct serial){ .interrupts = interrupts, .terminal = terminal, .line = line, .base = base };
@@ -304,12 +305,12 @@ int serial_open(struct serial *serial, struct bus *bus, struct interrupts *inter
 
 void serial_close(struct serial *serial)
 {
-	const struct terminal_device nobody = { 0 };
+	const struct terminal_device none = { 0 };
 
 	if (!serial->bus)
 		return;
 	if (serial->terminal)
-		terminal_attach(serial->terminal, &nobody);
+		terminal_attach(serial->terminal, &none);
 	bus_unmap(serial->bus, serial->base, serial);
 	pthread_mutex_destroy(&serial->lock);
 	serial->bus = NULL;
@@ -331,9 +332,9 @@ int serial_restored(struct serial *serial, struct error *error)
 	pthread_mutex_lock(&serial->lock);
 	serial->level = serial_interrupt(&serial->state) != UART_IIR_NO_INT;
 	interrupts_set_line(serial->interrupts, serial->line, serial->level);
-	ask_for_input(serial);
+	request_input(serial);
 	pthread_mutex_unlock(&serial->lock);
 	if (serial->terminal)
-		writable(serial);
+		serial_writable(serial);
 	return 0;
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* The user's terminal or pipe: output through a ring, input with Ctrl-A commands, raw mode. */
 #include "hw/terminal.h"
 
 #include <errno.h>
@@ -14,21 +15,21 @@
 #define CTRL_A 0x01
 
 /*
- * A guest writes single characters. They are written out together at the end of a line, or when there are many,
- * or when the oldest has waited this long (a prompt): a system call a line, not several a character.
+ * A guest writes single characters. They are flushed together: at the end of a line, when there are FLUSH_BYTES, or
+ * after FLUSH_NANOSECONDS, for a prompt. That is one system call a line, not several a character.
  */
 #define FLUSH_BYTES 1024
 #define FLUSH_NANOSECONDS 2000000
 
-/* So much at a time where the output may block, each time that poll(2) sees room. */
-#define SMALL_PIECE 64
+/* Bytes written at a time after poll(2) reports POLLOUT, if the output may block. */
+#define SMALL_WRITE 64
 
-/* How long closing waits for a reader that takes nothing. */
+/* How long terminal_close() waits for a reader that does not read. */
 #define CLOSE_MILLISECONDS 500
 
 /*
- * Output: a ring. Whoever adds to it writes it out, until the output takes no more; then the main thread waits
- * for POLLOUT and goes on.
+ * Output: a ring. The thread that adds to it also flushes it, until the output would block. Then the main thread waits
+ * for POLLOUT and continues.
  */
 
 static ssize_t write_some(struct terminal *terminal, const uint8_t *bytes, size_t count)
@@ -40,22 +41,22 @@ static ssize_t write_some(struct terminal *terminal, const uint8_t *bytes, size_
 			errno = EAGAIN;
 			return -1;
 		}
-		if (count > SMALL_PIECE)
-			count = SMALL_PIECE;
+		if (count > SMALL_WRITE)
+			count = SMALL_WRITE;
 	}
 	return write(terminal->output_fd, bytes, count);
 }
 
-/* Called with the lock held, as are all functions named so. */
+/* Functions named _locked are called with the lock held. */
 static void flush_locked(struct terminal *terminal)
 {
 	while (terminal->count > 0) {
-		size_t piece = TERMINAL_BUFFER - terminal->head;
+		size_t length = TERMINAL_BUFFER - terminal->head;
 		ssize_t written;
 
-		if (piece > terminal->count)
-			piece = terminal->count;
-		written = write_some(terminal, terminal->output + terminal->head, piece);
+		if (length > terminal->count)
+			length = terminal->count;
+		written = write_some(terminal, terminal->output + terminal->head, length);
 		if (written >= 0) {
 			terminal->head = (terminal->head + (size_t)written) % TERMINAL_BUFFER;
 			terminal->count -= (size_t)written;
@@ -65,7 +66,7 @@ static void flush_locked(struct terminal *terminal)
 			terminal->stalled = true;
 			return;
 		} else if (errno != EINTR) {
-			terminal->count = 0; /* nobody reads (EPIPE), or a full disk: it is lost */
+			terminal->count = 0; /* no reader (EPIPE), or a full disk: the output is lost */
 		}
 	}
 	terminal->stalled = false;
@@ -79,7 +80,7 @@ static void flush_later_locked(struct terminal *terminal)
 		terminal->flush_set = timerfd_settime(terminal->flush_fd, 0, &delay, NULL) == 0;
 }
 
-/* Adds what there is room for. */
+/* Adds what the ring has space for. Returns how many bytes. */
 static size_t add_locked(struct terminal *terminal, const uint8_t *bytes, size_t count)
 {
 	size_t tail = (terminal->head + terminal->count) % TERMINAL_BUFFER;
@@ -117,31 +118,31 @@ size_t terminal_write(struct terminal *terminal, const uint8_t *bytes, size_t co
 	return taken;
 }
 
-/* The main thread's part: writes, or waits for room; tells a starved device once half is free. */
+/* On the main thread: flushes, or waits for POLLOUT. Notifies a starved device when half of the ring is free. */
 static void serve_output(struct terminal *terminal)
 {
-	bool room;
+	bool space;
 
 	pthread_mutex_lock(&terminal->lock);
 	flush_locked(terminal);
 	loop_change(terminal->loop, terminal->output_fd, terminal->stalled ? POLLOUT : 0);
-	room = terminal->starved && terminal->count <= TERMINAL_BUFFER / 2;
-	if (room)
+	space = terminal->starved && terminal->count <= TERMINAL_BUFFER / 2;
+	if (space)
 		terminal->starved = false;
 	pthread_mutex_unlock(&terminal->lock);
 
-	if (room && terminal->device.writable)
+	if (space && terminal->device.writable)
 		terminal->device.writable(terminal->device.owner);
 }
 
-static void output_ready(void *owner, int fd, uint32_t events)
+static void terminal_output_ready(void *owner, int fd, uint32_t events)
 {
 	(void)fd;
 	(void)events;
 	serve_output(owner);
 }
 
-static void flush_due(void *owner, int fd, uint32_t events)
+static void terminal_flush_due(void *owner, int fd, uint32_t events)
 {
 	struct terminal *terminal = owner;
 	uint64_t expirations;
@@ -157,7 +158,7 @@ static void flush_due(void *owner, int fd, uint32_t events)
 
 /* Input. */
 
-/* Gives the device what it takes. */
+/* Offers input to the device until it accepts no more. */
 static void offer_input(struct terminal *terminal)
 {
 	bool again = terminal->device.receive != NULL;
@@ -174,7 +175,7 @@ static void offer_input(struct terminal *terminal)
 		terminal->pending -= taken;
 		memmove(terminal->input, terminal->input + taken, terminal->pending);
 
-		/* It may have got room, and said so, while it refused. */
+		/* The device may have called terminal_input_wanted() while it refused. */
 		pthread_mutex_lock(&terminal->lock);
 		again = terminal->input_wanted;
 		terminal->input_refused = !again && terminal->pending > 0;
@@ -182,20 +183,20 @@ static void offer_input(struct terminal *terminal)
 	}
 }
 
-/* Reads on only while there is room: what waits in a pipe is not lost. */
+/* Reads only while there is space. Input that stays in a pipe is not lost. */
 static void watch_input(struct terminal *terminal)
 {
-	bool room = terminal->pending < TERMINAL_INPUT;
-	bool ours = !terminal->input_is_terminal || terminal->raw;
+	bool space = terminal->pending < TERMINAL_INPUT;
+	bool readable = !terminal->input_is_terminal || terminal->raw;
 
-	loop_change(terminal->loop, terminal->input_fd, room && ours ? POLLIN : 0);
+	loop_change(terminal->loop, terminal->input_fd, space && readable ? POLLIN : 0);
 }
 
 /*
- * Takes the commands out of `count` bytes from a terminal, in place; how many are left for the guest. `leave`
- * is set if the user wants to.
+ * Executes and removes commands among `count` bytes from a terminal. Returns how many bytes are left for the guest.
+ * Sets `leave` for Ctrl-A x.
  */
-static size_t take_commands(struct terminal *terminal, uint8_t *bytes, size_t count, bool *leave)
+static size_t parse_commands(struct terminal *terminal, uint8_t *bytes, size_t count, bool *leave)
 {
 	size_t kept = 0;
 
@@ -219,7 +220,7 @@ static size_t take_commands(struct terminal *terminal, uint8_t *bytes, size_t co
 	return kept;
 }
 
-static void input_ready(void *owner, int fd, uint32_t events)
+static void terminal_input_ready(void *owner, int fd, uint32_t events)
 {
 	struct terminal *terminal = owner;
 	uint8_t *free_space = terminal->input + terminal->pending;
@@ -235,7 +236,7 @@ static void input_ready(void *owner, int fd, uint32_t events)
 		return;
 	}
 	if (terminal->input_is_terminal)
-		terminal->pending += take_commands(terminal, free_space, (size_t)got, &leave);
+		terminal->pending += parse_commands(terminal, free_space, (size_t)got, &leave);
 	else
 		terminal->pending += (size_t)got;
 	offer_input(terminal);
@@ -262,8 +263,8 @@ void terminal_input_wanted(struct terminal *terminal)
 	pthread_mutex_unlock(&terminal->lock);
 }
 
-/* Another thread stalled the output, or its device wants input. */
-static void woken(void *owner, int fd, uint32_t events)
+/* Another thread stalled the output, or called terminal_input_wanted(). */
+static void terminal_woken(void *owner, int fd, uint32_t events)
 {
 	struct terminal *terminal = owner;
 
@@ -276,13 +277,13 @@ static void woken(void *owner, int fd, uint32_t events)
 
 /* Opening and closing. */
 
-static void take_terminal(struct terminal *terminal)
+static void set_raw(struct terminal *terminal)
 {
 	int fd = terminal->input_fd;
 
 	terminal->raw = false;
 	if (!tty_in_foreground(fd))
-		return; /* its settings are another's now: not the ones to go back to */
+		return; /* the settings are those of another process now, and not the ones to restore */
 	if (terminal->saved_fd < 0 && tcgetattr(fd, &terminal->saved) == 0)
 		terminal->saved_fd = fd;
 	terminal->raw = terminal->saved_fd >= 0 && tty_set_raw(fd, &terminal->saved);
@@ -292,7 +293,7 @@ void terminal_continue(struct terminal *terminal)
 {
 	if (!terminal->input_is_terminal || terminal->input_fd < 0)
 		return;
-	take_terminal(terminal);
+	set_raw(terminal);
 	watch_input(terminal);
 }
 
@@ -309,13 +310,13 @@ static int open_descriptors(struct terminal *terminal, int output_fd, struct err
 	if (output_fd >= 0) {
 		terminal->output_fd = tty_open_output(output_fd, &terminal->output_may_block, error);
 		if (terminal->output_fd < 0 ||
-		    loop_add(loop, terminal->output_fd, 0, output_ready, terminal, error))
+		    loop_add(loop, terminal->output_fd, 0, terminal_output_ready, terminal, error))
 			return -1;
 	}
-	if (terminal->input_fd >= 0 && loop_add(loop, terminal->input_fd, 0, input_ready, terminal, error))
+	if (terminal->input_fd >= 0 && loop_add(loop, terminal->input_fd, 0, terminal_input_ready, terminal, error))
 		return -1;
-	if (loop_add(loop, terminal->wake_fd, POLLIN, woken, terminal, error) ||
-	    loop_add(loop, terminal->flush_fd, POLLIN, flush_due, terminal, error))
+	if (loop_add(loop, terminal->wake_fd, POLLIN, terminal_woken, terminal, error) ||
+	    loop_add(loop, terminal->flush_fd, POLLIN, terminal_flush_due, terminal, error))
 		return -1;
 	return 0;
 }
@@ -325,7 +326,7 @@ int terminal_open(struct terminal *terminal, struct loop *loop, int input_fd, in
 {
 	int result;
 
-	memset(terminal, 0, offsetof(struct terminal, output)); /* most guests never fill the ring */
+	memset(terminal, 0, offsetof(struct terminal, output)); /* not the ring: most guests never fill it, so its pages stay unused */
 	terminal->loop = loop;
 	terminal->input_fd = input_fd;
 	terminal->output_fd = terminal->wake_fd = terminal->flush_fd = terminal->saved_fd = -1;
@@ -340,7 +341,7 @@ int terminal_open(struct terminal *terminal, struct loop *loop, int input_fd, in
 	}
 	terminal->input_is_terminal = input_fd >= 0 && isatty(input_fd);
 	if (terminal->input_is_terminal)
-		take_terminal(terminal);
+		set_raw(terminal);
 	watch_input(terminal);
 	return 0;
 }
@@ -353,7 +354,7 @@ static int64_t now_milliseconds(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* The last lines of a guest that powers off must come out, though a reader may be slow or gone. */
+/* Writes the last lines of a guest that powers off. The reader may be slow or gone. */
 static void drain_locked(struct terminal *terminal)
 {
 	struct pollfd polled = { .fd = terminal->output_fd, .events = POLLOUT };

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* How to share a terminal and standard output with other processes. */
 #include "hw/tty.h"
 
 #include <errno.h>
@@ -11,7 +12,7 @@ bool tty_in_foreground(int fd)
 {
 	pid_t group = tcgetpgrp(fd);
 
-	return group < 0 || group == getpgrp(); /* < 0: not our controlling terminal, no job control there */
+	return group < 0 || group == getpgrp(); /* < 0: not the controlling terminal, so no job control */
 }
 
 bool tty_set_raw(int fd, const struct termios *saved)
@@ -22,14 +23,14 @@ bool tty_set_raw(int fd, const struct termios *saved)
 	raw.c_lflag &= ~(tcflag_t)(ECHO | ECHONL | ICANON | ISIG | IEXTEN);
 	raw.c_cc[VMIN] = 1;
 	raw.c_cc[VTIME] = 0;
-	/* Output processing stays: our messages, and bare-metal guests, end their lines with "\n" alone. */
+	/* Output processing stays on: lkvm's messages and bare-metal guests end lines with "\n" alone. */
 	return tcsetattr(fd, TCSANOW, &raw) == 0;
 }
 
 /*
- * O_NONBLOCK belongs to the open file description, which the caller shares with its shell, and standard output
- * often with standard input; so pipes and terminals are opened once more. A regular file must keep its description,
- * which has the offset, and never blocks. Sockets cannot be opened again, other devices may mind it.
+ * O_NONBLOCK belongs to the open file description. The caller shares that with its shell, and standard output often
+ * shares it with standard input. So pipes and terminals are opened again. A regular file needs the same description,
+ * because of its offset, and never blocks. Sockets cannot be opened again, and other devices may not allow it.
  */
 int tty_open_output(int fd, bool *may_block, struct error *error)
 {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* The VM generation ID: its page and its interrupt. */
 #include "hw/vmgenid.h"
 
 #include <errno.h>
@@ -12,15 +13,15 @@ static const struct state_field vmgenid_fields[] = {
 const struct state_table vmgenid_state_table = STATE_TABLE(struct vmgenid_state, "generation", 1, vmgenid_fields);
 
 /*
- * Only while the guest has not touched the page yet. Linux reads it past the caches, as a device's memory, and KVM cleans
- * them when it maps the page.
+ * Writes the ID into the page. Call it only while the guest has not accessed the page: Linux reads it uncached, as device
+ * memory, and KVM cleans the caches when it maps the page.
  */
-static void show(struct vmgenid *vmgenid)
+static void write_page(struct vmgenid *vmgenid)
 {
 	memcpy(vmgenid->page.host, vmgenid->state.id, sizeof(vmgenid->state.id));
 }
 
-static int draw(struct vmgenid_state *state, struct error *error)
+static int make_random(struct vmgenid_state *state, struct error *error)
 {
 	if (getrandom(state->id, sizeof(state->id), 0) != sizeof(state->id))
 		return error_system(error, errno, "random numbers");
@@ -30,9 +31,9 @@ static int draw(struct vmgenid_state *state, struct error *error)
 int vmgenid_open(struct vmgenid *vmgenid, struct vm *vm, unsigned line, uint64_t base, struct error *error)
 {
 	*vmgenid = (struct vmgenid){ .interrupts = &vm->interrupts, .line = line };
-	if (ram_open(&vmgenid->page, base, VMGENID_SIZE, error) == 0 && draw(&vmgenid->state, error) == 0 &&
+	if (ram_open(&vmgenid->page, base, VMGENID_SIZE, error) == 0 && make_random(&vmgenid->state, error) == 0 &&
 	    vm_add_memory(vm, &vmgenid->page, true, error) == 0) {
-		show(vmgenid);
+		write_page(vmgenid);
 		return 0;
 	}
 	vmgenid_close(vmgenid);
@@ -46,9 +47,9 @@ void vmgenid_close(struct vmgenid *vmgenid)
 
 int vmgenid_restored(struct vmgenid *vmgenid, bool listens, struct error *error)
 {
-	if (draw(&vmgenid->next, error) < 0)
+	if (make_random(&vmgenid->next, error) < 0)
 		return error_context(error, "generation");
-	show(vmgenid);
+	write_page(vmgenid);
 	vmgenid->changes = true;
 	vmgenid->listens = listens;
 	return 0;
@@ -60,10 +61,10 @@ void vmgenid_resume(struct vmgenid *vmgenid)
 		return;
 	vmgenid->changes = false;
 	vmgenid->state = vmgenid->next;
-	show(vmgenid);
+	write_page(vmgenid);
 	/*
-	 * A driver that starts later reads the new one anyway; and the GIC would keep the edge until then, which Linux's
-	 * driver does not bear: its handler is called before it has set up what that needs.
+	 * A driver that starts later reads the new ID anyway. The GIC would keep the edge until then, and Linux's driver
+	 * would fail: its handler would run before the driver has set up what it needs.
 	 */
 	if (!vmgenid->listens)
 		return;

@@ -27,8 +27,8 @@ struct gpio_state {
 	uint8_t sense; /* 1: level */
 	uint8_t both_edges;
 	uint8_t event; /* 1: rising, or high */
-	uint8_t interrupt_mask; /* 1: let through */
-	uint8_t interrupt_raw;  /* edges that were seen */
+	uint8_t interrupt_mask; /* 1: enabled */
+	uint8_t interrupt_raw;  /* edges since they were last cleared */
 	uint8_t alternate;
 	uint8_t padding[7];
 };
@@ -41,7 +41,7 @@ struct gpio {
 	struct loop *loop;
 	unsigned line;
 	uint64_t base;
-	int release_fd; /* timer that lets go of a pressed key */
+	int release_fd; /* timer that releases a pressed key */
 	pthread_mutex_t lock;
 	struct gpio_state state;
 	bool level; /* of the interrupt line, as last set */
@@ -52,10 +52,10 @@ int gpio_open(struct gpio *gpio, struct bus *bus, struct interrupts *interrupts,
 void gpio_close(struct gpio *gpio);
 void gpio_reset(struct gpio *gpio);
 
-/* Its state was loaded, with the GIC restored: drives the line; a key that was pressed is released soon. */
+/* After its state was loaded, with the GIC restored: drives the line, and releases a pressed key after a delay. */
 void gpio_restored(struct gpio *gpio);
 
-/* Presses a key for a tenth of a second: the line goes high. False if the guest takes no interrupt from it. Main thread. */
+/* Presses a key for a tenth of a second: the line goes high. False if the guest has not enabled its interrupt. Main thread. */
 bool gpio_press(struct gpio *gpio, unsigned line);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * PCI Express Advanced Error Reporting: functions that are endpoints of the root complex tell their errors to its event
- * collector, a device of its own, which interrupts. So a guest learns that a device it drives itself must be reset.
+ * PCI Express Advanced Error Reporting. Functions that are root complex integrated endpoints report errors to the root
+ * complex event collector (RCEC), a device of its own, which interrupts. So a guest is notified that a passed-through
+ * device must be reset.
  * PCI Express Base Specification 6.0 sections 6.2.4.1.2, 7.8.4 (the capability) and 7.9.10 (association).
  */
 #ifndef LKVM_HW_RCEC_H
@@ -13,16 +14,16 @@
 #define PCI_ERRORS_SIZE 0x2cu
 
 struct rcec {
-	struct pci_device pci; /* all its state is in there */
-	bool signalled;        /* that something is to be told, since it last became so; follows from config space */
+	struct pci_device pci; /* has all its state */
+	bool signalled;        /* a report is pending, and was signalled; follows from config space */
 };
 
 enum rcec_severity { RCEC_NONFATAL, RCEC_FATAL };
 
-/* Plugs it into the next free slot, as `pci->rcec`. After a failure there is nothing to close. */
+/* Plugs it into the next free slot, and sets pci->rcec. After a failure there is nothing to close. */
 int rcec_open(struct rcec *rcec, struct pci_bus *pci, struct error *error);
 
-/* These do nothing where it is not open. Saving and restoring is as for any PCI device: hw/pci.h. */
+/* They do nothing if it is not open. Saving and restoring is as for any PCI device: hw/pci.h. */
 void rcec_close(struct rcec *rcec);
 void rcec_reset(struct rcec *rcec);
 void rcec_quiesce(struct rcec *rcec);
@@ -31,21 +32,21 @@ int rcec_visit(struct rcec *rcec, struct state_visitor *visitor, struct error *e
 int rcec_restored(struct rcec *rcec, struct error *error);
 
 /*
- * Tells the guest that the function with requester ID `source` has an error, of which its own status says more. False if the
- * guest does not want to know, and nothing was told. Any thread; another device's lock may be held.
+ * Reports to the guest that the function with requester ID `source` has an error, which is in the function's status.
+ * False if the guest has not enabled the report: nothing is reported. Any thread; another device's lock may be held.
  */
 bool rcec_report(struct rcec *rcec, uint32_t source, enum rcec_severity severity);
 
 /*
- * The capability of a function that has room for it at `offset`; one error, an internal one that is fatal unless the guest
- * says otherwise. What links it to others there stays.
+ * Adds the error capability to a function at `offset`. It has one error, an internal one, which is fatal unless the guest
+ * changes the severity. A link to the next capability at `offset` stays.
  */
 void pci_errors_add(struct pci_device *device, unsigned offset);
 
 /*
- * Sets that error's status and tells its bus's collector. False if the guest does not want to know (it has masked the error,
- * the function's reporting is off in its PCI Express capability at `express`, or the collector's is), or there is no
- * collector: then nothing was set.
+ * Sets the error's status and reports it to the bus's event collector. False, with nothing set, if there is no event
+ * collector or if the guest does not want the report: it has masked the error, or reporting is off in the function's
+ * PCI Express capability (at `express`) or in the event collector.
  */
 bool pci_errors_report(struct pci_device *device, unsigned offset, unsigned express);
 

@@ -24,7 +24,7 @@ struct rtc_state {
 	uint32_t match;
 	uint32_t interrupt_mask;
 	uint32_t interrupt_raw;
-	uint32_t armed; /* the alarm has not fired since the match was set to a time ahead */
+	uint32_t armed; /* the match is in the future, and the alarm has not fired since it was set */
 };
 
 extern const struct state_table rtc_state_table;
@@ -41,15 +41,15 @@ struct rtc {
 	bool level; /* of the line, as last set */
 };
 
-/* The alarm is served on `loop`, which may be NULL (no alarms then). */
+/* The alarm runs on `loop`. NULL: no alarms. */
 int rtc_open(struct rtc *rtc, struct bus *bus, struct interrupts *interrupts, unsigned line, uint64_t base, struct loop *loop,
 	     struct error *error);
 void rtc_close(struct rtc *rtc);
 void rtc_reset(struct rtc *rtc);
 
 /*
- * Call after the state was loaded and the GIC restored: sets the alarm, drives the line. An alarm that expired while the
- * guest was saved fires at once.
+ * After its state was loaded, with the GIC restored: sets the alarm, drives the line. An alarm that expired since the
+ * save fires at once.
  */
 void rtc_restored(struct rtc *rtc);
 

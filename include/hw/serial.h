@@ -21,7 +21,7 @@
 
 struct serial_state {
 	uint8_t interrupt_enable;
-	uint8_t transmitter_empty; /* 1: that interrupt is latched; the others follow from the rest */
+	uint8_t transmitter_empty; /* 1: this interrupt is latched; other interrupts follow from other registers */
 	uint8_t fifo_control;      /* enabled, trigger level */
 	uint8_t line_control;
 	uint8_t modem_control;
@@ -31,7 +31,7 @@ struct serial_state {
 	uint8_t divisor_low;
 	uint8_t divisor_high;
 	uint8_t receive_count;
-	uint8_t transmit_count; /* what the terminal has not taken */
+	uint8_t transmit_count; /* characters that the terminal has not accepted */
 	uint8_t padding[4];
 	uint8_t receive_fifo[SERIAL_FIFO];
 	uint8_t transmit_fifo[SERIAL_FIFO];
@@ -48,17 +48,17 @@ struct serial {
 	pthread_mutex_t lock;
 	struct serial_state state;
 	bool level;     /* of the line, as last set */
-	unsigned polls; /* how often the line status was read since anything else happened */
+	unsigned polls; /* reads of the line status since any other access */
 	uint64_t received, sent; /* bytes, for `lkvm stat`; under the lock */
 };
 
-/* Maps it at `base` and attaches it to the terminal, if there is one (it may belong to another console: then NULL). */
+/* Maps it at `base` and attaches it to the terminal. NULL: none, or another console has it. */
 int serial_open(struct serial *serial, struct bus *bus, struct interrupts *interrupts, unsigned line, uint64_t base,
 		struct terminal *terminal, struct error *error);
 void serial_close(struct serial *serial);
 void serial_reset(struct serial *serial);
 
-/* Its state was loaded, with the GIC restored: drives the line, goes on with input and output. */
+/* After its state was loaded, with the GIC restored: drives the line, and continues input and output. */
 int serial_restored(struct serial *serial, struct error *error);
 
 #endif

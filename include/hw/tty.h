@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Descriptors that we share with the user's shell and other processes: how to use them without disturbing those. Only
- * hw/terminal.c needs this.
- */
+/* Terminals and descriptors that lkvm shares with the user's shell and other processes. Private to hw/terminal.c. */
 #ifndef LKVM_HW_TTY_H
 #define LKVM_HW_TTY_H
 
@@ -11,15 +8,15 @@
 
 #include "util/err.h"
 
-/* Whether the process may read from this terminal and set it up: in the background, that would stop it. */
+/* Whether the process may read this terminal and change its settings. In the background, that would stop the process. */
 bool tty_in_foreground(int fd);
 
-/* Input as it is typed, not echoed, no signals; otherwise as `saved`. Whether that worked. */
+/* Sets raw mode for input: no line editing, no echo, no signals; otherwise as `saved`. Returns whether that worked. */
 bool tty_set_raw(int fd, const struct termios *saved);
 
 /*
- * A descriptor of our own for the same output, or -1. `may_block` is set where we could not make it non-blocking: then
- * only little may be written, and only when poll(2) says so.
+ * Opens another descriptor of the same output, or -1. `may_block` is set if it cannot be non-blocking: then write little
+ * at once, and only after poll(2) reports POLLOUT.
  */
 int tty_open_output(int fd, bool *may_block, struct error *error);
 

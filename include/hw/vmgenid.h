@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which machine of those with one past this is: a number in memory, and an interrupt when it became another. Two machines
- * that go on from one snapshot know the same secrets, the state of their random number generators among them; a guest that
- * hears of its new generation makes that its own. Microsoft, "Virtual Machine Generation ID"; by device tree as the kernel's
- * Documentation/devicetree/bindings/rng/microsoft,vmgenid.yaml has it.
+ * The VM generation ID: a random number in memory, and an interrupt when it changes. Two VMs that are restored from one
+ * snapshot have the same secrets, such as the state of the random number generator. A guest mixes a new generation ID
+ * into that. Microsoft, "Virtual Machine Generation ID"; device tree binding: the kernel's
+ * Documentation/devicetree/bindings/rng/microsoft,vmgenid.yaml.
  */
 #ifndef LKVM_HW_VMGENID_H
 #define LKVM_HW_VMGENID_H
@@ -17,10 +17,10 @@
 #include "state/state_table.h"
 #include "util/err.h"
 
-#define VMGENID_SIZE 0x10000u /* a page of whatever host: memory slots are whole pages */
+#define VMGENID_SIZE 0x10000u /* the largest page size of hosts: memory slots are whole pages */
 
 struct vmgenid_state {
-	uint64_t id[2]; /* random; in the page as it is here */
+	uint64_t id[2]; /* random; the bytes in the page */
 };
 
 extern const struct state_table vmgenid_state_table;
@@ -31,25 +31,25 @@ struct vmgenid {
 	struct ram page;
 	struct vmgenid_state state;
 
-	/* Restored, and has not run since. */
+	/* Between a restore and the first run. */
 	bool changes, listens;
 	struct vmgenid_state next;
 };
 
-/* A new one, which stays the same through resets. */
+/* Makes a new ID, which does not change at resets. */
 int vmgenid_open(struct vmgenid *vmgenid, struct vm *vm, unsigned line, uint64_t base, struct error *error);
 void vmgenid_close(struct vmgenid *vmgenid);
 
 /*
- * Its state was loaded, with the GIC restored, and the guest did not run yet. It is still the machine that was saved; once it
- * goes on it is another one. `listens`: the guest has the interrupt enabled.
+ * After its state was loaded, with the GIC restored. The ID stays the saved one until the guest runs: vmgenid_resume()
+ * changes it. `listens`: the guest has enabled the interrupt.
  */
 int vmgenid_restored(struct vmgenid *vmgenid, bool listens, struct error *error);
 
-/* The guest is about to run. For the first time since a restore, there is a new generation, and a guest that listens is told. */
+/* Call it before the guest runs. The first time after a restore it changes the ID, and interrupts a guest that listens. */
 void vmgenid_resume(struct vmgenid *vmgenid);
 
-/* No driver listens any more. */
+/* After a reset no driver listens. */
 void vmgenid_reset(struct vmgenid *vmgenid);
 
 #endif
