@@ -34,7 +34,7 @@ static enum inspect_disk_state compare(const struct file *file, struct error *er
 
 	if (fd < 0)
 		return INSPECT_DISK_UNREADABLE;
-	result = disk_identity_take(fd, &found);
+	result = disk_identity_compute(fd, &found);
 	close(fd);
 	if (result) {
 		error_system(error, result, "%s %s", file->what, file->path);

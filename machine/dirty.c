@@ -7,7 +7,7 @@
 static int log_networks(struct machine *machine, bool on, struct error *error)
 {
 	for (unsigned i = 0; i < machine->config.network_count; i++)
-		if (virtio_net_log(machine->virtio[machine->config.disk_count + i], on, error) < 0)
+		if (virtio_net_dirty_set(machine->virtio[machine->config.disk_count + i], on, error) < 0)
 			return -1;
 	return 0;
 }
@@ -47,7 +47,7 @@ void machine_untrack(struct machine *machine)
 int machine_take_written(struct machine *machine, uint16_t *pages, bool last, struct error *error)
 {
 	for (unsigned i = 0; i < machine->config.network_count; i++)
-		virtio_net_mark(machine->virtio[machine->config.disk_count + i]);
+		virtio_net_dirty_mark(machine->virtio[machine->config.disk_count + i]);
 	vfio_dirty_mark(machine->vfio);
 	return dirty_log_take(&machine->dirty_log, pages, last, error);
 }

@@ -162,7 +162,7 @@ static void make_absolute(const char **path, char resolved[PATH_MAX])
 static int identify_disks(struct machine *machine, struct machine_config *config, struct error *error)
 {
 	for (unsigned i = 0; i < config->disk_count; i++) {
-		int result = virtio_block_settle(machine->virtio[i]);
+		int result = virtio_block_record_map(machine->virtio[i]);
 
 		if (result)
 			return error_system(error, result, "disk %s cannot be written", config->disks[i].overlay ?

@@ -69,9 +69,9 @@ struct balloon {
 	struct balloon_state state;
 	bool wanted;         /* newer figures than those at hand */
 	bool awaited;        /* the driver was asked, and its buffer holds what we have not read */
-	uint32_t known;      /* bit n: figures[n] was told */
+	uint32_t known;      /* bit n: figures[n] was reported */
 	uint64_t values[FIGURES];
-	struct timespec told; /* when */
+	struct timespec reported; /* when */
 };
 
 static struct balloon *balloon_of(struct virtio_device *device)
@@ -171,16 +171,16 @@ static bool serve(struct balloon *balloon, struct virtqueue *queue, void (*handl
 
 static void read_stats(struct balloon *balloon)
 {
-	struct virtio_balloon_stat told[2 * FIGURES];
-	size_t count = virtqueue_read(&balloon->chain, 0, told, sizeof(told)) / sizeof(told[0]);
+	struct virtio_balloon_stat reported[2 * FIGURES];
+	size_t count = virtqueue_read(&balloon->chain, 0, reported, sizeof(reported)) / sizeof(reported[0]);
 
 	for (size_t i = 0; i < count; i++) {
-		if (told[i].tag < FIGURES) {
-			balloon->values[told[i].tag] = told[i].val;
-			balloon->known |= 1u << told[i].tag;
+		if (reported[i].tag < FIGURES) {
+			balloon->values[reported[i].tag] = reported[i].val;
+			balloon->known |= 1u << reported[i].tag;
 		}
 	}
-	clock_gettime(CLOCK_MONOTONIC, &balloon->told);
+	clock_gettime(CLOCK_MONOTONIC, &balloon->reported);
 }
 
 /*
@@ -311,7 +311,7 @@ static void balloon_stat(struct virtio_device *device, struct report *report)
 	report_bytes(report, "actual", (uint64_t)balloon->state.actual << PAGE_SHIFT);
 	if (balloon->known) {
 		report_begin(report, "guest_memory");
-		report_number(report, "age_ms", milliseconds_since(&balloon->told));
+		report_number(report, "age_ms", milliseconds_since(&balloon->reported));
 		for (unsigned i = 0; i < FIGURES; i++) {
 			if (!(balloon->known & 1u << i))
 				continue;

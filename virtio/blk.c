@@ -24,7 +24,7 @@ static const struct state_field block_fields[] = {
 
 static const struct state_table block_state_table = STATE_TABLE(struct block_state, "block", 1, block_fields);
 
-static void config_read(struct virtio_device *device, unsigned offset, unsigned size, void *to)
+static void block_config_read(struct virtio_device *device, unsigned offset, unsigned size, void *to)
 {
 	const struct block *block = (const struct block *)device;
 
@@ -76,10 +76,10 @@ static uint8_t outcome(struct block *block, const char *what, uint64_t sector, i
 	memory_check(code, what);
 	if (code == EOPNOTSUPP)
 		return VIRTIO_BLK_S_UNSUPP;
-	if (!block->complained)
+	if (!block->warned)
 		log_message(block->device.vm->log, LOG_LEVEL_WARNING, "%s: %s %s at sector %" PRIu64 ": %s",
 			    block->device.name, what, block->path, sector, strerror(code));
-	block->complained = true;
+	block->warned = true;
 	return VIRTIO_BLK_S_IOERR;
 }
 
@@ -171,7 +171,7 @@ static uint8_t do_erase(struct block *block, const struct request *request, bool
 	return status;
 }
 
-static uint8_t serve(struct block *block, struct request *request)
+static uint8_t execute(struct block *block, struct request *request)
 {
 	switch (request->header.type) {
 	case VIRTIO_BLK_T_IN:
@@ -192,7 +192,7 @@ static uint8_t serve(struct block *block, struct request *request)
 }
 
 /* Up to a batch of one queue. True if there may be more. */
-static bool serve_queue(struct block *block, struct virtqueue *queue)
+static bool process_queue(struct block *block, struct virtqueue *queue)
 {
 	struct virtio_device *device = &block->device;
 	struct virtqueue_chain chain;
@@ -209,7 +209,7 @@ static bool serve_queue(struct block *block, struct virtqueue *queue)
 					   "a request without a status byte");
 			return false;
 		}
-		status = serve(block, &request);
+		status = execute(block, &request);
 		*request.status = status;
 		atomic_fetch_add_explicit(&device->counters.requests, 1, memory_order_relaxed);
 		if (status != VIRTIO_BLK_S_OK)
@@ -220,7 +220,7 @@ static bool serve_queue(struct block *block, struct virtqueue *queue)
 	return true;
 }
 
-static void process(struct virtio_device *device)
+static void block_process(struct virtio_device *device)
 {
 	struct block *block = (struct block *)device;
 	bool more = true;
@@ -229,12 +229,12 @@ static void process(struct virtio_device *device)
 		more = false;
 		for (unsigned i = 0; i < device->queue_count; i++) {
 			virtqueue_quiet(&device->queues[i]);
-			more |= serve_queue(block, &device->queues[i]);
+			more |= process_queue(block, &device->queues[i]);
 		}
 	}
 }
 
-static void stat(struct virtio_device *device, struct report *report)
+static void block_stat(struct virtio_device *device, struct report *report)
 {
 	struct block *block = (struct block *)device;
 
@@ -248,16 +248,16 @@ static void stat(struct virtio_device *device, struct report *report)
 }
 
 /* Another process may go on with the disk: of a driver that reset the device, of a snapshot of the paused VM. */
-static void settle(struct virtio_device *device)
+static void block_record_map(struct virtio_device *device)
 {
 	struct block *block = (struct block *)device;
 
-	outcome(block, "flush", 0, disk_settle(&block->disk));
+	outcome(block, "flush", 0, disk_record_map(&block->disk));
 }
 
-static void close_disk(struct virtio_device *device)
+static void block_close(struct virtio_device *device)
 {
-	settle(device);
+	block_record_map(device);
 	disk_close(&((struct block *)device)->disk);
 }
 
@@ -265,12 +265,12 @@ const struct virtio_ops block_ops = {
 	.name = "blk",
 	.id = VIRTIO_BLOCK,
 	.class_code = 0x018000, /* mass storage, other */
-	.config_read = config_read,
-	.process = process,
-	.stop = settle,
-	.pause = settle,
-	.stat = stat,
+	.config_read = block_config_read,
+	.process = block_process,
+	.stop = block_record_map,
+	.pause = block_record_map,
+	.stat = block_stat,
 	.state_table = &block_state_table,
 	.state_offset = offsetof(struct block, state),
-	.close = close_disk,
+	.close = block_close,
 };

@@ -32,7 +32,7 @@ struct block {
 	struct virtio_blk_config config;
 	char path[PATH_MAX];
 	char serial[VIRTIO_BLK_ID_BYTES + 1]; /* as text, for virtio_block_describe() */
-	bool complained;                  /* an I/O error was logged; worker only */
+	bool warned;                  /* an I/O error was logged; worker only */
 	atomic_ulong read_bytes, written_bytes;
 	atomic_bool changed;              /* something that changes the disk was begun */
 	_Atomic(const char *) written;    /* path of what is changed then */

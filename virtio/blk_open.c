@@ -133,9 +133,9 @@ void virtio_block_close_overlay(struct disk_overlay *overlay)
 	disk_overlay_close(overlay);
 }
 
-int virtio_block_settle(struct virtio_device *device)
+int virtio_block_record_map(struct virtio_device *device)
 {
-	return disk_settle(&((struct block *)device)->disk);
+	return disk_record_map(&((struct block *)device)->disk);
 }
 
 int virtio_block_sync(struct virtio_device *device)

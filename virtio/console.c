@@ -50,7 +50,7 @@ static struct console *console_of(struct virtio_device *device)
 	return (struct console *)device;
 }
 
-static int take(struct console *console, struct virtqueue *queue)
+static int pop_chain(struct console *console, struct virtqueue *queue)
 {
 	int taken = virtqueue_pop(queue, &console->chain);
 
@@ -66,15 +66,15 @@ static int take(struct console *console, struct virtqueue *queue)
 static bool write_buffer(struct console *console, const struct iovec *iov, size_t from)
 {
 	while (from < iov->iov_len) {
-		size_t piece = MIN(iov->iov_len - from, WRITE_AT_ONCE);
+		size_t length = MIN(iov->iov_len - from, WRITE_AT_ONCE);
 		size_t written;
 
 		if (worker_is_wanted(&console->device.worker))
 			return false;
-		written = terminal_write(console->terminal, (const uint8_t *)iov->iov_base + from, piece);
+		written = terminal_write(console->terminal, (const uint8_t *)iov->iov_base + from, length);
 		console->state.written += written;
 		from += written;
-		if (written < piece)
+		if (written < length)
 			return false;
 	}
 	return true;
@@ -108,7 +108,7 @@ static bool transmit(struct console *console)
 
 	virtqueue_quiet(queue);
 	for (turn = 0; turn < CHAINS_AT_ONCE && !worker_is_wanted(&console->device.worker); turn++) {
-		int taken = take(console, queue);
+		int taken = pop_chain(console, queue);
 
 		if (taken < 0)
 			break;
@@ -168,7 +168,7 @@ static bool receive(struct console *console)
 	/* Buffers are news only while input waits for them. */
 	virtqueue_quiet(queue);
 	for (turn = 0; turn < CHAINS_AT_ONCE && may_receive(console); turn++) {
-		int taken = take(console, queue);
+		int taken = pop_chain(console, queue);
 
 		if (taken < 0)
 			break;
@@ -247,9 +247,9 @@ static int console_restored(struct virtio_device *device, struct error *error)
 
 static void console_close(struct virtio_device *device)
 {
-	const struct terminal_device nobody = { 0 };
+	const struct terminal_device none = { 0 };
 
-	terminal_attach(console_of(device)->terminal, &nobody);
+	terminal_attach(console_of(device)->terminal, &none);
 	pthread_mutex_destroy(&console_of(device)->lock);
 }
 

@@ -95,7 +95,7 @@ int disk_read(struct disk *disk, struct iovec *iov, unsigned count, uint64_t off
 		int fd;
 
 		length = end - offset;
-		fd = disk_overlay_find(disk->overlay, offset, &length);
+		fd = disk_overlay_find_fd(disk->overlay, offset, &length);
 		result = read_part(fd, &iov, length, offset);
 	}
 	return result;
@@ -128,7 +128,7 @@ int disk_flush(struct disk *disk)
 	return result ? result : lost;
 }
 
-int disk_settle(struct disk *disk)
+int disk_record_map(struct disk *disk)
 {
 	return !disk->overlay ? 0 : disk_overlay_record(disk->overlay);
 }
@@ -148,13 +148,13 @@ int disk_sync(struct disk *disk)
 int disk_identify(const struct disk *disk, struct virtio_block_config *config)
 {
 	const struct disk_overlay *lower = disk->overlay ? disk->overlay->lower : NULL;
-	int result = disk_identity_take(disk->fd, &config->identity);
+	int result = disk_identity_compute(disk->fd, &config->identity);
 
 	config->overlay_identity = (struct disk_identity){ .known = false };
 	if (disk->overlay && result == 0)
-		result = disk_identity_take(disk->overlay->fd, &config->overlay_identity);
+		result = disk_identity_compute(disk->overlay->fd, &config->overlay_identity);
 	for (unsigned index = disk_overlay_depth(lower); lower && result == 0; lower = lower->lower)
-		result = disk_identity_take(lower->fd, &config->lower_identities[--index]);
+		result = disk_identity_compute(lower->fd, &config->lower_identities[--index]);
 	return result;
 }
 

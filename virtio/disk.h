@@ -44,7 +44,7 @@ int disk_write(struct disk *disk, struct iovec *iov, unsigned count, uint64_t of
 int disk_flush(struct disk *disk);
 
 /* To be called before another process may open it: its files hold all that was written then. Without an overlay they do. */
-int disk_settle(struct disk *disk);
+int disk_record_map(struct disk *disk);
 
 /* The files keep what was written and settled, and their times, when the host loses power. By any thread. */
 int disk_sync(struct disk *disk);

@@ -93,7 +93,7 @@ static int64_t modified(const struct stat *stat)
 	return time ? time : 1;
 }
 
-int disk_identity_take(int fd, struct disk_identity *identity)
+int disk_identity_compute(int fd, struct disk_identity *identity)
 {
 	struct disk_identity found = { .known = true };
 	struct stat stat;

@@ -86,7 +86,7 @@ static int check_identity(int fd, const struct disk_identity *saved, const char 
 
 	if (!saved->known)
 		return 0;
-	result = disk_identity_take(fd, &found);
+	result = disk_identity_compute(fd, &found);
 	if (result)
 		return error_system(error, result, "reading %s", what);
 	if (disk_identity_check(saved, &found, what, "the snapshot was saved", error) < 0)
@@ -104,10 +104,10 @@ static int check_identity(int fd, const struct disk_identity *saved, const char 
 static int check_base(const struct disk *disk, struct disk_overlay *overlay, const struct virtio_block_config *config,
 		      const struct log *log, struct error *error)
 {
-	const struct disk_overlay *lower = disk_overlay_begun_under(overlay);
+	const struct disk_overlay *lower = disk_overlay_find_base(overlay);
 	char what[PATH_MAX + 16], event[PATH_MAX + 32];
 	struct disk_identity found;
-	int result = disk_identity_take(lower ? lower->fd : disk->fd, &found);
+	int result = disk_identity_compute(lower ? lower->fd : disk->fd, &found);
 
 	snprintf(what, sizeof(what), "%s %s", lower ? "overlay" : "disk", lower ? lower->path : config->path);
 	if (result)
@@ -173,7 +173,7 @@ static int put_overlay(struct disk *disk, const char *path, int fd, const struct
 		close(fd);
 		return -1;
 	}
-	disk_overlay_put(overlay, disk->fd, disk->overlay);
+	disk_overlay_stack(overlay, disk->fd, disk->overlay);
 	disk->overlay = overlay; /* the caller closes it, if the check fails */
 	return check_base(disk, overlay, config, log, error);
 }

@@ -133,13 +133,13 @@ struct disk_overlay *disk_overlay_open(int fd, const char *path, uint64_t size, 
 	return NULL;
 }
 
-void disk_overlay_put(struct disk_overlay *overlay, int base_fd, struct disk_overlay *lower)
+void disk_overlay_stack(struct disk_overlay *overlay, int base_fd, struct disk_overlay *lower)
 {
 	overlay->base_fd = base_fd;
 	overlay->lower = lower;
 }
 
-const struct disk_overlay *disk_overlay_begun_under(const struct disk_overlay *overlay)
+const struct disk_overlay *disk_overlay_find_base(const struct disk_overlay *overlay)
 {
 	const struct disk_overlay *lower = overlay->lower;
 
@@ -208,7 +208,7 @@ bool disk_overlay_has(const struct disk_overlay *overlay, uint64_t offset, uint6
 	return written;
 }
 
-int disk_overlay_find(const struct disk_overlay *overlay, uint64_t offset, uint64_t *length)
+int disk_overlay_find_fd(const struct disk_overlay *overlay, uint64_t offset, uint64_t *length)
 {
 	while (!disk_overlay_has(overlay, offset, length)) {
 		if (!overlay->lower)
@@ -241,7 +241,7 @@ static int copy_block(struct disk_overlay *overlay, uint64_t block)
 
 	if (is_written(overlay, block))
 		return 0;
-	fd = disk_overlay_find(overlay, at, &length);
+	fd = disk_overlay_find_fd(overlay, at, &length);
 	done = pread_full(fd, bytes, length, (off_t)at);
 	if (done < 0)
 		return (int)-done;

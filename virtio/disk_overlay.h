@@ -40,10 +40,10 @@ struct disk_overlay {
 struct disk_overlay *disk_overlay_open(int fd, const char *path, uint64_t size, struct error *error);
 
 /* Sets what is under it. */
-void disk_overlay_put(struct disk_overlay *overlay, int base_fd, struct disk_overlay *lower);
+void disk_overlay_stack(struct disk_overlay *overlay, int base_fd, struct disk_overlay *lower);
 
 /* The nearest overlay under it that has a block; NULL: what it has not is the disk's. */
-const struct disk_overlay *disk_overlay_begun_under(const struct disk_overlay *overlay);
+const struct disk_overlay *disk_overlay_find_base(const struct disk_overlay *overlay);
 
 /*
  * Whether the file system takes the end of an empty overlay, so that the first write does not fail for the disk's size or want
@@ -61,7 +61,7 @@ void disk_overlay_close(struct disk_overlay *overlay);
 bool disk_overlay_has(const struct disk_overlay *overlay, uint64_t offset, uint64_t *length);
 
 /* The file that has what is at `offset`: of the overlay, of one under it, or of the disk. Cuts *length down as well. */
-int disk_overlay_find(const struct disk_overlay *overlay, uint64_t offset, uint64_t *length);
+int disk_overlay_find_fd(const struct disk_overlay *overlay, uint64_t offset, uint64_t *length);
 
 /*
  * Around a write to the overlay's file: before, what the range leaves of its first and last block is copied from what is under

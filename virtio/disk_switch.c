@@ -37,10 +37,10 @@ void disk_switch(struct disk *disk, struct disk_overlay *overlay)
 	struct flock reads = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
 	const struct disk_overlay *lower;
 
-	disk_overlay_put(overlay, disk->fd, disk->overlay);
-	lower = disk_overlay_begun_under(overlay);
+	disk_overlay_stack(overlay, disk->fd, disk->overlay);
+	lower = disk_overlay_find_base(overlay);
 	/* Without it the overlay has no identity of what is under it. The save has warned about that. */
-	(void)disk_identity_take(lower ? lower->fd : disk->fd, &overlay->base);
+	(void)disk_identity_compute(lower ? lower->fd : disk->fd, &overlay->base);
 	overlay->over_unsynced = true;
 	overlay->failed = disk->overlay ? disk->overlay->failed : 0;
 	/* Nothing is written there from now on, and others may read it. A file system without locks is no obstacle. */

@@ -31,7 +31,7 @@ static uint32_t fill(const struct virtqueue_chain *chain)
 	return given;
 }
 
-static void process(struct virtio_device *device)
+static void entropy_process(struct virtio_device *device)
 {
 	struct virtqueue *queue = &device->queues[0];
 	struct virtqueue_chain chain;
@@ -55,7 +55,7 @@ static const struct virtio_ops entropy_ops = {
 	.name = "entropy",
 	.id = VIRTIO_ENTROPY,
 	.class_code = 0xff0000, /* fits none */
-	.process = process,
+	.process = entropy_process,
 };
 
 struct virtio_device *virtio_entropy_open(struct vm *vm, struct pci_bus *pci, struct error *error)

@@ -122,7 +122,7 @@ static void input_config_write(struct virtio_device *device, unsigned offset, un
 }
 
 /* 1: a chain was taken; otherwise there is nothing (more) to do. */
-static int take(struct input *input, struct virtqueue *queue)
+static int pop_chain(struct input *input, struct virtqueue *queue)
 {
 	int taken = virtqueue_pop(queue, &input->chain);
 
@@ -168,7 +168,7 @@ static bool give_events(struct input *input)
 	/* Buffers are news only while events wait for them. */
 	virtqueue_quiet(queue);
 	for (turn = 0; turn < CHAINS_AT_ONCE && waiting(input) > 0; turn++) {
-		int taken = take(input, queue);
+		int taken = pop_chain(input, queue);
 
 		if (taken < 0 || (taken == 0 && !virtqueue_listen(queue)))
 			break;
@@ -186,7 +186,7 @@ static bool drop_status(struct input *input)
 	unsigned turn;
 
 	for (turn = 0; turn < CHAINS_AT_ONCE; turn++) {
-		int taken = take(input, queue);
+		int taken = pop_chain(input, queue);
 
 		if (taken < 0 || (taken == 0 && !virtqueue_listen(queue)))
 			break;

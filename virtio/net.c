@@ -37,7 +37,7 @@ static void net_config_read(struct virtio_device *device, unsigned offset, unsig
 }
 
 /* Which pairs exist for the driver: without MQ, what follows the first is not a pair at all. */
-static void name_queues(struct net *net)
+static void set_queues(struct net *net)
 {
 	unsigned count = net->device.features & NET_F_MQ ? net->max_pairs : 1;
 
@@ -63,7 +63,7 @@ static void net_start(struct virtio_device *device)
 	struct net *net = net_of(device);
 	struct error error;
 
-	name_queues(net);
+	set_queues(net);
 	if (net->backend->ops->negotiate)
 		net->backend->ops->negotiate(net->backend, device->features);
 	net_set_pairs(net, net->state.pairs);
@@ -112,7 +112,7 @@ static void net_process(struct virtio_device *device)
 	bool more = false;
 	int result = net->backend->ops->flush ? net->backend->ops->flush(net->backend) : 0;
 
-	net_take_vhost_error(net);
+	net_check_vhost_error(net);
 	if (result < 0)
 		net_link_lost(net, -result);
 	net_control(net);

@@ -29,7 +29,7 @@ static void count(atomic_ulong *counter, unsigned long packets)
 }
 
 /* As virtqueue_pop, for a packet of the driver: 0 if there is none. */
-static int take_packet(struct net *net, struct virtqueue *queue)
+static int pop_packet(struct net *net, struct virtqueue *queue)
 {
 	int taken = virtqueue_pop(queue, &net->chain);
 
@@ -56,7 +56,7 @@ bool net_transmit(struct net *net, unsigned index)
 	for (turn = 0; turn < PACKETS_AT_ONCE && !worker_is_wanted(&net->device.worker); turn++) {
 		int result = 0;
 
-		if (!take_packet(net, queue)) {
+		if (!pop_packet(net, queue)) {
 			if (virtqueue_listen(queue))
 				continue;
 			break;

@@ -78,17 +78,17 @@ void net_stop_vhosts(struct net *net)
 /* Once is enough to tell: a guest may start its driver as often as it likes. */
 void net_go_without_vhost(struct net *net, const struct error *why)
 {
-	if (!net->vhost_told)
+	if (!net->vhost_reported)
 		log_message(net->device.vm->log, LOG_LEVEL_WARNING, "%s: packets take the way through lkvm: %s",
 			    net->device.name, why->text);
-	net->vhost_told = true;
+	net->vhost_reported = true;
 }
 
 /*
  * The guest's rings are wrong, or the memory that they lie in is lost. vhost-net does not say which, and to find out may take
  * reading a whole snapshot: a driver can ask for that once.
  */
-void net_take_vhost_error(struct net *net)
+void net_check_vhost_error(struct net *net)
 {
 	struct error why;
 
@@ -99,20 +99,20 @@ void net_take_vhost_error(struct net *net)
 	memory_suspect(&why);
 }
 
-int virtio_net_log(struct virtio_device *device, bool on, struct error *error)
+int virtio_net_dirty_set(struct virtio_device *device, bool on, struct error *error)
 {
 	struct net *net = net_of(device);
 
 	for (unsigned i = 0; net->vhost_wanted && i < net->max_pairs; i++)
-		if (vhost_log(&net->vhosts[i], &device->vm->ram, on, error) < 0)
+		if (vhost_dirty_set(&net->vhosts[i], &device->vm->ram, on, error) < 0)
 			return error_context(error, "%s", device->name);
 	return 0;
 }
 
-void virtio_net_mark(struct virtio_device *device)
+void virtio_net_dirty_mark(struct virtio_device *device)
 {
 	struct net *net = net_of(device);
 
 	for (unsigned i = 0; net->vhost_wanted && i < net->max_pairs; i++)
-		vhost_mark(&net->vhosts[i], &device->vm->ram);
+		vhost_dirty_mark(&net->vhosts[i], &device->vm->ram);
 }

@@ -17,7 +17,7 @@ void virtio_notify_open(struct virtio_device *device)
 	device->doorbells_on = false;
 	device->doorbells_mapped = false;
 	for (unsigned i = 0; i < VIRTIO_MAX_QUEUES; i++)
-		device->doorbells_joined[i] = -1;
+		device->doorbells_attached[i] = -1;
 }
 
 void virtio_notify_close(struct virtio_device *device)
@@ -40,7 +40,7 @@ static int doorbell_call(struct virtio_device *device, unsigned queue, int fd, u
 	return kvm_call(device->vm->fd, KVM_IOEVENTFD, (uintptr_t)&doorbell);
 }
 
-static void doorbells_join(struct virtio_device *device)
+static void doorbells_attach(struct virtio_device *device)
 {
 	if (!device->doorbells_on || !device->doorbells_mapped)
 		return;
@@ -49,16 +49,16 @@ static void doorbells_join(struct virtio_device *device)
 
 		/* Where KVM refuses, the doorbell rings in user space: slower, not wrong. */
 		if (device->queues[i].state.enabled && doorbell_call(device, i, fd, 0) == 0)
-			device->doorbells_joined[i] = fd;
+			device->doorbells_attached[i] = fd;
 	}
 }
 
-static void doorbells_leave(struct virtio_device *device)
+static void doorbells_detach(struct virtio_device *device)
 {
 	for (unsigned i = 0; i < device->queue_count; i++) {
-		if (device->doorbells_joined[i] >= 0)
-			doorbell_call(device, i, device->doorbells_joined[i], KVM_IOEVENTFD_FLAG_DEASSIGN);
-		device->doorbells_joined[i] = -1;
+		if (device->doorbells_attached[i] >= 0)
+			doorbell_call(device, i, device->doorbells_attached[i], KVM_IOEVENTFD_FLAG_DEASSIGN);
+		device->doorbells_attached[i] = -1;
 	}
 }
 
@@ -66,7 +66,7 @@ void virtio_doorbells_start(struct virtio_device *device)
 {
 	pthread_mutex_lock(&device->doorbell_lock);
 	device->doorbells_on = true;
-	doorbells_join(device);
+	doorbells_attach(device);
 	pthread_mutex_unlock(&device->doorbell_lock);
 }
 
@@ -74,17 +74,17 @@ void virtio_doorbells_stop(struct virtio_device *device)
 {
 	pthread_mutex_lock(&device->doorbell_lock);
 	device->doorbells_on = false;
-	doorbells_leave(device);
+	doorbells_detach(device);
 	pthread_mutex_unlock(&device->doorbell_lock);
 }
 
 void virtio_doorbells_move(struct virtio_device *device, uint64_t address, bool mapped)
 {
 	pthread_mutex_lock(&device->doorbell_lock);
-	doorbells_leave(device);
+	doorbells_detach(device);
 	device->doorbell_address = address;
 	device->doorbells_mapped = mapped;
-	doorbells_join(device);
+	doorbells_attach(device);
 	pthread_mutex_unlock(&device->doorbell_lock);
 }
 
@@ -106,7 +106,7 @@ void virtio_set_vector(struct virtio_device *device, uint16_t *field, uint16_t v
 	__atomic_store_n(field, vector, __ATOMIC_RELAXED);
 }
 
-uint8_t virtio_isr_take(struct virtio_device *device)
+uint8_t virtio_isr_clear(struct virtio_device *device)
 {
 	uint8_t causes;
 

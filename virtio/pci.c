@@ -40,7 +40,7 @@ static uint64_t registers_read(void *owner, uint64_t offset, unsigned size)
 		break;
 	case ISR_REGION:
 		if (within == 0)
-			value = virtio_isr_take(device);
+			value = virtio_isr_clear(device);
 		break;
 	case CONFIG_REGION:
 		if (device->ops->config_read && in_config(device, within, size))

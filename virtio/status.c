@@ -53,7 +53,7 @@ void virtio_transport_reset(struct virtio_device *device)
 	pthread_mutex_lock(&device->line_lock);
 	state_reset(&virtio_state_table, &device->state);
 	pthread_mutex_unlock(&device->line_lock);
-	virtio_isr_take(device);
+	virtio_isr_clear(device);
 	unpark_worker(device);
 }
 
@@ -122,7 +122,7 @@ void virtio_needs_reset(struct virtio_device *device, const char *why)
 		return;
 	atomic_fetch_add_explicit(&device->counters.errors, 1, memory_order_relaxed);
 	/* A guest could do this for ever; once is enough to find it. */
-	if (!atomic_exchange(&device->complained, true))
+	if (!atomic_exchange(&device->warned, true))
 		log_message(device->vm->log, LOG_LEVEL_WARNING, "%s: the guest broke the protocol: %s",
 			    device->name, why);
 	virtio_config_changed(device);

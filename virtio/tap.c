@@ -132,7 +132,7 @@ static const struct net_backend_ops tap_queues_ops = {
  * Joins `fd` to the interface as one more of its queues; the interface is made if there is none. 0 or
  * -errno.
  */
-static int join_interface(int fd, struct ifreq *request, bool several)
+static int attach_queue(int fd, struct ifreq *request, bool several)
 {
 	short flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
 
@@ -148,7 +148,7 @@ static int join_interface(int fd, struct ifreq *request, bool several)
 	return -errno;
 }
 
-static int join_error(struct error *error, int code, const char *name, unsigned queues)
+static int attach_error(struct error *error, int code, const char *name, unsigned queues)
 {
 	const char *tap = *name ? name : "a new one";
 
@@ -183,9 +183,9 @@ static int open_by_name(struct tap *tap, const char *name, unsigned queues, stru
 		if (fd < 0)
 			return error_system(error, errno, "cannot open /dev/net/tun (kernel module tun)");
 		tap->backend.fds[tap->queues++] = fd;
-		result = join_interface(fd, &request, queues > 1);
+		result = attach_queue(fd, &request, queues > 1);
 		if (result < 0)
-			return join_error(error, -result, request.ifr_name, queues);
+			return attach_error(error, -result, request.ifr_name, queues);
 		/* From here on the request has the name that the kernel chose. */
 	}
 	tap->attached = queues;

@@ -55,6 +55,6 @@ void virtio_doorbell_ring(struct virtio_device *device, uint64_t queue);
 
 /* notify.c: the vectors are written by vCPU threads while the worker reads them. */
 void virtio_set_vector(struct virtio_device *device, uint16_t *field, uint16_t vector);
-uint8_t virtio_isr_take(struct virtio_device *device);
+uint8_t virtio_isr_clear(struct virtio_device *device);
 
 #endif

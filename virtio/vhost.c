@@ -47,7 +47,7 @@ void vhost_close(struct vhost *vhost)
 	*vhost = (struct vhost){ .fd = -1, .kick_fds = { -1, -1 } };
 }
 
-int vhost_log(struct vhost *vhost, const struct ram *ram, bool on, struct error *error)
+int vhost_dirty_set(struct vhost *vhost, const struct ram *ram, bool on, struct error *error)
 {
 	if (on && !(vhost->features & 1ull << VHOST_F_LOG_ALL))
 		return error_set(error, ENOTSUP, "this host's vhost-net does not say what it writes");
@@ -57,7 +57,7 @@ int vhost_log(struct vhost *vhost, const struct ram *ram, bool on, struct error 
 	return on && !vhost->log ? error_system(error, ENOMEM, "vhost-net's log") : 0;
 }
 
-void vhost_mark(struct vhost *vhost, const struct ram *ram)
+void vhost_dirty_mark(struct vhost *vhost, const struct ram *ram)
 {
 	uint64_t words = ram->size / VHOST_LOG_PAGE / 64;
 

@@ -5,7 +5,7 @@
 
 #include "transport.h"
 
-static void work(void *owner)
+static void virtio_work(void *owner)
 {
 	struct virtio_device *device = owner;
 
@@ -17,14 +17,14 @@ static void work(void *owner)
 	device->ops->process(device);
 }
 
-static int open_parts(struct virtio_device *device, struct pci_bus *pci, int watch_fd, struct error *error)
+static int open_components(struct virtio_device *device, struct pci_bus *pci, int watch_fd, struct error *error)
 {
 	char thread_name[16];
 
 	snprintf(thread_name, sizeof(thread_name), "%.15s", device->name);
 	if (virtio_pci_open(device, pci, error) < 0 || worker_open(&device->worker, error) < 0)
 		return -1;
-	device->worker.work = work;
+	device->worker.work = virtio_work;
 	device->worker.owner = device;
 	device->worker.watch_fd = watch_fd;
 	for (unsigned i = 0; i < device->queue_count; i++)
@@ -34,7 +34,7 @@ static int open_parts(struct virtio_device *device, struct pci_bus *pci, int wat
 	return pci_device_plug(pci, &device->pci, -1, error);
 }
 
-static void close_parts(struct virtio_device *device)
+static void close_components(struct virtio_device *device)
 {
 	worker_close(&device->worker);
 	pci_device_close(&device->pci);
@@ -67,8 +67,8 @@ int virtio_open(struct virtio_device *device, const struct virtio_setup *setup, 
 	device->worker.kick_fd = -1;
 	pthread_mutex_init(&device->lock, NULL);
 	virtio_notify_open(device);
-	if (open_parts(device, pci, setup->watch_fd, error) < 0) {
-		close_parts(device);
+	if (open_components(device, pci, setup->watch_fd, error) < 0) {
+		close_components(device);
 		return error_context(error, "%s", device->name);
 	}
 	return 0;
@@ -83,7 +83,7 @@ void virtio_close(struct virtio_device *device)
 	worker_close(&device->worker);
 	if (device->ops->close)
 		device->ops->close(device);
-	close_parts(device);
+	close_components(device);
 }
 
 void virtio_pause(struct virtio_device *device)
@@ -112,7 +112,7 @@ void virtio_reset(struct virtio_device *device)
 	virtio_transport_reset(device);
 	pthread_mutex_unlock(&device->lock);
 	pci_device_reset(&device->pci);
-	atomic_store(&device->complained, false);
+	atomic_store(&device->warned, false);
 }
 
 static uint64_t count(atomic_ulong *counter)

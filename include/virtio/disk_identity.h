@@ -25,7 +25,7 @@ struct disk_identity {
  * Reads a regular file or a block device, about 600 KiB of it. Nobody may write it meanwhile. 0 or an errno value; `known` is
  * false after a failure. What was read shortly before is in the host's cache, and a second call is fast.
  */
-int disk_identity_take(int fd, struct disk_identity *identity);
+int disk_identity_compute(int fd, struct disk_identity *identity);
 
 /*
  * 0 if `found` matches `saved`, or if one of them is not known. Otherwise the sentence names `what` ("disk /d"), both times,

@@ -123,11 +123,11 @@ int vhost_start(struct vhost *vhost, struct virtqueue *queues, const int call_fd
 		int backend_fd, struct error *error);
 
 /*
- * Whether it is to keep account from its next start on; not while it runs. Failing, it cannot. vhost_mark() hands what is
+ * Whether it is to keep account from its next start on; not while it runs. Failing, it cannot. vhost_dirty_mark() hands what is
  * known to ram_mark().
  */
-int vhost_log(struct vhost *vhost, const struct ram *ram, bool on, struct error *error);
-void vhost_mark(struct vhost *vhost, const struct ram *ram);
+int vhost_dirty_set(struct vhost *vhost, const struct ram *ram, bool on, struct error *error);
+void vhost_dirty_mark(struct vhost *vhost, const struct ram *ram);
 
 /* Takes them back: their state says how far the kernel came. Nothing is touched if it was not running. */
 void vhost_stop(struct vhost *vhost, struct virtqueue *queues);
@@ -166,7 +166,7 @@ struct net {
 
 	bool vhost_wanted; /* vhosts[] are open */
 	bool vhost_on;     /* the kernel serves the pairs, whenever the VM runs */
-	bool vhost_told;   /* the log says why it does not */
+	bool vhost_reported;   /* the log says why it does not */
 	bool vhost_failed; /* since the driver started: memory was looked at */
 	int error_fd;      /* of all vhosts[] */
 	struct vhost vhosts[NET_MAX_PAIRS];
@@ -213,7 +213,7 @@ int net_start_vhosts(struct net *net, struct error *error);
 void net_stop_vhosts(struct net *net);
 void net_use_vhost_doorbells(struct net *net, bool on);
 void net_go_without_vhost(struct net *net, const struct error *why); /* the log says why, once */
-void net_take_vhost_error(struct net *net);                         /* on the worker: error_fd may be readable */
+void net_check_vhost_error(struct net *net);                         /* on the worker: error_fd may be readable */
 
 /* virtio/net_control.c: answers the driver's requests. */
 void net_control(struct net *net);

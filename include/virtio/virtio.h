@@ -143,14 +143,14 @@ struct virtio_device {
 	/* Private to virtio/virtio.c, pci.c and notify.c. */
 	bool opened;
 	bool paused;                /* by the VM: the worker stays parked whatever the driver does */
-	atomic_bool complained;     /* needs_reset was logged */
+	atomic_bool warned;     /* needs_reset was logged */
 	unsigned access_capability; /* offset in config space */
 	pthread_mutex_t line_lock;  /* state.interrupt_status and INTA together */
 	pthread_mutex_t doorbell_lock; /* the four below */
 	bool doorbells_on;          /* the queues run */
 	bool doorbells_mapped;
 	uint64_t doorbell_address;  /* of queue 0, while mapped */
-	int doorbells_joined[VIRTIO_MAX_QUEUES]; /* the eventfd that KVM holds, or -1 */
+	int doorbells_attached[VIRTIO_MAX_QUEUES]; /* the eventfd that KVM holds, or -1 */
 };
 
 /* What a device file fills in before virtio_open(). */
@@ -269,10 +269,10 @@ void virtio_net_describe(struct virtio_device *device, struct virtio_net_config 
 int virtio_block_identify(struct virtio_device *device, struct virtio_block_config *config);
 
 /*
- * A snapshot needs what its guest wrote to a disk. virtio_block_settle(), while the machine is paused: the files hold all of it.
+ * A snapshot needs what its guest wrote to a disk. virtio_block_record_map(), while the machine is paused: the files hold all of it.
  * virtio_block_sync(), by any thread, afterwards: they hold it also after the host loses power. 0 or an errno value.
  */
-int virtio_block_settle(struct virtio_device *device);
+int virtio_block_record_map(struct virtio_device *device);
 int virtio_block_sync(struct virtio_device *device);
 
 /*
@@ -289,8 +289,8 @@ void virtio_block_close_overlay(struct disk_overlay *overlay);
  * For who keeps account of what devices write (memory/ram.h): that the kernel's vhost, which may write for an interface, is to
  * say what from its next start on (the machine is paused), and what it said until now, to ram_mark() (by any one thread).
  */
-int virtio_net_log(struct virtio_device *device, bool on, struct error *error);
-void virtio_net_mark(struct virtio_device *device);
+int virtio_net_dirty_set(struct virtio_device *device, bool on, struct error *error);
+void virtio_net_dirty_mark(struct virtio_device *device);
 
 /* Asks the guest for `bytes` of its RAM (a multiple of 4096); it gives what and when it likes. */
 void virtio_balloon_set(struct virtio_device *device, uint64_t bytes);

@@ -56,7 +56,7 @@ static int setup(void **state)
 	put(f->fd, 0, "first");
 	put(f->fd, LARGE - 4, "last");
 	set_time(f->fd, TIME);
-	assert_int_equal(disk_identity_take(f->fd, &f->saved), 0);
+	assert_int_equal(disk_identity_compute(f->fd, &f->saved), 0);
 	*state = f;
 	return 0;
 }
@@ -72,7 +72,7 @@ static int teardown(void **state)
 
 static int check(struct fixture *f)
 {
-	assert_int_equal(disk_identity_take(f->fd, &f->found), 0);
+	assert_int_equal(disk_identity_compute(f->fd, &f->found), 0);
 	return disk_identity_check(&f->saved, &f->found, "disk /images/d", "the snapshot was saved", &f->error);
 }
 
@@ -128,7 +128,7 @@ static void disk_has_a_time_when_its_file_has_an_unusual_one(void **state)
 		const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, unusual[i] };
 
 		assert_int_equal(futimens(f->fd, times), 0);
-		assert_int_equal(disk_identity_take(f->fd, &f->saved), 0);
+		assert_int_equal(disk_identity_compute(f->fd, &f->saved), 0);
 		assert_true(f->saved.modified != 0);
 		assert_int_equal(check(f), 0);
 		put(f->fd, 1234567, "x");
@@ -242,7 +242,7 @@ static void every_byte_of_a_small_disk_counts(void **state)
 		assert_int_equal(ftruncate(f->fd, 0), 0);
 		assert_int_equal(ftruncate(f->fd, (off_t)size), 0);
 		set_time(f->fd, TIME);
-		assert_int_equal(disk_identity_take(f->fd, &f->saved), 0);
+		assert_int_equal(disk_identity_compute(f->fd, &f->saved), 0);
 		for (uint64_t at = 0; at < size; at += 509) {
 			put(f->fd, at, "y");
 			set_time(f->fd, TIME);
@@ -257,7 +257,7 @@ static void empty_file_has_an_identity(void **state)
 	struct fixture *f = *state;
 
 	assert_int_equal(ftruncate(f->fd, 0), 0);
-	assert_int_equal(disk_identity_take(f->fd, &f->saved), 0);
+	assert_int_equal(disk_identity_compute(f->fd, &f->saved), 0);
 	assert_true(f->saved.known);
 	assert_int_equal(check(f), 0);
 	put(f->fd, 0, "some");
@@ -283,7 +283,7 @@ static void unknown_identity_matches_everything(void **state)
 
 	assert_int_equal(disk_identity_check(&unknown, &f->saved, "disk", "it", &f->error), 0);
 	assert_int_equal(disk_identity_check(&f->saved, &unknown, "disk", "it", &f->error), 0);
-	assert_int_equal(disk_identity_take(-1, &f->found), EBADF);
+	assert_int_equal(disk_identity_compute(-1, &f->found), EBADF);
 	assert_false(f->found.known);
 }
 

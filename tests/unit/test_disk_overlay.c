@@ -266,7 +266,7 @@ static void test_order(void **state)
 	disk_close(&disk);
 
 	memcpy(want, bytes, BLOCK);
-	assert_int_equal(disk_settle(&f->disk), 0);
+	assert_int_equal(disk_record_map(&f->disk), 0);
 	copy_overlay(f, copy);
 	assert_int_equal(open_disk(f, &disk, copy, false), 0);
 	expect_contents(&disk, want);
@@ -285,7 +285,7 @@ static void test_order(void **state)
 	assert_int_equal(write_disk(&f->disk, bytes, BLOCK, 40 * BLOCK), 0);
 	f->disk.overlay->failed = EIO;
 	assert_int_equal(disk_flush(&f->disk), EIO);
-	assert_int_equal(disk_settle(&f->disk), EIO);
+	assert_int_equal(disk_record_map(&f->disk), EIO);
 	disk_close(&f->disk);
 	must_open(f, false);
 	expect_contents(&f->disk, want);
@@ -589,7 +589,7 @@ static void overlays_lie_over_overlays(void **state)
 	memcpy(model, f->old, SIZE);
 	for (unsigned i = 0; i <= VIRTIO_BLOCK_LOWER; i++) {
 		snprintf(paths[i], sizeof(paths[i]), "%s.%u", f->overlay, i);
-		assert_int_equal(disk_settle(&f->disk), 0);
+		assert_int_equal(disk_record_map(&f->disk), 0);
 		disk_switch(&f->disk, prepare(f, paths[i]));
 		memcpy(old[i], model, SIZE);
 		for (unsigned j = 0; j < 5 && i != 2; j++) { /* the third stays empty */
@@ -635,7 +635,7 @@ static void overlay_is_refused_when_what_is_under_it_changed(void **state)
 	open_plain(f, &f->disk, false);
 	disk_switch(&f->disk, prepare(f, first));
 	assert_int_equal(write_disk(&f->disk, bytes, BLOCK, 0), 0);
-	assert_int_equal(disk_settle(&f->disk), 0);
+	assert_int_equal(disk_record_map(&f->disk), 0);
 	disk_switch(&f->disk, prepare(f, second)); /* stays empty */
 	disk_switch(&f->disk, prepare(f, third));
 	assert_int_equal(write_disk(&f->disk, bytes, BLOCK, BLOCK), 0);
