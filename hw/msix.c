@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* MSI-X of an emulated device (PCI Local Bus Specification 3.0, section 6.8.2). hw/pci.h describes how vectors reach KVM. */
+/*
+ * MSI-X of an emulated device (PCI Local Bus Specification 3.0, section 6.8.2). hw/pci.h describes how vectors
+ * reach KVM.
+ */
 #include <errno.h>
 #include <linux/pci_regs.h>
 #include <string.h>

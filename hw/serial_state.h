@@ -20,8 +20,8 @@ unsigned serial_fifo_size(const struct serial_state *state);
 uint8_t serial_line_status(const struct serial_state *state);
 
 /*
- * The most urgent interrupt, as the identification register has it. Characters arrive all at once, so fewer than the trigger level
- * have already waited for the timeout.
+ * The most urgent interrupt, as the identification register has it. Characters arrive all at once, so fewer
+ * than the trigger level have already waited for the timeout.
  */
 uint8_t serial_interrupt(const struct serial_state *state);
 

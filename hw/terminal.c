@@ -326,7 +326,7 @@ int terminal_open(struct terminal *terminal, struct loop *loop, int input_fd, in
 {
 	int result;
 
-	memset(terminal, 0, offsetof(struct terminal, output)); /* not the ring: most guests never fill it, so its pages stay unused */
+	memset(terminal, 0, offsetof(struct terminal, output)); /* not the ring: most guests use few of its pages */
 	terminal->loop = loop;
 	terminal->input_fd = input_fd;
 	terminal->output_fd = terminal->wake_fd = terminal->flush_fd = terminal->saved_fd = -1;

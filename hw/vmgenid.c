@@ -13,8 +13,8 @@ static const struct state_field vmgenid_fields[] = {
 const struct state_table vmgenid_state_table = STATE_TABLE(struct vmgenid_state, "generation", 1, vmgenid_fields);
 
 /*
- * Writes the ID into the page. Call it only while the guest has not accessed the page: Linux reads it uncached, as device
- * memory, and KVM cleans the caches when it maps the page.
+ * Writes the ID into the page. Call it only while the guest has not accessed the page: Linux reads it uncached,
+ * as device memory, and KVM cleans the caches when it maps the page.
  */
 static void write_page(struct vmgenid *vmgenid)
 {
@@ -63,8 +63,8 @@ void vmgenid_resume(struct vmgenid *vmgenid)
 	vmgenid->state = vmgenid->next;
 	write_page(vmgenid);
 	/*
-	 * A driver that starts later reads the new ID anyway. The GIC would keep the edge until then, and Linux's driver
-	 * would fail: its handler would run before the driver has set up what it needs.
+	 * A driver that starts later reads the new ID anyway. The GIC would keep the edge until then, and
+	 * Linux's driver would fail: its handler would run before the driver has set up what it needs.
 	 */
 	if (!vmgenid->listens)
 		return;

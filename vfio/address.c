@@ -40,7 +40,8 @@ int vfio_address(const char *text, char address[VFIO_ADDRESS_SIZE], struct error
 			address[i] = (char)tolower((unsigned char)text[i]);
 		return 0;
 	}
-	if ((has_domain && !parse_hex(&rest, 4, ':', &domain)) || !parse_hex(&rest, 2, ':', &bus) || !parse_hex(&rest, 2, '.', &slot) ||
+	if ((has_domain && !parse_hex(&rest, 4, ':', &domain)) || !parse_hex(&rest, 2, ':', &bus) ||
+	    !parse_hex(&rest, 2, '.', &slot) ||
 	    !parse_hex(&rest, 1, '\0', &function) || slot > 0x1f || function > 7)
 		return error_set(error, EINVAL, "\"%.100s\" is no address of a PCI device, as 0000:01:00.0 or 01:00.0, nor the "
 				 "UUID of a mediated one", text);

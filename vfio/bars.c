@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * BARs of a passed-through device. Whole pages are memory slots of KVM, wherever the guest maps the BAR. The rest is trapped: the
- * MSI-X table, its pending bits and what shares a page with them, BARs smaller than a page, ports, and the ROM.
+ * BARs of a passed-through device. Whole pages are memory slots of KVM, wherever the guest maps the BAR. The
+ * rest is trapped: the MSI-X table, its pending bits and what shares a page with them, BARs smaller than a
+ * page, ports, and the ROM.
  */
 #include <errno.h>
 #include <linux/pci_regs.h>

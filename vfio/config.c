@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The config space of a passed-through function as the guest sees it. The header is emulated: addresses are the guest's, and the
- * command register is also written to the device. Capabilities have the offsets of the device's. A table defines the treatment
- * of each.
+ * The config space of a passed-through function as the guest sees it. The header is emulated: addresses are the
+ * guest's, and the command register is also written to the device. Capabilities have the offsets of the
+ * device's. A table defines the treatment of each.
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
@@ -99,7 +99,10 @@ static void emulate_msix(struct vfio_device *device, unsigned offset)
 	device->msix_capability = offset;
 }
 
-/* The link belongs to the host's port and is hidden. Device control and status are passed: payload sizes, reset, errors. */
+/*
+ * The link belongs to the host's port and is hidden. Device control and status are passed: payload sizes,
+ * reset, errors.
+ */
 static void emulate_express(struct vfio_device *device, unsigned offset)
 {
 	uint8_t *capability = device->pci.state.config + offset;
@@ -125,7 +128,7 @@ static void emulate_errors(struct vfio_device *device, unsigned offset)
 
 /* Anything else is hidden: an unknown capability may affect more than the device. */
 static const struct capability capabilities[] = {
-	{ PCI_CAP_ID_PM, EMULATED, "while it sleeps, accesses by vCPUs would fail; the host manages its power", size_8, emulate_power },
+	{ PCI_CAP_ID_PM, EMULATED, "accesses would fail while it sleeps; the host manages its power", size_8, emulate_power },
 	{ PCI_CAP_ID_VPD, PASSED, "serial numbers and names, which the kernel reads", size_8, NULL },
 	{ PCI_CAP_ID_MSI, EMULATED, "the device's own messages go to the host", size_message, emulate_message },
 	{ PCI_CAP_ID_MSIX, EMULATED, "the same; the table is trapped", size_12, emulate_msix },
@@ -142,7 +145,7 @@ static const struct capability capabilities[] = {
 static const struct capability long_capabilities[] = {
 	{ PCI_EXT_CAP_ID_DSN, COPIED, "only a serial number", size_12, NULL },
 	{ PCI_EXT_CAP_ID_VNDR, PASSED, "the device's own driver may need it", size_long_vendor, NULL },
-	{ PCI_EXT_CAP_ID_ERR, EMULATED, "the device reports its errors to the host's port; lkvm reports its own: errors.c", size_errors,
+	{ PCI_EXT_CAP_ID_ERR, EMULATED, "the device reports its errors to the host; lkvm reports others: errors.c", size_errors,
 	  emulate_errors },
 	{ PCI_EXT_CAP_ID_ACS, HIDDEN, "IOMMU groups depend on it", NULL, NULL },
 	{ PCI_EXT_CAP_ID_ARI, HIDDEN, "it has no neighbours", NULL, NULL },
@@ -240,7 +243,7 @@ static void add_errors(struct vfio_device *device, const bool *taken, unsigned l
 static int keep_long_capabilities(struct vfio_device *device, const uint8_t *real, struct error *error)
 {
 	uint8_t *config = device->pci.state.config, seen[PCI_CONFIG_SIZE / STRIDE] = { 0 };
-	bool taken[PCI_CONFIG_SIZE] = { 0 }, tells = vfio_errors_possible(device);
+	bool taken[PCI_CONFIG_SIZE] = { 0 }, can_report = vfio_errors_possible(device);
 	unsigned last = BASIC_SIZE, offset = device->config_size > BASIC_SIZE ? BASIC_SIZE : 0;
 
 	while (offset) {
@@ -253,7 +256,7 @@ static int keep_long_capabilities(struct vfio_device *device, const uint8_t *rea
 		if (seen[offset / STRIDE])
 			return error_set(error, EBADMSG, "its list of extended capabilities leads back to 0x%x", offset);
 		seen[offset / STRIDE] = true;
-		if (rule && rule->treatment != HIDDEN && (tells || id != PCI_EXT_CAP_ID_ERR)) {
+		if (rule && rule->treatment != HIDDEN && (can_report || id != PCI_EXT_CAP_ID_ERR)) {
 			if (keep_capability(device, real, taken, device->config_size, offset, rule, error) < 0)
 				return -1;
 			link_long(config, offset, 0);
@@ -265,7 +268,7 @@ static int keep_long_capabilities(struct vfio_device *device, const uint8_t *rea
 		if (offset && (offset < BASIC_SIZE || offset + STRIDE > device->config_size))
 			return error_set(error, EBADMSG, "its list of extended capabilities leads to 0x%x", offset);
 	}
-	if (tells && !device->errors_capability && device->config_size > BASIC_SIZE)
+	if (can_report && !device->errors_capability && device->config_size > BASIC_SIZE)
 		add_errors(device, taken, last);
 	return 0;
 }
@@ -316,7 +319,10 @@ void vfio_config_command(struct vfio_device *device)
 	unsigned ports = get16(device->pci.writable + PCI_COMMAND) & PCI_COMMAND_IO; /* if it has any */
 	uint8_t command[2];
 
-	/* With memory off, an access of a vCPU under way would fault. Whether the guest sees the BARs is up to hw/bars.c. */
+	/*
+	 * With memory off, an access of a vCPU under way would fault. Whether the guest sees the BARs is up to
+	 * hw/bars.c.
+	 */
 	put16(command, get16(device->pci.state.config + PCI_COMMAND) | PCI_COMMAND_MEMORY | ports);
 	if (device->is_detached)
 		command[0] &= (uint8_t)~PCI_COMMAND_MASTER;

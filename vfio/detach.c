@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Saving a VM without the state of a device. Writes of the device during the save would be in one part of RAM and not in another,
- * so bus mastering is off until the save ends. What it wanted to write is lost. So the device is reset before it is a bus master
- * again, and its driver is notified; it would wait for ever otherwise.
+ * Saving a VM without the state of a device. Writes of the device during the save would be in one part of RAM
+ * and not in another, so bus mastering is off until the save ends. What it wanted to write is lost. So the
+ * device is reset before it is a bus master again, and its driver is notified; it would wait for ever
+ * otherwise.
  */
 #include "device.h"
 

@@ -32,7 +32,8 @@ int vfio_device_open(struct vfio_device *device, int fd, struct pci_bus *pci, bo
 	device->error_fd = device->request_fd = -1;
 	device->interrupts = VFIO_INTERRUPTS_NONE;
 	device->migration = VFIO_MIGRATION_NONE;
-	if (read_info(device, error) < 0 || vfio_config_open(device, pci, error) < 0 || vfio_interrupts_open(device, error) < 0 ||
+	if (read_info(device, error) < 0 || vfio_config_open(device, pci, error) < 0 ||
+	    vfio_interrupts_open(device, error) < 0 ||
 	    vfio_table_find(device, error) < 0 || vfio_bars_open(device, error) < 0 ||
 	    pci_device_plug(pci, &device->pci, -1, error) < 0)
 		return -1;
@@ -51,8 +52,8 @@ int vfio_device_open(struct vfio_device *device, int fd, struct pci_bus *pci, bo
 }
 
 /*
- * First the device, so that it neither writes nor signals. Then its vectors and routes, before the ITS that they lead to. Then
- * config space, as it was plugged, with bus mastering off.
+ * First the device, so that it neither writes nor signals. Then its vectors and routes, before the ITS that
+ * they lead to. Then config space, as it was plugged, with bus mastering off.
  */
 void vfio_device_reset(struct vfio_device *device)
 {

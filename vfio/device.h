@@ -101,8 +101,9 @@ void vfio_device_reset(struct vfio_device *device); /* as at power-on */
 void vfio_device_close(struct vfio_device *device);
 
 /*
- * device_fd.c. Reads and writes bytes of the device's file. False if the device does not answer; a read gives all ones then.
- * vfio_device_region() fills in a region's description of `size` bytes. vfio_device_feature() returns the request's result or -errno.
+ * device_fd.c. Reads and writes bytes of the device's file. False if the device does not answer; a read gives
+ * all ones then. vfio_device_region() fills in a region's description of `size` bytes. vfio_device_feature()
+ * returns the request's result or -errno.
  */
 struct vfio_feature;
 bool vfio_device_read(const struct vfio_device *device, uint64_t offset, void *bytes, unsigned size);
@@ -114,8 +115,8 @@ int vfio_device_feature(const struct vfio_device *device, uint32_t what, struct 
 int vfio_config_open(struct vfio_device *device, const struct pci_bus *pci, struct error *error);
 
 /*
- * config.c. Writes the guest's command register to the device, with memory and ports always on. Bus mastering is off while the
- * device is detached.
+ * config.c. Writes the guest's command register to the device, with memory and ports always on. Bus mastering
+ * is off while the device is detached.
  */
 void vfio_config_command(struct vfio_device *device);
 
@@ -123,7 +124,10 @@ void vfio_config_command(struct vfio_device *device);
 int vfio_bars_open(struct vfio_device *device, struct error *error);
 void vfio_bars_close(struct vfio_device *device);
 
-/* msi.c. The mode that the guest enabled, and its number of vectors. Of one vector: whether it is unmasked, and its message. */
+/*
+ * msi.c. The mode that the guest enabled, and its number of vectors. Of one vector: whether it is unmasked, and
+ * its message.
+ */
 enum vfio_mode vfio_wanted_mode(const struct vfio_device *device);
 unsigned vfio_wanted_vectors(const struct vfio_device *device, enum vfio_mode mode);
 bool vfio_message_is_unmasked(const struct vfio_device *device, unsigned number);
@@ -139,8 +143,8 @@ void vfio_interrupts_detach(struct vfio_device *device); /* until the next updat
 void vfio_interrupts_replay(struct vfio_device *device); /* the next update signals each once, as it attaches it */
 
 /*
- * msix_table.c. Finds the MSI-X table, if there is one; after vfio_interrupts_open(). Reads and writes return whether the access
- * was to the table or to the pending bits.
+ * msix_table.c. Finds the MSI-X table, if there is one; after vfio_interrupts_open(). Reads and writes return
+ * whether the access was to the table or to the pending bits.
  */
 int vfio_table_find(struct vfio_device *device, struct error *error);
 bool vfio_table_read(struct vfio_device *device, unsigned bar, uint64_t offset, unsigned size, uint64_t *value);
@@ -151,8 +155,8 @@ int vfio_device_visit(struct vfio_device *device, unsigned number, struct state_
 int vfio_device_restored(struct vfio_device *device, struct error *error);
 
 /*
- * migration.c. A move does nothing to a device without migration. A device that fails in a move is reset if it is in the error
- * state, and its guest must be notified (reset_unreported).
+ * migration.c. A move does nothing to a device without migration. A device that fails in a move is reset if it
+ * is in the error state, and its guest must be notified (reset_unreported).
  */
 enum vfio_move {
 	VFIO_STOP_PEERS, /* it sends no requests to other devices */
@@ -178,8 +182,8 @@ void vfio_device_dirty_stop(struct vfio_device *device);
 void vfio_device_dirty_mark(struct vfio_device *device);
 
 /*
- * detach.c. Detaching keeps the device from memory. Attaching resets it and gives it access again. vfio_device_report_reset()
- * notifies the guest of a reset that it was not notified of yet.
+ * detach.c. Detaching keeps the device from memory. Attaching resets it and gives it access again.
+ * vfio_device_report_reset() notifies the guest of a reset that it was not notified of yet.
  */
 void vfio_device_detach(struct vfio_device *device);
 void vfio_device_attach(struct vfio_device *device);
@@ -191,19 +195,24 @@ bool *vfio_vlpi_read(const struct vm *vm, uint32_t device_id);
 /* stat.c */
 void vfio_device_stat(struct vfio_device *device, struct report *report);
 
-/* errors.c. Whether errors can be reported to the guest; the offset of free bytes for that in extended config space, or 0. */
+/*
+ * errors.c. Whether errors can be reported to the guest; the offset of free bytes for that in extended config
+ * space, or 0.
+ */
 bool vfio_errors_possible(const struct vfio_device *device);
 unsigned vfio_errors_find_offset(const struct vfio_device *device, const bool *taken);
 
 /*
- * errors.c. Reports to the guest that the device has lost its state, or is about to: its driver resets it and repeats what was
- * under way. False if that is impossible: the device has no reset of its own, or the guest has not enabled the report.
+ * errors.c. Reports to the guest that the device has lost its state, or is about to: its driver resets it and
+ * repeats what was under way. False if that is impossible: the device has no reset of its own, or the guest has
+ * not enabled the report.
  */
 bool vfio_errors_report(struct vfio_device *device);
 
 /*
- * reset.c. Resets the function alone; its config space stays. vfio_reset_offer() offers function level reset to the guest in the
- * PCI Express capability. vfio_reset_by_guest() resets if this write to config space requests it.
+ * reset.c. Resets the function alone; its config space stays. vfio_reset_offer() offers function level reset to
+ * the guest in the PCI Express capability. vfio_reset_by_guest() resets if this write to config space requests
+ * it.
  */
 void vfio_device_reset_function(struct vfio_device *device);
 void vfio_reset_offer(struct vfio_device *device);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What a passed-through device's descriptor offers: the bytes of its regions, what they are, and its optional features. */
+/*
+ * What a passed-through device's descriptor offers: the bytes of its regions, what they are, and its optional
+ * features.
+ */
 #include <linux/vfio.h>
 #include <string.h>
 #include <unistd.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reports to a guest that a device has lost the state that its driver set up. The host handles the device's own error reports, so
- * lkvm adds or emulates the error capability. It has one error. When it is reported, the guest's driver cancels what is under
- * way and resets the device. So the device needs a reset of its own.
+ * Reports to a guest that a device has lost the state that its driver set up. The host handles the device's own
+ * error reports, so lkvm adds or emulates the error capability. It has one error. When it is reported, the
+ * guest's driver cancels what is under way and resets the device. So the device needs a reset of its own.
  */
 #include <linux/pci_regs.h>
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Events of a device on the main thread. The kernel reports an error, or wants the device back; there is no hot-plug, so both
- * are only logged. KVM reports that the guest has handled the device's line, where the kernel's driver does not listen itself.
+ * Events of a device on the main thread. The kernel reports an error, or wants the device back; there is no
+ * hot-plug, so both are only logged. KVM reports that the guest has handled the device's line, where the
+ * kernel's driver does not listen itself.
  */
 #include <linux/vfio.h>
 #include <poll.h>

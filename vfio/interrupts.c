@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Interrupts of a passed-through device, without lkvm in their way. The device's driver in the kernel writes an eventfd, and an
- * irqfd leads from that to KVM. On a host with GICv4 KVM forwards an MSI to the vCPU in hardware, as long as both have the eventfd.
+ * Interrupts of a passed-through device, without lkvm in their way. The device's driver in the kernel writes an
+ * eventfd, and an irqfd leads from that to KVM. On a host with GICv4 KVM forwards an MSI to the vCPU in
+ * hardware, as long as both have the eventfd.
  *
- * A vector gets its eventfd in the driver once: with all other unmasked ones when the guest enables MSI-X, or when it is first
- * unmasked. Setting it and removing it costs the host an interrupt's teardown, and loses what is pending. After that, masking only
- * detaches the irqfd.
+ * A vector gets its eventfd in the driver once: with all other unmasked ones when the guest enables MSI-X, or
+ * when it is first unmasked. Setting it and removing it costs the host an interrupt's teardown, and loses what
+ * is pending. After that, masking only detaches the irqfd.
  *
- * KVM does not notice that the route of a forwarded interrupt changes, so a change detaches the irqfd, too. When it is detached,
- * KVM loses what is pending in hardware. So after it is attached again, one message is replayed. It may be one too many, which
- * drivers tolerate; one too few would make them hang.
+ * KVM does not notice that the route of a forwarded interrupt changes, so a change detaches the irqfd, too.
+ * When it is detached, KVM loses what is pending in hardware. So after it is attached again, one message is
+ * replayed. It may be one too many, which drivers tolerate; one too few would make them hang.
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
@@ -75,7 +76,8 @@ static void warn_once(struct vfio_device *device, const char *what, const char *
 }
 
 /*
- * The line. It is high from the device's interrupt until the guest has handled it. Then the interrupt is unmasked in the device.
+ * The line. It is high from the device's interrupt until the guest has handled it. Then the interrupt is
+ * unmasked in the device.
  */
 
 static void line_on(struct vfio_device *device)
@@ -145,7 +147,8 @@ void vfio_interrupts_update_vector(struct vfio_device *device, unsigned number)
 	struct vfio_vector *vector = &interrupts->vectors[number];
 	int result;
 
-	if (interrupts->mode < VFIO_MODE_MSI || number >= interrupts->active || !attach_unmasked(device, number) || vector->has_trigger)
+	if (interrupts->mode < VFIO_MODE_MSI || number >= interrupts->active || !attach_unmasked(device, number) ||
+	    vector->has_trigger)
 		return;
 	result = set_fds(device, VFIO_IRQ_SET_ACTION_TRIGGER, number, 1, &vector->msi.event_fd);
 	if (result < 0)
@@ -153,7 +156,10 @@ void vfio_interrupts_update_vector(struct vfio_device *device, unsigned number)
 	vector->has_trigger = true; /* otherwise each access would warn */
 }
 
-/* Adds the routes of all unmasked vectors by one call. If there are not enough, each gets its route when it is attached. */
+/*
+ * Adds the routes of all unmasked vectors by one call. If there are not enough, each gets its route when it is
+ * attached.
+ */
 static void route_all(struct vfio_device *device)
 {
 	struct vfio_interrupts *interrupts = &device->interrupts;

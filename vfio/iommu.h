@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The IOMMU of a machine. It maps guest RAM at its guest physical addresses for all passed-through devices. The kernel has two
- * interfaces: iommufd (a file a device), which is preferred, and containers with groups.
+ * The IOMMU of a machine. It maps guest RAM at its guest physical addresses for all passed-through devices. The
+ * kernel has two interfaces: iommufd (a file a device), which is preferred, and containers with groups.
  */
 #ifndef LKVM_VFIO_IOMMU_H
 #define LKVM_VFIO_IOMMU_H
@@ -39,8 +39,8 @@ int vfio_iommu_attach(struct vfio_iommu *iommu, const char *address, struct erro
 void vfio_iommu_close(struct vfio_iommu *iommu);
 
 /*
- * iommu_common.c, for both interfaces. Opens a file below paths->dev. Registers a group or a device with KVM. Sets an error for
- * RAM that cannot be mapped, and returns -1.
+ * iommu_common.c, for both interfaces. Opens a file below paths->dev. Registers a group or a device with KVM.
+ * Sets an error for RAM that cannot be mapped, and returns -1.
  */
 int vfio_iommu_open_file(const struct vfio_iommu *iommu, const char *name, struct error *error);
 int vfio_iommu_register(const struct vfio_iommu *iommu, int fd, struct error *error);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What both ways to the IOMMU share: opening files, registering with KVM, and the text for RAM that cannot be mapped. */
+/*
+ * What both ways to the IOMMU share: opening files, registering with KVM, and the text for RAM that cannot be
+ * mapped.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The IOMMU by containers and groups. A group is the smallest unit that the IOMMU isolates, and belongs to one program. */
+/*
+ * The IOMMU by containers and groups. A group is the smallest unit that the IOMMU isolates, and belongs to one
+ * program.
+ */
 #include <errno.h>
 #include <linux/vfio.h>
 #include <stdio.h>

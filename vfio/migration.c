@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A device's own state, by the kernel's migration protocol (version 2). The device moves between states. In some of them a file
- * reads or writes the device's data, whose format only its driver knows.
+ * A device's own state, by the kernel's migration protocol (version 2). The device moves between states. In
+ * some of them a file reads or writes the device's data, whose format only its driver knows.
  *
  *     saving:    RUNNING [-> PRE_COPY] -> RUNNING_P2P or PRE_COPY_P2P, all devices -> STOP -> STOP_COPY -> STOP
  *     loading:   RUNNING -> RESUMING -> STOP -> RUNNING_P2P, all devices -> RUNNING
@@ -80,7 +80,8 @@ static int set_state(struct vfio_device *device, uint32_t state, struct error *e
 	result = vfio_device_feature(device, VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE, &feature);
 	if (result < 0) {
 		recover(device);
-		return error_system(error, -result, "%s: VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE %s", device->address, names[state]);
+		return error_system(error, -result, "%s: VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE %s", device->address,
+				    names[state]);
 	}
 	migration->state = state;
 	if (feature.state.data_fd >= 0) {
@@ -122,7 +123,9 @@ static int start_peers(struct vfio_device *device, struct error *error)
 	bool is_stopped = migration->state == VFIO_DEVICE_STATE_STOP || migration->state == VFIO_DEVICE_STATE_STOP_COPY;
 
 	forget(migration);
-	return is_stopped && migration->offers & VFIO_MIGRATION_P2P ? set_state(device, VFIO_DEVICE_STATE_RUNNING_P2P, error) : 0;
+	if (!is_stopped || !(migration->offers & VFIO_MIGRATION_P2P))
+		return 0;
+	return set_state(device, VFIO_DEVICE_STATE_RUNNING_P2P, error);
 }
 
 static int start(struct vfio_device *device, struct error *error)
@@ -217,7 +220,10 @@ int vfio_migration_save(struct vfio_device *device, const char *section, struct 
 	struct byte_buffer *data = &device->migration.data;
 	int result = 0;
 
-	/* It is in STOP already, unless an earlier save failed here. After precopy it is in STOP_COPY, with an open file. */
+	/*
+	 * It is in STOP already, unless an earlier save failed here. After precopy it is in STOP_COPY, with an
+	 * open file.
+	 */
 	if (device->migration.data_fd < 0)
 		result = set_state(device, VFIO_DEVICE_STATE_STOP, error);
 	if (result == 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The MSI-X table and its pending bits in a device's BARs. The guest programs a table in lkvm, and the kernel the device's.
+ * The MSI-X table and its pending bits in a device's BARs. The guest programs a table in lkvm, and the kernel
+ * the device's.
  */
 #include <errno.h>
 #include <linux/pci_regs.h>

@@ -16,8 +16,9 @@ void vfio_device_reset_function(struct vfio_device *device)
 }
 
 /*
- * The guest sees a function level reset, whatever method the host uses. Linux needs it to reset a device that reported an error,
- * and drivers to reset one that hangs. If the device has it itself, the host's kernel handles the guest's request.
+ * The guest sees a function level reset, whatever method the host uses. Linux needs it to reset a device that
+ * reported an error, and drivers to reset one that hangs. If the device has it itself, the host's kernel
+ * handles the guest's request.
  */
 void vfio_reset_offer(struct vfio_device *device)
 {

@@ -26,7 +26,10 @@ int vfio_device_restored(struct vfio_device *device, struct error *error)
 {
 	struct pci_device *pci = &device->pci;
 
-	/* Bytes of the device, such as its serial number, are those of the new device. Emulated bits are those of the snapshot. */
+	/*
+	 * Bytes of the device, such as its serial number, are those of the new device. Emulated bits are those
+	 * of the snapshot.
+	 */
 	for (unsigned i = 0; i < PCI_CONFIG_SIZE; i++)
 		if (device->passed[i] || device->copied[i])
 			pci->state.config[i] = (uint8_t)((pci->state.config[i] & pci->writable[i]) |

@@ -94,7 +94,10 @@ static int find_mediated(const struct vfio_paths *paths, const char *address, st
 	if (access(path, F_OK) < 0)
 		return error_set(error, ENODEV, "the host has no such mediated device; where a driver offers some, this makes one: "
 				 "echo %s >%s/class/mdev_bus/PARENT/mdev_supported_types/TYPE/create", address, paths->sys);
-	/* The driver that made it is its only driver. It has a group as long as it is bound, and cannot be bound again. */
+	/*
+	 * The driver that made it is its only driver. It has a group as long as it is bound, and cannot be
+	 * bound again.
+	 */
 	if (link_name(paths, address, "/iommu_group", found->group, sizeof(found->group)))
 		return 0;
 	return error_set(error, ENODEV, "its driver has let go of it, for good; it has to be made again, after this: echo 1 "

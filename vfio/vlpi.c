@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which interrupts are vLPIs, which hardware forwards to the vCPUs. No ioctl shows it, but a file in debugfs does. Its lines are the
- * events that KVM's ITS maps. HW is 1 for a vLPI:
+ * Which interrupts are vLPIs, which hardware forwards to the vCPUs. No ioctl shows it, but a file in debugfs
+ * does. Its lines are the events that KVM's ITS maps. HW is 1 for a vLPI:
  *
  *     Device ID: 0x8, Event ID Range: [0 - 127]
  *     EVENT_ID    INTID  HWINTID   TARGET   COL_ID HW
  *     -----------------------------------------------
  *            0     8192        0        0        0  1
  *
- * Kernel: arch/arm64/kvm/vgic/vgic-debug.c, since Linux 6.16. KVM holds the ITS's lock while it fills one page of the file. It
- * neither stops vCPUs nor changes anything. (The older vgic-state beside it has no events, and stays locked if its reader is
- * killed.) Earlier kernels may have a backport of the file. One backport follows a null pointer when a guest maps a device
- * without an event, so the file is not read there.
+ * Kernel: arch/arm64/kvm/vgic/vgic-debug.c, since Linux 6.16. KVM holds the ITS's lock while it fills one page
+ * of the file. It neither stops vCPUs nor changes anything. (The older vgic-state beside it has no events, and
+ * stays locked if its reader is killed.) Earlier kernels may have a backport of the file. One backport follows
+ * a null pointer when a guest maps a device without an event, so the file is not read there.
  */
 #include <glob.h>
 #include <stdlib.h>

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The memory balloon, VIRTIO 1.2 section 5.5: pages that the guest does not need go back to the host,
- * which gives zeroed ones when the guest touches them again. Three ways: pages in the balloon, as many
- * as we ask for; free pages that the guest reports on its own; and figures about its memory, for `lkvm
- * stat`.
+ * The memory balloon, VIRTIO 1.2 section 5.5. Pages that the guest does not need go back to the host, and are
+ * zero when the guest uses them again. There are three functions: a balloon whose size the host requests,
+ * reports of free pages by the guest, and statistics of the guest's memory for `lkvm stat`.
  */
 #include <errno.h>
 #include <linux/virtio_balloon.h>
@@ -16,7 +15,7 @@
 #include "util/bits.h"
 #include "virtio/virtio.h"
 
-/* Those that a driver did not take are left out, and the following ones move up. */
+/* A queue whose feature the driver did not accept does not exist, and those after it move up. */
 enum { INFLATE_QUEUE, DEFLATE_QUEUE, FIRST_OPTIONAL_QUEUE, QUEUE_COUNT = 4 };
 
 #define FEATURE_STATS (1ull << VIRTIO_BALLOON_F_STATS_VQ)
@@ -25,10 +24,10 @@ enum { INFLATE_QUEUE, DEFLATE_QUEUE, FIRST_OPTIONAL_QUEUE, QUEUE_COUNT = 4 };
 
 #define PAGE_SHIFT VIRTIO_BALLOON_PFN_SHIFT
 #define CONFIG_SIZE 8u /* num_pages and actual */
-#define CHAINS_AT_ONCE 64 /* of a queue, before the others have their turn */
-#define MAX_PAGES 16384u /* of one chain; Linux sends 256. What is beyond, the host does not get back */
+#define CHAINS_AT_ONCE 64 /* of one queue, before the others */
+#define MAX_PAGES 16384u /* of one chain; Linux sends 256. More are not discarded */
 
-/* What the guest says of its memory, by VIRTIO_BALLOON_S_*. */
+/* Statistics of the guest, by VIRTIO_BALLOON_S_*. */
 static const struct {
 	const char *name;
 	bool is_size;
@@ -48,8 +47,8 @@ static const struct {
 #define FIGURES COUNT(figures)
 
 struct balloon_state {
-	uint32_t target; /* 4 KiB pages that the guest should have in the balloon */
-	uint32_t actual; /* that it says it has */
+	uint32_t target; /* requested size of the balloon in 4 KiB pages */
+	uint32_t actual; /* size that the guest reported */
 };
 
 static const struct state_field balloon_fields[] = {
@@ -65,13 +64,13 @@ struct balloon {
 	uint64_t host_page;          /* bytes */
 	struct virtqueue_chain chain;
 
-	pthread_mutex_t lock; /* all below */
+	pthread_mutex_t lock; /* for all below */
 	struct balloon_state state;
-	bool wanted;         /* newer figures than those at hand */
-	bool awaited;        /* the driver was asked, and its buffer holds what we have not read */
+	bool wanted;         /* request new statistics */
+	bool awaited;        /* requested: the driver's next buffer has new statistics */
 	uint32_t known;      /* bit n: figures[n] was reported */
 	uint64_t values[FIGURES];
-	struct timespec reported; /* when */
+	struct timespec reported; /* time of the last report */
 };
 
 static struct balloon *balloon_of(struct virtio_device *device)
@@ -79,7 +78,7 @@ static struct balloon *balloon_of(struct virtio_device *device)
 	return (struct balloon *)device;
 }
 
-/* Gives the whole host pages within [address, address + length) back to the host, if all of it is RAM. */
+/* Discards the whole host pages within [address, address + length), if all of it is RAM. */
 static void discard(struct balloon *balloon, uint64_t address, uint64_t length)
 {
 	const struct ram *ram = &balloon->device.vm->ram;
@@ -99,8 +98,8 @@ static void discard(struct balloon *balloon, uint64_t address, uint64_t length)
 }
 
 /*
- * The chain lists page numbers; neighbours are discarded by one call. Drivers put a large page's parts
- * in a row.
+ * The chain has page numbers. Adjacent pages are discarded by one call: drivers send the parts of a large page
+ * in order.
  */
 static void inflate(struct balloon *balloon)
 {
@@ -128,13 +127,10 @@ static void inflate(struct balloon *balloon)
 
 static void deflate(struct balloon *balloon)
 {
-	(void)balloon; /* the pages come back by being touched */
+	(void)balloon; /* the guest gets a page back when it accesses it */
 }
 
-/*
- * The buffers themselves are the free memory (5.5.6.7). They were checked to be RAM when they were
- * taken.
- */
+/* The buffers are the free memory (5.5.6.7). virtqueue_pop() has checked that they are RAM. */
 static void report_free(struct balloon *balloon)
 {
 	const struct virtqueue_chain *chain = &balloon->chain;
@@ -147,7 +143,7 @@ static void report_free(struct balloon *balloon)
 	}
 }
 
-/* True if it stopped only because this was enough for once; so does refresh_stats(). */
+/* Returns true if it stopped only for fairness, as does refresh_stats(). */
 static bool serve(struct balloon *balloon, struct virtqueue *queue, void (*handle)(struct balloon *balloon))
 {
 	unsigned turn;
@@ -183,10 +179,7 @@ static void read_stats(struct balloon *balloon)
 	clock_gettime(CLOCK_MONOTONIC, &balloon->reported);
 }
 
-/*
- * The driver's one buffer lies in the queue, full of figures (5.5.6.3). We read it where it is: taking
- * it means asking for new ones.
- */
+/* The driver's one buffer, with statistics, stays in the queue (5.5.6.3). To return it is to request new ones. */
 static bool refresh_stats(struct balloon *balloon, struct virtqueue *queue)
 {
 	int taken = virtqueue_pop(queue, &balloon->chain);
@@ -220,7 +213,7 @@ static void balloon_process(struct virtio_device *device)
 	bool more = serve(balloon, &device->queues[INFLATE_QUEUE], inflate);
 
 	more |= serve(balloon, &device->queues[DEFLATE_QUEUE], deflate);
-	/* As Linux numbers them: what was not negotiated takes no index. */
+	/* As in Linux, a queue whose feature was not negotiated has no index. */
 	if (device->features & FEATURE_STATS)
 		more |= refresh_stats(balloon, queue++);
 	if (device->features & FEATURE_REPORTING)
@@ -248,7 +241,7 @@ static void balloon_config_write(struct virtio_device *device, unsigned offset, 
 {
 	struct balloon *balloon = balloon_of(device);
 
-	/* `actual` is all that a driver may write, and 32 bits are how it must. */
+	/* A driver may write only `actual`, by 32 bits. */
 	if (offset != offsetof(struct virtio_balloon_config, actual) || size != sizeof(balloon->state.actual))
 		return;
 	pthread_mutex_lock(&balloon->lock);
@@ -274,7 +267,7 @@ static void balloon_start(struct virtio_device *device)
 	struct balloon *balloon = balloon_of(device);
 
 	pthread_mutex_lock(&balloon->lock);
-	balloon->awaited = true; /* the driver's first figures come unasked */
+	balloon->awaited = true; /* the driver sends its first statistics without a request */
 	pthread_mutex_unlock(&balloon->lock);
 }
 
@@ -287,7 +280,7 @@ static void balloon_stop(struct virtio_device *device)
 	pthread_mutex_lock(&balloon->lock);
 	target = balloon->state.target;
 	state_reset(&balloon_state_table, &balloon->state);
-	/* The target is the user's, not the driver's: the next driver is to reach it as well. */
+	/* The target belongs to the user, and is valid for the next driver as well. */
 	balloon->state.target = target;
 	balloon->known = 0;
 	pthread_mutex_unlock(&balloon->lock);
@@ -301,7 +294,7 @@ static uint64_t milliseconds_since(const struct timespec *then)
 	return (uint64_t)((now.tv_sec - then->tv_sec) * 1000 + (now.tv_nsec - then->tv_nsec) / 1000000);
 }
 
-/* The figures are as new as the driver's last answer; each look asks for newer ones. */
+/* Reports the driver's last statistics, and requests new ones. */
 static void balloon_stat(struct virtio_device *device, struct report *report)
 {
 	struct balloon *balloon = balloon_of(device);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * virtio-blk: VIRTIO 1.2, section 5.2. Requests are done one after the other on the worker, directly between
- * the file and guest RAM: at the depth of one that most guests have most of the time, nothing is faster.
+ * virtio-blk: VIRTIO 1.2, section 5.2. The worker executes requests one after the other, directly between the
+ * file and guest RAM. Most guests have one request at a time most of the time, and for that nothing is faster.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -11,9 +11,9 @@
 #include "blk.h"
 #include "memory/memory_loss.h"
 
-#define BATCH 16u /* requests of one queue before the next has its turn */
+#define BATCH 16u /* requests of one queue, before the next queue */
 
-/* A driver may name one page in all of its buffers, and must not keep the worker for minutes with that. */
+/* A driver may use one page for all buffers of a request. The limit keeps such a request from blocking the worker. */
 #define MAX_TRANSFER (1ull << 30)
 
 static const struct state_field block_fields[] = {
@@ -34,13 +34,13 @@ static void block_config_read(struct virtio_device *device, unsigned offset, uns
 /* A request without its header and its status byte: both may be anywhere in the driver's buffers (2.7.4). */
 struct request {
 	struct virtio_blk_outhdr header;
-	struct virtqueue_chain *chain; /* its writable part now ends before the status byte */
-	uint64_t out_bytes;            /* from the driver, behind the header */
+	struct virtqueue_chain *chain; /* its writable part ends before the status byte */
+	uint64_t out_bytes;            /* from the driver, after the header */
 	uint64_t in_bytes;             /* to the driver */
 	uint8_t *status;
 };
 
-/* False if there is no place for the status. */
+/* Parses a request. False if there is no status byte. */
 static bool parse(struct virtqueue_chain *chain, struct request *request)
 {
 	struct iovec *last;
@@ -57,7 +57,7 @@ static bool parse(struct virtqueue_chain *chain, struct request *request)
 	if (virtqueue_read(chain, 0, &request->header, sizeof(request->header)) == sizeof(request->header))
 		request->out_bytes = chain->readable_bytes - sizeof(request->header);
 	else
-		request->header.type = UINT32_MAX; /* too short to be any: answered as unknown */
+		request->header.type = UINT32_MAX; /* too short: handled as an unknown type */
 	return true;
 }
 
@@ -68,7 +68,7 @@ static bool in_range(const struct block *block, uint64_t sector, uint64_t sector
 	return sector <= capacity && sectors <= capacity - sector;
 }
 
-/* An errno value as the guest hears it. The first one is logged: the user may want to free space. */
+/* The status for an errno value. The first error is logged: the user may need to free space. */
 static uint8_t outcome(struct block *block, const char *what, uint64_t sector, int code)
 {
 	if (code == 0)
@@ -121,7 +121,7 @@ static uint8_t do_write(struct block *block, struct request *request)
 	atomic_fetch_add_explicit(&block->written_bytes, request->out_bytes, memory_order_relaxed);
 	atomic_store(&block->changed, true);
 	code = disk_write(&block->disk, iov, count, sector * DISK_SECTOR);
-	/* A driver that cannot flush expects each write to last (5.2.6.2). */
+	/* A driver without flush expects each write to be durable (5.2.6.2). */
 	if (code == 0 && !(block->device.features & 1ull << VIRTIO_BLK_F_FLUSH))
 		code = disk_flush(&block->disk);
 	return outcome(block, "write", sector, code);
@@ -191,7 +191,7 @@ static uint8_t execute(struct block *block, struct request *request)
 	}
 }
 
-/* Up to a batch of one queue. True if there may be more. */
+/* Processes up to one batch of a queue. True if there may be more. */
 static bool process_queue(struct block *block, struct virtqueue *queue)
 {
 	struct virtio_device *device = &block->device;
@@ -247,7 +247,7 @@ static void block_stat(struct virtio_device *device, struct report *report)
 	report_bytes(report, "written", atomic_load_explicit(&block->written_bytes, memory_order_relaxed));
 }
 
-/* Another process may go on with the disk: of a driver that reset the device, of a snapshot of the paused VM. */
+/* Another process may use the disk next: after a reset by the driver, or from a snapshot of the paused VM. */
 static void block_record_map(struct virtio_device *device)
 {
 	struct block *block = (struct block *)device;

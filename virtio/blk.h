@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Shared by virtio/blk.c, which serves requests, and virtio/blk_open.c, which makes the device. */
+/* Shared by virtio/blk.c, which executes requests, and virtio/blk_open.c, which makes the device. */
 #ifndef LKVM_VIRTIO_BLK_H
 #define LKVM_VIRTIO_BLK_H
 
@@ -12,13 +12,13 @@
 #include "disk.h"
 #include "virtio/virtio.h"
 
-/* A discard frees space fast; zeroes may have to be written, and a pause must not wait long for that. */
+/* A discard is fast. Zeroes may have to be written, and a pause must not wait long for that. */
 #define DISCARD_SECTORS (1u << 22)
 #define DISCARD_SEGMENTS 32u
 #define ZERO_SECTORS (1u << 15)
 #define ZERO_SEGMENTS 1u
 
-/* What a guest remembers of its disk, and would be lost with if it changed behind its back. */
+/* What a guest has read of its disk and must not change. */
 struct block_state {
 	uint64_t capacity; /* sectors */
 	uint8_t serial[VIRTIO_BLK_ID_BYTES]; /* zero-padded, not terminated */
@@ -26,16 +26,16 @@ struct block_state {
 };
 
 struct block {
-	struct virtio_device device; /* first: virtio_close() and free() are all that an owner does with it */
+	struct virtio_device device; /* first: free() of the device frees this */
 	struct block_state state;
 	struct disk disk;
 	struct virtio_blk_config config;
 	char path[PATH_MAX];
 	char serial[VIRTIO_BLK_ID_BYTES + 1]; /* as text, for virtio_block_describe() */
-	bool warned;                  /* an I/O error was logged; worker only */
+	bool warned;                      /* an I/O error was logged; worker only */
 	atomic_ulong read_bytes, written_bytes;
-	atomic_bool changed;              /* something that changes the disk was begun */
-	_Atomic(const char *) written;    /* path of what is changed then */
+	atomic_bool changed;              /* a request that changes the disk was begun */
+	_Atomic(const char *) written;    /* path of the file that such requests change */
 };
 
 extern const struct virtio_ops block_ops;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Making a virtio-blk device, and what it says of itself to others than the guest. */
+/* Makes a virtio-blk device, and describes it to the rest of lkvm. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stddef.h>
@@ -10,10 +10,10 @@
 
 #include "blk.h"
 
-/* Up to the fields of features that we do not offer. */
+/* Ends before the fields of features that are not offered. */
 #define CONFIG_SIZE offsetof(struct virtio_blk_config, max_secure_erase_sectors)
 
-/* The same disk keeps its name in the guest (/dev/disk/by-id) from run to run: a hash of its path (FNV-1a). */
+/* The default serial is a hash of the path (FNV-1a), so that a disk has the same name in each run (/dev/disk/by-id). */
 static void make_serial(struct block *block, const char *serial)
 {
 	char text[VIRTIO_BLK_ID_BYTES + 1];
@@ -34,7 +34,7 @@ static void make_config(struct block *block, unsigned queues)
 
 	block->config = (struct virtio_blk_config){
 		.capacity = block->disk.size / DISK_SECTOR,
-		.seg_max = VIRTQUEUE_MAX_SEGMENTS - 2, /* header and status are buffers, too */
+		.seg_max = VIRTQUEUE_MAX_SEGMENTS - 2, /* without the buffers of header and status */
 		.blk_size = DISK_SECTOR,
 		.physical_block_exp = (uint8_t)__builtin_ctz(physical),
 		.min_io_size = (uint16_t)physical,

@@ -4,7 +4,7 @@
 
 #include "transport.h"
 
-/* Bytes of the field at each offset where one starts, or of one half where it is a 64-bit one (4.1.4.3). */
+/* The size of the field that starts at each offset, in bytes. A 64-bit field has two halves (4.1.4.3). */
 static const uint8_t field_sizes[VIRTIO_COMMON_SIZE] = {
 	[VIRTIO_PCI_COMMON_DFSELECT] = 4,
 	[VIRTIO_PCI_COMMON_DF] = 4,
@@ -27,7 +27,7 @@ static const uint8_t field_sizes[VIRTIO_COMMON_SIZE] = {
 	[VIRTIO_PCI_COMMON_Q_USEDHI] = 4,
 };
 
-/* The queue that queue_select names, or NULL: its registers read as zero then, so the driver sees none. */
+/* The queue that queue_select selects. NULL: none; its registers read as zero, so that the driver finds no queue. */
 static struct virtqueue_state *selected_queue(struct virtio_device *device)
 {
 	unsigned index = device->state.queue_select;
@@ -120,7 +120,7 @@ static void queue_write(struct virtio_device *device, unsigned field, uint32_t v
 		return;
 	switch (field) {
 	case VIRTIO_PCI_COMMON_Q_SIZE:
-		/* The driver sees that a wrong size was not taken by reading it back. */
+		/* A wrong size is ignored. The driver notices that by reading it back. */
 		if (value > 0 && value <= queue->maximum && (value & (value - 1)) == 0)
 			queue->size = (uint16_t)value;
 		return;

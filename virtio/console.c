@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The console device, VIRTIO 1.2 section 5.3: one port, no extras. The main thread offers input and
- * learns of room for output; both only leave a note and kick the worker, which alone touches the
+ * The console device, VIRTIO 1.2 section 5.3: one port, no optional features. The main thread receives input,
+ * and is notified of space for output. Both only set a flag and kick the worker. Only the worker accesses the
  * guest's queues.
  */
 #include <errno.h>
@@ -17,11 +17,11 @@ enum { RECEIVE_QUEUE, TRANSMIT_QUEUE, QUEUE_COUNT };
 
 #define INPUT_SIZE 4096u
 #define WRITE_AT_ONCE 4096u
-#define CHAINS_AT_ONCE 256 /* a queue; then the other one has its turn */
+#define CHAINS_AT_ONCE 256 /* of one queue, before the other */
 
 struct console_state {
-	uint64_t written; /* bytes of the next chain to transmit that the terminal has already */
-	uint32_t head, count; /* of the input: what the terminal gave and the guest has not taken, a ring */
+	uint64_t written; /* bytes of the next chain to transmit that are written already */
+	uint32_t head, count; /* of the ring `input`: from the terminal, not read by the guest yet */
 	uint8_t input[INPUT_SIZE];
 };
 
@@ -41,8 +41,8 @@ struct console {
 	struct terminal *terminal;
 	struct virtqueue_chain chain;
 
-	pthread_mutex_t lock; /* the input in the state, and this */
-	bool refused;         /* the terminal holds more */
+	pthread_mutex_t lock; /* for the input in the state, and the next member */
+	bool refused;         /* the terminal has more */
 };
 
 static struct console *console_of(struct virtio_device *device)
@@ -59,10 +59,7 @@ static int pop_chain(struct console *console, struct virtqueue *queue)
 	return taken;
 }
 
-/*
- * Writes a buffer from byte `from` on; false if the terminal takes no more for now, or somebody waits
- * for us to stop.
- */
+/* Writes a buffer from byte `from` on. False if the terminal accepts no more now, or the worker must stop. */
 static bool write_buffer(struct console *console, const struct iovec *iov, size_t from)
 {
 	while (from < iov->iov_len) {
@@ -81,8 +78,8 @@ static bool write_buffer(struct console *console, const struct iovec *iov, size_
 }
 
 /*
- * False if something is left: it stays in the queue, and `written` says how much of it is not to be
- * written again.
+ * Writes a chain. False if a part is left: the chain stays in the queue, and `written` is the length of what is
+ * written.
  */
 static bool write_chain(struct console *console)
 {
@@ -100,7 +97,7 @@ static bool write_chain(struct console *console)
 	return true;
 }
 
-/* True if it stopped only because this was enough for once; so does receive(). */
+/* Returns true if it stopped only for fairness, as does receive(). */
 static bool transmit(struct console *console)
 {
 	struct virtqueue *queue = &console->device.queues[TRANSMIT_QUEUE];
@@ -118,7 +115,7 @@ static bool transmit(struct console *console)
 			break;
 		}
 		if (!write_chain(console)) {
-			virtqueue_unpop(queue); /* console_writable() says when to go on */
+			virtqueue_unpop(queue); /* until console_writable() */
 			break;
 		}
 		virtqueue_push(queue, console->chain.head, 0);
@@ -127,7 +124,7 @@ static bool transmit(struct console *console)
 	return turn == CHAINS_AT_ONCE;
 }
 
-/* Moves as much input as the chain has room for into it; bytes. */
+/* Moves as much input as fits into the chain. Returns the bytes moved. */
 static size_t read_input(struct console *console)
 {
 	size_t given = 0;
@@ -165,7 +162,7 @@ static bool receive(struct console *console)
 	struct virtqueue *queue = &console->device.queues[RECEIVE_QUEUE];
 	unsigned turn;
 
-	/* Buffers are news only while input waits for them. */
+	/* New buffers matter only while input waits for them. */
 	virtqueue_quiet(queue);
 	for (turn = 0; turn < CHAINS_AT_ONCE && may_receive(console); turn++) {
 		int taken = pop_chain(console, queue);
@@ -207,7 +204,7 @@ static void console_process(struct virtio_device *device)
 		worker_kick(&device->worker);
 }
 
-/* From the terminal, on the main thread. Input that comes before the driver does waits for it. */
+/* Input from the terminal, on the main thread. Input before the driver starts waits for it. */
 static size_t console_receive(void *owner, const uint8_t *bytes, size_t count)
 {
 	struct console *console = owner;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The I/O of a disk. virtio/disk_open.c opens and closes it. */
+/* Reads, writes, flushes and discards of a disk. virtio/disk_open.c opens and closes it. */
 #include "disk.h"
 
 #include <errno.h>
@@ -26,8 +26,8 @@ static ssize_t write_some(int fd, const struct iovec *iov, unsigned count, uint6
 }
 
 /*
- * Goes on until everything is moved. A read that gives nothing has met the end of a file that shrank; a write
- * that takes nothing would never end.
+ * Repeats until all bytes are transferred. A read of nothing is at the end of a file that shrank, and a write
+ * of nothing would repeat for ever: both are EIO.
  */
 static int transfer(int fd, struct iovec *iov, unsigned count, uint64_t offset,
 		    ssize_t (*some)(int fd, const struct iovec *iov, unsigned count, uint64_t offset))
@@ -59,7 +59,7 @@ static int written_fd(const struct disk *disk)
 	return disk->overlay ? disk->overlay->fd : disk->fd;
 }
 
-/* So many bytes; *iov is behind them then. There are as many, and at least one. */
+/* Reads `length` bytes, at least one, and moves *iov after them. The iovecs have as many. */
 static int read_part(int fd, struct iovec **iov, uint64_t length, uint64_t offset)
 {
 	struct iovec *last = *iov, rest;
@@ -119,7 +119,7 @@ int disk_write(struct disk *disk, struct iovec *iov, unsigned count, uint64_t of
 	return result;
 }
 
-/* The kernel reports an error once for each open file: one that disk_sync() got is reported to the guest here. */
+/* The kernel reports an error only once for an open file. If disk_sync() got it, the guest gets it here. */
 int disk_flush(struct disk *disk)
 {
 	int result = disk->overlay ? disk_overlay_flush(disk->overlay) : fdatasync(disk->fd) < 0 ? errno : 0;
@@ -175,7 +175,7 @@ static int try_fallocate(struct disk *disk, int mode, uint64_t offset, uint64_t 
 	return result < 0 ? errno : 0;
 }
 
-/* What is not the overlay's takes no space that could be freed. */
+/* Only blocks in the overlay have space that can be freed. */
 static int discard_overlaid(struct disk *disk, uint64_t offset, uint64_t end)
 {
 	uint64_t length;
@@ -198,7 +198,7 @@ int disk_discard(struct disk *disk, uint64_t offset, uint64_t length)
 	return try_fallocate(disk, FALLOC_FL_PUNCH_HOLE, offset, length);
 }
 
-static int write_zeroes_by_hand(struct disk *disk, uint64_t offset, uint64_t length)
+static int write_zero_bytes(struct disk *disk, uint64_t offset, uint64_t length)
 {
 	uint8_t zeroes[4096] = { 0 };
 
@@ -235,9 +235,9 @@ static int write_zeroes(struct disk *disk, uint64_t offset, uint64_t length, boo
 		if (result == EOPNOTSUPP)
 			result = try_fallocate(disk, FALLOC_FL_ZERO_RANGE, offset, length);
 	}
-	/* Neither every file system nor every driver has a short way; and none for every alignment. */
+	/* Not all file systems and drivers have a fast method, nor for all alignments. */
 	if (result == EOPNOTSUPP || result == EINVAL || result == ENOTTY)
-		result = write_zeroes_by_hand(disk, offset, length);
+		result = write_zero_bytes(disk, offset, length);
 	return result;
 }
 

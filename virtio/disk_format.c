@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Checks whether a disk's file is in a format other than raw, by its first and last bytes. */
 #include "disk_format.h"
 
 #include <errno.h>
@@ -10,12 +11,12 @@
 #include "util/file_format.h"
 #include "util/io.h"
 
-#define FOOTER 512u /* bytes of the file's end in which every magic number at the end lies */
+#define FOOTER 512u /* bytes at the end of the file that include all magic numbers */
 #define RAW "; format=raw uses its bytes as they are"
 
-/* Some formats are known by a footer: VHDs of a fixed size have no header. */
+/* Formats with a footer: VHDs of a fixed size have no header. */
 static const struct {
-	unsigned from_end; /* where the magic number is */
+	unsigned from_end; /* offset of the magic number */
 	char magic[9];
 	const char *name;
 	const char *tool; /* qemu-img's name of the format; NULL: it is lkvm's */
@@ -51,7 +52,7 @@ static int check_start(const uint8_t *start, size_t size, const char *path, stru
 		return refuse_image(path, format->name, format->tool, error);
 	case FILE_SNAPSHOT:
 		return refuse_own(path, format->name, error);
-	case FILE_ARCHIVE: /* guests read such files from raw disks, on purpose */
+	case FILE_ARCHIVE: /* valid raw disks: guests read such files from them */
 	case FILE_PROGRAM:
 		break;
 	}

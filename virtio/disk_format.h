@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Keeps disk images that are not raw from being used as raw ones: a guest would destroy them. */
+/* Refuses disk images that are not raw: used as raw ones, a guest would destroy them. */
 #ifndef LKVM_VIRTIO_DISK_FORMAT_H
 #define LKVM_VIRTIO_DISK_FORMAT_H
 
@@ -8,8 +8,9 @@
 #include "util/err.h"
 
 /*
- * Fails if the `size` bytes in `fd` are in a format of disk images, compressed, or a file of lkvm's own; the sentence says
- * what to do. To be called only for a disk that no guest of ours was given before: a guest may write such bytes to its disk.
+ * Fails if `fd`, with `size` bytes, is a disk image of another format, is compressed, or is a file of lkvm's
+ * own. The error describes what to do. Only for a disk that no guest of lkvm had before: a guest may write such
+ * bytes to its disk.
  */
 int disk_format_check(int fd, uint64_t size, const char *path, struct error *error);
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Computes and compares the identities of disks. */
 #include "virtio/disk_identity.h"
 
 #include <errno.h>
@@ -12,14 +13,14 @@
 #include "util/hash.h"
 #include "util/io.h"
 
-#define BLOCK 4096u /* bytes that are sampled at once */
-#define FIRST 17u   /* blocks: partition table, superblocks; that of btrfs is at 64 KiB */
-#define LAST 4u     /* the copy of a GPT; an overlay's end and a part of its map */
-#define SPREAD (DISK_IDENTITY_BLOCKS - FIRST - LAST) /* one in each of so many equal parts */
+#define BLOCK 4096u /* bytes of a sampled block */
+#define FIRST 17u   /* blocks at the start: partition table, superblocks (btrfs: at 64 KiB) */
+#define LAST 4u     /* blocks at the end: the copy of a GPT; an overlay's footer and a part of its map */
+#define SPREAD (DISK_IDENTITY_BLOCKS - FIRST - LAST) /* blocks between: one in each of so many equal parts */
 
 #define SECOND INT64_C(1000000000) /* nanoseconds */
 
-/* SplitMix64: numbers that follow from their index alone, so that every version reads the same blocks. */
+/* SplitMix64. The numbers depend only on the index, so that all versions read the same blocks. */
 static uint64_t scatter(uint64_t index)
 {
 	uint64_t value = (index + 1) * 0x9e3779b97f4a7c15ull;
@@ -29,7 +30,7 @@ static uint64_t scatter(uint64_t index)
 	return value ^ value >> 31;
 }
 
-/* The end of a file may lie inside of a block: zeroes take the rest. */
+/* If the file ends inside of a block, the rest is zeroes. */
 static int add_block(struct hash *hash, int fd, uint64_t block, uint64_t size)
 {
 	uint64_t at = block * BLOCK, length = MIN(size - at, BLOCK);
@@ -117,7 +118,7 @@ int disk_identity_compute(int fd, struct disk_identity *identity)
 
 static bool is_same_time(int64_t saved, int64_t found)
 {
-	/* What archives, copying programs and file systems keep of it. */
+	/* Resolutions of archives, copy programs and file systems. */
 	static const int64_t units[] = { 1, 100, 1000, SECOND / 1000, SECOND };
 
 	for (size_t i = 0; i < COUNT(units); i++)
@@ -126,7 +127,7 @@ static bool is_same_time(int64_t saved, int64_t found)
 	return false;
 }
 
-/* Local time, as stat(1) prints it. */
+/* Formats local time, as stat(1) does. */
 static void format_time(int64_t time, char text[64])
 {
 	int nanoseconds = (int)(time % SECOND + (time % SECOND < 0 ? SECOND : 0));

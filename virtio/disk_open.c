@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Opening a disk and its overlay: locks, sizes, formats, and whether they are as they were. */
+/* Opens a disk and its overlays: locks them, and checks sizes, formats and identities. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -14,9 +14,8 @@
 #include "disk_format.h"
 
 /*
- * Two VMs that write one image destroy it. A lock on the open file description holds as long as the
- * descriptor, in whichever process it is, and others that lock images (QEMU) honour it. File systems without
- * locks exist.
+ * Two VMs that write one image destroy it. A lock of the open file description lasts as long as its descriptors, in any
+ * process. QEMU also honours such locks. Some file systems have no locks.
  */
 static int lock(int fd, bool read_only, const char *what, const char *path, struct error *error)
 {
@@ -58,7 +57,7 @@ static int measure(struct disk *disk, const char *path, struct error *error)
 	return 0;
 }
 
-/* A guest would write beyond the end of a disk that shrank, and never see what one that grew has more. */
+/* A guest would write after the end of a disk that shrank, and not use the rest of a disk that grew. */
 static int check_size(const struct disk *disk, const struct virtio_block_config *config, struct error *error)
 {
 	if (!config->size || config->size == disk->size)
@@ -67,7 +66,7 @@ static int check_size(const struct disk *disk, const struct virtio_block_config 
 			 config->path, disk->size, config->size);
 }
 
-/* A sentence about a disk that does not match: an error, or a warning where the user allowed it. */
+/* A disk does not match: keeps the error, or logs it as a warning if the user allowed that. */
 static int refuse_change(bool allowed, const struct log *log, struct error *error)
 {
 	if (!allowed)
@@ -77,7 +76,7 @@ static int refuse_change(bool allowed, const struct log *log, struct error *erro
 	return 0;
 }
 
-/* Once it is locked, and before anything is made or written. */
+/* Call it after the file is locked, and before anything is made or written. */
 static int check_identity(int fd, const struct disk_identity *saved, const char *what, bool allowed, const struct log *log,
 			  struct error *error)
 {
@@ -98,8 +97,8 @@ static int check_identity(int fd, const struct disk_identity *saved, const char 
 }
 
 /*
- * The overlay's blocks belong to what was under it when it was made: the nearest overlay that has a block, or the disk. One
- * without a block lies over anything.
+ * The overlay's blocks belong to what was below it when it was made: the nearest overlay that has a block, or
+ * the disk. An overlay without blocks fits any disk.
  */
 static int check_base(const struct disk *disk, struct disk_overlay *overlay, const struct virtio_block_config *config,
 		      const struct log *log, struct error *error)
@@ -112,7 +111,7 @@ static int check_base(const struct disk *disk, struct disk_overlay *overlay, con
 	snprintf(what, sizeof(what), "%s %s", lower ? "overlay" : "disk", lower ? lower->path : config->path);
 	if (result)
 		return error_system(error, result, "reading %s", what);
-	found.size = disk->size; /* whole sectors, which the overlay's end has compared */
+	found.size = disk->size; /* in whole sectors; the overlay's footer was compared already */
 	if (!overlay->begun) {
 		overlay->base = found;
 		return 0;
@@ -123,7 +122,7 @@ static int check_base(const struct disk *disk, struct disk_overlay *overlay, con
 	return refuse_change(config->changed_allowed || (!lower && config->chosen), log, error);
 }
 
-/* A disk that a snapshot has was given to its guest as a raw one, whatever the guest wrote to it since. */
+/* Not for a disk of a snapshot: it was raw when the guest got it, whatever the guest wrote to it since. */
 static int check_format(const struct disk *disk, const struct virtio_block_config *config, struct error *error)
 {
 	if (config->raw || config->size)
@@ -143,7 +142,7 @@ static int open_overlay_file(const char *path, int flags, bool is_new, struct er
 	} else if (!S_ISREG(stat.st_mode)) {
 		error_set(error, EINVAL, "overlay %s is no file", path);
 	} else if (lock(fd, flags == O_RDONLY, "overlay", path, error) < 0) {
-		; /* it said why */
+		; /* the error is set */
 	} else if (is_new && stat.st_size > 0) {
 		error_set(error, EEXIST, "overlay %s is there already, of another run: delete it, or choose another folder or name",
 			  path);
@@ -154,8 +153,8 @@ static int open_overlay_file(const char *path, int flags, bool is_new, struct er
 	return -1;
 }
 
-/* Over what the disk has so far. `identity`: what a snapshot says of it, or NULL. */
-static int put_overlay(struct disk *disk, const char *path, int fd, const struct disk_identity *identity,
+/* Adds an overlay above what the disk has. `identity`: that in the snapshot, or NULL. */
+static int add_overlay(struct disk *disk, const char *path, int fd, const struct disk_identity *identity,
 		       const struct virtio_block_config *config, const struct log *log, struct error *error)
 {
 	struct disk_overlay *overlay = NULL;
@@ -174,19 +173,19 @@ static int put_overlay(struct disk *disk, const char *path, int fd, const struct
 		return -1;
 	}
 	disk_overlay_stack(overlay, disk->fd, disk->overlay);
-	disk->overlay = overlay; /* the caller closes it, if the check fails */
+	disk->overlay = overlay; /* disk_close() closes it if the check fails */
 	return check_base(disk, overlay, config, log, error);
 }
 
-/* From the lowest up. Only the highest is written. */
-static int put_overlays(struct disk *disk, const struct virtio_block_config *config, const struct log *log,
+/* Adds the overlays from the lowest up. Only the highest is written. */
+static int add_overlays(struct disk *disk, const struct virtio_block_config *config, const struct log *log,
 			struct error *error)
 {
 	for (unsigned i = 0; i < VIRTIO_BLOCK_LOWER && config->lower[i]; i++)
-		if (put_overlay(disk, config->lower[i], open_overlay_file(config->lower[i], O_RDONLY, false, error),
+		if (add_overlay(disk, config->lower[i], open_overlay_file(config->lower[i], O_RDONLY, false, error),
 				&config->lower_identities[i], config, log, error) < 0)
 			return -1;
-	if (put_overlay(disk, config->overlay, open_overlay_file(config->overlay, O_RDWR, config->overlay_new, error),
+	if (add_overlay(disk, config->overlay, open_overlay_file(config->overlay, O_RDWR, config->overlay_new, error),
 			config->overlay_new ? NULL : &config->overlay_identity, config, log, error) < 0)
 		return -1;
 	disk->is_device = disk->read_only = false;
@@ -211,7 +210,7 @@ int disk_open(struct disk *disk, const struct virtio_block_config *config, const
 	if (measure(disk, path, error) < 0 || check_size(disk, config, error) < 0 ||
 	    check_format(disk, config, error) < 0 || lock(disk->fd, disk->read_only, "disk", path, error) < 0 ||
 	    check_identity(disk->fd, &config->identity, what, config->changed_allowed || config->chosen, log, error) < 0 ||
-	    (overlaid && put_overlays(disk, config, log, error) < 0)) {
+	    (overlaid && add_overlays(disk, config, log, error) < 0)) {
 		disk_close(disk);
 		return -1;
 	}

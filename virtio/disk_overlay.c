@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Overlays: the footer and the map in the file, and what is in which file. */
 #include "disk_overlay.h"
 
 #include <errno.h>
@@ -20,13 +21,13 @@
 
 static const char magic[8] = { 'l', 'k', 'v', 'm', 'O', 'V', 'E', 'R' };
 
-/* The file's end. It never changes: a part of it is never there. */
+/* The end of the file. It is written once and never changes. */
 struct footer {
 	char magic[8];
 	uint32_t version;
 	uint32_t block;
 	uint64_t size; /* of the disk */
-	int64_t modified;   /* these two are the base's identity, since version 2 */
+	int64_t modified; /* since version 2: with `digest`, the base's identity */
 	uint64_t digest[2];
 	uint8_t zero[12];
 	uint32_t crc;  /* of the bytes before */
@@ -154,7 +155,7 @@ int disk_overlay_reserve(const struct disk_overlay *overlay, struct error *error
 	struct rlimit limit;
 	int result;
 
-	/* Of that, fallocate() knows only without KEEP_SIZE. */
+	/* fallocate() checks this limit only without KEEP_SIZE. */
 	if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < size)
 		return error_system(error, EFBIG, "no file of %" PRIu64 " bytes can be made there", size);
 	do {
@@ -218,7 +219,7 @@ int disk_overlay_find_fd(const struct disk_overlay *overlay, uint64_t offset, ui
 	return overlay->fd;
 }
 
-/* In one write, and before any data: whatever becomes of this process, the file is empty or an overlay. */
+/* Writes the footer by one write, before any data. So if the process dies, the file is empty or an overlay. */
 static int begin(struct disk_overlay *overlay)
 {
 	struct footer footer = make_footer(overlay);
@@ -231,7 +232,7 @@ static int begin(struct disk_overlay *overlay)
 	return result;
 }
 
-/* The disk may end inside of its last block. All overlays have the same blocks, so one file has all of it. */
+/* The disk may end inside of its last block. All overlays have the same blocks, so a whole block is in one file. */
 static int copy_block(struct disk_overlay *overlay, uint64_t block)
 {
 	uint64_t at = block * BLOCK, length = MIN(overlay->size - at, BLOCK);
@@ -273,7 +274,7 @@ void disk_overlay_mark(struct disk_overlay *overlay, uint64_t offset, uint64_t l
 	}
 }
 
-/* After a failure the kernel takes what it could not write for written: another sync would succeed, and mean nothing. */
+/* After a failure the kernel drops what it could not write. Another sync would succeed without effect. */
 static int sync_file(struct disk_overlay *overlay)
 {
 	if (!overlay->failed && fdatasync(overlay->fd) < 0)
@@ -299,8 +300,8 @@ int disk_overlay_record(struct disk_overlay *overlay)
 }
 
 /*
- * What the guest wrote before the overlay was put there is to last, too. The maps of those under it were recorded in the pause
- * in which it was put there.
+ * A flush also covers what the guest wrote before the overlay was added. The maps of the overlays below were
+ * recorded in the pause in which it was added.
  */
 static void sync_under(struct disk_overlay *overlay)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A new overlay for a disk that is in use: made ready while the guest runs, put over the disk while it is paused. */
+/* A new overlay for a disk in use: prepared while the guest runs, and added while it is paused. */
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -27,7 +27,7 @@ struct disk_overlay *disk_prepare(const struct disk *disk, int fd, const char *p
 	if (disk_overlay_reserve(overlay, error) == 0)
 		return overlay;
 	error_context(error, "overlay %s", path);
-	overlay->fd = -1; /* the caller's again */
+	overlay->fd = -1; /* stays the caller's */
 	disk_overlay_close(overlay);
 	return NULL;
 }
@@ -39,11 +39,11 @@ void disk_switch(struct disk *disk, struct disk_overlay *overlay)
 
 	disk_overlay_stack(overlay, disk->fd, disk->overlay);
 	lower = disk_overlay_find_base(overlay);
-	/* Without it the overlay has no identity of what is under it. The save has warned about that. */
+	/* After a failure the overlay has no identity of what is below it. The save has warned about that. */
 	(void)disk_identity_compute(lower ? lower->fd : disk->fd, &overlay->base);
 	overlay->over_unsynced = true;
 	overlay->failed = disk->overlay ? disk->overlay->failed : 0;
-	/* Nothing is written there from now on, and others may read it. A file system without locks is no obstacle. */
+	/* The file is not written any more, and others may read it. A file system may have no locks. */
 	(void)fcntl(disk->overlay ? disk->overlay->fd : disk->fd, F_OFD_SETLK, &reads);
 	disk->overlay = overlay;
 	disk->is_device = false;

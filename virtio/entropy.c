@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* virtio-rng: VIRTIO 1.2, section 5.4. One queue of buffers to fill with the host's random bytes. */
+/* virtio-rng: VIRTIO 1.2, section 5.4. One queue of buffers, which are filled with the host's random bytes. */
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -8,9 +8,9 @@
 #include "util/bits.h"
 #include "virtio/virtio.h"
 
-#define MAX_BYTES 65536u /* given at a time: the driver asks again, and a huge buffer holds up nobody */
+#define MAX_BYTES 65536u /* at a time: the driver requests more, and a huge buffer does not delay a pause */
 
-/* Fills the chain from its start; bytes given. */
+/* Fills the chain from its start. Returns the bytes filled. */
 static uint32_t fill(const struct virtqueue_chain *chain)
 {
 	uint32_t given = 0;
@@ -54,7 +54,7 @@ static void entropy_process(struct virtio_device *device)
 static const struct virtio_ops entropy_ops = {
 	.name = "entropy",
 	.id = VIRTIO_ENTROPY,
-	.class_code = 0xff0000, /* fits none */
+	.class_code = 0xff0000, /* no class fits */
 	.process = entropy_process,
 };
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The input device, VIRTIO 1.2 section 5.8: a keyboard with two keys, by which the host asks the guest
- * to power off or to restart. Events that find no buffer wait; they are kept in the order of the
- * presses.
+ * The input device, VIRTIO 1.2 section 5.8: a keyboard with two keys, by which the host requests the guest to
+ * power off or to restart. Events wait for buffers of the driver, in the order of the presses.
  */
 #include <errno.h>
 #include <linux/input-event-codes.h>
@@ -27,10 +26,10 @@ enum { EVENT_QUEUE, STATUS_QUEUE, QUEUE_COUNT };
 static const uint16_t keys[] = { KEY_POWER, KEY_RESTART };
 
 struct input_state {
-	uint8_t select; /* what the driver asks the configuration about */
+	uint8_t select; /* selects what the configuration shows */
 	uint8_t subselect;
 	uint8_t padding[2];
-	uint32_t head, count; /* of the events that wait, a ring */
+	uint32_t head, count; /* of the ring of waiting events */
 	uint32_t values[MAX_EVENTS];
 	uint16_t types[MAX_EVENTS];
 	uint16_t codes[MAX_EVENTS];
@@ -56,7 +55,7 @@ struct input {
 	/* The selection belongs to the config functions, which run one at a time; the events are under the lock. */
 	struct input_state state;
 	pthread_mutex_t lock;
-	bool listening; /* a driver would take events */
+	bool listening; /* a driver runs */
 };
 
 static struct input *input_of(struct virtio_device *device)
@@ -70,7 +69,7 @@ static void select_text(struct virtio_input_config *config, const char *text)
 	memcpy(config->u.string, text, config->size);
 }
 
-/* The answer to what is selected; size 0 where there is none (5.8.5). */
+/* Fills in what is selected. Size 0: there is nothing (5.8.5). */
 static void describe(const struct input_state *state, struct virtio_input_config *config)
 {
 	*config = (struct virtio_input_config){ .select = state->select, .subsel = state->subselect };
@@ -121,7 +120,7 @@ static void input_config_write(struct virtio_device *device, unsigned offset, un
 	}
 }
 
-/* 1: a chain was taken; otherwise there is nothing (more) to do. */
+/* As virtqueue_pop(). A broken queue breaks the device. */
 static int pop_chain(struct input *input, struct virtqueue *queue)
 {
 	int taken = virtqueue_pop(queue, &input->chain);
@@ -131,7 +130,7 @@ static int pop_chain(struct input *input, struct virtqueue *queue)
 	return taken;
 }
 
-/* One event into the chain at hand; its bytes. */
+/* Moves one event into the chain. Returns the bytes written. */
 static uint32_t give_event(struct input *input)
 {
 	struct input_state *state = &input->state;
@@ -159,13 +158,13 @@ static unsigned waiting(struct input *input)
 	return count;
 }
 
-/* True if it stopped only because this was enough for once; so does drop_status(). */
+/* Returns true if it stopped only for fairness, as does drop_status(). */
 static bool give_events(struct input *input)
 {
 	struct virtqueue *queue = &input->device.queues[EVENT_QUEUE];
 	unsigned turn;
 
-	/* Buffers are news only while events wait for them. */
+	/* New buffers matter only while events wait for them. */
 	virtqueue_quiet(queue);
 	for (turn = 0; turn < CHAINS_AT_ONCE && waiting(input) > 0; turn++) {
 		int taken = pop_chain(input, queue);
@@ -179,7 +178,7 @@ static bool give_events(struct input *input)
 	return turn == CHAINS_AT_ONCE;
 }
 
-/* What the driver says about lamps and bells: we have none. */
+/* Discards status events for LEDs and sounds, which the device does not have. */
 static bool drop_status(struct input *input)
 {
 	struct virtqueue *queue = &input->device.queues[STATUS_QUEUE];
@@ -220,7 +219,7 @@ bool virtio_input_press(struct virtio_device *device, uint16_t key)
 	bool taken;
 
 	pthread_mutex_lock(&input->lock);
-	/* A driver that has not read the last 16 presses does not read this one. */
+	/* A driver that has not read the last 16 presses does not get this one. */
 	taken = input->listening && state->count + EVENTS_A_PRESS <= MAX_EVENTS;
 	for (unsigned i = 0; taken && i < EVENTS_A_PRESS; i++, state->count++) {
 		unsigned at = (state->head + state->count) % MAX_EVENTS;
@@ -298,7 +297,7 @@ struct virtio_device *virtio_input_open(struct vm *vm, struct pci_bus *pci, stru
 	const struct virtio_setup setup = {
 		.ops = &input_ops,
 		.queue_count = QUEUE_COUNT,
-		.queue_size = 64, /* what Linux fills, it can fill at once */
+		.queue_size = 64, /* Linux fills all of it at once */
 		.config_size = sizeof(struct virtio_input_config),
 		.watch_fd = -1,
 	};

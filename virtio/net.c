@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The network device, VIRTIO 1.2 section 5.1: its configuration, and who moves its packets. That is
- * either we, on the device's worker (virtio/net_packets.c), or the kernel's vhost-net. vhost is an
- * accelerator and nothing more: the driver sees the same device, and the queues change hands whenever
- * the VM is paused.
+ * The network device, VIRTIO 1.2 section 5.1: its configuration. Its packets are moved either by lkvm, on the device's
+ * worker (virtio/net_packets.c), or by the kernel's vhost-net, which is only an accelerator. The driver sees the same
+ * device, and lkvm takes the queues back whenever the VM is paused.
  */
 #include "virtio/net.h"
 
@@ -36,7 +35,10 @@ static void net_config_read(struct virtio_device *device, unsigned offset, unsig
 	memcpy(to, config + offset, size);
 }
 
-/* Which pairs exist for the driver: without MQ, what follows the first is not a pair at all. */
+/*
+ * Sets the queues of the pairs that exist for the driver. Without MQ there is one pair, and the control queue
+ * follows it.
+ */
 static void set_queues(struct net *net)
 {
 	unsigned count = net->device.features & NET_F_MQ ? net->max_pairs : 1;
@@ -53,7 +55,7 @@ static void net_pause(struct virtio_device *device)
 {
 	struct net *net = net_of(device);
 
-	/* vhost_on stays, and says that the doorbells are the kernel's. */
+	/* vhost_on stays set: the doorbells belong to the kernel. */
 	for (unsigned i = 0; net->vhost_on && i < net->max_pairs; i++)
 		vhost_stop(&net->vhosts[i], &device->queues[2 * i]);
 }
@@ -75,7 +77,7 @@ static void net_start(struct virtio_device *device)
 	device->worker.watch_fd = net->vhost_on ? net->error_fd : net->backend->watch_fd;
 	if (net->vhost_on || (net->backend->ops->watch && atomic_load(&net->link)))
 		worker_watch(&device->worker, true);
-	/* A machine that is being restored is paused still; the queues change hands again when it goes on. */
+	/* During a restore the machine is still paused. vhost starts again when it resumes. */
 	if (device->paused)
 		net_pause(device);
 }
@@ -121,7 +123,7 @@ static void net_process(struct virtio_device *device)
 		more |= net_receive(net, i);
 		virtio_interrupt_pair(device, net->pairs[i].receive, net->pairs[i].transmit);
 	}
-	/* Whom the transport does not call again until reset, packets must not wake. */
+	/* The transport does not call a broken device until reset, so packets must not wake it. */
 	if (__atomic_load_n(&device->state.status, __ATOMIC_ACQUIRE) & VIRTIO_STATUS_NEEDS_RESET)
 		net_stop_watching(net);
 	else if (more)
@@ -137,7 +139,7 @@ static void net_stat(struct virtio_device *device, struct report *report)
 	report_bool(report, "vhost", net->vhost_on);
 	report_number(report, "queue_pairs", net->state.pairs);
 	if (net->vhost_on)
-		return; /* the kernel does not count */
+		return; /* the kernel has no counters */
 	report_number(report, "packets_received", atomic_load(&net->counters.received));
 	report_number(report, "packets_sent", atomic_load(&net->counters.sent));
 	report_number(report, "packets_dropped", atomic_load(&net->counters.dropped));
@@ -169,7 +171,7 @@ static int net_restored(struct virtio_device *device, struct error *error)
 		return error_set(error, EINVAL, "%u pairs of queues are in use, it has %u", net->state.pairs, net->max_pairs);
 	if (is_mac(net->new_mac)) {
 		memcpy(net->state.mac, net->new_mac, sizeof(net->new_mac));
-		device->state.generation++; /* the driver may have read a part of it */
+		device->state.generation++; /* the driver may have read a part of the MAC */
 	}
 	return 0;
 }
@@ -203,7 +205,7 @@ static int check(const struct virtio_net_config *config, struct error *error)
 	return 0;
 }
 
-/* The user's, or else a random one, locally administered and for one station. */
+/* Sets the user's MAC, or a random one, which is locally administered and unicast. */
 static void choose_mac(struct net *net, const uint8_t given[6])
 {
 	uint8_t *mac = net->state.mac;
@@ -272,7 +274,7 @@ struct virtio_device *virtio_net_open(struct vm *vm, struct pci_bus *pci, unsign
 			.index = index,
 			.features = NET_F_MAC | NET_F_STATUS | NET_F_MRG_RXBUF | net->backend->features,
 			.queue_count = 2,
-			.vectors = 2, /* both queues share one: they often have news together */
+			.vectors = 2, /* both queues share one: they often interrupt at the same time */
 			.config_size = CONFIG_SIZE,
 			.watch_fd = net->backend->watch_fd,
 		};

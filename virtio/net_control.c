@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The control queue (VIRTIO 1.2, section 5.1.6.5). The one request that we offer is how many queue
- * pairs to use (5.1.6.5.6); everything else gets an error.
+ * The control queue (VIRTIO 1.2, section 5.1.6.5). The only supported request sets the number of queue pairs
+ * (5.1.6.5.6). All others return an error.
  */
 #include "virtio/net.h"
 
@@ -10,9 +10,9 @@
 #define CONTROL_OK 0
 #define CONTROL_ERROR 1
 
-#define REQUESTS_AT_ONCE 8 /* no driver has more than one waiting, and each may cost slow system calls */
+#define REQUESTS_AT_ONCE 8 /* drivers have one at a time, and each may need slow system calls */
 
-static uint8_t answer(struct net *net, const struct virtqueue_chain *chain)
+static uint8_t execute(struct net *net, const struct virtqueue_chain *chain)
 {
 	uint8_t request[4]; /* class, command, number of pairs */
 	unsigned pairs;
@@ -56,7 +56,7 @@ void net_control(struct net *net)
 				continue;
 			return;
 		}
-		result = answer(net, chain);
+		result = execute(net, chain);
 		virtqueue_push(queue, chain->head, (uint32_t)virtqueue_write(chain, 0, &result, 1));
 		virtio_interrupt(device, queue);
 	}

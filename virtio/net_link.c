@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The network device's link to its backend: when packets wake the worker, how many queue pairs serve, and the loss of the link. */
+/*
+ * The network device's link to its backend: when packets wake the worker, how many queue pairs serve, and the
+ * loss of the link.
+ */
 #include <string.h>
 
 #include "memory/memory_loss.h"

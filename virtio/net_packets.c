@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The way of a packet. Out: from the guest's own buffers into the backend by one system call. In: from
- * the backend straight into the guest's buffers by one system call, without knowing how long the packet
- * is: a packet tends to be as long as the one before, so that much room is taken from the ring, and
- * what exceeds it lands in a buffer of ours behind the guest's, from where it is copied into further
- * chains.
+ * Moves packets between the rings and the backend. To send, one system call passes the guest's own buffers to
+ * the backend. To receive, one system call reads a packet of unknown length into the guest's buffers. A packet
+ * tends to be as long as the last one, so chains for that length are popped from the ring. The last buffer of
+ * the call is lkvm's own, for what exceeds them; from there it is copied into further chains.
  */
 #include "virtio/net.h"
 
@@ -13,7 +12,7 @@
 
 #include "util/bits.h"
 
-#define PACKETS_AT_ONCE 128 /* a pair and direction, before the other direction gets its turn */
+#define PACKETS_AT_ONCE 128 /* of one direction of a pair, before the other direction */
 
 static void protocol_error(struct net *net, struct virtqueue *queue, const char *why)
 {
@@ -28,7 +27,7 @@ static void count(atomic_ulong *counter, unsigned long packets)
 		atomic_fetch_add_explicit(counter, packets, memory_order_relaxed);
 }
 
-/* As virtqueue_pop, for a packet of the driver: 0 if there is none. */
+/* Pops a packet of the driver. 0: none. */
 static int pop_packet(struct net *net, struct virtqueue *queue)
 {
 	int taken = virtqueue_pop(queue, &net->chain);
@@ -69,7 +68,7 @@ bool net_transmit(struct net *net, unsigned index)
 							 (int)net->chain.readable);
 			if (result == -EAGAIN) {
 				virtqueue_unpop(queue);
-				break; /* the backend's watch_fd says when */
+				break; /* until the backend's watch_fd is readable */
 			}
 			sent++;
 		}
@@ -85,11 +84,11 @@ bool net_transmit(struct net *net, unsigned index)
 
 enum room {
 	ROOM_MADE,
-	ROOM_LATER, /* the driver must give buffers first */
-	ROOM_NEVER, /* as large as its ring and our arrays allow, and still too small */
+	ROOM_LATER, /* the driver must add buffers first */
+	ROOM_NEVER, /* the ring and our arrays are full, and the space is still too small */
 };
 
-/* Adds chains of the receive queue to net->room until it holds `wanted` bytes. */
+/* Pops chains of the receive queue into net->room until it has `wanted` bytes. */
 static enum room make_room(struct net *net, struct virtqueue *queue, size_t wanted)
 {
 	struct net_room *room = &net->room;
@@ -110,7 +109,7 @@ static enum room make_room(struct net *net, struct virtqueue *queue, size_t want
 			protocol_error(net, queue, "a receive buffer is readable or shorter than a header");
 			return ROOM_LATER;
 		}
-		/* One entry stays free for our own buffer. */
+		/* One entry stays free for lkvm's own buffer. */
 		if (room->segments + chain->writable >= IOV_MAX) {
 			virtqueue_unpop(queue);
 			return ROOM_NEVER;
@@ -130,7 +129,7 @@ static void give_back(struct net_room *room, struct virtqueue *queue, unsigned f
 		virtqueue_unpop(queue);
 }
 
-/* Copies bytes between the room, `offset` bytes into it, and a buffer. The room is large enough. */
+/* Copies bytes between a buffer and the room at `offset`. The room is large enough. */
 enum direction { INTO_ROOM, OUT_OF_ROOM };
 
 static void copy(struct net_room *room, enum direction direction, size_t offset, uint8_t *bytes,
@@ -155,7 +154,7 @@ static void copy(struct net_room *room, enum direction direction, size_t offset,
 	}
 }
 
-/* Returns the chains that `length` bytes fill to the driver, at once, and the others to the ring. */
+/* Pushes the chains that `length` bytes fill, all at once, and unpops the others. */
 static void deliver(struct net *net, struct virtqueue *queue, size_t length)
 {
 	struct net_room *room = &net->room;
@@ -168,7 +167,7 @@ static void deliver(struct net *net, struct virtqueue *queue, size_t length)
 		length -= part;
 		used++;
 	}
-	/* The backend leaves num_buffers to us. */
+	/* The backend does not set num_buffers. */
 	copy(room, INTO_ROOM, NET_HEADER_BUFFERS, (uint8_t *)&used, sizeof(used));
 	give_back(room, queue, used);
 	virtqueue_publish(queue, used);
@@ -178,13 +177,13 @@ enum outcome {
 	DELIVERED,
 	DROPPED,
 	NO_PACKET,
-	NO_ROOM, /* the driver will tell us when it gives buffers */
-	NEW_ROOM, /* none when we looked, but it gave some since: try again */
+	NO_ROOM, /* the driver will notify when it adds buffers */
+	NEW_ROOM, /* the driver has just added buffers: try again */
 };
 
 /*
- * The next packet into net->room, as far as the room goes, and the rest into pair->packet at the same
- * offset: its length in all, or 0.
+ * Reads the next packet into net->room, and what does not fit into pair->packet at the same offset. Returns its whole
+ * length, or 0.
  */
 static size_t read_packet(struct net *net, unsigned index)
 {
@@ -205,8 +204,8 @@ static size_t read_packet(struct net *net, unsigned index)
 }
 
 /*
- * What is in the ring does not suffice. It is given back only after listening, for it is buffers behind
- * it that the driver must tell us about.
+ * The buffers in the ring are not sufficient. They are unpopped only after virtqueue_listen(): the driver must
+ * notify about buffers after these.
  */
 static enum outcome lack_room(struct net *net, struct virtqueue *queue)
 {
@@ -222,7 +221,7 @@ static enum outcome receive_one(struct net *net, unsigned index)
 	struct virtqueue *queue = pair->receive;
 	struct net_room *room = &net->room;
 	size_t length = pair->held;
-	size_t placed = 0; /* bytes that are in the guest's buffers already */
+	size_t placed = 0; /* bytes already in the guest's buffers */
 	enum room made;
 
 	room->chains = 0;
@@ -277,7 +276,7 @@ bool net_receive(struct net *net, unsigned index)
 		if (outcome == DROPPED)
 			dropped++;
 		if (outcome == NO_PACKET || outcome == NO_ROOM) {
-			/* The host's packets wake us only while there is room for them. */
+			/* Packets of the host wake the worker only while there are buffers for them. */
 			net_watch(net, index, outcome == NO_PACKET && atomic_load(&net->link));
 			break;
 		}

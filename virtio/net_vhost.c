@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The network device's queues while vhost-net, in the kernel, serves them: who has them when, and what it tells of errors. */
+/* The network device's queues while vhost-net, in the kernel, serves them: starting, stopping, errors. */
 #include <errno.h>
 #include <unistd.h>
 
@@ -43,7 +43,6 @@ void net_use_vhost_doorbells(struct net *net, bool on)
 									     device->worker.kick_fd;
 }
 
-/* Hands every pair that the driver enabled to the kernel: all or none. */
 int net_start_vhosts(struct net *net, struct error *error)
 {
 	struct virtio_device *device = &net->device;
@@ -75,7 +74,7 @@ void net_stop_vhosts(struct net *net)
 	net->vhost_on = false;
 }
 
-/* Once is enough to tell: a guest may start its driver as often as it likes. */
+/* Logged once: a guest may start its driver again and again. */
 void net_go_without_vhost(struct net *net, const struct error *why)
 {
 	if (!net->vhost_reported)
@@ -85,8 +84,8 @@ void net_go_without_vhost(struct net *net, const struct error *why)
 }
 
 /*
- * The guest's rings are wrong, or the memory that they lie in is lost. vhost-net does not say which, and to find out may take
- * reading a whole snapshot: a driver can ask for that once.
+ * The guest's rings are wrong, or their memory is lost. vhost-net does not report which. To find out may
+ * require reading a whole snapshot, so it is done only once after the driver started.
  */
 void net_check_vhost_error(struct net *net)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Both directions of notification: doorbells, which KVM turns into writes to an eventfd (KVM_IOEVENTFD)
- * without leaving the kernel, and interrupts, MSI-X or the INTA line with its ISR.
+ * Notifications in both directions. Doorbells: KVM turns them into writes of an eventfd (KVM_IOEVENTFD) inside the
+ * kernel. Interrupts: MSI-X, or the INTA line with its ISR.
  */
 #include <errno.h>
 #include <linux/kvm.h>
@@ -27,7 +27,7 @@ void virtio_notify_close(struct virtio_device *device)
 	pthread_mutex_destroy(&device->line_lock);
 }
 
-/* Doorbells are 16 bits wide (section 4.1.5.2). Any other access comes to user space and rings there. */
+/* Doorbells are 16 bits wide (section 4.1.5.2). Any other access reaches user space, and rings there. */
 static int doorbell_call(struct virtio_device *device, unsigned queue, int fd, uint32_t flags)
 {
 	struct kvm_ioeventfd doorbell = {
@@ -47,7 +47,7 @@ static void doorbells_attach(struct virtio_device *device)
 	for (unsigned i = 0; i < device->queue_count; i++) {
 		int fd = device->doorbell_fds[i];
 
-		/* Where KVM refuses, the doorbell rings in user space: slower, not wrong. */
+		/* If KVM refuses, the doorbell rings in user space: slower, but correct. */
 		if (device->queues[i].state.enabled && doorbell_call(device, i, fd, 0) == 0)
 			device->doorbells_attached[i] = fd;
 	}
@@ -100,7 +100,7 @@ void virtio_doorbell_ring(struct virtio_device *device, uint64_t queue)
 
 void virtio_set_vector(struct virtio_device *device, uint16_t *field, uint16_t vector)
 {
-	/* A driver reads the register back to see whether the vector was taken (section 4.1.5.1.2). */
+	/* A driver reads the register back to check whether the vector was accepted (section 4.1.5.1.2). */
 	if (device->pci.msix_capability == 0 || vector >= device->pci.identity.vectors)
 		vector = VIRTIO_NO_VECTOR;
 	__atomic_store_n(field, vector, __ATOMIC_RELAXED);
@@ -119,9 +119,9 @@ uint8_t virtio_isr_clear(struct virtio_device *device)
 }
 
 /*
- * With MSI-X this takes no lock of the transport: where the driver changes the vector at the same time, the old
- * or the new one gets the interrupt, as with real hardware. The line needs a lock: the ISR and the level must
- * change together, or a read of the ISR between the two would lower a line that a new cause has just raised.
+ * With MSI-X this needs no lock of the transport. If the driver changes the vector at the same time, the old or the new
+ * one gets the interrupt, as with real hardware. The line needs a lock: the ISR and the level must change together.
+ * Otherwise a read of the ISR between the two would lower a line that a new cause has just raised.
  */
 static void interrupt(struct virtio_device *device, const uint16_t *vector, uint8_t cause)
 {
@@ -147,7 +147,7 @@ void virtio_interrupt_pair(struct virtio_device *device, struct virtqueue *first
 	uint16_t vector = __atomic_load_n(&second->state.vector, __ATOMIC_RELAXED);
 	bool wanted = virtqueue_should_interrupt(second);
 
-	/* A line has one level: what both queues raise is one interrupt, too. */
+	/* A line has one level, so both queues cause one interrupt as well. */
 	if (wanted && pci_device_msix_enabled(&device->pci) &&
 	    vector != __atomic_load_n(&first->state.vector, __ATOMIC_RELAXED)) {
 		interrupt(device, &second->state.vector, VIRTIO_ISR_QUEUE);

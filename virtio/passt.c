@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * passt(1) as the network device's backend: user-mode networking without privileges, in a program of
- * its own. It runs as our child, and each packet goes over a stream socket with its length in front (32
- * bits, big-endian). What of a packet the socket does not take at once is kept, and nothing else is
- * sent before.
+ * passt(1) as the backend of the network device: user-mode networking without privileges, in another program.
+ * It runs as a child process. Each packet goes over a stream socket, after its length (32 bits, big-endian). If
+ * the socket does not accept a whole packet, the rest is kept, and nothing else is sent before it.
  */
 #include "virtio/net.h"
 
@@ -25,18 +24,18 @@
 #define LENGTH_SIZE 4u
 #define MAX_FRAME (NET_MAX_PACKET - NET_HEADER)
 #define MAX_ARGUMENTS 64
-#define START_LOOK 2 /* milliseconds between looks at whether it has started */
+#define START_POLL 2 /* milliseconds between checks whether it has started */
 #define START_MAX 10 /* seconds */
-#define END_MAX 2    /* seconds from its hang-up to its end, which says more */
+#define END_MAX 2    /* seconds from its hang-up to its exit, whose status is a better error */
 
 struct passt {
 	struct net_backend backend; /* first: backend.fds[0] is the socket */
 	struct child child;
-	bool watched;               /* the device wants packets */
-	uint32_t events;            /* what epoll waits for; 0: the socket is not in it */
-	char *options;              /* the user's, cut into words */
-	size_t in_start, in_end;    /* bytes of `in` that are not yet delivered */
-	size_t out_start, out_end;  /* bytes of `out` that the socket did not take */
+	bool watched;               /* the device waits for packets */
+	uint32_t events;            /* in epoll; 0: the socket is not in it */
+	char *options;              /* the user's, split into words */
+	size_t in_start, in_end;    /* bytes of `in` that are not delivered yet */
+	size_t out_start, out_end;  /* bytes of `out` that the socket did not accept */
 	uint8_t in[2 * MAX_FRAME];
 	uint8_t out[LENGTH_SIZE + MAX_FRAME];
 };
@@ -53,7 +52,7 @@ static void update_events(struct passt *passt)
 	if (!passt->events)
 		what = EPOLL_CTL_ADD;
 	if (!event.events)
-		what = EPOLL_CTL_DEL; /* epoll reports a hang-up unasked, and would not let us sleep */
+		what = EPOLL_CTL_DEL; /* epoll always reports a hang-up, and would wake the worker again and again */
 	epoll_ctl(passt->backend.watch_fd, what, passt->backend.fds[0], &event);
 	passt->events = event.events;
 }
@@ -67,7 +66,7 @@ static void passt_watch(struct net_backend *backend, unsigned pair, bool on)
 	update_events(passt);
 }
 
-/* 0 once nothing is kept, -EAGAIN, or another -errno. */
+/* Sends what was kept. 0 if nothing is left; -EAGAIN or another -errno. */
 static int send_kept(struct passt *passt)
 {
 	while (passt->out_start < passt->out_end) {
@@ -93,7 +92,7 @@ static int passt_flush(struct net_backend *backend)
 	return result == -EAGAIN ? 0 : result;
 }
 
-/* Appends what lies behind the first `skip` bytes of `iov` to what is kept. */
+/* Keeps what follows the first `skip` bytes of `iov`, to be sent later. */
 static void keep(struct passt *passt, const struct iovec *iov, int count, size_t skip)
 {
 	for (int i = 0; i < count; i++) {
@@ -139,12 +138,12 @@ static int passt_send(struct net_backend *backend, unsigned pair, const struct i
 	sent = sendmsg(backend->fds[0], &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (sent < 0 && errno != EAGAIN && errno != EINTR)
 		return -errno;
-	/* The frame is begun or will be: from now on it is ours, whatever the guest does to its buffers. */
+	/* Keep a copy of the rest: the guest may reuse its buffers. */
 	keep(passt, frame, (int)message.msg_iovlen, sent > 0 ? (size_t)sent : 0);
 	return 0;
 }
 
-/* Bytes of the next whole frame behind its length, 0 if it is not there yet, or -errno. */
+/* The size of the next complete frame, without its length field. 0: not complete yet. Or -errno. */
 static ssize_t next_frame(const struct passt *passt)
 {
 	const uint8_t *at = passt->in + passt->in_start;
@@ -158,7 +157,7 @@ static ssize_t next_frame(const struct passt *passt)
 	return passt->in_end - passt->in_start - LENGTH_SIZE >= length ? (ssize_t)length : 0;
 }
 
-/* Reads what there is, once. 0 or -errno. */
+/* Reads once from the socket. 0 or -errno. */
 static int fill(struct passt *passt)
 {
 	ssize_t got;
@@ -197,7 +196,7 @@ static ssize_t passt_receive(struct net_backend *backend, unsigned pair, const s
 	if (length <= 0)
 		return length < 0 ? length : -EAGAIN;
 
-	/* The room is always large enough: it ends with a buffer of the device's own. */
+	/* The buffers are always large enough: the last one is lkvm's own. */
 	frame = passt->in + passt->in_start + LENGTH_SIZE;
 	for (int i = 0; i < count && done < NET_HEADER + (size_t)length; i++) {
 		uint8_t *to = iov[i].iov_base;
@@ -218,7 +217,7 @@ static ssize_t passt_receive(struct net_backend *backend, unsigned pair, const s
 	return (ssize_t)done;
 }
 
-static void stop(struct passt *passt)
+static void passt_stop(struct passt *passt)
 {
 	if (passt->backend.fds[0] >= 0)
 		close(passt->backend.fds[0]);
@@ -230,7 +229,7 @@ static void stop(struct passt *passt)
 
 static void passt_close(struct net_backend *backend)
 {
-	stop((struct passt *)backend);
+	passt_stop((struct passt *)backend);
 	free(backend);
 }
 
@@ -287,7 +286,7 @@ static bool has_hung_up(int fd)
 	return poll(&end, 1, 0) != 0;
 }
 
-/* Data that it did not read is dropped when it closes the socket. */
+/* Whether it has read all data. Unread data is dropped when it closes the socket. */
 static bool has_read(int fd)
 {
 	int unread = 1;
@@ -303,8 +302,8 @@ static int set_failed(struct child *child, const char *what, struct error *error
 }
 
 /*
- * passt does not report that it has started. So it gets a frame that no network uses (an EtherType for local
- * experiments, IEEE 802), and reads that once it serves the guest. The guest does not wait longer than START_MAX.
+ * passt does not report that it has started. So lkvm sends a frame that no network uses (an EtherType for local
+ * experiments, IEEE 802), which passt reads when it serves the guest. The guest waits START_MAX at most.
  */
 static int wait_for_start(struct passt *passt, const uint8_t mac[6], struct error *error)
 {
@@ -317,7 +316,7 @@ static int wait_for_start(struct passt *passt, const uint8_t mac[6], struct erro
 	if (send(fd, frame, sizeof(frame), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno != EPIPE)
 		return error_system(error, errno, "%s", passt->child.name);
 	do {
-		enum child_state state = child_wait(&passt->child, START_LOOK, error);
+		enum child_state state = child_wait(&passt->child, START_POLL, error);
 
 		if (state == CHILD_DONE)
 			return set_failed(&passt->child, "ended with status 0 at its start", error);
@@ -358,7 +357,7 @@ struct net_backend *passt_open(const struct virtio_net_config *config, struct er
 	if (result == 0)
 		result = wait_for_start(passt, config->mac, error);
 	if (result < 0) {
-		stop(passt);
+		passt_stop(passt);
 		free(passt);
 		return NULL;
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A virtio device as a PCI function: VIRTIO 1.2, section 4.1. BAR 0 has MSI-X. BAR 4 has a page for each structure of registers,
- * and capabilities in config space describe where each is.
+ * A virtio device as a PCI function: VIRTIO 1.2, section 4.1. BAR 0 has MSI-X. BAR 4 has a page for each
+ * structure of registers, and capabilities in config space describe where each is.
  */
 #include <linux/pci_regs.h>
 #include <linux/virtio_pci.h>
@@ -21,7 +21,7 @@
 #define REGION_SIZE 0x1000u
 #define REGISTERS_SIZE 0x4000u
 
-/* Device-specific configuration: only accesses that lie inside it reach the device. */
+/* Whether an access is inside of the device-specific configuration. Others do not reach the device. */
 static bool in_config(const struct virtio_device *device, uint64_t offset, unsigned size)
 {
 	return offset < device->config_size && size <= device->config_size - offset;
@@ -84,8 +84,8 @@ static void registers_moved(void *owner, uint64_t address, bool mapped)
 }
 
 /*
- * The PCI configuration access capability (4.1.4.9): registers for firmware that cannot map a BAR. Its data
- * field is a window on the register BAR; an access that does not fit it does nothing.
+ * The PCI configuration access capability (4.1.4.9): registers for firmware that cannot map a BAR. Its data field is a
+ * window to the register BAR. An access that does not fit the window does nothing.
  */
 static bool access_window(struct virtio_device *device, uint32_t *offset, uint32_t *size, uint32_t *data)
 {
@@ -125,12 +125,12 @@ static void access_write(void *owner, unsigned hook_offset, unsigned hook_size, 
 
 	(void)hook_offset;
 	(void)hook_size;
-	(void)value; /* it may be a part of the field only */
+	(void)value; /* it may be only a part of the field */
 	if (access_window(device, &offset, &size, &data))
 		registers_write(device, offset, size, size == 4 ? data : data & ((1u << (8 * size)) - 1));
 }
 
-/* All kinds of capability are a struct virtio_pci_cap, some with four more bytes (`extra`) behind it. */
+/* Each capability is a struct virtio_pci_cap, some with four more bytes (`extra`) after it. */
 static int add_capability(struct virtio_device *device, uint8_t type, uint32_t offset, uint32_t length,
 			  const uint32_t *extra, struct error *error)
 {
@@ -148,7 +148,7 @@ static int add_capability(struct virtio_device *device, uint8_t type, uint32_t o
 		.extra = extra ? *extra : 0,
 	};
 
-	/* Without id and next, which are the PCI code's. */
+	/* Without ID and next, which hw/capability.c adds. */
 	return pci_device_add_capability(&device->pci, PCI_CAP_ID_VNDR, (const uint8_t *)&capability + 2,
 					 capability.common.cap_len, error);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The rings live in guest memory, and the guest may rewrite any byte of them while we look. So every value
- * is read exactly once, into a local variable, before it is checked; ring fields by atomic loads, and
- * descriptors by a copy behind which no compiler looks again.
+ * Split virtqueues. The rings are in guest memory, and the guest may write any byte of them at any time. So
+ * each value is read exactly once, into a local variable, before it is checked: ring fields by atomic loads,
+ * descriptors by a copy after which the compiler cannot read the original again.
  */
 #include "virtio/virtqueue.h"
 
@@ -125,13 +125,13 @@ static struct virtqueue_descriptor read_descriptor(const void *table, unsigned i
 {
 	struct virtqueue_descriptor descriptor;
 
-	/* Indirect tables need not be aligned. The barrier keeps later uses from reading the guest's copy. */
+	/* Indirect tables need not be aligned. The barrier prevents later reads of the guest's copy. */
 	memcpy(&descriptor, (const uint8_t *)table + (size_t)index * sizeof(descriptor), sizeof(descriptor));
 	__asm__ volatile("" : : : "memory");
 	return descriptor;
 }
 
-/* The device may write there until the chain is returned. Where there are too many such places, it may be anywhere. */
+/* Records memory that the device may write until the chain is returned. With too many ranges, it is all of RAM. */
 static void lend(struct virtqueue *queue, const uint8_t *host, uint64_t size)
 {
 	struct virtqueue_lent *last = &queue->lent[queue->lent_count ? queue->lent_count - 1 : 0];
@@ -149,7 +149,7 @@ static void mark_used_ring(const struct virtqueue *queue)
 	ram_mark(queue->ram, queue->used_ring, virtqueue_rings(&queue->state).device);
 }
 
-/* What was lent is written by now. Once all is returned, nothing more will be. */
+/* Marks the recorded memory as written. If no chain is popped, nothing more will be written there. */
 static void mark_lent(struct virtqueue *queue)
 {
 	for (unsigned i = 0; i < queue->lent_count; i++)
@@ -159,7 +159,7 @@ static void mark_lent(struct virtqueue *queue)
 	mark_used_ring(queue);
 }
 
-/* Adds a descriptor's buffer. Empty ones are legal and leave no iovec, so devices never see one. */
+/* Adds a descriptor's buffer. Empty buffers are legal, and add no iovec, so devices never get one. */
 static int add_buffer(struct virtqueue *queue, struct virtqueue_chain *chain,
 		      const struct virtqueue_descriptor *descriptor)
 {
@@ -220,7 +220,7 @@ static int collect(struct virtqueue *queue, struct virtqueue_chain *chain)
 			continue;
 		}
 
-		/* Counted whether empty or not: this is what ends a chain that goes in a circle. */
+		/* Empty buffers count, too: the limit ends a chain that is a cycle. */
 		if (buffers++ == VIRTQUEUE_MAX_SEGMENTS)
 			return broken(queue, "a descriptor chain is too long");
 		if (add_buffer(queue, chain, &descriptor) < 0)
@@ -240,7 +240,7 @@ int virtqueue_pop(struct virtqueue *queue, struct virtqueue_chain *chain)
 	if (!queue->descriptor_ring)
 		return 0;
 
-	/* Acquire: what the index announces was written before it. */
+	/* Acquire: the entries were written before the index. */
 	pending = (uint16_t)(__atomic_load_n(&queue->available_ring->index, __ATOMIC_ACQUIRE) -
 			     queue->state.next_available);
 	if (pending == 0)
@@ -279,7 +279,7 @@ void virtqueue_fill(struct virtqueue *queue, unsigned ahead, uint16_t head, uint
 void virtqueue_publish(struct virtqueue *queue, unsigned count)
 {
 	queue->state.next_used = (uint16_t)(queue->state.next_used + count);
-	/* Release: the elements and the buffers before the index that announces them. */
+	/* Release: the elements and the buffers are written before the index. */
 	__atomic_store_n(&queue->used_ring->index, queue->state.next_used, __ATOMIC_RELEASE);
 	queue->taken -= MIN(count, queue->taken);
 	mark_lent(queue);
@@ -297,14 +297,14 @@ bool virtqueue_should_interrupt(struct virtqueue *queue)
 	uint16_t now = queue->state.next_used;
 	uint16_t event;
 
-	/* A saved queue can have pushed something and have no rings: only if the file is not one of ours. */
+	/* A queue that was loaded can have pushed chains and no rings, if the snapshot is not from lkvm. */
 	if (now == before || !queue->descriptor_ring)
 		return false;
 	queue->state.signalled = now;
 
 	/*
-	 * Our index is visible before we read what the driver wants; it writes what it wants before it reads
-	 * our index again. So at least one of the two sees the other, and no interrupt is lost.
+	 * Our index is visible before we read what the driver wants. The driver writes what it wants before it
+	 * reads our index again. So at least one side sees the write of the other, and no interrupt is lost.
 	 */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (!queue->event_index)
@@ -329,7 +329,7 @@ bool virtqueue_listen(struct virtqueue *queue)
 		__atomic_store_n(&queue->used_ring->flags, 0, __ATOMIC_RELAXED);
 	mark_used_ring(queue);
 
-	/* The mirror image of the fence above. */
+	/* The counterpart of the fence above. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return __atomic_load_n(&queue->available_ring->index, __ATOMIC_RELAXED) !=
 	       queue->state.next_available;
@@ -337,7 +337,7 @@ bool virtqueue_listen(struct virtqueue *queue)
 
 void virtqueue_quiet(struct virtqueue *queue)
 {
-	/* With the event index, silence is what follows from leaving avail_event behind. */
+	/* With the event index, there is no notification as long as avail_event is not advanced. */
 	if (!queue->descriptor_ring || queue->event_index)
 		return;
 	__atomic_store_n(&queue->used_ring->flags, USED_NO_NOTIFY, __ATOMIC_RELAXED);
@@ -363,7 +363,7 @@ size_t virtqueue_read(const struct virtqueue_chain *chain, size_t offset, void *
 		copied += part;
 		offset = 0;
 	}
-	/* `to` is the caller's own now: what it checks there is not read from the guest again. */
+	/* `to` is the caller's copy: after it is checked, it is not read from the guest again. */
 	__asm__ volatile("" : : : "memory");
 	return copied;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A virtio device's state as a whole, and going on from a state that was loaded. */
+/* Visits a virtio device's state, and starts the device from a state that was loaded. */
 #include <errno.h>
 #include <stdio.h>
 
@@ -25,13 +25,13 @@ int virtio_visit(struct virtio_device *device, struct state_visitor *visitor, st
 	return visitor->visit(visitor, name, ops->state_table, (char *)device + ops->state_offset, error);
 }
 
-/* virtio_set_vector() takes no other. */
+/* Whether virtio_set_vector() would accept it. */
 static bool is_vector(const struct virtio_device *device, uint16_t vector)
 {
 	return vector == VIRTIO_NO_VECTOR || (device->pci.msix_capability && vector < device->pci.identity.vectors);
 }
 
-/* What a guest could not have brought about: then the snapshot is wrong. */
+/* Refuses a state that no guest can cause: the snapshot is wrong then. */
 static int check(const struct virtio_device *device, struct error *error)
 {
 	const struct virtio_state *state = &device->state;

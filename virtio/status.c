@@ -30,7 +30,7 @@ static uint8_t add_status(struct virtio_device *device, uint8_t bits)
 	return __atomic_fetch_or(&device->state.status, bits, __ATOMIC_ACQ_REL);
 }
 
-/* The VM's own pause outlasts whatever the driver did. */
+/* Not while the VM is paused: its pause lasts longer than what the driver does. */
 static void unpark_worker(struct virtio_device *device)
 {
 	if (!device->paused)
@@ -49,7 +49,7 @@ void virtio_transport_reset(struct virtio_device *device)
 		virtqueue_reset(&device->queues[i], device->queues[i].state.maximum);
 		device->doorbell_fds[i] = device->worker.kick_fd;
 	}
-	/* The device may raise its line at the same time: its configuration changes at any time. */
+	/* The device may raise its line at the same time: its configuration may change at any time. */
 	pthread_mutex_lock(&device->line_lock);
 	state_reset(&virtio_state_table, &device->state);
 	pthread_mutex_unlock(&device->line_lock);
@@ -103,7 +103,10 @@ void virtio_set_status(struct virtio_device *device, uint8_t value)
 		return;
 	}
 
-	/* A driver must not clear a bit (2.1.1), so a write only adds. FEATURES_OK stays clear unless we agree. */
+	/*
+	 * A driver must not clear a bit (2.1.1), so a write only sets bits. FEATURES_OK stays clear if the
+	 * features are wrong.
+	 */
 	if ((added & VIRTIO_STATUS_FEATURES_OK) && !features_are_acceptable(&device->state))
 		added &= (uint8_t)~VIRTIO_STATUS_FEATURES_OK;
 	add_status(device, added);
@@ -121,7 +124,7 @@ void virtio_needs_reset(struct virtio_device *device, const char *why)
 	if (add_status(device, VIRTIO_STATUS_NEEDS_RESET) & VIRTIO_STATUS_NEEDS_RESET)
 		return;
 	atomic_fetch_add_explicit(&device->counters.errors, 1, memory_order_relaxed);
-	/* A guest could do this for ever; once is enough to find it. */
+	/* Logged once: a guest could repeat it for ever. */
 	if (!atomic_exchange(&device->warned, true))
 		log_message(device->vm->log, LOG_LEVEL_WARNING, "%s: the guest broke the protocol: %s",
 			    device->name, why);

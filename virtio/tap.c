@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A tap interface as the network device's backend. Each packet is one read(2) or write(2), with the
- * virtio header in front: the host's stack then takes and gives large segments and unfinished
- * checksums, as the driver can. Kernel: Documentation/networking/tuntap.rst.
+ * A tap interface as the backend of the network device. Each packet is one read(2) or write(2), with the virtio
+ * header in front. So the host's stack exchanges large segments and partial checksums with the driver, if the
+ * driver can. Kernel: Documentation/networking/tuntap.rst.
  */
 #include "virtio/net.h"
 
@@ -28,7 +28,7 @@ struct tap {
 	struct net_backend backend; /* first: backend.fds are the tap's queues */
 	unsigned queues;
 	unsigned attached; /* queues that the kernel steers packets to */
-	struct child script; /* kept for the pipe, which programs that it left running may write to */
+	struct child script; /* its pipe stays open: programs that the script started may write to it */
 };
 
 static ssize_t tap_receive(struct net_backend *backend, unsigned pair, const struct iovec *iov, int count)
@@ -48,8 +48,8 @@ static int tap_send(struct net_backend *backend, unsigned pair, const struct iov
 	if ((count == 1 ? write(fd, iov->iov_base, iov->iov_len) : writev(fd, iov, count)) >= 0)
 		return 0;
 	/*
-	 * An interface that is down, a header that makes no sense, no memory: such packets get lost, as
-	 * on a wire. EFAULT: guest memory is lost, which our caller declares.
+	 * With an interface that is down, an invalid header, or no memory, the packet is lost, as on a wire.
+	 * EFAULT: guest memory is lost, which the caller handles.
 	 */
 	return errno == EBADFD || errno == ENODEV || errno == EFAULT ? -errno : 0;
 }
@@ -58,7 +58,7 @@ static void tap_watch(struct net_backend *backend, unsigned pair, bool on)
 {
 	struct epoll_event event = { .events = EPOLLIN };
 
-	/* Taken out and not only silenced: epoll reports errors unasked, and would not let us sleep. */
+	/* Removed, not only masked: epoll always reports errors, and would wake the worker again and again. */
 	epoll_ctl(backend->watch_fd, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, backend->fds[pair], &event);
 }
 
@@ -75,7 +75,7 @@ static void tap_negotiate(struct net_backend *backend, uint64_t features)
 		if (offload & (TUN_F_TSO4 | TUN_F_TSO6) && features & NET_F_GUEST_ECN)
 			offload |= TUN_F_TSO_ECN;
 	}
-	/* A refusal leaves the interface as simple as before: then the host does the work. */
+	/* If the kernel refuses, offload stays off, and the host does the work. */
 	ioctl(backend->fds[0], TUNSETOFFLOAD, (unsigned long)offload);
 }
 
@@ -128,10 +128,7 @@ static const struct net_backend_ops tap_queues_ops = {
 	.close = tap_close,
 };
 
-/*
- * Joins `fd` to the interface as one more of its queues; the interface is made if there is none. 0 or
- * -errno.
- */
+/* Attaches `fd` to the interface as one more queue. Makes the interface if it does not exist. 0 or -errno. */
 static int attach_queue(int fd, struct ifreq *request, bool several)
 {
 	short flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
@@ -139,7 +136,7 @@ static int attach_queue(int fd, struct ifreq *request, bool several)
 	request->ifr_flags = (short)(flags | (several ? IFF_MULTI_QUEUE : 0));
 	if (ioctl(fd, TUNSETIFF, request) == 0)
 		return 0;
-	/* One that somebody made for several queues takes nobody who does not ask for that. */
+	/* An interface that was made for several queues requires the flag. */
 	if (errno == EINVAL && !several) {
 		request->ifr_flags = (short)(flags | IFF_MULTI_QUEUE);
 		if (ioctl(fd, TUNSETIFF, request) == 0)
@@ -186,14 +183,14 @@ static int open_by_name(struct tap *tap, const char *name, unsigned queues, stru
 		result = attach_queue(fd, &request, queues > 1);
 		if (result < 0)
 			return attach_error(error, -result, request.ifr_name, queues);
-		/* From here on the request has the name that the kernel chose. */
+		/* The request has the name that the kernel chose now. */
 	}
 	tap->attached = queues;
 	snprintf(tap->backend.name, sizeof(tap->backend.name), "%s", request.ifr_name);
 	return 0;
 }
 
-/* Uses what another program opened: a tap or a macvtap. The descriptor stays the caller's. */
+/* Uses a tap or macvtap that another program opened. The descriptor stays the caller's. */
 static int open_by_fd(struct tap *tap, int given, unsigned queues, struct error *error)
 {
 	struct ifreq request = { 0 };
@@ -230,7 +227,7 @@ static int run_script(struct tap *tap, const char *script, const struct log *log
 	return 0;
 }
 
-/* Brings the interface up if we may, runs the script, and asks for the MTU that both leave. */
+/* Brings the interface up, if permitted, runs the script, and then reads the MTU. */
 static int set_up(struct tap *tap, const struct virtio_net_config *config, const struct log *log,
 		  struct error *error)
 {
@@ -249,7 +246,7 @@ static int set_up(struct tap *tap, const struct virtio_net_config *config, const
 	}
 	if (config->script)
 		result = run_script(tap, config->script, log, error);
-	/* Only what Linux drivers take: they refuse a device with less. */
+	/* Linux drivers refuse a device with a smaller MTU. */
 	if (result == 0 && ioctl(fd, SIOCGIFMTU, &request) == 0 && request.ifr_mtu >= 68 &&
 	    request.ifr_mtu <= UINT16_MAX) {
 		tap->backend.mtu = (uint16_t)request.ifr_mtu;
@@ -270,7 +267,7 @@ static int set_headers(struct tap *tap, struct error *error)
 	return 0;
 }
 
-/* Several queues are watched through one epoll instance. */
+/* Several queues are polled by one epoll instance. */
 static int make_watchable(struct tap *tap, struct error *error)
 {
 	tap->backend.watch_fd = tap->backend.fds[0];

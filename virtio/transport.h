@@ -29,12 +29,12 @@ void virtio_set_status(struct virtio_device *device, uint8_t value);
 void virtio_transport_reset(struct virtio_device *device);
 
 /*
- * status.c: starts the queues that the driver enabled, and then the device. The worker is parked. NULL, or a queue that cannot be
- * started: its `reason` is set, and the device does not run.
+ * status.c: starts the queues that the driver enabled, and then the device. The worker is parked. NULL, or a
+ * queue that cannot be started: its `reason` is set, and the device does not run.
  */
 struct virtqueue *virtio_start(struct virtio_device *device);
 
-/* pci.c: makes the function with BARs and capabilities, not plugged yet. */
+/* pci.c: makes the PCI function with BARs and capabilities. It is not plugged yet. */
 int virtio_pci_open(struct virtio_device *device, struct pci_bus *pci, struct error *error);
 
 /* common_config.c. Accesses that fit no register read as zero and do nothing. With device->lock held. */
@@ -43,8 +43,8 @@ uint64_t virtio_common_read(struct virtio_device *device, uint64_t offset, unsig
 void virtio_common_write(struct virtio_device *device, uint64_t offset, unsigned size, uint64_t value);
 
 /*
- * notify.c. Doorbells are joined to KVM while the queues run and the BAR is mapped; virtio_doorbells_move() is called
- * with pci.lock held. virtio_doorbell_ring() is for a write that reached user space, device->lock held.
+ * notify.c. Doorbells are attached to KVM while the queues run and the BAR is mapped. virtio_doorbells_move() is called
+ * with pci.lock held. virtio_doorbell_ring() is for a write that reaches user space, with device->lock held.
  */
 void virtio_notify_open(struct virtio_device *device);
 void virtio_notify_close(struct virtio_device *device);
@@ -53,7 +53,10 @@ void virtio_doorbells_stop(struct virtio_device *device);
 void virtio_doorbells_move(struct virtio_device *device, uint64_t address, bool mapped);
 void virtio_doorbell_ring(struct virtio_device *device, uint64_t queue);
 
-/* notify.c: the vectors are written by vCPU threads while the worker reads them. */
+/*
+ * notify.c. vCPU threads write the vectors while the worker reads them. virtio_isr_clear() returns the ISR and
+ * lowers INTA.
+ */
 void virtio_set_vector(struct virtio_device *device, uint16_t *field, uint16_t vector);
 uint8_t virtio_isr_clear(struct virtio_device *device);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vhost-net: the kernel takes over one receive and one transmit queue. It reads and writes guest memory
- * through this process's mapping of it, is kicked by the doorbells' eventfds, and interrupts through
- * those of the MSI-X vectors. Kernel: drivers/vhost/, include/uapi/linux/vhost.h.
+ * vhost-net: the kernel serves one receive and one transmit queue. It accesses guest memory through this
+ * process's mapping. Eventfds connect it: those of the doorbells wake it, and those of the MSI-X vectors
+ * interrupt the guest. Kernel: drivers/vhost/, include/uapi/linux/vhost.h.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 #include "util/io.h"
 #include "virtio/net.h"
 
-/* The features that shape rings and packets: what the driver took of them, vhost must know. */
+/* Features that change the format of rings and packets: vhost needs those that the driver accepted. */
 #define SHAPING                                                                                            \
 	(NET_F_MRG_RXBUF | VIRTIO_FEATURE_INDIRECT | VIRTIO_FEATURE_EVENT_INDEX | VIRTIO_FEATURE_VERSION_1)
 
@@ -123,7 +123,7 @@ static int share_queue(const struct vhost *vhost, unsigned index, const struct v
 	return 0;
 }
 
-/* RAM begins far above 0, where the kernel's log begins: it gets an address as far below ours. */
+/* The kernel's log begins at guest physical address 0, ours at that of RAM. So its base is that much below ours. */
 static int share_log(const struct vhost *vhost, const struct ram *ram, struct error *error)
 {
 	uint64_t base = (uintptr_t)vhost->log - ram->base / VHOST_LOG_PAGE / 8;
@@ -148,7 +148,7 @@ int vhost_start(struct vhost *vhost, struct virtqueue *queues, const int call_fd
 	if (taken & ~vhost->features)
 		return error_set(error, ENOTSUP, "vhost-net lacks features 0x%llx that the driver uses",
 				 (unsigned long long)(taken & ~vhost->features));
-	/* What the log must have room for follows from the memory: that comes first. */
+	/* The kernel checks the size of the log against the memory table, so that comes first. */
 	if (share_memory(vhost, queues[0].ram, error) < 0 || share_log(vhost, queues[0].ram, error) < 0)
 		return -1;
 	if (vhost->logs)
@@ -159,7 +159,7 @@ int vhost_start(struct vhost *vhost, struct virtqueue *queues, const int call_fd
 		if (share_queue(vhost, i, &queues[i], call_fds[i], error) < 0)
 			return -1;
 	}
-	/* From its first backend on, the kernel uses the rings. */
+	/* The kernel uses the rings from the first backend on. */
 	vhost->running = true;
 	for (unsigned i = 0; i < 2; i++) {
 		int result = set_backend(vhost, i, backend_fd);
@@ -169,7 +169,7 @@ int vhost_start(struct vhost *vhost, struct virtqueue *queues, const int call_fd
 			return error_system(error, -result, "VHOST_NET_SET_BACKEND");
 		}
 	}
-	/* Buffers that came before the doorbell was the kernel's. */
+	/* Buffers may have been added before the kernel had the doorbell. */
 	for (unsigned i = 0; i < 2; i++)
 		event_raise(vhost->kick_fds[i]);
 	return 0;
@@ -182,11 +182,11 @@ void vhost_stop(struct vhost *vhost, struct virtqueue *queues)
 		struct virtqueue_state *state = &queues[i].state;
 		const uint16_t *used = (const uint16_t *)queues[i].used_ring;
 
-		/* Returns once the kernel has finished with what it took. */
+		/* Returns when the kernel has finished with its chains. */
 		set_backend(vhost, i, -1);
 		if (ioctl(vhost->fd, VHOST_GET_VRING_BASE, &base) == 0)
 			state->next_available = (uint16_t)base.num;
-		/* Where it stands in the used ring it tells the driver only: {flags, index, ...}. */
+		/* Its position in the used ring is only in the ring: {flags, index, ...}. */
 		state->next_used = __atomic_load_n(&used[1], __ATOMIC_ACQUIRE);
 		state->signalled = state->next_used;
 	}

@@ -10,7 +10,7 @@ static void virtio_work(void *owner)
 	struct virtio_device *device = owner;
 
 	if (!device->running || virtio_is_broken(device)) {
-		worker_watch(&device->worker, false); /* or a readable backend would wake us for ever */
+		worker_watch(&device->worker, false); /* otherwise a readable backend wakes the worker again and again */
 		return;
 	}
 	atomic_fetch_add_explicit(&device->counters.kicks, 1, memory_order_relaxed);
@@ -78,7 +78,7 @@ void virtio_close(struct virtio_device *device)
 {
 	if (!device->opened)
 		return;
-	/* While the eventfds are open, or KVM could not tell which doorbells to drop. */
+	/* While the eventfds are open: KVM identifies doorbells by them. */
 	virtio_doorbells_stop(device);
 	worker_close(&device->worker);
 	if (device->ops->close)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * PL061 GPIO controller, for the power keys. ARM PrimeCell General Purpose Input/Output (PL061) Technical Reference Manual,
- * ARM DDI 0190. All eight lines are inputs from the board's point of view; lines 3 and 4 are the power and restart keys.
+ * PL061 GPIO controller, for the power keys. ARM PrimeCell General Purpose Input/Output (PL061) Technical
+ * Reference Manual, ARM DDI 0190. All eight lines are inputs from the board's point of view; lines 3 and 4 are
+ * the power and restart keys.
  */
 #ifndef LKVM_HW_GPIO_H
 #define LKVM_HW_GPIO_H
@@ -55,7 +56,10 @@ void gpio_reset(struct gpio *gpio);
 /* After its state was loaded, with the GIC restored: drives the line, and releases a pressed key after a delay. */
 void gpio_restored(struct gpio *gpio);
 
-/* Presses a key for a tenth of a second: the line goes high. False if the guest has not enabled its interrupt. Main thread. */
+/*
+ * Presses a key for a tenth of a second: the line goes high. False if the guest has not enabled its interrupt.
+ * Main thread.
+ */
 bool gpio_press(struct gpio *gpio, unsigned line);
 
 #endif

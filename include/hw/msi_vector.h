@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One MSI of a device. The device, or the kernel for it, writes an eventfd. While the vector is attached, an irqfd leads from the
- * eventfd to a GSI, whose route is the message. While it is detached, the eventfd's count is the pending bit: KVM delivers it when
- * the vector is attached again. The caller locks.
+ * One MSI of a device. The device, or the kernel for it, writes an eventfd. While the vector is attached, an
+ * irqfd leads from the eventfd to a GSI, whose route is the message. While it is detached, the eventfd's count
+ * is the pending bit: KVM delivers it when the vector is attached again. The caller locks.
  */
 #ifndef LKVM_HW_MSI_VECTOR_H
 #define LKVM_HW_MSI_VECTOR_H
@@ -26,8 +26,8 @@ int msi_vector_open(struct msi_vector *vector, struct error *error);
 void msi_vector_close(struct msi_vector *vector, struct interrupts *interrupts);
 
 /*
- * Sets the route to `message`, unless it is that already, and attaches the irqfd. The vector must be detached. Fails if KVM
- * refuses the route or the irqfd.
+ * Sets the route to `message`, unless it is that already, and attaches the irqfd. The vector must be detached.
+ * Fails if KVM refuses the route or the irqfd.
  */
 int msi_vector_attach(struct msi_vector *vector, struct interrupts *interrupts, const struct msi_message *message,
 		      struct error *error);

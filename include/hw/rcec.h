@@ -38,8 +38,8 @@ int rcec_restored(struct rcec *rcec, struct error *error);
 bool rcec_report(struct rcec *rcec, uint32_t source, enum rcec_severity severity);
 
 /*
- * Adds the error capability to a function at `offset`. It has one error, an internal one, which is fatal unless the guest
- * changes the severity. A link to the next capability at `offset` stays.
+ * Adds the error capability to a function at `offset`. It has one error, an internal one, which is fatal unless
+ * the guest changes the severity. A link to the next capability at `offset` stays.
  */
 void pci_errors_add(struct pci_device *device, unsigned offset);
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The user's end of the guest's console: standard input and standard output. A terminal is set to raw mode and restored
- * at the end; a pipe, a FIFO, a file or /dev/null works as well. Output never blocks a vCPU: output that the reader does
- * not read stays in a buffer. If that is full, the console device makes its guest wait.
+ * The user's end of the guest's console: standard input and standard output. A terminal is set to raw mode and
+ * restored at the end; a pipe, a FIFO, a file or /dev/null works as well. Output never blocks a vCPU: output
+ * that the reader does not read stays in a buffer. If that is full, the console device makes its guest wait.
  *
- * On a terminal, Ctrl-A begins a command: x leaves, h prints help, a or Ctrl-A sends one Ctrl-A to the guest. Other
- * kinds of input are passed unchanged.
+ * On a terminal, Ctrl-A begins a command: x leaves, h prints help, a or Ctrl-A sends one Ctrl-A to the guest.
+ * Other kinds of input are passed unchanged.
  */
 #ifndef LKVM_HW_TERMINAL_H
 #define LKVM_HW_TERMINAL_H
@@ -22,9 +22,15 @@
 #define TERMINAL_BUFFER 65536
 #define TERMINAL_INPUT 4096 /* the size of the kernel's buffer for a terminal */
 
-/* The console device of the terminal. There is one at a time. Both functions run on the main thread, with no lock held. */
+/*
+ * The console device of the terminal. There is one at a time. Both functions run on the main thread, with no
+ * lock held.
+ */
 struct terminal_device {
-	/* Accepts up to `count` bytes, and returns how many. The rest is offered again after terminal_input_wanted(). */
+	/*
+	 * Accepts up to `count` bytes, and returns how many. The rest is offered again after
+	 * terminal_input_wanted().
+	 */
 	size_t (*receive)(void *owner, const uint8_t *bytes, size_t count);
 	/* After terminal_write() accepted less than it was given: there is space for output again. */
 	void (*writable)(void *owner);

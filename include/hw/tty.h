@@ -8,15 +8,18 @@
 
 #include "util/err.h"
 
-/* Whether the process may read this terminal and change its settings. In the background, that would stop the process. */
+/*
+ * Whether the process may read this terminal and change its settings. In the background, that would stop the
+ * process.
+ */
 bool tty_in_foreground(int fd);
 
 /* Sets raw mode for input: no line editing, no echo, no signals; otherwise as `saved`. Returns whether that worked. */
 bool tty_set_raw(int fd, const struct termios *saved);
 
 /*
- * Opens another descriptor of the same output, or -1. `may_block` is set if it cannot be non-blocking: then write little
- * at once, and only after poll(2) reports POLLOUT.
+ * Opens another descriptor of the same output, or -1. `may_block` is set if it cannot be non-blocking: then
+ * write little at once, and only after poll(2) reports POLLOUT.
  */
 int tty_open_output(int fd, bool *may_block, struct error *error);
 

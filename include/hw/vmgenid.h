@@ -46,7 +46,10 @@ void vmgenid_close(struct vmgenid *vmgenid);
  */
 int vmgenid_restored(struct vmgenid *vmgenid, bool listens, struct error *error);
 
-/* Call it before the guest runs. The first time after a restore it changes the ID, and interrupts a guest that listens. */
+/*
+ * Call it before the guest runs. The first time after a restore it changes the ID, and interrupts a guest that
+ * listens.
+ */
 void vmgenid_resume(struct vmgenid *vmgenid);
 
 /* After a reset no driver listens. */
