@@ -11,26 +11,12 @@
 #include <stdint.h>
 
 #include "kvm/bus.h"
+#include "kvm/event.h"
 #include "kvm/interrupts.h"
 #include "kvm/vcpu.h"
 #include "memory/ram.h"
 #include "util/err.h"
 #include "util/log.h"
-
-/* Why the vCPUs stopped by themselves. The first event wins until it is taken. */
-enum vm_event_kind {
-	VM_EVENT_NONE,
-	VM_EVENT_POWER_OFF, /* PSCI SYSTEM_OFF */
-	VM_EVENT_RESET,     /* PSCI SYSTEM_RESET or SYSTEM_RESET2 */
-	VM_EVENT_CRASH,     /* the guest said that it crashed */
-	VM_EVENT_FAILURE,   /* KVM would not go on; the sentence says where */
-};
-
-struct vm_event {
-	enum vm_event_kind kind;
-	unsigned vcpu;       /* which one met it */
-	struct error error;  /* the sentence, for VM_EVENT_FAILURE and VM_EVENT_CRASH */
-};
 
 struct vm {
 	const struct log *log; /* from the configuration; may be NULL */
@@ -86,11 +72,5 @@ void vm_hide_memory(struct vm *vm, unsigned slot);
 
 /* Ends the vCPU threads and closes everything. Works on a half-open VM that vm_open() began. */
 void vm_close(struct vm *vm);
-
-/* Called by vCPU threads. Keeps the first event, and makes event_fd readable. */
-void vm_event_post(struct vm *vm, const struct vm_event *event);
-
-/* Takes the waiting event, if there is one. */
-struct vm_event vm_event_take(struct vm *vm);
 
 #endif
