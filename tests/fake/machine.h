@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A machine without a guest, in place of machine/machine.c: it counts what is asked of it, and behaves as its
+ * A machine without a guest, in place of machine/machine.c and machine/run.c: it counts what is asked of it, and behaves as its
  * kernel's name says. For one source file a test program, as it defines the functions.
  */
 #ifndef TESTS_FAKE_MACHINE_H

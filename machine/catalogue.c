@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/* The parts of a machine, in the order in which they are opened. */
+#include "catalogue.h"
+
+#include <string.h>
+
+#include "arm/its.h"
+#include "ram_private.h"
+#include "software_private.h"
+#include "vfio_private.h"
+#include "virtio_private.h"
+
+static int core_open(struct machine *machine, struct error *error)
+{
+	struct vm_config config = {
+		.log = machine->config.log,
+		.ram_base = MACHINE_RAM,
+		.ram_size = machine->config.memory,
+		.vcpu_count = machine->config.cpus,
+		.address_bits = machine->config.address_bits,
+	};
+
+	if (machine_ram_open(machine, &config.ram, error) < 0)
+		return -1;
+	if (vm_open(&machine->vm, &config, error) == 0) {
+		if (!machine->config.snapshot)
+			memory_loss_watch(machine->vm.ram.host, machine->vm.ram.size);
+		return 0;
+	}
+	machine_ram_close(machine); /* the pager first: it fills RAM */
+	ram_close(&config.ram);
+	return -1;
+}
+
+static void core_close(struct machine *machine)
+{
+	machine_ram_close(machine);
+	vm_close(&machine->vm);
+}
+
+/*
+ * The order that KVM wants: the vGIC and the ITS exist and have their addresses, then the vCPUs are initialised, then the
+ * vGIC is, then the PMUs that hang on it.
+ */
+static int processors_open(struct machine *machine, struct error *error)
+{
+	const struct machine_config *config = &machine->config;
+	struct cpu_features wanted = {
+		.sve = config->sve, .pauth = config->pauth, .pmu = config->pmu, .exact = config->snapshot != NULL,
+	};
+	struct vm *vm = &machine->vm;
+
+	memcpy(wanted.sve_lengths, config->sve_lengths, sizeof(wanted.sve_lengths));
+	machine->gic_layout = (struct gic_layout){
+		.distributor = MACHINE_GICD,
+		.redistributors = MACHINE_GICR,
+		.interrupts = MACHINE_INTERRUPTS,
+	};
+	if (cpu_features_choose(vm, &wanted, &machine->cpu_features, machine->refused, error) < 0 ||
+	    gic_open(vm, &machine->gic_layout, error) < 0)
+		return -1;
+	if (config->irqchip == IRQCHIP_GICV3_ITS) {
+		if (its_open(vm, MACHINE_ITS, error) < 0 && error_collect(machine->refused, error) < 0)
+			return -1;
+		vm->interrupts.has_msi = vm->its_fd >= 0;
+	}
+	if (vcpus_initialise(vm, &machine->cpu_features, true, error) < 0 || gic_initialise(vm, error) < 0)
+		return -1;
+	return machine->cpu_features.pmu ? vcpus_initialise_pmu(vm, MACHINE_PMU_PPI, error) : 0;
+}
+
+static int pci_open(struct machine *machine, struct error *error)
+{
+	/* 64-bit BARs go to the upper half of the guest physical addresses, unless RAM needs it. */
+	uint64_t half = 1ull << (machine->vm.address_bits - 1);
+	bool room = MACHINE_RAM + machine->config.memory <= half;
+
+	machine->pci_layout = (struct pci_layout){
+		.ecam = MACHINE_ECAM,
+		.io = MACHINE_IO,
+		.io_size = MACHINE_IO_SIZE,
+		.window32 = MACHINE_PCI32,
+		.window32_size = MACHINE_PCI32_SIZE,
+		.window64 = room ? half : 0,
+		.window64_size = room ? half : 0,
+		.first_line = MACHINE_LINE_PCI,
+	};
+	return pci_bus_open(&machine->pci, &machine->vm.bus, &machine->vm.interrupts, &machine->pci_layout, error);
+}
+
+static void pci_close(struct machine *machine)
+{
+	pci_bus_close(&machine->pci);
+}
+
+static int uart_open(struct machine *machine, struct error *error)
+{
+	/* It is always there, for early messages; the terminal belongs to one console. */
+	struct terminal *terminal = machine->config.console == CONSOLE_SERIAL ? machine->terminal : NULL;
+
+	return serial_open(&machine->serial, &machine->vm.bus, &machine->vm.interrupts, MACHINE_LINE_UART, MACHINE_UART,
+			   terminal, error);
+}
+
+static void uart_close(struct machine *machine)
+{
+	serial_close(&machine->serial);
+}
+
+static void uart_reset(struct machine *machine)
+{
+	serial_reset(&machine->serial);
+}
+
+static int clock_open(struct machine *machine, struct error *error)
+{
+	return rtc_open(&machine->rtc, &machine->vm.bus, &machine->vm.interrupts, MACHINE_LINE_RTC, MACHINE_RTC,
+			machine->loop, error);
+}
+
+static void clock_close(struct machine *machine)
+{
+	rtc_close(&machine->rtc);
+}
+
+static void clock_reset(struct machine *machine)
+{
+	rtc_reset(&machine->rtc);
+}
+
+static int keys_open(struct machine *machine, struct error *error)
+{
+	return gpio_open(&machine->gpio, &machine->vm.bus, &machine->vm.interrupts, MACHINE_LINE_GPIO, MACHINE_GPIO,
+			 machine->loop, error);
+}
+
+static void keys_close(struct machine *machine)
+{
+	gpio_close(&machine->gpio);
+}
+
+static void keys_reset(struct machine *machine)
+{
+	gpio_reset(&machine->gpio);
+}
+
+/* It has no reset: what a guest starts with again belongs to the same machine. */
+static int generation_part_open(struct machine *machine, struct error *error)
+{
+	return vmgenid_open(&machine->vmgenid, &machine->vm, MACHINE_LINE_GENERATION, MACHINE_GENERATION, error);
+}
+
+static void generation_part_close(struct machine *machine)
+{
+	vmgenid_close(&machine->vmgenid);
+}
+
+static void generation_part_resume(struct machine *machine)
+{
+	vmgenid_resume(&machine->vmgenid);
+}
+
+static void generation_part_reset(struct machine *machine)
+{
+	vmgenid_reset(&machine->vmgenid);
+}
+
+static int threads_open(struct machine *machine, struct error *error)
+{
+	return vcpus_start(&machine->vm, error);
+}
+
+const struct part machine_catalogue[] = {
+	/* First: a misspelt name should not cost the making of a VM. */
+	{ "files", .open = machine_files_open, .close = machine_files_close },
+	{ "vm", .open = core_open, .close = core_close, .resume = machine_working_set_go_on,
+	  .reset = machine_working_set_disturb },
+	{ "processors", .open = processors_open },
+	{ "pci", .open = pci_open, .close = pci_close },
+	{ "serial", .open = uart_open, .close = uart_close, .reset = uart_reset },
+	{ "rtc", .open = clock_open, .close = clock_close, .reset = clock_reset },
+	{ "gpio", .open = keys_open, .close = keys_close, .reset = keys_reset },
+	{ "generation", .open = generation_part_open, .close = generation_part_close, .resume = generation_part_resume,
+	  .reset = generation_part_reset },
+	{ "virtio", .open = machine_virtio_open, .close = machine_virtio_close, .pause = machine_virtio_pause,
+	  .resume = machine_virtio_resume, .reset = machine_virtio_reset },
+	{ "vfio", .open = machine_vfio_open, .close = machine_vfio_close, .pause = machine_vfio_pause,
+	  .resume = machine_vfio_resume, .reset = machine_vfio_reset },
+	{ "software", .open = machine_software_open },
+	{ "threads", .open = threads_open },
+};
+
+const size_t machine_part_count = sizeof(machine_catalogue) / sizeof(machine_catalogue[0]);

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* The parts of a machine as a table: machine.c opens and closes them, run.c pauses, resumes and resets them. */
+#ifndef LKVM_MACHINE_CATALOGUE_H
+#define LKVM_MACHINE_CATALOGUE_H
+
+#include <stddef.h>
+
+#include "machine/machine.h"
+
+/*
+ * One part of the machine. Opened in the catalogue's order, closed in the opposite one; all but open may be absent.
+ * pause returns when the part writes no guest memory and raises no interrupt.
+ */
+struct part {
+	const char *name;
+	int (*open)(struct machine *machine, struct error *error);
+	void (*close)(struct machine *machine);
+	void (*pause)(struct machine *machine);
+	void (*resume)(struct machine *machine);
+	void (*reset)(struct machine *machine);
+};
+
+extern const struct part machine_catalogue[];
+extern const size_t machine_part_count;
+
+#define MACHINE_PARTS_BEFORE_DEVICES 3 /* up to "processors" */
+
+#endif
