@@ -4,15 +4,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "lifecycle_private.h"
 #include "util/parse.h"
-
-#define MAX_WAIT_SECONDS 86400
-
-_Static_assert(SAVE_REQUEST_LENGTH <= CONTROL_REQUEST_LENGTH, "a request to save fits into a request");
 
 static void serve_info(struct lifecycle *lifecycle, struct control_client *client, char **words)
 {
@@ -68,7 +62,7 @@ static void press(struct lifecycle *lifecycle, struct control_client *client, en
 	struct error error;
 	uint64_t wait;
 
-	if (parse_number(seconds ? seconds : "", 1, MAX_WAIT_SECONDS, &wait, &error) < 0) {
+	if (parse_number(seconds ? seconds : "", 1, LIFECYCLE_MAX_WAIT, &wait, &error) < 0) {
 		control_refuse(client, &error);
 		return;
 	}
@@ -94,7 +88,7 @@ static void serve_stop(struct lifecycle *lifecycle, struct control_client *clien
 		press(lifecycle, client, MACHINE_KEY_POWER, HAPPENED_END, words[1]);
 		return;
 	}
-	control_defer(client, HAPPENED_END, MAX_WAIT_SECONDS, &none);
+	control_defer(client, HAPPENED_END, LIFECYCLE_MAX_WAIT, &none);
 	lifecycle_end(lifecycle, LIFECYCLE_STOPPED);
 }
 
@@ -112,7 +106,7 @@ static void serve_reboot(struct lifecycle *lifecycle, struct control_client *cli
 	} else if (lifecycle_reset(lifecycle, "lkvm reboot --force resets the guest", &error) < 0) {
 		control_refuse(client, &error);
 	} else if (lifecycle->end != LIFECYCLE_RUNNING) {
-		control_defer(client, HAPPENED_RESET, MAX_WAIT_SECONDS, &none);
+		control_defer(client, HAPPENED_RESET, LIFECYCLE_MAX_WAIT, &none);
 	} else {
 		control_answer(client, NULL);
 	}
@@ -150,222 +144,14 @@ static void serve_balloon(struct lifecycle *lifecycle, struct control_client *cl
 	control_answer(client, NULL);
 }
 
-/*
- * Saving. The client gives a file that has no name yet, and names it once it is complete: whoever dies in between, no
- * half a snapshot is left, and the guest goes on.
- */
-
-static uint64_t now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
-}
-
-void lifecycle_go_on(struct lifecycle *lifecycle)
-{
-	if (!lifecycle->halted || lifecycle->frozen || lifecycle->holds)
-		return;
-	lifecycle->halted = false;
-	if (lifecycle->goes_on && lifecycle->end == LIFECYCLE_RUNNING)
-		machine_resume(lifecycle->machine);
-}
-
-void lifecycle_halt(struct lifecycle *lifecycle)
-{
-	lifecycle->paused_at = now();
-	if (!lifecycle->halted)
-		lifecycle->goes_on = lifecycle->machine->running;
-	lifecycle->halted = true;
-	machine_pause(lifecycle->machine);
-}
-
-/* The machine may go on, unless it is held. */
-static void thaw(struct lifecycle *lifecycle)
-{
-	if (lifecycle->frozen)
-		lifecycle->pause = now() - lifecycle->paused_at; /* it may run before we do, once it may */
-	lifecycle->frozen = false;
-	lifecycle_go_on(lifecycle);
-}
-
-static void save_settled(void *owner)
-{
-	thaw(owner);
-}
-
-/* What the client is told of a save that succeeded. */
-static void answer_save(const struct lifecycle *lifecycle, struct control_client *client)
-{
-	const struct saver *saver = &lifecycle->saver;
-	struct save_figures figures = {
-		.pause = lifecycle->pause,
-		.ram = saver->figures.ram,
-		.data = saver->figures.data,
-		.size = saver->figures.size,
-		.rounds = saver->rounds.count,
-		.throttle = saver->rounds.slow,
-		.way = saver->way,
-		.held_writes = saver->held,
-	};
-	char body[SAVE_FIGURES_LENGTH];
-
-	for (unsigned i = 0; i < lifecycle->machine->config.disk_count; i++)
-		figures.disks += !lifecycle->machine->config.disks[i].read_only;
-	format_identity_text(saver->writer.commit.identity, figures.identity);
-	save_figures_format(&figures, body);
-	control_answer(client, body);
-}
-
-/* The save has ended, with an error if there is one. */
-static void end_save(struct lifecycle *lifecycle, const struct error *error)
-{
-	struct control_client *client = lifecycle->saves;
-	struct error after;
-
-	if (error && lifecycle->saver.overlays.switched) {
-		error_set(&after, error->code, "%s; no snapshot was made, but the guest goes on with the new overlays", error->text);
-		error = &after;
-		if (!client)
-			log_message(lifecycle->machine->config.log, LOG_LEVEL_WARNING, "save: %s", error->text);
-	}
-	lifecycle->saving = false;
-	lifecycle->finish_waits = false;
-	lifecycle->saves = NULL;
-	thaw(lifecycle);
-	if (client && error)
-		control_refuse(client, error);
-	else if (client)
-		answer_save(lifecycle, client);
-}
-
-static void save_done(void *owner)
-{
-	struct lifecycle *lifecycle = owner;
-
-	end_save(lifecycle, lifecycle->saver.result < 0 ? &lifecycle->saver.error : NULL);
-}
-
-void lifecycle_finish_save(void *owner)
-{
-	struct lifecycle *lifecycle = owner;
-	struct error error;
-
-	/* Damage would be saved as if it were right. */
-	lifecycle->finish_waits = checker_is_open(&lifecycle->checker) || pager_is_open(&lifecycle->machine->pager);
-	if (lifecycle->finish_waits)
-		return;
-	machine_hold_interrupts(lifecycle->machine);
-	lifecycle_halt(lifecycle);
-	lifecycle->frozen = true;
-	/* What the guest did before it was paused comes first: a power-off, a reset. Both are not in the saved state. */
-	lifecycle_take_event(lifecycle);
-	if (lifecycle->end != LIFECYCLE_RUNNING) {
-		saver_close(&lifecycle->saver);
-		error_set(&error, ECANCELED, "the guest has just ended");
-		end_save(lifecycle, &error);
-	} else if (saver_finish(&lifecycle->saver, &error) < 0) {
-		end_save(lifecycle, &error);
-	}
-}
-
-static void close_all(const struct save_request *request)
-{
-	if (request->fd >= 0)
-		close(request->fd);
-	if (request->base_fd >= 0)
-		close(request->base_fd);
-	if (request->folder_fd >= 0)
-		close(request->folder_fd);
-}
-
-static int read_request(struct lifecycle *lifecycle, struct control_client *client, char **words,
-			struct save_request *request, struct error *error)
-{
-	int result = save_request_parse(words, request, error);
-
-	request->fd = control_take_fd(client, 0);
-	request->base_fd = control_take_fd(client, 1);
-	request->folder_fd = control_take_fd(client, 2);
-	/* Descriptors come without gaps. */
-	if (request->overlays && request->folder_fd < 0) {
-		request->folder_fd = request->base_fd;
-		request->base_fd = -1;
-	}
-	if (result == 0 && request->overlays != (request->folder_fd >= 0))
-		result = error_set(error, EINVAL, "a folder for overlays comes with disk-overlays only");
-	request->stays = lifecycle->holds != NULL;
-	if (result == 0 && request->fd >= 0)
-		return 0;
-	close_all(request);
-	return result < 0 ? -1 : error_set(error, EINVAL, "no file came with the request");
-}
-
-/* save/request.h has the words; the file and any base come as descriptors. */
-static void serve_save(struct lifecycle *lifecycle, struct control_client *client, char **words)
-{
-	const struct error none = { 0 };
-	struct saver *saver = &lifecycle->saver;
-	struct save_request request;
-	struct error error;
-
-	if (read_request(lifecycle, client, words, &request, &error) < 0) {
-		control_refuse(client, &error);
-		return;
-	}
-	*saver = (struct saver){ .copied = lifecycle_finish_save, .settled = save_settled, .done = save_done, .owner = lifecycle };
-	if (saver_open(saver, lifecycle->machine, &request, lifecycle->loop, &error) < 0 ||
-	    (lifecycle->machine->running && saver_copy(saver, &error) < 0)) {
-		control_refuse(client, &error);
-		return;
-	}
-	lifecycle->saving = true;
-	lifecycle->saves = client;
-	control_defer(client, HAPPENED_SAVE, MAX_WAIT_SECONDS, &none);
-	if (!lifecycle->machine->running)
-		lifecycle_finish_save(lifecycle);
-}
-
-/* As long as the client stays, a machine that was paused for a save does not go on: for what it does behind that. */
-static void serve_hold(struct lifecycle *lifecycle, struct control_client *client, char **words)
-{
-	const struct error none = { 0 };
-	struct error error;
-
-	(void)words;
-	if (lifecycle->holds) {
-		error_set(&error, EBUSY, "somebody else holds it");
-		control_refuse(client, &error);
-		return;
-	}
-	lifecycle->holds = client;
-	control_defer(client, HAPPENED_NEVER, MAX_WAIT_SECONDS, &none);
-	control_begun(client);
-}
-
-void lifecycle_left(void *owner, struct control_client *client)
-{
-	struct lifecycle *lifecycle = owner;
-
-	if (client == lifecycle->saves) {
-		lifecycle->saves = NULL;
-		saver_cancel(&lifecycle->saver);
-	}
-	if (client == lifecycle->holds) {
-		lifecycle->holds = NULL;
-		lifecycle_go_on(lifecycle);
-	}
-}
-
 static const struct verb {
 	const char *name;
 	void (*serve)(struct lifecycle *lifecycle, struct control_client *client, char **words);
 } verbs[] = {
-	{ "save", serve_save },
-	{ "save-working-set", serve_save }, /* an older client's */
-	{ "save-detached", serve_save },    /* an older client's */
-	{ "hold", serve_hold },
+	{ "save", lifecycle_serve_save },
+	{ "save-working-set", lifecycle_serve_save }, /* an older client's */
+	{ "save-detached", lifecycle_serve_save },    /* an older client's */
+	{ "hold", lifecycle_serve_hold },
 	{ "inspect", lifecycle_serve_inspect },
 	{ "pause", serve_pause },
 	{ "resume", serve_resume },

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The requests "save" and "hold". The client gives a file that has no name yet, and names it once it is complete: whoever dies
+ * in between, no half a snapshot is left, and the guest goes on.
+ */
+#include <errno.h>
+#include <unistd.h>
+
+#include "lifecycle_private.h"
+
+_Static_assert(SAVE_REQUEST_LENGTH <= CONTROL_REQUEST_LENGTH, "a request to save fits into a request");
+
+static void save_settled(void *owner)
+{
+	lifecycle_thaw(owner);
+}
+
+/* What the client is told of a save that succeeded. */
+static void answer_save(const struct lifecycle *lifecycle, struct control_client *client)
+{
+	const struct saver *saver = &lifecycle->saver;
+	struct save_figures figures = {
+		.pause = lifecycle->pause,
+		.ram = saver->figures.ram,
+		.data = saver->figures.data,
+		.size = saver->figures.size,
+		.rounds = saver->rounds.count,
+		.throttle = saver->rounds.slow,
+		.way = saver->way,
+		.held_writes = saver->held,
+	};
+	char body[SAVE_FIGURES_LENGTH];
+
+	for (unsigned i = 0; i < lifecycle->machine->config.disk_count; i++)
+		figures.disks += !lifecycle->machine->config.disks[i].read_only;
+	format_identity_text(saver->writer.commit.identity, figures.identity);
+	save_figures_format(&figures, body);
+	control_answer(client, body);
+}
+
+/* The save has ended, with an error if there is one. */
+static void end_save(struct lifecycle *lifecycle, const struct error *error)
+{
+	struct control_client *client = lifecycle->saves;
+	struct error after;
+
+	if (error && lifecycle->saver.overlays.switched) {
+		error_set(&after, error->code, "%s; no snapshot was made, but the guest goes on with the new overlays", error->text);
+		error = &after;
+		if (!client)
+			log_message(lifecycle->machine->config.log, LOG_LEVEL_WARNING, "save: %s", error->text);
+	}
+	lifecycle->saving = false;
+	lifecycle->finish_waits = false;
+	lifecycle->saves = NULL;
+	lifecycle_thaw(lifecycle);
+	if (client && error)
+		control_refuse(client, error);
+	else if (client)
+		answer_save(lifecycle, client);
+}
+
+static void save_done(void *owner)
+{
+	struct lifecycle *lifecycle = owner;
+
+	end_save(lifecycle, lifecycle->saver.result < 0 ? &lifecycle->saver.error : NULL);
+}
+
+void lifecycle_finish_save(void *owner)
+{
+	struct lifecycle *lifecycle = owner;
+	struct error error;
+
+	/* Damage would be saved as if it were right. */
+	lifecycle->finish_waits = checker_is_open(&lifecycle->checker) || pager_is_open(&lifecycle->machine->pager);
+	if (lifecycle->finish_waits)
+		return;
+	machine_hold_interrupts(lifecycle->machine);
+	lifecycle_halt(lifecycle);
+	lifecycle->frozen = true;
+	/* What the guest did before it was paused comes first: a power-off, a reset. Both are not in the saved state. */
+	lifecycle_take_event(lifecycle);
+	if (lifecycle->end != LIFECYCLE_RUNNING) {
+		saver_close(&lifecycle->saver);
+		error_set(&error, ECANCELED, "the guest has just ended");
+		end_save(lifecycle, &error);
+	} else if (saver_finish(&lifecycle->saver, &error) < 0) {
+		end_save(lifecycle, &error);
+	}
+}
+
+static void close_all(const struct save_request *request)
+{
+	if (request->fd >= 0)
+		close(request->fd);
+	if (request->base_fd >= 0)
+		close(request->base_fd);
+	if (request->folder_fd >= 0)
+		close(request->folder_fd);
+}
+
+static int read_request(struct lifecycle *lifecycle, struct control_client *client, char **words,
+			struct save_request *request, struct error *error)
+{
+	int result = save_request_parse(words, request, error);
+
+	request->fd = control_take_fd(client, 0);
+	request->base_fd = control_take_fd(client, 1);
+	request->folder_fd = control_take_fd(client, 2);
+	/* Descriptors come without gaps. */
+	if (request->overlays && request->folder_fd < 0) {
+		request->folder_fd = request->base_fd;
+		request->base_fd = -1;
+	}
+	if (result == 0 && request->overlays != (request->folder_fd >= 0))
+		result = error_set(error, EINVAL, "a folder for overlays comes with disk-overlays only");
+	request->stays = lifecycle->holds != NULL;
+	if (result == 0 && request->fd >= 0)
+		return 0;
+	close_all(request);
+	return result < 0 ? -1 : error_set(error, EINVAL, "no file came with the request");
+}
+
+void lifecycle_serve_save(struct lifecycle *lifecycle, struct control_client *client, char **words)
+{
+	const struct error none = { 0 };
+	struct saver *saver = &lifecycle->saver;
+	struct save_request request;
+	struct error error;
+
+	if (read_request(lifecycle, client, words, &request, &error) < 0) {
+		control_refuse(client, &error);
+		return;
+	}
+	*saver = (struct saver){ .copied = lifecycle_finish_save, .settled = save_settled, .done = save_done, .owner = lifecycle };
+	if (saver_open(saver, lifecycle->machine, &request, lifecycle->loop, &error) < 0 ||
+	    (lifecycle->machine->running && saver_copy(saver, &error) < 0)) {
+		control_refuse(client, &error);
+		return;
+	}
+	lifecycle->saving = true;
+	lifecycle->saves = client;
+	control_defer(client, HAPPENED_SAVE, LIFECYCLE_MAX_WAIT, &none);
+	if (!lifecycle->machine->running)
+		lifecycle_finish_save(lifecycle);
+}
+
+/* As long as the client stays, a machine that was paused for a save does not go on: for what it does behind that. */
+void lifecycle_serve_hold(struct lifecycle *lifecycle, struct control_client *client, char **words)
+{
+	const struct error none = { 0 };
+	struct error error;
+
+	(void)words;
+	if (lifecycle->holds) {
+		error_set(&error, EBUSY, "somebody else holds it");
+		control_refuse(client, &error);
+		return;
+	}
+	lifecycle->holds = client;
+	control_defer(client, HAPPENED_NEVER, LIFECYCLE_MAX_WAIT, &none);
+	control_begun(client);
+}
+
+void lifecycle_left(void *owner, struct control_client *client)
+{
+	struct lifecycle *lifecycle = owner;
+
+	if (client == lifecycle->saves) {
+		lifecycle->saves = NULL;
+		saver_cancel(&lifecycle->saver);
+	}
+	if (client == lifecycle->holds) {
+		lifecycle->holds = NULL;
+		lifecycle_go_on(lifecycle);
+	}
+}
