@@ -1,20 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-#include "control/control.h"
+#include "bind.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
 #define PATIENCE 5000 /* milliseconds for a client to say its request, and to take its reply */
-#define BACKLOG 16
 
 static uint64_t now(void)
 {
@@ -336,51 +333,6 @@ static void check_deadlines(void *owner, int fd, uint32_t events)
 
 /* Opening and closing. */
 
-/* With the directory locked: makes the socket, in the place of a stale one. */
-static int bind_name(struct control *control, int directory_fd, struct error *error)
-{
-	char file[CONTROL_NAME_LENGTH + 6];
-	struct sockaddr_un address;
-	struct stat status;
-
-	control_file_name(file, control->name);
-	switch (control_look(directory_fd, control->name)) {
-	case CONTROL_PRESENT:
-		return error_set(error, EEXIST, "a virtual machine named %s runs already", control->name);
-	case CONTROL_STRANGE:
-		return error_set(error, EEXIST, "%s is in the way in the sockets' directory", file);
-	case CONTROL_STALE:
-		if (unlinkat(directory_fd, file, 0) < 0)
-			return error_system(error, errno, "%s", file);
-		break;
-	case CONTROL_ABSENT:
-		break;
-	}
-	/* A socket's mode before bind(2) becomes its file's: there is no moment when others could connect. */
-	control_address(&address, directory_fd, control->name);
-	if (fchmod(control->listen_fd, S_IRUSR | S_IWUSR) < 0 ||
-	    bind(control->listen_fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
-	    listen(control->listen_fd, BACKLOG) < 0 ||
-	    fstatat(directory_fd, file, &status, AT_SYMLINK_NOFOLLOW) < 0)
-		return error_system(error, errno, "%s", file);
-	control->device = status.st_dev;
-	control->inode = status.st_ino;
-	control->bound = true;
-	return 0;
-}
-
-static int take_name(struct control *control, struct error *error)
-{
-	int lock_fd = control_directory_lock(true, error);
-	int result;
-
-	if (lock_fd < 0)
-		return -1;
-	result = bind_name(control, lock_fd, error);
-	close(lock_fd);
-	return result;
-}
-
 static int open_parts(struct control *control, struct error *error)
 {
 	control->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -389,7 +341,7 @@ static int open_parts(struct control *control, struct error *error)
 	control->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (control->timer_fd < 0)
 		return error_system(error, errno, "timerfd");
-	if (take_name(control, error) < 0 ||
+	if (control_bind(control, error) < 0 ||
 	    loop_add(control->loop, control->timer_fd, POLLIN, check_deadlines, control, error) < 0 ||
 	    loop_add(control->loop, control->listen_fd, POLLIN, accept_client, control, error) < 0)
 		return -1;
@@ -419,23 +371,6 @@ int control_open(struct control *control, const char *name, struct loop *loop,
 	return 0;
 }
 
-/* Somebody may have removed our socket, and another VM may have its name now: only our own is removed. */
-static void remove_socket(const struct control *control)
-{
-	char file[CONTROL_NAME_LENGTH + 6];
-	struct error error;
-	struct stat status;
-	int lock_fd = control_directory_lock(false, &error);
-
-	if (lock_fd < 0)
-		return; /* it is stale from now on, and the next one removes it */
-	control_file_name(file, control->name);
-	if (fstatat(lock_fd, file, &status, AT_SYMLINK_NOFOLLOW) == 0 && status.st_dev == control->device &&
-	    status.st_ino == control->inode)
-		unlinkat(lock_fd, file, 0);
-	close(lock_fd);
-}
-
 static void close_watched(struct loop *loop, int *fd)
 {
 	if (*fd < 0)
@@ -443,12 +378,6 @@ static void close_watched(struct loop *loop, int *fd)
 	loop_remove(loop, *fd);
 	close(*fd);
 	*fd = -1;
-}
-
-void control_unlink(const struct control *control)
-{
-	if (control->loop && control->bound)
-		remove_socket(control);
 }
 
 void control_withdraw(struct control *control)
