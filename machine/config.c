@@ -5,10 +5,9 @@
  */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "machine/machine.h"
+#include "config_private.h"
 
 enum config_kind { CONFIG_BOOL, CONFIG_UNSIGNED, CONFIG_U64, CONFIG_ENUM, CONFIG_TEXT, CONFIG_MAC, CONFIG_LENGTHS };
 
@@ -170,26 +169,12 @@ static int load_number(const struct config_field *field, const struct field *sav
 	return 0;
 }
 
-/* Texts live as long as the machine: in one allocation each, listed in the configuration. `copy` may be NULL: no memory. */
-static int own(struct machine_config *config, const char *name, char *copy, const char **text, struct error *error)
-{
-	if (!copy)
-		return error_system(error, ENOMEM, "%s", name);
-	if (config->owned_count == COUNT(config->owned)) {
-		free(copy);
-		return error_set(error, EBADMSG, "%s is one text too many", name);
-	}
-	config->owned[config->owned_count++] = copy;
-	*text = copy;
-	return 0;
-}
-
 static int load_text(struct machine_config *config, const struct config_field *field, const struct field *saved,
 		     const char **text, struct error *error)
 {
 	if (saved->size != 1 || (saved->count && memchr(saved->values, 0, saved->count)))
 		return error_set(error, EBADMSG, "%s is no text", field->name);
-	return own(config, field->name, strndup((const char *)saved->values, saved->count), text, error);
+	return machine_config_own(config, field->name, strndup((const char *)saved->values, saved->count), text, error);
 }
 
 static int load_bytes(const struct config_field *field, const struct field *saved, unsigned size, unsigned count, void *to,
@@ -345,57 +330,4 @@ int machine_config_load(struct machine_config *config, struct sections *sections
 	if (!config->cpus || !config->memory || !config->name)
 		return error_set(error, EBADMSG, "section machine: a name, a vCPU and some memory are needed");
 	return 0;
-}
-
-bool machine_config_push_overlay(struct virtio_block_config *disk, const char *path)
-{
-	unsigned count = 0;
-
-	while (disk->overlay && count < VIRTIO_BLOCK_LOWER && disk->lower[count])
-		count++;
-	if (count == VIRTIO_BLOCK_LOWER)
-		return false;
-	if (disk->overlay) {
-		disk->lower[count] = disk->overlay;
-		disk->lower_identities[count] = disk->overlay_identity;
-	}
-	disk->overlay = path;
-	disk->overlay_identity = (struct disk_identity){ .known = false };
-	return true;
-}
-
-static bool has_overlay(const struct virtio_block_config *disk, const char *path)
-{
-	for (unsigned i = 0; i < VIRTIO_BLOCK_LOWER && disk->lower[i]; i++)
-		if (!strcmp(disk->lower[i], path))
-			return true;
-	return disk->overlay && !strcmp(disk->overlay, path);
-}
-
-int machine_config_overlay(struct machine_config *config, const char *folder, struct error *error)
-{
-	for (unsigned i = 0; i < config->disk_count; i++) {
-		const char *text = "";
-		char *path;
-
-		if (config->disks[i].read_only)
-			continue;
-		if (asprintf(&path, "%s/" MACHINE_OVERLAY_NAME, folder, config->name, i) < 0)
-			path = NULL;
-		if (own(config, "overlay", path, &text, error) < 0)
-			return -1;
-		/* A file that is needed must not be called one of another run. */
-		if (has_overlay(&config->disks[i], text))
-			return error_set(error, EEXIST, "disk %u has the overlay %s already: choose another folder", i, text);
-		if (!machine_config_push_overlay(&config->disks[i], text))
-			return error_set(error, EMLINK, "disk %u has %u overlays already, and cannot have more", i,
-					 VIRTIO_BLOCK_LOWER + 1);
-	}
-	return 0;
-}
-
-void machine_config_free(struct machine_config *config)
-{
-	while (config->owned_count)
-		free(config->owned[--config->owned_count]);
 }
