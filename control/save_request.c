@@ -18,22 +18,22 @@ static void save_settled(void *owner)
 /* What the client is told of a save that succeeded. */
 static void answer_save(const struct lifecycle *lifecycle, struct control_client *client)
 {
-	const struct saver *saver = &lifecycle->saver;
+	const struct save_job *job = &lifecycle->save_job;
 	struct save_figures figures = {
 		.pause = lifecycle->pause,
-		.ram = saver->figures.ram,
-		.data = saver->figures.data,
-		.size = saver->figures.size,
-		.rounds = saver->rounds.count,
-		.throttle = saver->rounds.slow,
-		.way = saver->way,
-		.held_writes = saver->held,
+		.ram = job->figures.ram,
+		.data = job->figures.data,
+		.size = job->figures.size,
+		.rounds = job->precopy.rounds,
+		.throttle = job->precopy.throttle_step,
+		.way = job->way,
+		.held_writes = job->held,
 	};
 	char body[SAVE_FIGURES_LENGTH];
 
 	for (unsigned i = 0; i < lifecycle->machine->config.disk_count; i++)
 		figures.disks += !lifecycle->machine->config.disks[i].read_only;
-	format_identity_text(saver->writer.commit.identity, figures.identity);
+	format_identity_text(job->writer.commit.identity, figures.identity);
 	save_figures_format(&figures, body);
 	control_answer(client, body);
 }
@@ -44,7 +44,7 @@ static void end_save(struct lifecycle *lifecycle, const struct error *error)
 	struct control_client *client = lifecycle->saves;
 	struct error after;
 
-	if (error && lifecycle->saver.overlays.switched) {
+	if (error && lifecycle->save_job.overlays.switched) {
 		error_set(&after, error->code, "%s; no snapshot was made, but the guest goes on with the new overlays", error->text);
 		error = &after;
 		if (!client)
@@ -64,7 +64,7 @@ static void save_done(void *owner)
 {
 	struct lifecycle *lifecycle = owner;
 
-	end_save(lifecycle, lifecycle->saver.result < 0 ? &lifecycle->saver.error : NULL);
+	end_save(lifecycle, lifecycle->save_job.result < 0 ? &lifecycle->save_job.error : NULL);
 }
 
 void lifecycle_finish_save(void *owner)
@@ -82,10 +82,10 @@ void lifecycle_finish_save(void *owner)
 	/* What the guest did before it was paused comes first: a power-off, a reset. Both are not in the saved state. */
 	lifecycle_take_event(lifecycle);
 	if (lifecycle->end != LIFECYCLE_RUNNING) {
-		saver_close(&lifecycle->saver);
+		save_job_close(&lifecycle->save_job);
 		error_set(&error, ECANCELED, "the guest has just ended");
 		end_save(lifecycle, &error);
-	} else if (saver_finish(&lifecycle->saver, &error) < 0) {
+	} else if (save_job_finish(&lifecycle->save_job, &error) < 0) {
 		end_save(lifecycle, &error);
 	}
 }
@@ -125,7 +125,7 @@ static int read_request(struct lifecycle *lifecycle, struct control_client *clie
 void lifecycle_serve_save(struct lifecycle *lifecycle, struct control_client *client, char **words)
 {
 	const struct error none = { 0 };
-	struct saver *saver = &lifecycle->saver;
+	struct save_job *job = &lifecycle->save_job;
 	struct save_request request;
 	struct error error;
 
@@ -133,9 +133,9 @@ void lifecycle_serve_save(struct lifecycle *lifecycle, struct control_client *cl
 		control_refuse(client, &error);
 		return;
 	}
-	*saver = (struct saver){ .copied = lifecycle_finish_save, .settled = save_settled, .done = save_done, .owner = lifecycle };
-	if (saver_open(saver, lifecycle->machine, &request, lifecycle->loop, &error) < 0 ||
-	    (lifecycle->machine->running && saver_copy(saver, &error) < 0)) {
+	*job = (struct save_job){ .copied = lifecycle_finish_save, .paused_part_done = save_settled, .done = save_done, .owner = lifecycle };
+	if (save_job_open(job, lifecycle->machine, &request, lifecycle->loop, &error) < 0 ||
+	    (lifecycle->machine->running && save_job_copy(job, &error) < 0)) {
 		control_refuse(client, &error);
 		return;
 	}
@@ -169,7 +169,7 @@ void lifecycle_left(void *owner, struct control_client *client)
 
 	if (client == lifecycle->saves) {
 		lifecycle->saves = NULL;
-		saver_cancel(&lifecycle->saver);
+		save_job_cancel(&lifecycle->save_job);
 	}
 	if (client == lifecycle->holds) {
 		lifecycle->holds = NULL;

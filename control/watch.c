@@ -93,7 +93,7 @@ int lifecycle_open(struct lifecycle *lifecycle, struct machine *machine, struct 
 		   struct error *error)
 {
 	*lifecycle = (struct lifecycle){
-		.machine = machine, .control = control, .loop = machine->loop, .signal_fd = -1, .saver.done_fd = -1,
+		.machine = machine, .control = control, .loop = machine->loop, .signal_fd = -1, .save_job.done_fd = -1,
 		.checker.done_fd = -1,
 	};
 	control->left = lifecycle_left;
@@ -130,7 +130,7 @@ void lifecycle_close(struct lifecycle *lifecycle)
 	if (lifecycle->signal_fd < 0)
 		return;
 	checker_close(&lifecycle->checker);
-	saver_close(&lifecycle->saver);
+	save_job_close(&lifecycle->save_job);
 	lifecycle->saving = false;
 	loop_remove(lifecycle->loop, lifecycle->machine->pager.done_fd);
 	loop_remove(lifecycle->loop, lifecycle->machine->vm.event_fd);

@@ -13,11 +13,11 @@
 
 static bool go_on(void *owner, uint64_t done, uint64_t total)
 {
-	struct saver *saver = owner;
+	struct save_job *job = owner;
 
 	(void)done;
 	(void)total;
-	return !atomic_load(&saver->cancelled);
+	return !atomic_load(&job->cancelled);
 }
 
 /* Whether anybody will want to know what was written since a snapshot. */
@@ -28,315 +28,315 @@ static bool is_tracked(const struct machine *machine)
 	return memcmp(machine->tracked_since, none, sizeof(none)) != 0;
 }
 
-static bool keeps_account(const struct saver *saver)
+static bool keeps_account(const struct save_job *job)
 {
-	return saver->rounds.pages != NULL;
+	return job->precopy.dirty != NULL;
 }
 
-static int copy(struct saver *saver)
+static int copy(struct save_job *job)
 {
-	return keeps_account(saver) ? rounds_copy(&saver->rounds, &saver->outcome.error) :
-				      snapshot_copy(&saver->writer, NULL, &saver->outcome.error);
+	return keeps_account(job) ? precopy_copy(&job->precopy, &job->outcome.error) :
+				      snapshot_copy(&job->writer, NULL, &job->outcome.error);
 }
 
 /* With a base there may be another save upon this one: then it goes on being kept account. */
-static int settle(struct saver *saver)
+static int settle(struct save_job *job)
 {
 	const uint16_t *pages = NULL;
 
-	if (keeps_account(saver) && rounds_finish(&saver->rounds, saver->writer.base != NULL, &saver->outcome.error) < 0)
+	if (keeps_account(job) && precopy_finish(&job->precopy, job->writer.base != NULL, &job->outcome.error) < 0)
 		return -1;
-	if (keeps_account(saver) && saver->rounds.knows && saver->machine->dirty_log.is_exact)
-		pages = saver->rounds.pages;
-	return snapshot_settle(&saver->writer, pages, &saver->outcome.error);
+	if (keeps_account(job) && job->precopy.has_map && job->machine->dirty_log.is_exact)
+		pages = job->precopy.dirty;
+	return snapshot_settle(&job->writer, pages, &job->outcome.error);
 }
 
 /* The disks go with the snapshot: what the guest wrote before the save lasts as the snapshot does. The guest runs meanwhile. */
-static int finish(struct saver *saver)
+static int finish(struct save_job *job)
 {
-	if (machine_sync_disks(saver->machine, &saver->outcome.error) < 0)
+	if (machine_sync_disks(job->machine, &job->outcome.error) < 0)
 		return -1;
-	return snapshot_finish(&saver->writer, &saver->sections.buffer, &saver->outcome.error);
+	return snapshot_finish(&job->writer, &job->sections.buffer, &job->outcome.error);
 }
 
 /* By one thread from before the pause on: others may have to wait for it while it waits. */
-static int copy_point_in_time(struct saver *saver)
+static int copy_in_background(struct save_job *job)
 {
-	if (point_in_time_prepare(&saver->point, &saver->outcome.error) < 0)
+	if (background_prepare(&job->background, &job->outcome.error) < 0)
 		return -1;
-	atomic_store(&saver->prepared, true);
-	event_raise(saver->done_fd);
-	if (point_in_time_copy(&saver->point, &saver->outcome.error) < 0)
+	atomic_store(&job->prepared, true);
+	event_raise(job->done_fd);
+	if (background_copy(&job->background, &job->outcome.error) < 0)
 		return -1;
-	return finish(saver);
+	return finish(job);
 }
 
-static int run_phase(struct saver *saver)
+static int run_phase(struct save_job *job)
 {
-	switch (saver->phase) {
-	case SAVER_COPIES:
-		machine_read_disks_ahead(saver->machine);
-		return saver->way == SAVE_POINT_IN_TIME ? copy_point_in_time(saver) : copy(saver);
-	case SAVER_SETTLES:
-		return settle(saver);
-	case SAVER_FINISHES:
+	switch (job->phase) {
+	case SAVE_JOB_COPIES:
+		machine_read_disks_ahead(job->machine);
+		return job->way == SAVE_POINT_IN_TIME ? copy_in_background(job) : copy(job);
+	case SAVE_JOB_IN_PAUSE:
+		return settle(job);
+	case SAVE_JOB_FINISHES:
 		break;
 	}
-	return finish(saver);
+	return finish(job);
 }
 
-static void *saver_run(void *argument)
+static void *save_job_run(void *argument)
 {
-	struct saver *saver = argument;
+	struct save_job *job = argument;
 
-	saver->outcome.result = run_phase(saver);
-	if (saver->outcome.result < 0)
-		memory_suspect(&saver->outcome.error);
+	job->outcome.result = run_phase(job);
+	if (job->outcome.result < 0)
+		memory_suspect(&job->outcome.error);
 	/* Who has not yet heard that it is prepared is not to pause the machine for a thread that has ended. */
-	if (saver->outcome.result < 0)
-		atomic_store(&saver->prepared, false);
-	event_raise(saver->done_fd);
+	if (job->outcome.result < 0)
+		atomic_store(&job->prepared, false);
+	event_raise(job->done_fd);
 	return NULL;
 }
 
-static int start(struct saver *saver, struct error *error)
+static int start(struct save_job *job, struct error *error)
 {
-	int result = thread_create(&saver->thread, saver_run, saver);
+	int result = thread_create(&job->thread, save_job_run, job);
 
 	if (result)
 		return error_start(error, result, "a thread to save RAM");
-	saver->working = true;
+	job->working = true;
 	return 0;
 }
 
-/* Ends the phase: from here on no thread writes to the saver. */
-static void join(struct saver *saver)
+/* Ends the phase: from here on no thread writes to the job. */
+static void join(struct save_job *job)
 {
-	pthread_join(saver->thread, NULL);
-	saver->working = false;
-	saver->result = saver->outcome.result;
-	saver->error = saver->outcome.error;
+	pthread_join(job->thread, NULL);
+	job->working = false;
+	job->result = job->outcome.result;
+	job->error = job->outcome.error;
 }
 
 /*
  * The snapshot refers to the disks as they are under the overlays. Whatever failed until now has left the guest's disks as they
  * were.
  */
-static void let_go_on(struct saver *saver)
+static void let_go_on(struct save_job *job)
 {
-	machine_overlays_switch(saver->machine, &saver->overlays);
-	saver->settled(saver->owner);
+	machine_overlays_switch(job->machine, &job->overlays);
+	job->paused_part_done(job->owner);
 }
 
-static void saver_event(void *owner, int fd, uint32_t events)
+static void save_job_event(void *owner, int fd, uint32_t events)
 {
-	struct saver *saver = owner;
+	struct save_job *job = owner;
 
 	(void)events;
 	event_take(fd);
-	if (saver->phase == SAVER_COPIES && atomic_load(&saver->prepared)) {
-		saver->phase = SAVER_FINISHES;
-		saver->copied(saver->owner);
+	if (job->phase == SAVE_JOB_COPIES && atomic_load(&job->prepared)) {
+		job->phase = SAVE_JOB_FINISHES;
+		job->copied(job->owner);
 		return;
 	}
-	join(saver);
-	if (saver->result == 0 && saver->phase == SAVER_COPIES) {
-		saver->copied(saver->owner);
+	join(job);
+	if (job->result == 0 && job->phase == SAVE_JOB_COPIES) {
+		job->copied(job->owner);
 		return;
 	}
-	if (saver->result == 0 && saver->phase == SAVER_SETTLES) {
-		saver->phase = SAVER_FINISHES;
-		throttle_close(&saver->throttle);
-		let_go_on(saver);
-		if (start(saver, &saver->error) == 0)
+	if (job->result == 0 && job->phase == SAVE_JOB_IN_PAUSE) {
+		job->phase = SAVE_JOB_FINISHES;
+		throttle_close(&job->throttle);
+		let_go_on(job);
+		if (start(job, &job->error) == 0)
 			return;
-		saver->result = -1;
+		job->result = -1;
 	}
-	throttle_close(&saver->throttle);
-	saver->figures = snapshot_written(&saver->writer);
-	saver->held = saver->point.held;
-	if (saver->result == 0 && saver->writer.base)
-		memcpy(saver->machine->tracked_since, saver->writer.commit.identity, sizeof(saver->machine->tracked_since));
-	machine_overlays_close(saver->machine, &saver->overlays); /* who is told looks for files that are left */
-	saver->done(saver->owner);
-	saver_close(saver); /* unmapping the file takes its time, in which the guest may run already */
+	throttle_close(&job->throttle);
+	job->figures = snapshot_written(&job->writer);
+	job->held = job->background.held;
+	if (job->result == 0 && job->writer.base)
+		memcpy(job->machine->tracked_since, job->writer.commit.identity, sizeof(job->machine->tracked_since));
+	machine_overlays_close(job->machine, &job->overlays); /* who is told looks for files that are left */
+	job->done(job->owner);
+	save_job_close(job); /* unmapping the file takes its time, in which the guest may run already */
 }
 
 /* Where a descriptor's file is, which is where others will look for it. */
-static int open_base(struct saver *saver, int fd, struct error *error)
+static int open_base(struct save_job *job, int fd, struct error *error)
 {
 	char link[64];
 	ssize_t length;
 
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	length = readlink(link, saver->base_path, sizeof(saver->base_path) - 1);
+	length = readlink(link, job->base_path, sizeof(job->base_path) - 1);
 	if (length < 0)
 		return error_system(error, errno, "the base");
-	saver->base_path[length] = '\0';
-	if (snapshot_open(&saver->base, saver->base_path, error) < 0)
+	job->base_path[length] = '\0';
+	if (snapshot_open(&job->base, job->base_path, error) < 0)
 		return -1;
-	if (saver->base.ram_base != saver->machine->vm.ram.base || saver->base.ram_size != saver->machine->vm.ram.size)
-		return error_set(error, EINVAL, "%s is a snapshot of another machine: its RAM is not the same", saver->base_path);
-	saver->writer.base = &saver->base;
-	saver->writer.base_path = saver->base_path;
+	if (job->base.ram_base != job->machine->vm.ram.base || job->base.ram_size != job->machine->vm.ram.size)
+		return error_set(error, EINVAL, "%s is a snapshot of another machine: its RAM is not the same", job->base_path);
+	job->writer.base = &job->base;
+	job->writer.base_path = job->base_path;
 	return 0;
 }
 
 /* Which way it goes where the user leaves it to us, or why not the one that he wants. */
-static int choose(struct saver *saver, const struct save_request *request, struct error *error)
+static int choose(struct save_job *job, const struct save_request *request, struct error *error)
 {
-	saver->way = request->way;
+	job->way = request->way;
 	if (request->way != SAVE_LIVE && request->way != SAVE_POINT_IN_TIME)
 		return 0;
 	if (request->way == SAVE_POINT_IN_TIME && request->base_fd >= 0)
 		return error_set(error, EINVAL, "a save with a base goes in rounds, not point-in-time");
-	if (request->way == SAVE_POINT_IN_TIME && saver->machine->vfio)
+	if (request->way == SAVE_POINT_IN_TIME && job->machine->vfio)
 		return error_set(error, EINVAL, "what a passed-through device writes to RAM cannot be held up: its guest is saved in "
 				 "rounds, not point-in-time");
 	/* What stands still is as it is, and what will stand still behind the save is not to do so for all of it. */
-	if (!saver->machine->running || request->base_fd >= 0 || request->stays || saver->machine->vfio) {
-		saver->way = saver->machine->running ? SAVE_ROUNDS : SAVE_PLAIN;
+	if (!job->machine->running || request->base_fd >= 0 || request->stays || job->machine->vfio) {
+		job->way = job->machine->running ? SAVE_ROUNDS : SAVE_PLAIN;
 		return 0;
 	}
-	saver->way = SAVE_POINT_IN_TIME;
-	if (point_in_time_open(&saver->point, &saver->machine->vm.ram, &saver->writer, error) == 0)
+	job->way = SAVE_POINT_IN_TIME;
+	if (background_open(&job->background, &job->machine->vm.ram, &job->writer, error) == 0)
 		return 0;
 	if (request->way == SAVE_POINT_IN_TIME)
 		return error_context(error, "RAM cannot be kept as it is while the guest goes on");
-	saver->way = SAVE_ROUNDS;
+	job->way = SAVE_ROUNDS;
 	return 0;
 }
 
 /* A snapshot that something needs must stay: the base of this one, what the machine was restored from, and their bases. */
-static int check_replaced(const struct saver *saver, const struct save_request *request, struct error *error)
+static int check_replaced(const struct save_job *job, const struct save_request *request, struct error *error)
 {
 	if (!request->replaces)
 		return 0;
-	if (saver->base.fd >= 0 && snapshot_chain_has(&saver->base, request->device, request->inode))
+	if (job->base.fd >= 0 && snapshot_chain_has(&job->base, request->device, request->inode))
 		return error_set(error, EBUSY, "the file to be replaced is the base, or the base needs it: save to another file");
-	return machine_check_replaced(saver->machine, request->device, request->inode, error);
+	return machine_check_replaced(job->machine, request->device, request->inode, error);
 }
 
-static int begin(struct saver *saver, const struct save_request *request, struct error *error)
+static int begin(struct save_job *job, const struct save_request *request, struct error *error)
 {
-	if ((request->working_set && machine_working_set_check(saver->machine, error) < 0) ||
-	    vfio_check_saving(saver->machine->vfio, request->detach, error) < 0)
+	if ((request->working_set && machine_working_set_check(job->machine, error) < 0) ||
+	    vfio_check_saving(job->machine->vfio, request->detach, error) < 0)
 		return -1;
-	machine_working_set_disturb(saver->machine); /* by reading all of RAM */
-	if (loop_add(saver->loop, saver->done_fd, POLLIN, saver_event, saver, error) < 0 ||
-	    choose(saver, request, error) < 0 ||
-	    (request->base_fd >= 0 && open_base(saver, request->base_fd, error) < 0))
+	machine_working_set_disturb(job->machine); /* by reading all of RAM */
+	if (loop_add(job->loop, job->done_fd, POLLIN, save_job_event, job, error) < 0 ||
+	    choose(job, request, error) < 0 ||
+	    (request->base_fd >= 0 && open_base(job, request->base_fd, error) < 0))
 		return -1;
-	if ((saver->base.fd >= 0 && snapshot_check_as_base(&saver->base, error) < 0) ||
-	    check_replaced(saver, request, error) < 0 ||
-	    machine_overlays_create(saver->machine, &saver->overlays, error) < 0)
+	if ((job->base.fd >= 0 && snapshot_check_as_base(&job->base, error) < 0) ||
+	    check_replaced(job, request, error) < 0 ||
+	    machine_overlays_create(job->machine, &job->overlays, error) < 0)
 		return -1;
-	if (saver->way == SAVE_ROUNDS && throttle_open(&saver->throttle, saver->machine, saver->loop, error) < 0)
+	if (job->way == SAVE_ROUNDS && throttle_open(&job->throttle, job->machine, job->loop, error) < 0)
 		return -1;
-	saver->rounds.max_pause = saver->way == SAVE_ROUNDS ? request->max_pause : 0;
-	saver->rounds.throttle = &saver->throttle.step;
-	if ((request->base_fd >= 0 || saver->way == SAVE_ROUNDS) &&
-	    rounds_open(&saver->rounds, saver->machine, &saver->writer, error) < 0)
+	job->precopy.max_pause = job->way == SAVE_ROUNDS ? request->max_pause : 0;
+	job->precopy.throttle = &job->throttle.step;
+	if ((request->base_fd >= 0 || job->way == SAVE_ROUNDS) &&
+	    precopy_open(&job->precopy, job->machine, &job->writer, error) < 0)
 		return -1;
-	return snapshot_begin(&saver->writer, error);
+	return snapshot_begin(&job->writer, error);
 }
 
-int saver_open(struct saver *saver, struct machine *machine, const struct save_request *request, struct loop *loop,
+int save_job_open(struct save_job *job, struct machine *machine, const struct save_request *request, struct loop *loop,
 	       struct error *error)
 {
 	int result;
 
-	saver->machine = machine;
-	saver->loop = loop;
-	saver->progress = (struct snapshot_progress){ .step = go_on, .owner = saver };
-	saver->writer = (struct snapshot_writer){
-		.fd = request->fd, .ram = &machine->vm.ram, .fault = machine->config.fault, .progress = &saver->progress,
+	job->machine = machine;
+	job->loop = loop;
+	job->progress = (struct snapshot_progress){ .step = go_on, .owner = job };
+	job->writer = (struct snapshot_writer){
+		.fd = request->fd, .ram = &machine->vm.ram, .fault = machine->config.fault, .progress = &job->progress,
 	};
-	saver->sections = (struct section_writer){ 0 };
-	saver->rounds = (struct rounds){ .pages = NULL };
-	saver->throttle.timer_fd = -1;
-	saver->point = (struct point_in_time){ .fault_fd = -1 };
-	saver->base = (struct snapshot){ .fd = -1 };
-	saver->working_set = request->working_set;
-	saver->detach = request->detach;
-	saver->force = request->force;
-	machine_overlays_open(&saver->overlays, request->overlays ? request->folder_fd : -1);
-	saver->working = false;
-	saver->phase = SAVER_COPIES;
-	atomic_store(&saver->cancelled, false);
-	atomic_store(&saver->prepared, false);
-	saver->done_fd = event_open(error);
-	result = saver->done_fd < 0 ? -1 : begin(saver, request, error);
+	job->sections = (struct section_writer){ 0 };
+	job->precopy = (struct precopy){ .dirty = NULL };
+	job->throttle.timer_fd = -1;
+	job->background = (struct background){ .fault_fd = -1 };
+	job->base = (struct snapshot){ .fd = -1 };
+	job->working_set = request->working_set;
+	job->detach = request->detach;
+	job->force = request->force;
+	machine_overlays_open(&job->overlays, request->overlays ? request->folder_fd : -1);
+	job->working = false;
+	job->phase = SAVE_JOB_COPIES;
+	atomic_store(&job->cancelled, false);
+	atomic_store(&job->prepared, false);
+	job->done_fd = event_open(error);
+	result = job->done_fd < 0 ? -1 : begin(job, request, error);
 	if (request->base_fd >= 0)
 		close(request->base_fd);
-	if (saver->done_fd < 0) {
+	if (job->done_fd < 0) {
 		close(request->fd);
-		machine_overlays_close(machine, &saver->overlays);
+		machine_overlays_close(machine, &job->overlays);
 	} else if (result < 0) {
-		saver_close(saver);
+		save_job_close(job);
 	}
 	return result;
 }
 
-int saver_copy(struct saver *saver, struct error *error)
+int save_job_copy(struct save_job *job, struct error *error)
 {
-	if (start(saver, error) == 0)
+	if (start(job, error) == 0)
 		return 0;
-	saver_close(saver);
+	save_job_close(job);
 	return -1;
 }
 
-int saver_finish(struct saver *saver, struct error *error)
+int save_job_finish(struct save_job *job, struct error *error)
 {
 	int result;
 
-	vfio_may_detach(saver->machine->vfio, saver->detach);
-	result = machine_save(saver->machine, saver->force, &saver->sections, error);
-	if (saver->way != SAVE_POINT_IN_TIME)
-		saver->phase = SAVER_SETTLES;
-	if (result == 0 && saver->working_set)
-		machine_working_set_save(saver->machine, &saver->sections);
+	vfio_may_detach(job->machine->vfio, job->detach);
+	result = machine_save(job->machine, job->force, &job->sections, error);
+	if (job->way != SAVE_POINT_IN_TIME)
+		job->phase = SAVE_JOB_IN_PAUSE;
+	if (result == 0 && job->working_set)
+		machine_working_set_save(job->machine, &job->sections);
 	if (result == 0)
-		result = saver->way == SAVE_POINT_IN_TIME ? point_in_time_freeze(&saver->point, error) : start(saver, error);
+		result = job->way == SAVE_POINT_IN_TIME ? background_freeze(&job->background, error) : start(job, error);
 	if (result < 0) {
-		saver_close(saver);
+		save_job_close(job);
 		return -1;
 	}
-	if (saver->way == SAVE_POINT_IN_TIME) {
-		let_go_on(saver);
-		point_in_time_go(&saver->point);
+	if (job->way == SAVE_POINT_IN_TIME) {
+		let_go_on(job);
+		background_proceed(&job->background);
 	}
 	return 0;
 }
 
-void saver_cancel(struct saver *saver)
+void save_job_cancel(struct save_job *job)
 {
-	atomic_store(&saver->cancelled, true);
+	atomic_store(&job->cancelled, true);
 }
 
-void saver_close(struct saver *saver)
+void save_job_close(struct save_job *job)
 {
-	if (saver->done_fd < 0)
+	if (job->done_fd < 0)
 		return;
-	saver_cancel(saver);
-	if (point_in_time_is_open(&saver->point))
-		point_in_time_go(&saver->point);
-	if (saver->working)
-		pthread_join(saver->thread, NULL);
-	saver->working = false;
-	throttle_close(&saver->throttle);
-	point_in_time_close(&saver->point);
-	loop_remove(saver->loop, saver->done_fd);
-	close(saver->done_fd);
-	saver->done_fd = -1;
-	snapshot_end(&saver->writer);
-	close(saver->writer.fd);
-	machine_overlays_close(saver->machine, &saver->overlays);
-	if (keeps_account(saver) && !is_tracked(saver->machine))
-		machine_untrack(saver->machine);
-	vfio_cancel_precopy(saver->machine->vfio);
-	rounds_close(&saver->rounds);
-	if (saver->base.fd >= 0)
-		snapshot_close(&saver->base);
-	byte_buffer_free(&saver->sections.buffer);
+	save_job_cancel(job);
+	if (background_is_open(&job->background))
+		background_proceed(&job->background);
+	if (job->working)
+		pthread_join(job->thread, NULL);
+	job->working = false;
+	throttle_close(&job->throttle);
+	background_close(&job->background);
+	loop_remove(job->loop, job->done_fd);
+	close(job->done_fd);
+	job->done_fd = -1;
+	snapshot_end(&job->writer);
+	close(job->writer.fd);
+	machine_overlays_close(job->machine, &job->overlays);
+	if (keeps_account(job) && !is_tracked(job->machine))
+		machine_untrack(job->machine);
+	vfio_cancel_precopy(job->machine->vfio);
+	precopy_close(&job->precopy);
+	if (job->base.fd >= 0)
+		snapshot_close(&job->base);
+	byte_buffer_free(&job->sections.buffer);
 }

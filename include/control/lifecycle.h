@@ -36,7 +36,7 @@ struct lifecycle {
 	int signal;         /* for LIFECYCLE_SIGNAL */
 
 	struct checker checker; /* of the RAM that the machine was restored from */
-	struct saver saver; /* while saving */
+	struct save_job save_job; /* while saving */
 	bool saving;
 	bool finish_waits;  /* the save's end, for the checker's and the pager's */
 	bool halted;        /* it was paused for that, and may still be held */

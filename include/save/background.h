@@ -15,7 +15,7 @@
 #include "snapshot/snapshot.h"
 #include "util/err.h"
 
-struct point_in_time {
+struct background {
 	int fault_fd;  /* -1: not open */
 	uint64_t held; /* writes that had to wait */
 
@@ -35,29 +35,29 @@ struct point_in_time {
  * Fails where it cannot be done here: the kernel has no write-protecting userfaultfd for us, RAM is a mapping of a file or is
  * being loaded, its pages are too large to have somebody wait for one.
  */
-int point_in_time_open(struct point_in_time *point, struct ram *ram, struct snapshot_writer *writer, struct error *error);
+int background_open(struct background *background, struct ram *ram, struct snapshot_writer *writer, struct error *error);
 
 /*
  * By a thread that writes no RAM, the writer having begun, while the machine runs; who writes RAM from now on may have to wait
- * until that thread calls point_in_time_copy(). Failed, nobody waits.
+ * until that thread calls background_copy(). Failed, nobody waits.
  */
-int point_in_time_prepare(struct point_in_time *point, struct error *error);
+int background_prepare(struct background *background, struct error *error);
 
-/* This is the point in time: by the main thread, with the machine paused and point_in_time_copy() at work. */
-int point_in_time_freeze(struct point_in_time *point, struct error *error);
+/* This is the point in time: by the main thread, with the machine paused and background_copy() at work. */
+int background_freeze(struct background *background, struct error *error);
 
-/* Until point_in_time_go(), only what somebody waits for; then all of RAM. Failed or not, nobody waits when it returns. */
-int point_in_time_copy(struct point_in_time *point, struct error *error);
+/* Until background_proceed(), only what somebody waits for; then all of RAM. Failed or not, nobody waits when it returns. */
+int background_copy(struct background *background, struct error *error);
 
 /* Once the machine runs again, which comes first. Without a freeze before, it must have been called off. */
-void point_in_time_go(struct point_in_time *point);
+void background_proceed(struct background *background);
 
 /* With no thread in it any more. Also where nothing was opened, if fault_fd says so, and where nothing was copied. */
-void point_in_time_close(struct point_in_time *point);
+void background_close(struct background *background);
 
-static inline bool point_in_time_is_open(const struct point_in_time *point)
+static inline bool background_is_open(const struct background *background)
 {
-	return point->fault_fd >= 0;
+	return background->fault_fd >= 0;
 }
 
 #endif

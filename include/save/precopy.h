@@ -14,26 +14,26 @@
 #include "snapshot/snapshot.h"
 #include "util/err.h"
 
-struct rounds {
+struct precopy {
 	struct machine *machine;
 	struct snapshot_writer *writer;
 	uint64_t max_pause; /* nanoseconds; 0: one round will do */
-	uint16_t *pages;    /* NULL while closed; else as dirty_log_take() has it: written, and not yet in the file */
+	uint16_t *dirty;    /* NULL while closed; else as dirty_log_take() has it: written, and not yet in the file */
 	uint64_t chunk_count;
-	bool knows;         /* `pages` is all that can be other than in the file or its base */
-	unsigned count;
-	unsigned slow; /* rounds that were hardly shorter than the one before */
+	bool has_map;       /* `dirty` is all that can be other than in the file or its base */
+	unsigned rounds;
+	unsigned throttle_step; /* rounds that were hardly shorter than the one before */
 	atomic_uint *throttle; /* struct throttle's step, or NULL */
 };
 
 /* By the main thread: begins to keep account. `max_pause` and `throttle` are set, and `writer` has its base, if any. */
-int rounds_open(struct rounds *rounds, struct machine *machine, struct snapshot_writer *writer, struct error *error);
-void rounds_close(struct rounds *rounds);
+int precopy_open(struct precopy *precopy, struct machine *machine, struct snapshot_writer *writer, struct error *error);
+void precopy_close(struct precopy *precopy);
 
-/* By any thread, the writer having begun. What is left then is in `pages`. */
-int rounds_copy(struct rounds *rounds, struct error *error);
+/* By any thread, the writer having begun. What is left then is in `dirty`. */
+int precopy_copy(struct precopy *precopy, struct error *error);
 
-/* The machine is paused, and its interrupt tables are in RAM: `pages` is all that snapshot_finish() has to look at. */
-int rounds_finish(struct rounds *rounds, bool goes_on, struct error *error);
+/* The machine is paused, and its interrupt tables are in RAM: `dirty` is all that snapshot_finish() has to look at. */
+int precopy_finish(struct precopy *precopy, bool goes_on, struct error *error);
 
 #endif

@@ -70,7 +70,7 @@ static int set_up_saving(void **state)
 static int tear_down_saving(void **state)
 {
 	struct ram ram = bench->machine.vm.ram;
-	int result = tear_down(state); /* ends the saver, which reads RAM */
+	int result = tear_down(state); /* ends the save job, which reads RAM */
 
 	ram_close(&ram);
 	return result;

@@ -26,7 +26,7 @@ static struct rig {
 	char path[40];
 	struct ram ram;
 	struct snapshot_writer writer;
-	struct point_in_time point;
+	struct background background;
 	struct snapshot_progress progress;
 	uint64_t steps; /* then it is called off; 0: never */
 	pthread_t thread;
@@ -59,14 +59,14 @@ static int setup(void **state)
 	rig.progress.step = step;
 	rig.writer = (struct snapshot_writer){ .fd = mkstemp(rig.path), .ram = &rig.ram, .progress = &rig.progress };
 	assert_true(rig.writer.fd >= 0);
-	rig.point.fault_fd = -1;
+	rig.background.fault_fd = -1;
 	return 0;
 }
 
 static int teardown(void **state)
 {
 	(void)state;
-	point_in_time_close(&rig.point);
+	background_close(&rig.background);
 	snapshot_end(&rig.writer);
 	close(rig.writer.fd);
 	unlink(rig.path);
@@ -89,7 +89,7 @@ static void open_point(const char *fault)
 	struct error error;
 
 	rig.writer.fault = fault;
-	if (point_in_time_open(&rig.point, &rig.ram, &rig.writer, &error) < 0) {
+	if (background_open(&rig.background, &rig.ram, &rig.writer, &error) < 0) {
 		print_message("%s\n", error.text);
 		skip();
 	}
@@ -99,10 +99,10 @@ static void open_point(const char *fault)
 static void *copy(void *argument)
 {
 	(void)argument;
-	rig.result = point_in_time_prepare(&rig.point, &rig.error);
+	rig.result = background_prepare(&rig.background, &rig.error);
 	sem_post(&rig.prepared);
 	if (rig.result == 0)
-		rig.result = point_in_time_copy(&rig.point, &rig.error);
+		rig.result = background_copy(&rig.background, &rig.error);
 	return NULL;
 }
 
@@ -124,14 +124,14 @@ static void freeze(void)
 	for (uint64_t at = 0; at < RAM_SIZE; at += PAGE)
 		if (rig.there[at / PAGE] & 1)
 			memcpy(rig.model + at, rig.ram.host + at, PAGE);
-	assert_int_equal(point_in_time_freeze(&rig.point, &error), 0);
+	assert_int_equal(background_freeze(&rig.background, &error), 0);
 }
 
 static void start(const char *fault)
 {
 	prepare(fault);
 	freeze();
-	point_in_time_go(&rig.point);
+	background_proceed(&rig.background);
 }
 
 static void join(int result)
@@ -192,7 +192,7 @@ static void what_nobody_writes_is_there(void **state)
 	(void)state;
 	start(NULL);
 	join(0);
-	assert_int_equal(rig.point.held, 0);
+	assert_int_equal(rig.background.held, 0);
 	file_is_the_model();
 }
 
@@ -202,10 +202,10 @@ static void what_is_written_meanwhile_is_not(void **state)
 	prepare(NULL);
 	freeze();
 	guest_fill(rig.ram.host + TOUCHED - 1, 1, 1);
-	point_in_time_go(&rig.point);
+	background_proceed(&rig.background);
 	write_backwards();
 	join(0);
-	assert_true(rig.point.held > 0);
+	assert_true(rig.background.held > 0);
 	file_is_the_model();
 	for (uint64_t at = 0; at < RAM_SIZE; at++)
 		assert_int_equal(rig.ram.host[at], 0x5a);
@@ -229,9 +229,9 @@ static void what_was_written_before_is_there(void **state)
 	freeze();
 	for (uint64_t at = 0; at < RAM_SIZE; at += PAGE)
 		guest_fill(rig.ram.host + at, 0x33, at / PAGE % 5 ? PAGE : 0);
-	point_in_time_go(&rig.point);
+	background_proceed(&rig.background);
 	join(0);
-	assert_true(rig.point.held > 0);
+	assert_true(rig.background.held > 0);
 	file_is_the_model();
 }
 
@@ -248,13 +248,13 @@ static void nor_what_the_kernel_writes(void **state)
 	freeze();
 	for (uint64_t at = RAM_SIZE; at > 0; at -= 8 * PAGE) {
 		if (at == RAM_SIZE / 2)
-			point_in_time_go(&rig.point);
+			background_proceed(&rig.background);
 		assert_int_equal(write(pipes[1], bytes, PAGE), PAGE);
 		/* Not read(), whose write to RAM ThreadSanitizer sees: guest_writes.h. */
 		assert_int_equal(syscall(SYS_read, pipes[0], rig.ram.host + at - PAGE, PAGE), PAGE);
 	}
 	join(0);
-	assert_true(rig.point.held > 0);
+	assert_true(rig.background.held > 0);
 	file_is_the_model();
 	close(pipes[0]);
 	close(pipes[1]);
@@ -296,7 +296,7 @@ static void nothing_is_left_behind(void **state)
 	(void)state;
 	start(NULL);
 	join(0);
-	point_in_time_close(&rig.point);
+	background_close(&rig.background);
 	snapshot_end(&rig.writer);
 	assert_int_equal(mappings(), before);
 	assert_false(rig.ram.keeps);
@@ -310,7 +310,7 @@ static void it_may_fail(void **state)
 	prepare("save/take");
 	freeze();
 	write_backwards();
-	point_in_time_go(&rig.point);
+	background_proceed(&rig.background);
 	join(-1);
 	write_all();
 }
@@ -322,7 +322,7 @@ static void it_may_be_called_off(void **state)
 	freeze();
 	write_backwards();
 	rig.steps = 3;
-	point_in_time_go(&rig.point);
+	background_proceed(&rig.background);
 	write_backwards();
 	join(-1);
 	assert_int_equal(rig.error.code, ECANCELED);
@@ -336,7 +336,7 @@ static void it_may_be_called_off_before(void **state)
 	prepare(NULL);
 	write_backwards();
 	join(-1);
-	point_in_time_close(&rig.point);
+	background_close(&rig.background);
 	write_all();
 }
 
@@ -345,7 +345,7 @@ static void it_may_not_even_begin(void **state)
 	(void)state;
 	prepare(NULL);
 	rig.steps = 1;
-	point_in_time_go(&rig.point);
+	background_proceed(&rig.background);
 	join(-1);
 	write_all();
 }
@@ -357,9 +357,9 @@ static void a_mapping_of_a_file_is_refused(void **state)
 	(void)state;
 	assert_int_equal(ftruncate(rig.writer.fd, RAM_SIZE), 0);
 	assert_int_equal(ram_map(&rig.ram, 0, PAGE, rig.writer.fd, 0, &error), 0);
-	assert_int_equal(point_in_time_open(&rig.point, &rig.ram, &rig.writer, &error), -1);
+	assert_int_equal(background_open(&rig.background, &rig.ram, &rig.writer, &error), -1);
 	assert_int_equal(error.code, ENOTSUP);
-	assert_false(point_in_time_is_open(&rig.point));
+	assert_false(background_is_open(&rig.background));
 }
 
 /* What a test relies on that compares the file with a copy of RAM. */
@@ -370,7 +370,7 @@ static void a_recheck_sees_what_is_wrong(void **state)
 	freeze();
 	assert_non_null(rig.writer.kept);
 	rig.writer.kept[5 * PAGE + 1] ^= 1;
-	point_in_time_go(&rig.point);
+	background_proceed(&rig.background);
 	join(-1);
 	assert_non_null(strstr(rig.error.text, "RAM at 0x80005000"));
 }

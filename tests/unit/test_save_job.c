@@ -20,7 +20,7 @@
 struct attempt {
 	struct loop loop;
 	struct machine machine;
-	struct saver saver;
+	struct save_job job;
 	unsigned threads;     /* that were started */
 	unsigned last_thread; /* no more than these can be started; 0: no limit */
 	bool starts_late;     /* thread_create() returns after the end of the thread */
@@ -140,7 +140,7 @@ static void attempt_copied(void *owner)
 	struct error error;
 
 	machine_pause(&attempt->machine);
-	if (saver_finish(owner, &error) < 0)
+	if (save_job_finish(owner, &error) < 0)
 		save_ended(-1, &error);
 }
 
@@ -153,9 +153,9 @@ static void attempt_settled(void *owner)
 
 static void attempt_done(void *owner)
 {
-	const struct saver *saver = owner;
+	const struct save_job *job = owner;
 
-	save_ended(saver->result, &saver->error);
+	save_ended(job->result, &job->error);
 }
 
 static int set_up(void **state)
@@ -186,7 +186,7 @@ static int tear_down(void **state)
 static void save(enum save_way way)
 {
 	struct save_request request = { .fd = memfd_create("snapshot", MFD_CLOEXEC), .base_fd = -1, .folder_fd = -1, .way = way };
-	struct saver *saver = &attempt->saver;
+	struct save_job *job = &attempt->job;
 	struct error error;
 
 	request.overlays = attempt->overlays;
@@ -195,14 +195,14 @@ static void save(enum save_way way)
 	attempt->threads = attempt->settled = attempt->done = 0;
 	attempt->created = attempt->switched = attempt->removed = 0;
 	attempt->machine.running = true;
-	*saver = (struct saver){
-		.copied = attempt_copied, .settled = attempt_settled, .done = attempt_done, .owner = saver,
+	*job = (struct save_job){
+		.copied = attempt_copied, .paused_part_done = attempt_settled, .done = attempt_done, .owner = job,
 	};
-	assert_int_equal(saver_open(saver, &attempt->machine, &request, &attempt->loop, &error), 0);
-	assert_int_equal(saver_copy(saver, &error), 0);
+	assert_int_equal(save_job_open(job, &attempt->machine, &request, &attempt->loop, &error), 0);
+	assert_int_equal(save_job_copy(job, &error), 0);
 	loop_run(&attempt->loop);
 	assert_int_equal(attempt->done, 1);
-	assert_int_equal(saver->done_fd, -1);
+	assert_int_equal(job->done_fd, -1);
 }
 
 static void save_fails(enum save_way way, const char *text)
@@ -218,9 +218,9 @@ static bool has_point_in_time(void)
 	struct error error;
 
 	attempt->machine.running = true;
-	if (saver_open(&attempt->saver, &attempt->machine, &request, &attempt->loop, &error) < 0)
+	if (save_job_open(&attempt->job, &attempt->machine, &request, &attempt->loop, &error) < 0)
 		return false;
-	saver_close(&attempt->saver);
+	save_job_close(&attempt->job);
 	return true;
 }
 
@@ -287,7 +287,7 @@ static void expect_overlays(bool switched)
 	assert_int_equal(attempt->created, 1);
 	assert_int_equal(attempt->switched, switched);
 	assert_int_equal(attempt->removed, !switched);
-	assert_int_equal(attempt->saver.overlays.switched, switched);
+	assert_int_equal(attempt->job.overlays.switched, switched);
 	assert_false(attempt->switched_late || attempt->left);
 }
 
