@@ -15,7 +15,7 @@ static int collect(struct machine *machine, struct section_writer *sections, str
 {
 	const struct ram *ram = &machine->vm.ram;
 
-	if (machine_look(machine, sections, error) < 0 || ram_open(copy, ram->base, ram->size, error) < 0)
+	if (machine_save_without_device_data(machine, sections, error) < 0 || ram_open(copy, ram->base, ram->size, error) < 0)
 		return -1;
 	madvise(copy->host, copy->size, MADV_NOHUGEPAGE); /* a few pages here and there, each of which would be 2 MiB */
 	return inspect_extract(&sections->buffer, ram, copy, error);
@@ -48,7 +48,7 @@ void lifecycle_serve_inspect(struct lifecycle *lifecycle, struct control_client 
 		control_refuse(client, &error);
 		return;
 	}
-	machine_hold_interrupts(lifecycle->machine);
+	machine_defer_interrupts(lifecycle->machine);
 	lifecycle_halt(lifecycle);
 	result = collect(lifecycle->machine, &sections, &copy, &error);
 	lifecycle_go_on(lifecycle);

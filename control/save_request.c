@@ -76,7 +76,7 @@ void lifecycle_finish_save(void *owner)
 	lifecycle->finish_waits = checker_is_open(&lifecycle->checker) || pager_is_open(&lifecycle->machine->pager);
 	if (lifecycle->finish_waits)
 		return;
-	machine_hold_interrupts(lifecycle->machine);
+	machine_defer_interrupts(lifecycle->machine);
 	lifecycle_halt(lifecycle);
 	lifecycle->frozen = true;
 	/* What the guest did before it was paused comes first: a power-off, a reset. Both are not in the saved state. */

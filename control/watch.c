@@ -67,7 +67,7 @@ static void loaded(void *owner, int fd, uint32_t events)
 		lifecycle_fail(lifecycle, LIFECYCLE_FAILURE, &error);
 		return; /* closed with the machine */
 	}
-	machine_working_set_take(lifecycle->machine); /* nobody waits for anything any more */
+	machine_working_set_finish(lifecycle->machine); /* nobody waits for anything any more */
 	pager_close(pager);
 	if (lifecycle->finish_waits)
 		lifecycle_finish_save(lifecycle);

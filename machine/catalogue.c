@@ -173,8 +173,8 @@ static int threads_open(struct machine *machine, struct error *error)
 const struct part machine_catalogue[] = {
 	/* First: a misspelt name should not cost the making of a VM. */
 	{ "files", .open = machine_files_open, .close = machine_files_close },
-	{ "vm", .open = core_open, .close = core_close, .resume = machine_working_set_go_on,
-	  .reset = machine_working_set_disturb },
+	{ "vm", .open = core_open, .close = core_close, .resume = machine_working_set_resume,
+	  .reset = machine_working_set_invalidate },
 	{ "processors", .open = processors_open },
 	{ "pci", .open = pci_open, .close = pci_close },
 	{ "serial", .open = uart_open, .close = uart_close, .reset = uart_reset },

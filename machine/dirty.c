@@ -44,10 +44,10 @@ void machine_untrack(struct machine *machine)
 	log_networks(machine, false, &(struct error){ 0 });
 }
 
-int machine_take_written(struct machine *machine, uint16_t *pages, bool last, struct error *error)
+int machine_fetch_dirty(struct machine *machine, uint16_t *pages, bool last, struct error *error)
 {
 	for (unsigned i = 0; i < machine->config.network_count; i++)
 		virtio_net_dirty_mark(machine->virtio[machine->config.disk_count + i]);
 	vfio_dirty_mark(machine->vfio);
-	return dirty_log_take(&machine->dirty_log, pages, last, error);
+	return dirty_log_fetch(&machine->dirty_log, pages, last, error);
 }

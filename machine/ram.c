@@ -79,7 +79,7 @@ static int read_ahead(struct machine *machine, const struct ram *ram, struct err
 	struct guest_memory file;
 
 	if (loads && (touched || (set && pager_is_open(&machine->pager))))
-		machine->working_set.state = WORKING_SET_HIDDEN;
+		machine->working_set.state = WORKING_SET_PREFAULTED;
 	if (touched + set == 0)
 		return 0;
 	machine->ahead = malloc((touched + set) * sizeof(*machine->ahead));

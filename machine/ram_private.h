@@ -12,7 +12,7 @@ int machine_ram_open(struct machine *machine, struct ram *ram, struct error *err
 void machine_ram_close(struct machine *machine);
 
 /* The machine goes on: for the first time, what it touches is recorded from now on. */
-void machine_working_set_go_on(struct machine *machine);
+void machine_working_set_resume(struct machine *machine);
 
 /* Ends that, and forgets it. Also where nothing was opened. */
 void machine_working_set_close(struct machine *machine);

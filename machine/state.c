@@ -196,7 +196,7 @@ void machine_read_disks_ahead(struct machine *machine)
 	}
 }
 
-void machine_hold_interrupts(struct machine *machine)
+void machine_defer_interrupts(struct machine *machine)
 {
 	struct error none;
 
@@ -241,7 +241,7 @@ int machine_save(struct machine *machine, bool force, struct section_writer *wri
 	return collect(machine, &migrate, true, writer, error);
 }
 
-int machine_look(struct machine *machine, struct section_writer *writer, struct error *error)
+int machine_save_without_device_data(struct machine *machine, struct section_writer *writer, struct error *error)
 {
 	struct migrate_devices without_data = devices;
 	struct migrate migrate = migration(machine);

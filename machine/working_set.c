@@ -18,7 +18,7 @@ static void stop(struct machine *machine, enum machine_working_set_state state)
 {
 	struct machine_working_set *set = &machine->working_set;
 
-	if (set->state == WORKING_SET_RECORDS) {
+	if (set->state == WORKING_SET_RECORDING) {
 		loop_remove(machine->loop, set->timer_fd);
 		close(set->timer_fd);
 	}
@@ -40,14 +40,14 @@ static int look(const struct machine *machine, uint8_t *chunks, struct error *er
 	return 0;
 }
 
-void machine_working_set_take(struct machine *machine)
+void machine_working_set_finish(struct machine *machine)
 {
 	struct machine_working_set *set = &machine->working_set;
 	struct error error;
 
 	if (set->state == WORKING_SET_AWAITED)
-		stop(machine, WORKING_SET_DISTURBED);
-	if (set->state != WORKING_SET_RECORDS)
+		stop(machine, WORKING_SET_INVALID);
+	if (set->state != WORKING_SET_RECORDING)
 		return;
 	set->chunks = calloc(1, working_set_bytes(machine->vm.ram.size));
 	if (set->chunks && look(machine, set->chunks, &error) == 0) {
@@ -62,10 +62,10 @@ static void moment_is_over(void *owner, int fd, uint32_t events)
 {
 	(void)fd;
 	(void)events;
-	machine_working_set_take(owner);
+	machine_working_set_finish(owner);
 }
 
-void machine_working_set_go_on(struct machine *machine)
+void machine_working_set_resume(struct machine *machine)
 {
 	const struct itimerspec once = { .it_value = { .tv_sec = FIRST_MOMENT } };
 	struct machine_working_set *set = &machine->working_set;
@@ -82,13 +82,13 @@ void machine_working_set_go_on(struct machine *machine)
 		return;
 	}
 	timerfd_settime(set->timer_fd, 0, &once, NULL);
-	set->state = WORKING_SET_RECORDS;
+	set->state = WORKING_SET_RECORDING;
 }
 
-void machine_working_set_disturb(struct machine *machine)
+void machine_working_set_invalidate(struct machine *machine)
 {
-	if (machine->working_set.state == WORKING_SET_AWAITED || machine->working_set.state == WORKING_SET_RECORDS)
-		stop(machine, WORKING_SET_DISTURBED);
+	if (machine->working_set.state == WORKING_SET_AWAITED || machine->working_set.state == WORKING_SET_RECORDING)
+		stop(machine, WORKING_SET_INVALID);
 }
 
 int machine_working_set_check(const struct machine *machine, struct error *error)
@@ -96,11 +96,11 @@ int machine_working_set_check(const struct machine *machine, struct error *error
 	static const char *const reasons[] = {
 		[WORKING_SET_NONE] = "no working set was recorded: it was not restored, or with all of its memory loaded "
 				     "first",
-		[WORKING_SET_HIDDEN] = "no working set was recorded, as memory was touched ahead of the guest: restore it with "
+		[WORKING_SET_PREFAULTED] = "no working set was recorded, as memory was touched ahead of the guest: restore it with "
 				       "--prefault none and no range",
 		[WORKING_SET_AWAITED] = "its working set is recorded in the first second after it goes on: save it later",
-		[WORKING_SET_RECORDS] = "its working set is recorded in the first second after it goes on: save it later",
-		[WORKING_SET_DISTURBED] = "no working set was recorded: it was saved or reset in its first second, or loaded "
+		[WORKING_SET_RECORDING] = "its working set is recorded in the first second after it goes on: save it later",
+		[WORKING_SET_INVALID] = "no working set was recorded: it was saved or reset in its first second, or loaded "
 					  "before that",
 		[WORKING_SET_UNKNOWN] = "no working set was recorded: this host does not tell which memory is there",
 		[WORKING_SET_RECORDED] = NULL,

@@ -222,7 +222,7 @@ static int begin(struct save_job *job, const struct save_request *request, struc
 	if ((request->working_set && machine_working_set_check(job->machine, error) < 0) ||
 	    vfio_check_saving(job->machine->vfio, request->detach, error) < 0)
 		return -1;
-	machine_working_set_disturb(job->machine); /* by reading all of RAM */
+	machine_working_set_invalidate(job->machine); /* by reading all of RAM */
 	if (loop_add(job->loop, job->done_fd, POLLIN, save_job_event, job, error) < 0 ||
 	    choose(job, request, error) < 0 ||
 	    (request->base_fd >= 0 && open_base(job, request->base_fd, error) < 0))

@@ -58,7 +58,7 @@ void precopy_close(struct precopy *precopy)
 /* Takes what was written since, on top of what is known and not yet in the file. */
 static int take(struct precopy *precopy, struct error *error)
 {
-	return machine_take_written(precopy->machine, precopy->dirty, false, error);
+	return machine_fetch_dirty(precopy->machine, precopy->dirty, false, error);
 }
 
 /* Copies what is known to be other than in the file, or all if that is not known. */
@@ -118,5 +118,5 @@ int precopy_copy(struct precopy *precopy, struct error *error)
 
 int precopy_finish(struct precopy *precopy, bool goes_on, struct error *error)
 {
-	return machine_take_written(precopy->machine, precopy->dirty, !goes_on, error);
+	return machine_fetch_dirty(precopy->machine, precopy->dirty, !goes_on, error);
 }

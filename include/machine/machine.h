@@ -124,10 +124,10 @@ extern const struct state_table machine_clock_table;
 
 enum machine_working_set_state {
 	WORKING_SET_NONE,      /* all of RAM was there at once */
-	WORKING_SET_HIDDEN,    /* something is touched ahead */
+	WORKING_SET_PREFAULTED,    /* something is touched ahead */
 	WORKING_SET_AWAITED,   /* it did not go on yet */
-	WORKING_SET_RECORDS,
-	WORKING_SET_DISTURBED, /* others touched RAM before it was known */
+	WORKING_SET_RECORDING,
+	WORKING_SET_INVALID, /* others touched RAM before it was known */
 	WORKING_SET_UNKNOWN,   /* the host would not say */
 	WORKING_SET_RECORDED,
 };
@@ -198,7 +198,7 @@ int machine_check_kernel(struct machine *machine, struct error *error);
  * To be called ahead of machine_save(), while the guest runs: what the devices signal waits from now on until that call's
  * end. Taking the irqfds off takes the kernel some milliseconds, which are not in the guest's pause then.
  */
-void machine_hold_interrupts(struct machine *machine);
+void machine_defer_interrupts(struct machine *machine);
 
 /* The same for the disks' identities: reads into the host's cache what machine_save() reads of them in the pause. Any thread. */
 void machine_read_disks_ahead(struct machine *machine);
@@ -225,20 +225,20 @@ void machine_overlays_close(const struct machine *machine, struct machine_overla
 
 /*
  * Keeps account of what is written to RAM from now on, until machine_untrack() or machine_close(). A guest that runs is
- * paused for it for a moment. Harmless where it does already. machine_take_written() is dirty_log_take(), and may be called by
+ * paused for it for a moment. Harmless where it does already. machine_fetch_dirty() is dirty_log_take(), and may be called by
  * any one thread.
  */
 int machine_track(struct machine *machine, struct error *error);
 void machine_untrack(struct machine *machine);
-int machine_take_written(struct machine *machine, uint16_t *pages, bool last, struct error *error);
+int machine_fetch_dirty(struct machine *machine, uint16_t *pages, bool last, struct error *error);
 
 /*
  * The working set is recorded in the first second after a restored machine goes on. Whoever is about to touch much of RAM in
  * the guest's stead calls _disturb(); who closes the pager, _take() before that: no more can be known then. The sentence of
  * _check() says why there is none, or not yet; _save() adds its section.
  */
-void machine_working_set_disturb(struct machine *machine);
-void machine_working_set_take(struct machine *machine);
+void machine_working_set_invalidate(struct machine *machine);
+void machine_working_set_finish(struct machine *machine);
 int machine_working_set_check(const struct machine *machine, struct error *error);
 void machine_working_set_save(const struct machine *machine, struct section_writer *writer);
 
@@ -250,7 +250,7 @@ void machine_working_set_save(const struct machine *machine, struct section_writ
 int machine_save(struct machine *machine, bool force, struct section_writer *writer, struct error *error);
 
 /* The same for whom it is enough to see it: without what only the drivers of passed-through devices understand. */
-int machine_look(struct machine *machine, struct section_writer *writer, struct error *error);
+int machine_save_without_device_data(struct machine *machine, struct section_writer *writer, struct error *error);
 
 /*
  * Loads them into a machine that was opened with the configuration in `sections` and their RAM, and did not run yet. It

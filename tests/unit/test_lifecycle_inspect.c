@@ -15,8 +15,8 @@
 
 static struct {
 	unsigned saves, holds;
-	bool held_running; /* machine_hold_interrupts() came while the guest ran */
-	bool saved_paused; /* machine_look() came when it did not */
+	bool held_running; /* machine_defer_interrupts() came while the guest ran */
+	bool saved_paused; /* machine_save_without_device_data() came when it did not */
 	bool fails, leaves_out;
 } fake_state;
 
@@ -33,7 +33,7 @@ int machine_sync_disks(struct machine *machine, struct error *error)
 	return 0;
 }
 
-void machine_hold_interrupts(struct machine *machine)
+void machine_defer_interrupts(struct machine *machine)
 {
 	fake_state.holds++;
 	fake_state.held_running = machine->running;
@@ -50,7 +50,7 @@ static void save_vcpu(unsigned vcpu, struct section_writer *writer)
 	section_end(writer);
 }
 
-int machine_look(struct machine *machine, struct section_writer *writer, struct error *error)
+int machine_save_without_device_data(struct machine *machine, struct section_writer *writer, struct error *error)
 {
 	const struct machine_config config = { .name = "vm", .kernel = "/Image", .cpus = 2, .memory = RAM_SIZE };
 	const struct virtqueue_state queue = {
@@ -75,7 +75,7 @@ int machine_look(struct machine *machine, struct section_writer *writer, struct 
 int machine_save(struct machine *machine, bool force, struct section_writer *writer, struct error *error)
 {
 	(void)force;
-	return machine_look(machine, writer, error);
+	return machine_save_without_device_data(machine, writer, error);
 }
 
 static int set_up_looking(void **state)

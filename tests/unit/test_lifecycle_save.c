@@ -14,7 +14,7 @@
 
 static struct {
 	unsigned saves, holds;
-	bool held_running; /* machine_hold_interrupts() came while the guest ran */
+	bool held_running; /* machine_defer_interrupts() came while the guest ran */
 	bool saved_paused; /* machine_save() came when it did not */
 	bool fails;
 } fake_state;
@@ -32,7 +32,7 @@ int machine_sync_disks(struct machine *machine, struct error *error)
 	return 0;
 }
 
-void machine_hold_interrupts(struct machine *machine)
+void machine_defer_interrupts(struct machine *machine)
 {
 	fake_state.holds++;
 	fake_state.held_running = machine->running;
@@ -51,7 +51,7 @@ int machine_save(struct machine *machine, bool force, struct section_writer *wri
 	return 0;
 }
 
-int machine_look(struct machine *machine, struct section_writer *writer, struct error *error)
+int machine_save_without_device_data(struct machine *machine, struct section_writer *writer, struct error *error)
 {
 	return machine_save(machine, false, writer, error);
 }
@@ -378,7 +378,7 @@ static void a_working_set_goes_along(void **state)
 	/* In the first second of another one it reads what the guest did not. */
 	bench->machine.working_set.state = WORKING_SET_AWAITED;
 	assert_int_equal(strncmp(serve(ask_save(true)), "ok", 2), 0);
-	assert_int_equal(bench->machine.working_set.state, WORKING_SET_DISTURBED);
+	assert_int_equal(bench->machine.working_set.state, WORKING_SET_INVALID);
 }
 
 /* Restored from what was saved before, whose RAM is checked while it runs. `flaw`: a byte of it is wrong. */

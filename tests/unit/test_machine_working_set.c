@@ -159,17 +159,17 @@ static void it_is_recorded_in_the_first_second(void **state)
 	make(NULL, 0);
 	open_machine(&(struct machine_config){ 0 });
 	assert_reason("in the first second after it goes on: save it later");
-	machine_working_set_go_on(machine);
+	machine_working_set_resume(machine);
 	touch(200);
 	run_loop_for(&loop, 300);
 	assert_reason("in the first second after it goes on: save it later");
-	machine_working_set_go_on(machine); /* behind a pause */
+	machine_working_set_resume(machine); /* behind a pause */
 	run_loop_for(&loop, 1000);
 	touch(3);
 	run_loop_for(&loop, 10);
 	assert_int_equal(machine_working_set_check(machine, &error), 0);
-	machine_working_set_disturb(machine);
-	machine_working_set_go_on(machine);
+	machine_working_set_invalidate(machine);
+	machine_working_set_resume(machine);
 	assert_int_equal(machine_working_set_check(machine, &error), 0);
 	assert_true(is_set(machine->working_set.chunks, 200));
 	assert_false(is_set(machine->working_set.chunks, 3));
@@ -195,13 +195,13 @@ static void what_was_waited_for_is_recorded(void **state)
 	open_machine(&(struct machine_config){ 0 });
 	if (!pager_is_open(&machine->pager))
 		skip();
-	machine_working_set_go_on(machine);
+	machine_working_set_resume(machine);
 	touch(7);
 	machine->vm.ram.host[99 * CHUNK + 5] = 1;
 	atomic_store(&held, false);
 	assert_int_equal(poll(&(struct pollfd){ .fd = machine->pager.done_fd, .events = POLLIN }, 1, 20000), 1);
 	touch(50);
-	machine_working_set_take(machine); /* as the lifecycle does, then */
+	machine_working_set_finish(machine); /* as the lifecycle does, then */
 	assert_int_equal(machine_working_set_check(machine, &error), 0);
 	for (uint64_t chunk = 0; chunk < RAM_SIZE / CHUNK; chunk++)
 		assert_int_equal(is_set(machine->working_set.chunks, chunk), chunk == 7 || chunk == 99);
@@ -217,37 +217,37 @@ static void where_there_is_none_it_says_why(void **state)
 	make(chunks, 0);
 	open_machine(&config);
 	assert_reason("with all of its memory loaded first");
-	machine_working_set_go_on(machine);
+	machine_working_set_resume(machine);
 	machine_ram_close(machine);
 	ram_close(&machine->vm.ram);
 
 	open_machine(&(struct machine_config){
 		.prefault_count = 1, .prefault = { { CRAFTED_BASE + 9 * CHUNK, CRAFTED_BASE + 10 * CHUNK } },
 	});
-	machine_working_set_go_on(machine);
+	machine_working_set_resume(machine);
 	assert_reason("restore it with --prefault none and no range");
 	machine_ram_close(machine);
 	ram_close(&machine->vm.ram);
 
 	open_machine(&(struct machine_config){ 0 });
-	machine_working_set_go_on(machine);
-	machine_working_set_disturb(machine);
+	machine_working_set_resume(machine);
+	machine_working_set_invalidate(machine);
 	assert_reason("it was saved or reset in its first second");
 	machine_ram_close(machine);
 	ram_close(&machine->vm.ram);
 
 	open_machine(&(struct machine_config){ 0 });
-	machine_working_set_take(machine); /* all was loaded before it went on */
+	machine_working_set_finish(machine); /* all was loaded before it went on */
 	assert_reason("or loaded before that");
-	machine_working_set_go_on(machine);
+	machine_working_set_resume(machine);
 	assert_reason("or loaded before that");
 	machine_ram_close(machine);
 	ram_close(&machine->vm.ram);
 
 	open_machine(&(struct machine_config){ 0 });
 	blind = true;
-	machine_working_set_go_on(machine);
-	machine_working_set_take(machine);
+	machine_working_set_resume(machine);
+	machine_working_set_finish(machine);
 	assert_reason("this host does not tell which memory is there");
 }
 
@@ -283,11 +283,11 @@ static void it_is_read_ahead(void **state)
 	ram_close(&machine->vm.ram);
 
 	open_machine(&(struct machine_config){ 0 });
-	machine_working_set_go_on(machine);
+	machine_working_set_resume(machine);
 	touch(100);
 	while (!atomic_load(&was_read[255]))
 		usleep(1000);
-	machine_working_set_take(machine);
+	machine_working_set_finish(machine);
 	assert_int_equal(machine_working_set_check(machine, &error), 0);
 	assert_true(is_set(machine->working_set.chunks, 100));
 	assert_false(is_set(machine->working_set.chunks, 65) || is_set(machine->working_set.chunks, 255));
@@ -312,7 +312,7 @@ static void the_pager_reads_it_first(void **state)
 	if (!pager_is_open(&machine->pager))
 		skip();
 	assert_false(machine->prefault.is_open && machine->prefault.count);
-	machine_working_set_go_on(machine);
+	machine_working_set_resume(machine);
 	assert_reason("restore it with --prefault none and no range");
 	atomic_store(&held, false);
 	assert_int_equal(poll(&(struct pollfd){ .fd = machine->pager.done_fd, .events = POLLIN }, 1, 20000), 1);

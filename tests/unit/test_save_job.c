@@ -73,7 +73,7 @@ int machine_save(struct machine *machine, bool force, struct section_writer *wri
 	return 0;
 }
 
-int machine_look(struct machine *machine, struct section_writer *writer, struct error *error)
+int machine_save_without_device_data(struct machine *machine, struct section_writer *writer, struct error *error)
 {
 	return machine_save(machine, false, writer, error);
 }
@@ -89,7 +89,7 @@ int machine_sync_disks(struct machine *machine, struct error *error)
 	return attempt->sync_fails ? error_set(error, EIO, "disk d cannot be flushed") : 0;
 }
 
-void machine_hold_interrupts(struct machine *machine)
+void machine_defer_interrupts(struct machine *machine)
 {
 	(void)machine;
 }

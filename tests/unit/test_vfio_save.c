@@ -222,7 +222,7 @@ static void a_save_that_kvm_refuses_to_forwarded_interrupts(void **state)
 
 	/* Known by now: another save takes them off before the pause. */
 	begin(bench);
-	machine_hold_interrupts(&bench->machine);
+	machine_defer_interrupts(&bench->machine);
 	assert_int_equal(count_irqfds(bench->kvm, fake_kvm.count, KVM_IRQFD_FLAG_DEASSIGN), 4);
 	begin(bench);
 	assert_int_equal(save(bench, &error), 0);
@@ -513,15 +513,15 @@ static void what_devices_write_is_known(void **state)
 	fake_vfio.logs = true;
 	assert_int_equal(machine_track(&bench->machine, &error), 0);
 	assert_true(bench->machine.dirty_log.is_exact);
-	assert_int_equal(machine_take_written(&bench->machine, pages, false, &error), 0);
+	assert_int_equal(machine_fetch_dirty(&bench->machine, pages, false, &error), 0);
 	memset(pages, 0, sizeof(pages));
 	memset(bench->machine.dirty_log.bitmap, 0, bench->machine.vm.ram.size / 4096 / 8); /* KVM says nothing */
-	assert_int_equal(machine_take_written(&bench->machine, pages, false, &error), 0);
+	assert_int_equal(machine_fetch_dirty(&bench->machine, pages, false, &error), 0);
 	assert_int_equal(pages[0], 0xffff);
 	assert_int_equal(pages[1], 0);
 	fake_vfio.logs = false; /* the log is lost: all may have been written */
 	memset(pages, 0, sizeof(pages));
-	assert_int_equal(machine_take_written(&bench->machine, pages, false, &error), 0);
+	assert_int_equal(machine_fetch_dirty(&bench->machine, pages, false, &error), 0);
 	assert_int_equal(pages[1], 0xffff);
 	machine_untrack(&bench->machine);
 }
