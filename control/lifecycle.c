@@ -57,7 +57,7 @@ int lifecycle_reset(struct lifecycle *lifecycle, const char *cause, struct error
 /* What the guest did. */
 void lifecycle_take_event(struct lifecycle *lifecycle)
 {
-	struct vm_event event = vm_event_take(&lifecycle->machine->vm);
+	struct vm_event event = vm_event_pop(&lifecycle->machine->vm);
 	struct error error;
 
 	switch (event.kind) {

@@ -158,7 +158,7 @@ static void add_pages(const struct dirty_log *log, uint16_t *pages)
 	}
 }
 
-int dirty_log_take(struct dirty_log *log, uint16_t *pages, bool last, struct error *error)
+int dirty_log_fetch(struct dirty_log *log, uint16_t *pages, bool last, struct error *error)
 {
 	struct kvm_dirty_log request = { .slot = 0, .dirty_bitmap = log->bitmap };
 	int result = kvm_call(log->vm->fd, KVM_GET_DIRTY_LOG, (uintptr_t)&request);

@@ -14,7 +14,7 @@ void vm_event_post(struct vm *vm, const struct vm_event *event)
 	pthread_mutex_unlock(&vm->lock);
 }
 
-struct vm_event vm_event_take(struct vm *vm)
+struct vm_event vm_event_pop(struct vm *vm)
 {
 	struct vm_event event;
 	eventfd_t count;

@@ -56,7 +56,7 @@ static int create(struct vm *vm, const struct vm_config *config, struct error *e
 	return 0;
 }
 
-unsigned vm_take_slot(struct vm *vm)
+unsigned vm_alloc_slot(struct vm *vm)
 {
 	return vm->slots++;
 }
@@ -74,7 +74,7 @@ static int set_memory(struct vm *vm, unsigned slot, const struct ram *ram, uint3
 	return kvm_call(vm->fd, KVM_SET_USER_MEMORY_REGION, (uintptr_t)&region);
 }
 
-int vm_show_memory(struct vm *vm, unsigned slot, const struct ram *ram, struct error *error)
+int vm_map_memory(struct vm *vm, unsigned slot, const struct ram *ram, struct error *error)
 {
 	int result = set_memory(vm, slot, ram, 0);
 
@@ -83,7 +83,7 @@ int vm_show_memory(struct vm *vm, unsigned slot, const struct ram *ram, struct e
 	return 0;
 }
 
-void vm_hide_memory(struct vm *vm, unsigned slot)
+void vm_unmap_memory(struct vm *vm, unsigned slot)
 {
 	const struct ram none = { 0 };
 

@@ -60,8 +60,8 @@ static void bar_moved(void *owner, uint64_t address, bool mapped)
 
 		area->memory.base = address + area->offset;
 		if (!mapped)
-			vm_hide_memory(bar->device->vm, area->slot);
-		else if (vm_show_memory(bar->device->vm, area->slot, &area->memory, &error) < 0)
+			vm_unmap_memory(bar->device->vm, area->slot);
+		else if (vm_map_memory(bar->device->vm, area->slot, &area->memory, &error) < 0)
 			log_message(bar->device->log, LOG_LEVEL_WARNING, "%s: BAR %u is slow: %s", bar->device->address,
 				    bar->index, error.text);
 	}
@@ -147,7 +147,7 @@ static void map_areas(struct vfio_bar *bar, const union region *region)
 		*area = (struct vfio_area){
 			.offset = start,
 			.memory = { .host = host, .size = end - start },
-			.slot = vm_take_slot(bar->device->vm),
+			.slot = vm_alloc_slot(bar->device->vm),
 		};
 		bar->area_count++;
 	}

@@ -33,7 +33,7 @@ void dirty_log_prepare(int vm_fd);
 /*
  * By the thread that makes memory slots, while vCPUs run: what takes long is done here. dirty_log_start() begins to keep
  * account, with no vCPU in KVM_RUN: a fault that was taken before and handled behind would be of a mapping that is another
- * by then. What was written before is nobody's business: the first dirty_log_take() says that all of RAM was. After a failure
+ * by then. What was written before is nobody's business: the first dirty_log_fetch() says that all of RAM was. After a failure
  * of the latter, too, the log is to be closed.
  */
 int dirty_log_open(struct dirty_log *log, struct vm *vm, struct error *error);
@@ -46,6 +46,6 @@ void dirty_log_close(struct dirty_log *log);
  * device of this process is about to write counts once it is written, so it is looked at (by a copy, say) behind this call
  * and again if the next one says so. `last`: nobody writes any more, and nobody asks again.
  */
-int dirty_log_take(struct dirty_log *log, uint16_t *pages, bool last, struct error *error);
+int dirty_log_fetch(struct dirty_log *log, uint16_t *pages, bool last, struct error *error);
 
 #endif

@@ -26,6 +26,6 @@ struct vm_event {
 void vm_event_post(struct vm *vm, const struct vm_event *event);
 
 /* Takes the waiting event, if there is one. */
-struct vm_event vm_event_take(struct vm *vm);
+struct vm_event vm_event_pop(struct vm *vm);
 
 #endif

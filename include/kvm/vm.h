@@ -64,11 +64,11 @@ int vm_add_memory(struct vm *vm, const struct ram *ram, bool read_only, struct e
 
 /*
  * Memory that comes and goes while vCPUs run, as a device's does: a slot for good, taken while the machine is made; then
- * what is in it, by any thread. Hidden, accesses come to the bus again when vm_hide_memory() returns.
+ * what is in it, by any thread. Hidden, accesses come to the bus again when vm_unmap_memory() returns.
  */
-unsigned vm_take_slot(struct vm *vm);
-int vm_show_memory(struct vm *vm, unsigned slot, const struct ram *memory, struct error *error);
-void vm_hide_memory(struct vm *vm, unsigned slot);
+unsigned vm_alloc_slot(struct vm *vm);
+int vm_map_memory(struct vm *vm, unsigned slot, const struct ram *memory, struct error *error);
+void vm_unmap_memory(struct vm *vm, unsigned slot);
 
 /* Ends the vCPU threads and closes everything. Works on a half-open VM that vm_open() began. */
 void vm_close(struct vm *vm);

@@ -225,7 +225,7 @@ void machine_overlays_close(const struct machine *machine, struct machine_overla
 
 /*
  * Keeps account of what is written to RAM from now on, until machine_untrack() or machine_close(). A guest that runs is
- * paused for it for a moment. Harmless where it does already. machine_fetch_dirty() is dirty_log_take(), and may be called by
+ * paused for it for a moment. Harmless where it does already. machine_fetch_dirty() is dirty_log_fetch(), and may be called by
  * any one thread.
  */
 int machine_track(struct machine *machine, struct error *error);

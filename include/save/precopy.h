@@ -18,7 +18,7 @@ struct precopy {
 	struct machine *machine;
 	struct snapshot_writer *writer;
 	uint64_t max_pause; /* nanoseconds; 0: one round will do */
-	uint16_t *dirty;    /* NULL while closed; else as dirty_log_take() has it: written, and not yet in the file */
+	uint16_t *dirty;    /* NULL while closed; else as dirty_log_fetch() has it: written, and not yet in the file */
 	uint64_t chunk_count;
 	bool has_map;       /* `dirty` is all that can be other than in the file or its base */
 	unsigned rounds;

@@ -214,7 +214,7 @@ static struct vm_event first_event(int (*run)(int, struct kvm_run *))
 	struct pollfd poll_fd = { .fd = vm.event_fd, .events = POLLIN };
 
 	assert_int_equal(poll(&poll_fd, 1, 10000), 1);
-	event = vm_event_take(&vm);
+	event = vm_event_pop(&vm);
 	vcpus_pause(&vm); /* a vCPU that has nothing more to run parks as well */
 	vm_close(&vm);
 	return event;
