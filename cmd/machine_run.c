@@ -164,7 +164,7 @@ static void close_all(struct run *run)
 	machine_close(&run->machine);
 	terminal_close(&run->terminal);
 	control_withdraw(&run->control);
-	lifecycle_tell(&run->lifecycle);
+	lifecycle_notify(&run->lifecycle);
 	control_close(&run->control);
 }
 

@@ -18,7 +18,7 @@ static int bind_name(struct control *control, int directory_fd, struct error *er
 	struct stat status;
 
 	control_file_name(file, control->name);
-	switch (control_look(directory_fd, control->name)) {
+	switch (control_probe(directory_fd, control->name)) {
 	case CONTROL_PRESENT:
 		return error_set(error, EEXIST, "a virtual machine named %s runs already", control->name);
 	case CONTROL_STRANGE:

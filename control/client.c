@@ -252,7 +252,7 @@ static void remove_stale(const char *name)
 	if (lock_fd < 0)
 		return;
 	control_file_name(file, name);
-	if (control_look(lock_fd, name) == CONTROL_STALE)
+	if (control_probe(lock_fd, name) == CONTROL_STALE)
 		unlinkat(lock_fd, file, 0);
 	close(lock_fd);
 }
@@ -280,7 +280,7 @@ static int list_directory(int directory_fd, DIR *directory, struct control_names
 	for (struct dirent *entry; (entry = readdir(directory));) {
 		if (!name_of_file(entry->d_name, name))
 			continue;
-		switch (control_look(directory_fd, name)) {
+		switch (control_probe(directory_fd, name)) {
 		case CONTROL_PRESENT:
 			if (add_name(names, name, error) < 0)
 				return -1;

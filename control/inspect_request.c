@@ -38,7 +38,7 @@ void lifecycle_serve_inspect(struct lifecycle *lifecycle, struct control_client 
 {
 	struct section_writer sections = { 0 };
 	struct ram copy = { 0 };
-	int fd = control_take_fd(client, 0);
+	int fd = control_claim_fd(client, 0);
 	struct error error;
 	int result;
 
@@ -49,9 +49,9 @@ void lifecycle_serve_inspect(struct lifecycle *lifecycle, struct control_client 
 		return;
 	}
 	machine_defer_interrupts(lifecycle->machine);
-	lifecycle_halt(lifecycle);
+	lifecycle_pause(lifecycle);
 	result = collect(lifecycle->machine, &sections, &copy, &error);
-	lifecycle_go_on(lifecycle);
+	lifecycle_resume(lifecycle);
 	if (result == 0)
 		result = write_snapshot(fd, &copy, &sections, &error);
 	if (result == 0)

@@ -50,12 +50,12 @@ int lifecycle_reset(struct lifecycle *lifecycle, const char *cause, struct error
 	}
 	if (running)
 		machine_resume(machine);
-	control_happened(lifecycle->control, HAPPENED_RESET, NULL);
+	control_complete(lifecycle->control, AWAIT_RESET, NULL);
 	return 0;
 }
 
 /* What the guest did. */
-void lifecycle_take_event(struct lifecycle *lifecycle)
+void lifecycle_handle_event(struct lifecycle *lifecycle)
 {
 	struct vm_event event = vm_event_pop(&lifecycle->machine->vm);
 	struct error error;
@@ -86,7 +86,7 @@ static uint64_t now(void)
 	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
 }
 
-void lifecycle_go_on(struct lifecycle *lifecycle)
+void lifecycle_resume(struct lifecycle *lifecycle)
 {
 	if (!lifecycle->halted || lifecycle->frozen || lifecycle->holds)
 		return;
@@ -95,7 +95,7 @@ void lifecycle_go_on(struct lifecycle *lifecycle)
 		machine_resume(lifecycle->machine);
 }
 
-void lifecycle_halt(struct lifecycle *lifecycle)
+void lifecycle_pause(struct lifecycle *lifecycle)
 {
 	lifecycle->paused_at = now();
 	if (!lifecycle->halted)
@@ -104,23 +104,23 @@ void lifecycle_halt(struct lifecycle *lifecycle)
 	machine_pause(lifecycle->machine);
 }
 
-void lifecycle_thaw(struct lifecycle *lifecycle)
+void lifecycle_unfreeze(struct lifecycle *lifecycle)
 {
 	if (lifecycle->frozen)
 		lifecycle->pause = now() - lifecycle->paused_at; /* it may run before we do, once it may */
 	lifecycle->frozen = false;
-	lifecycle_go_on(lifecycle);
+	lifecycle_resume(lifecycle);
 }
 
-void lifecycle_tell(struct lifecycle *lifecycle)
+void lifecycle_notify(struct lifecycle *lifecycle)
 {
 	bool failed = lifecycle->end == LIFECYCLE_CRASH || lifecycle->end == LIFECYCLE_FAILURE;
 	struct error no_restart;
 
 	error_set(&no_restart, ECANCELED, "%s", lifecycle->end == LIFECYCLE_RESET ?
 		  "the guest was reset, and --no-reboot ended the virtual machine" : "the guest ended and did not restart");
-	control_happened(lifecycle->control, HAPPENED_RESET, &no_restart);
+	control_complete(lifecycle->control, AWAIT_RESET, &no_restart);
 	error_set(&no_restart, ECANCELED, "the virtual machine ended while it was saved");
-	control_happened(lifecycle->control, HAPPENED_SAVE, &no_restart);
-	control_happened(lifecycle->control, HAPPENED_END, failed ? &lifecycle->error : NULL);
+	control_complete(lifecycle->control, AWAIT_SAVE, &no_restart);
+	control_complete(lifecycle->control, AWAIT_END, failed ? &lifecycle->error : NULL);
 }

@@ -9,7 +9,7 @@
 #include "control/lifecycle.h"
 
 /* What deferred requests wait for. */
-enum { HAPPENED_END = 1, HAPPENED_RESET, HAPPENED_SAVE, HAPPENED_NEVER };
+enum { AWAIT_END = 1, AWAIT_RESET, AWAIT_SAVE, AWAIT_NOTHING };
 
 #define LIFECYCLE_MAX_WAIT 86400 /* seconds that a client may wait for something */
 
@@ -24,20 +24,20 @@ void lifecycle_fail(struct lifecycle *lifecycle, enum lifecycle_end how, const s
 int lifecycle_reset(struct lifecycle *lifecycle, const char *cause, struct error *error);
 
 /* For control->left: a client whose request was deferred has gone away. */
-void lifecycle_left(void *lifecycle, struct control_client *client);
+void lifecycle_client_left(void *lifecycle, struct control_client *client);
 
 /* Does what the guest asked for last, if anything: power-off, reset. */
-void lifecycle_take_event(struct lifecycle *lifecycle);
+void lifecycle_handle_event(struct lifecycle *lifecycle);
 
 /* Writes the end of a save: what is left of RAM, the state. */
 void lifecycle_finish_save(void *lifecycle);
 
 /* Pauses the machine for as long as something is done to it; then it goes on if it ran, and is not held. */
-void lifecycle_halt(struct lifecycle *lifecycle);
-void lifecycle_go_on(struct lifecycle *lifecycle);
+void lifecycle_pause(struct lifecycle *lifecycle);
+void lifecycle_resume(struct lifecycle *lifecycle);
 
 /* The save needs the machine no longer: it goes on, unless it is held. */
-void lifecycle_thaw(struct lifecycle *lifecycle);
+void lifecycle_unfreeze(struct lifecycle *lifecycle);
 
 /* The requests "save" (save/request.h has its words) and "hold". The file and any base come as descriptors. */
 void lifecycle_serve_save(struct lifecycle *lifecycle, struct control_client *client, char **words);

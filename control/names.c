@@ -131,7 +131,7 @@ void control_address(struct sockaddr_un *address, int directory_fd, const char *
 	snprintf(address->sun_path, sizeof(address->sun_path), "/proc/self/fd/%d/%s", directory_fd, file);
 }
 
-enum control_presence control_look(int directory_fd, const char *name)
+enum control_presence control_probe(int directory_fd, const char *name)
 {
 	struct sockaddr_un address;
 	char file[CONTROL_NAME_LENGTH + 6];

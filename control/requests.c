@@ -85,10 +85,10 @@ static void serve_stop(struct lifecycle *lifecycle, struct control_client *clien
 	struct error none = { 0 };
 
 	if (!words[1] || strcmp(words[1], "force")) {
-		press(lifecycle, client, MACHINE_KEY_POWER, HAPPENED_END, words[1]);
+		press(lifecycle, client, MACHINE_KEY_POWER, AWAIT_END, words[1]);
 		return;
 	}
-	control_defer(client, HAPPENED_END, LIFECYCLE_MAX_WAIT, &none);
+	control_defer(client, AWAIT_END, LIFECYCLE_MAX_WAIT, &none);
 	lifecycle_end(lifecycle, LIFECYCLE_STOPPED);
 }
 
@@ -102,11 +102,11 @@ static void serve_reboot(struct lifecycle *lifecycle, struct control_client *cli
 		error_set(&error, error.code, "%s; the guest goes on without a reset: put the file back first", error.text);
 		control_refuse(client, &error);
 	} else if (!words[1] || strcmp(words[1], "force")) {
-		press(lifecycle, client, MACHINE_KEY_RESTART, HAPPENED_RESET, words[1]);
+		press(lifecycle, client, MACHINE_KEY_RESTART, AWAIT_RESET, words[1]);
 	} else if (lifecycle_reset(lifecycle, "lkvm reboot --force resets the guest", &error) < 0) {
 		control_refuse(client, &error);
 	} else if (lifecycle->end != LIFECYCLE_RUNNING) {
-		control_defer(client, HAPPENED_RESET, LIFECYCLE_MAX_WAIT, &none);
+		control_defer(client, AWAIT_RESET, LIFECYCLE_MAX_WAIT, &none);
 	} else {
 		control_answer(client, NULL);
 	}

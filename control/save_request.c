@@ -12,7 +12,7 @@ _Static_assert(SAVE_REQUEST_LENGTH <= CONTROL_REQUEST_LENGTH, "a request to save
 
 static void save_settled(void *owner)
 {
-	lifecycle_thaw(owner);
+	lifecycle_unfreeze(owner);
 }
 
 /* What the client is told of a save that succeeded. */
@@ -53,7 +53,7 @@ static void end_save(struct lifecycle *lifecycle, const struct error *error)
 	lifecycle->saving = false;
 	lifecycle->finish_waits = false;
 	lifecycle->saves = NULL;
-	lifecycle_thaw(lifecycle);
+	lifecycle_unfreeze(lifecycle);
 	if (client && error)
 		control_refuse(client, error);
 	else if (client)
@@ -77,10 +77,10 @@ void lifecycle_finish_save(void *owner)
 	if (lifecycle->finish_waits)
 		return;
 	machine_defer_interrupts(lifecycle->machine);
-	lifecycle_halt(lifecycle);
+	lifecycle_pause(lifecycle);
 	lifecycle->frozen = true;
 	/* What the guest did before it was paused comes first: a power-off, a reset. Both are not in the saved state. */
-	lifecycle_take_event(lifecycle);
+	lifecycle_handle_event(lifecycle);
 	if (lifecycle->end != LIFECYCLE_RUNNING) {
 		save_job_close(&lifecycle->save_job);
 		error_set(&error, ECANCELED, "the guest has just ended");
@@ -105,9 +105,9 @@ static int read_request(struct lifecycle *lifecycle, struct control_client *clie
 {
 	int result = save_request_parse(words, request, error);
 
-	request->fd = control_take_fd(client, 0);
-	request->base_fd = control_take_fd(client, 1);
-	request->folder_fd = control_take_fd(client, 2);
+	request->fd = control_claim_fd(client, 0);
+	request->base_fd = control_claim_fd(client, 1);
+	request->folder_fd = control_claim_fd(client, 2);
 	/* Descriptors come without gaps. */
 	if (request->overlays && request->folder_fd < 0) {
 		request->folder_fd = request->base_fd;
@@ -141,7 +141,7 @@ void lifecycle_serve_save(struct lifecycle *lifecycle, struct control_client *cl
 	}
 	lifecycle->saving = true;
 	lifecycle->saves = client;
-	control_defer(client, HAPPENED_SAVE, LIFECYCLE_MAX_WAIT, &none);
+	control_defer(client, AWAIT_SAVE, LIFECYCLE_MAX_WAIT, &none);
 	if (!lifecycle->machine->running)
 		lifecycle_finish_save(lifecycle);
 }
@@ -159,11 +159,11 @@ void lifecycle_serve_hold(struct lifecycle *lifecycle, struct control_client *cl
 		return;
 	}
 	lifecycle->holds = client;
-	control_defer(client, HAPPENED_NEVER, LIFECYCLE_MAX_WAIT, &none);
-	control_begun(client);
+	control_defer(client, AWAIT_NOTHING, LIFECYCLE_MAX_WAIT, &none);
+	control_report_begun(client);
 }
 
-void lifecycle_left(void *owner, struct control_client *client)
+void lifecycle_client_left(void *owner, struct control_client *client)
 {
 	struct lifecycle *lifecycle = owner;
 
@@ -173,6 +173,6 @@ void lifecycle_left(void *owner, struct control_client *client)
 	}
 	if (client == lifecycle->holds) {
 		lifecycle->holds = NULL;
-		lifecycle_go_on(lifecycle);
+		lifecycle_resume(lifecycle);
 	}
 }

@@ -124,13 +124,13 @@ void control_defer(struct control_client *client, int event, unsigned seconds, c
 	loop_change(client->control->loop, client->fd, POLLHUP);
 }
 
-void control_begun(struct control_client *client)
+void control_report_begun(struct control_client *client)
 {
 	/* It fits into the socket's buffer, or the client is gone: then the loop notices. */
 	(void)!send(client->fd, "ok\n", 3, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-void control_happened(struct control *control, int event, const struct error *why)
+void control_complete(struct control *control, int event, const struct error *why)
 {
 	for (unsigned i = 0; i < CONTROL_CLIENTS; i++) {
 		struct control_client *client = &control->clients[i];
@@ -144,7 +144,7 @@ void control_happened(struct control *control, int event, const struct error *wh
 	}
 }
 
-int control_take_fd(struct control_client *client, unsigned index)
+int control_claim_fd(struct control_client *client, unsigned index)
 {
 	int fd = client->fds[index];
 

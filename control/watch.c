@@ -50,7 +50,7 @@ static void event_came(void *owner, int fd, uint32_t events)
 {
 	(void)fd;
 	(void)events;
-	lifecycle_take_event(owner);
+	lifecycle_handle_event(owner);
 }
 
 static void loaded(void *owner, int fd, uint32_t events)
@@ -96,7 +96,7 @@ int lifecycle_open(struct lifecycle *lifecycle, struct machine *machine, struct 
 		.machine = machine, .control = control, .loop = machine->loop, .signal_fd = -1, .save_job.done_fd = -1,
 		.checker.done_fd = -1,
 	};
-	control->left = lifecycle_left;
+	control->left = lifecycle_client_left;
 	if (watch(lifecycle, error) < 0) {
 		lifecycle_close(lifecycle);
 		return -1;

@@ -96,19 +96,19 @@ void control_answer(struct control_client *client, const char *body);
 void control_refuse(struct control_client *client, const struct error *why);
 
 /*
- * The reply waits for control_happened() with the same `event`, for at most so many seconds; then the client
+ * The reply waits for control_complete() with the same `event`, for at most so many seconds; then the client
  * is refused with `timeout`. A client that goes away meanwhile is forgotten.
  */
 void control_defer(struct control_client *client, int event, unsigned seconds, const struct error *timeout);
 
 /* Says "ok" to a client that is deferred, before its reply: that what it asked for began. */
-void control_begun(struct control_client *client);
+void control_report_begun(struct control_client *client);
 
 /* Takes the `index`th descriptor that came with the request, now the caller's; -1 where there is none. */
-int control_take_fd(struct control_client *client, unsigned index);
+int control_claim_fd(struct control_client *client, unsigned index);
 
 /* Answers all requests that wait for `event`; refuses them where `why` is not NULL. */
-void control_happened(struct control *control, int event, const struct error *why);
+void control_complete(struct control *control, int event, const struct error *why);
 
 /*
  * Client: the other commands' end. These block.
@@ -168,7 +168,7 @@ int control_directory_lock(bool create, struct error *error);
 
 /* Whether somebody listens at NAME.sock. A socket that nobody listens at is stale. */
 enum control_presence { CONTROL_ABSENT, CONTROL_STALE, CONTROL_PRESENT, CONTROL_STRANGE };
-enum control_presence control_look(int directory_fd, const char *name);
+enum control_presence control_probe(int directory_fd, const char *name);
 
 /* "NAME.sock", and its address, which is short enough whatever the directory's path is. */
 void control_file_name(char file[CONTROL_NAME_LENGTH + 6], const char *name);

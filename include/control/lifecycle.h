@@ -71,7 +71,7 @@ void lifecycle_close(struct lifecycle *lifecycle);
  * Answers those who waited for the end: once the machine is closed and its name given back, so that both are
  * free again.
  */
-void lifecycle_tell(struct lifecycle *lifecycle);
+void lifecycle_notify(struct lifecycle *lifecycle);
 
 /* Serves the control socket's requests: for control_open(), with the lifecycle as owner. */
 void lifecycle_serve(void *lifecycle, struct control_client *client, unsigned count, char **words);

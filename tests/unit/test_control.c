@@ -58,7 +58,7 @@ static void serve(void *owner, struct control_client *client, unsigned count, ch
 		control_defer(client, EVENT_NEVER, 1, &error);
 	} else if (!strcmp(words[0], "ring")) {
 		error_set(&error, 0, "the bell broke");
-		control_happened(&server->control, EVENT_BELL, count > 1 ? &error : NULL);
+		control_complete(&server->control, EVENT_BELL, count > 1 ? &error : NULL);
 		control_answer(client, NULL);
 	} else {
 		error_set(&error, 0, "what is %s", words[0]);
@@ -393,7 +393,7 @@ static void test_the_last_reply_comes_after_the_name_is_free(void **state)
 	control_withdraw(&server->control);
 	assert_false(file_exists("last"));
 	assert_int_equal(waitpid(child, NULL, WNOHANG), 0);
-	control_happened(&server->control, EVENT_BELL, NULL);
+	control_complete(&server->control, EVENT_BELL, NULL);
 	assert_int_equal(wait_for(child), 0);
 	control_close(&server->control);
 	close(server->quit_fd);

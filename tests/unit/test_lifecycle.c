@@ -102,7 +102,7 @@ static void test_stop_waits_for_the_end(void **state)
 	loop_run(&bench->loop);
 	assert_string_equal(answer(asking, false), "");
 	control_withdraw(&bench->control);
-	lifecycle_tell(&bench->lifecycle);
+	lifecycle_notify(&bench->lifecycle);
 	assert_string_equal(answer(asking, true), "ok ");
 }
 
@@ -114,7 +114,7 @@ static void test_stop_by_a_crash_is_no_success(void **state)
 	run_loop_for(&bench->loop, 300);
 	fake_machine_event(&bench->machine, VM_EVENT_CRASH, "it crashed");
 	loop_run(&bench->loop);
-	lifecycle_tell(&bench->lifecycle);
+	lifecycle_notify(&bench->lifecycle);
 	assert_string_equal(answer(asking, true), "error it crashed");
 }
 
@@ -159,7 +159,7 @@ static void test_a_paused_guest_is_resumed_to_obey(void **state)
 	assert_false(fake_machine.pressed_paused);
 	fake_machine_event(&bench->machine, VM_EVENT_POWER_OFF, NULL);
 	loop_run(&bench->loop);
-	lifecycle_tell(&bench->lifecycle);
+	lifecycle_notify(&bench->lifecycle);
 	assert_string_equal(answer(asking, true), "ok ");
 }
 
@@ -174,7 +174,7 @@ static void test_stop_force(void **state)
 	assert_int_equal(bench->lifecycle.end, LIFECYCLE_STOPPED);
 	assert_int_equal(fake_machine.presses[MACHINE_KEY_POWER], 0);
 	assert_string_equal(answer(asking, false), "");
-	lifecycle_tell(&bench->lifecycle);
+	lifecycle_notify(&bench->lifecycle);
 	assert_string_equal(answer(asking, true), "ok ");
 }
 
@@ -200,7 +200,7 @@ static void test_reboot_of_a_guest_that_powers_off(void **state)
 	run_loop_for(&bench->loop, 300);
 	fake_machine_event(&bench->machine, VM_EVENT_POWER_OFF, NULL);
 	loop_run(&bench->loop);
-	lifecycle_tell(&bench->lifecycle);
+	lifecycle_notify(&bench->lifecycle);
 	assert_string_equal(answer(asking, true), "error the guest ended and did not restart");
 }
 
@@ -296,7 +296,7 @@ static void no_reboot_ends_at_reboot_force(void **state)
 	loop_run(&bench->loop);
 	assert_int_equal(bench->lifecycle.end, LIFECYCLE_RESET);
 	assert_string_equal(answer(asking, false), "");
-	lifecycle_tell(&bench->lifecycle);
+	lifecycle_notify(&bench->lifecycle);
 	assert_string_equal(answer(asking, true), "error the guest was reset, and --no-reboot ended the virtual machine");
 }
 

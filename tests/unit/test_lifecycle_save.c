@@ -241,7 +241,7 @@ static void it_ends_without_a_save(struct asking asking)
 {
 	lifecycle_close(&bench->lifecycle);
 	control_withdraw(&bench->control);
-	lifecycle_tell(&bench->lifecycle);
+	lifecycle_notify(&bench->lifecycle);
 	control_close(&bench->control);
 	assert_int_equal(strncmp(answer(asking, true), "error", 5), 0);
 	assert_int_equal(fake_state.saves, 0);

@@ -52,9 +52,9 @@ static void vmm_serve(void *owner, struct control_client *client, unsigned count
 	(void)count;
 	if (!strcmp(words[0], "hold")) {
 		control_defer(client, EVENT_NEVER, 60, &none);
-		control_begun(client);
+		control_report_begun(client);
 	} else if (!strcmp(words[0], "save")) {
-		int fd = control_take_fd(client, 0);
+		int fd = control_claim_fd(client, 0);
 
 		write_snapshot(fd);
 		close(fd);
