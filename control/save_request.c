@@ -133,7 +133,9 @@ void lifecycle_serve_save(struct lifecycle *lifecycle, struct control_client *cl
 		control_refuse(client, &error);
 		return;
 	}
-	*job = (struct save_job){ .copied = lifecycle_finish_save, .paused_part_done = save_settled, .done = save_done, .owner = lifecycle };
+	*job = (struct save_job){
+		.copied = lifecycle_finish_save, .paused_part_done = save_settled, .done = save_done, .owner = lifecycle,
+	};
 	if (save_job_open(job, lifecycle->machine, &request, lifecycle->loop, &error) < 0 ||
 	    (lifecycle->machine->running && save_job_copy(job, &error) < 0)) {
 		control_refuse(client, &error);

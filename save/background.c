@@ -165,7 +165,8 @@ static int protect_open(struct background *background, uint64_t *count, struct e
 			background->units[end] = PROTECTED;
 		*count += end - first;
 		at = first * background->unit;
-		if (protect(background, at, least(end * background->unit, background->ram->size) - at, true, error) < 0 || serve(background, error) < 0)
+		if (protect(background, at, least(end * background->unit, background->ram->size) - at, true, error) < 0 ||
+		    serve(background, error) < 0)
 			return -1;
 	}
 	return 0;
