@@ -8,7 +8,7 @@
 
 int cmd_balloon(const struct command_call *call)
 {
-	const struct name_options *options = call->values;
+	const struct control_options *options = call->values;
 	struct command_call asked = *call;
 	char request[CONTROL_REQUEST_LENGTH];
 	struct error error;
@@ -24,5 +24,5 @@ int cmd_balloon(const struct command_call *call)
 		return command_usage_error(call, &error);
 	/* The unit is for the message of a refusal; older VMMs ignore it. */
 	snprintf(request, sizeof(request), "balloon %" PRIu64 " %c", bytes, parse_size_unit(call->operands[asked.count]));
-	return names_ask(&asked, request, NAMES_PATIENCE, "ballooned");
+	return control_commands_ask(&asked, request, CONTROL_COMMANDS_PATIENCE, "ballooned");
 }

@@ -5,15 +5,16 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define NAME_ENTRY                                                                                         \
 	{ .name = "name", .letter = 'n', .kind = OPTION_STRING, .argument = "NAME",                        \
-	  .offset = offsetof(struct name_options, name), .help = "The same as the operand NAME" }
+	  .offset = offsetof(struct control_options, name), .help = "The same as the operand NAME" }
 #define ALL_ENTRY                                                                                          \
-	{ .name = "all", .letter = 'a', .kind = OPTION_FLAG, .offset = offsetof(struct name_options, all), \
+	{ .name = "all", .letter = 'a', .kind = OPTION_FLAG, .offset = offsetof(struct control_options, all), \
 	  .help = "All running virtual machines" }
 #define JSON_ENTRY                                                                                         \
-	{ .name = "json", .kind = OPTION_FLAG, .offset = offsetof(struct name_options, json),              \
+	{ .name = "json", .kind = OPTION_FLAG, .offset = offsetof(struct control_options, json),              \
 	  .help = "Print JSON, one object a line for each virtual machine" }
 
 static const struct option_entry name_entries[] = { NAME_ENTRY, ALL_ENTRY, JSON_ENTRY };
@@ -25,28 +26,28 @@ static const struct option_entry stat_entries[] = {
 	{ .name = "memory", .letter = 'm', .kind = OPTION_IGNORED }, /* kvmtool's; it is shown always */
 };
 
-static const struct option_entry ask_entries[] = {
+static const struct option_entry guest_entries[] = {
 	NAME_ENTRY,
 	ALL_ENTRY,
-	{ .name = "force", .letter = 'f', .kind = OPTION_FLAG, .offset = offsetof(struct name_options, force),
+	{ .name = "force", .letter = 'f', .kind = OPTION_FLAG, .offset = offsetof(struct control_options, force),
 	  .help = "Do not ask the guest: at once" },
 	{ .name = "timeout", .letter = 't', .kind = OPTION_NUMBER, .argument = "SECONDS", .minimum = 1,
-	  .maximum = 86400, .offset = offsetof(struct name_options, timeout),
+	  .maximum = 86400, .offset = offsetof(struct control_options, timeout),
 	  .help = "How long the guest may take (60)" },
 	JSON_ENTRY,
 };
 
 #define DEFAULT_TIMEOUT 60 /* seconds */
 
-static const struct name_options defaults = { .timeout = 0 };
+static const struct control_options defaults = { .timeout = 0 };
 
-const struct option_table name_options_table = OPTION_TABLE(name_entries, defaults);
+const struct option_table control_options_table = OPTION_TABLE(name_entries, defaults);
 const struct option_table stat_options_table = OPTION_TABLE(stat_entries, defaults);
-const struct option_table ask_options_table = OPTION_TABLE(ask_entries, defaults);
+const struct option_table guest_options_table = OPTION_TABLE(guest_entries, defaults);
 
 static int print_done(const struct command_call *call, const char *name, const char *done)
 {
-	const struct name_options *options = call->values;
+	const struct control_options *options = call->values;
 	struct report report;
 
 	if (!options->json) {
@@ -90,9 +91,9 @@ static int ask_all(const struct command_call *call, const char *request, unsigne
 	return status;
 }
 
-int names_ask(const struct command_call *call, const char *request, unsigned seconds, const char *done)
+int control_commands_ask(const struct command_call *call, const char *request, unsigned seconds, const char *done)
 {
-	const struct name_options *options = call->values;
+	const struct control_options *options = call->values;
 	struct error error;
 	int status = EXIT_OK;
 
@@ -114,9 +115,9 @@ int names_ask(const struct command_call *call, const char *request, unsigned sec
 	return status;
 }
 
-int names_ask_guest(const struct command_call *call, const char *request, const char *done)
+int control_commands_ask_guest(const struct command_call *call, const char *request, const char *done)
 {
-	const struct name_options *options = call->values;
+	const struct control_options *options = call->values;
 	uint64_t timeout = options->timeout ? options->timeout : DEFAULT_TIMEOUT;
 	char line[CONTROL_REQUEST_LENGTH];
 	struct error error;
@@ -127,8 +128,34 @@ int names_ask_guest(const struct command_call *call, const char *request, const 
 	}
 	if (options->force) {
 		snprintf(line, sizeof(line), "%s force", request);
-		return names_ask(call, line, NAMES_PATIENCE, done);
+		return control_commands_ask(call, line, CONTROL_COMMANDS_PATIENCE, done);
 	}
 	snprintf(line, sizeof(line), "%s %" PRIu64, request, timeout);
-	return names_ask(call, line, (unsigned)timeout + NAMES_PATIENCE, done);
+	return control_commands_ask(call, line, (unsigned)timeout + CONTROL_COMMANDS_PATIENCE, done);
+}
+
+/* The commands that are a request and nothing else. */
+static const struct {
+	const char *name;    /* of the command, and the request's verb */
+	const char *done;    /* NULL: the reply is printed */
+	bool asks_guest;     /* the guest must do it itself */
+} requests[] = {
+	{ "stat", NULL, false },
+	{ "pause", "paused", false },
+	{ "resume", "resumed", false },
+	{ "stop", "stopped", true },
+	{ "reboot", "rebooted", true },
+};
+
+int cmd_control(const struct command_call *call)
+{
+	const struct control_options *options = call->values;
+	unsigned i = 0;
+
+	while (strcmp(requests[i].name, call->command->name))
+		i++;
+	if (requests[i].asks_guest)
+		return control_commands_ask_guest(call, requests[i].name, requests[i].done);
+	return control_commands_ask(call, !requests[i].done && options->json ? "stat json" : requests[i].name,
+				    CONTROL_COMMANDS_PATIENCE, requests[i].done);
 }

@@ -10,7 +10,7 @@
 #include "control/control.h"
 
 /* What their options fill. */
-struct name_options {
+struct control_options {
 	const char *name; /* kvmtool's way to say the operand */
 	bool all;
 	bool json;
@@ -19,16 +19,16 @@ struct name_options {
 };
 
 /* Seconds that a VMM may take for what it does without asking its guest. */
-#define NAMES_PATIENCE 30
+#define CONTROL_COMMANDS_PATIENCE 30
 
 /*
  * Sends `request` to every VM that the call names and prints what becomes of it: the reply's body if `done`
  * is NULL, else that it is `done` ("paused"). The exit status: EXIT_ERROR if one failed; the others are asked
  * all the same.
  */
-int names_ask(const struct command_call *call, const char *request, unsigned seconds, const char *done);
+int control_commands_ask(const struct command_call *call, const char *request, unsigned seconds, const char *done);
 
 /* The same for what the guest must do itself: "REQUEST SECONDS", or "REQUEST force" with --force. */
-int names_ask_guest(const struct command_call *call, const char *request, const char *done);
+int control_commands_ask_guest(const struct command_call *call, const char *request, const char *done);
 
 #endif

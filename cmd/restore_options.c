@@ -6,7 +6,7 @@
 #include "cmd/run_options.h"
 #include "util/parse.h"
 
-static int take_prefault(void *target, char *value, struct error *error)
+static int parse_prefault(void *target, char *value, struct error *error)
 {
 	struct run_options *options = target;
 	struct machine_config *config = &options->config;
@@ -32,7 +32,7 @@ static const struct option_entry entries[] = {
 	  .help = "Do not let it go on yet: lkvm resume does" },
 	{ .name = "eager", .kind = OPTION_FLAG, .offset = RUN(eager),
 	  .help = "Read and check all RAM before the guest goes on,\nnot while it does" },
-	{ .name = "prefault", .kind = OPTION_TAKEN, .take = take_prefault, .argument = "START-END|START+SIZE|none",
+	{ .name = "prefault", .kind = OPTION_TAKEN, .take = parse_prefault, .argument = "START-END|START+SIZE|none",
 	  .choices = "none",
 	  .help = "Read this guest physical memory ahead of the guest; several.\n"
 		  "none: not what the snapshot has as its working set" },
@@ -41,23 +41,23 @@ static const struct option_entry entries[] = {
 	  .help = "Check RAM while the guest runs, before it does, or not\nat all (background)" },
 	{ .name = "no-verify", .kind = OPTION_FLAG, .offset = RUN(no_verify),
 	  .help = "The same as --verify=none" },
-	{ .name = "hugetlbfs", .kind = OPTION_TAKEN, .take = run_options_take_huge_pages, .argument = "SIZE|DIR", .optional = true,
+	{ .name = "hugetlbfs", .kind = OPTION_TAKEN, .take = run_options_parse_huge_pages, .argument = "SIZE|DIR", .optional = true,
 	  .is_value = run_options_is_folder,
 	  .help = "RAM out of the host's pool of huge pages, of that size;\nall of it is read first" },
 	{ .name = "no-reboot", .kind = OPTION_FLAG, .offset = RUN(no_reboot),
 	  .help = "End with status 5 when the guest resets" },
 	{ .name = "detach", .kind = OPTION_FLAG, .offset = RUN(detach),
 	  .help = "Return once the guest runs, and leave it running" },
-	{ .name = "disk", .letter = 'd', .kind = OPTION_TAKEN, .take = run_options_take_disk,
+	{ .name = "disk", .letter = 'd', .kind = OPTION_TAKEN, .take = run_options_parse_disk,
 	  .argument = "FILE", .help = "Where the first disk is now; the second; ..." },
-	{ .name = "disk-overlay", .kind = OPTION_TAKEN, .take = run_options_take_overlays, .argument = "DIR",
+	{ .name = "disk-overlay", .kind = OPTION_TAKEN, .take = run_options_parse_overlays, .argument = "DIR",
 	  .help = "Leave the disks as they are: what the guest writes goes\nto new files there" },
 	{ .name = "disks-changed", .kind = OPTION_CHOICE, .argument = "refuse|allow", .choices = "refuse|allow",
 	  .offset = RUN(disks_changed), .help = "Disks that were written after the save (refuse)" },
-	{ .name = "network", .letter = 'n', .kind = OPTION_TAKEN, .take = run_options_take_network,
+	{ .name = "network", .letter = 'n', .kind = OPTION_TAKEN, .take = run_options_parse_network,
 	  .argument = "mode=tap|user[,ITEM...]", .choices = "mode=tap|mode=user",
 	  .help = "What the first interface is now; the second; ..." },
-	{ .name = "vfio-pci", .kind = OPTION_TAKEN, .take = run_options_take_vfio, .argument = "[DOM:]BB:DD.F|UUID",
+	{ .name = "vfio-pci", .kind = OPTION_TAKEN, .take = run_options_parse_vfio, .argument = "[DOM:]BB:DD.F|UUID",
 	  .help = "Where the first passed-through device is now; the second; ..." },
 	{ .name = "kernel", .letter = 'k', .kind = OPTION_FILE, .argument = "FILE", .offset = RUN(config.kernel),
 	  .help = "Kernel for when the guest restarts" },

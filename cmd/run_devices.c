@@ -9,7 +9,7 @@
 
 #define MAX_QUEUES 8
 
-static int take_queues(unsigned *queues, const char *value, struct error *error)
+static int parse_queues(unsigned *queues, const char *value, struct error *error)
 {
 	uint64_t number;
 
@@ -19,7 +19,7 @@ static int take_queues(unsigned *queues, const char *value, struct error *error)
 	return 0;
 }
 
-static int take_read_only(struct virtio_block_config *disk, const char *value, struct error *error)
+static int parse_read_only(struct virtio_block_config *disk, const char *value, struct error *error)
 {
 	(void)value;
 	(void)error;
@@ -27,33 +27,33 @@ static int take_read_only(struct virtio_block_config *disk, const char *value, s
 	return 0;
 }
 
-static int take_disk_queues(struct virtio_block_config *disk, const char *value, struct error *error)
+static int parse_disk_queues(struct virtio_block_config *disk, const char *value, struct error *error)
 {
-	return take_queues(&disk->queues, value, error);
+	return parse_queues(&disk->queues, value, error);
 }
 
-static int take_serial(struct virtio_block_config *disk, const char *value, struct error *error)
+static int parse_serial(struct virtio_block_config *disk, const char *value, struct error *error)
 {
 	(void)error;
 	disk->serial = value;
 	return 0;
 }
 
-static int take_format(struct virtio_block_config *disk, const char *value, struct error *error)
+static int parse_format(struct virtio_block_config *disk, const char *value, struct error *error)
 {
 	disk->raw = !strcmp(value, "raw");
 	return disk->raw ? 0 : error_set(error, EINVAL, "\"%.100s\" is not raw: convert the image (qemu-img convert -O raw)", value);
 }
 
 const struct run_disk_item run_disk_items[] = {
-	{ "ro", false, take_read_only },
-	{ "queues", true, take_disk_queues },
-	{ "serial", true, take_serial },
-	{ "format", true, take_format },
+	{ "ro", false, parse_read_only },
+	{ "queues", true, parse_disk_queues },
+	{ "serial", true, parse_serial },
+	{ "format", true, parse_format },
 	{ NULL, false, NULL },
 };
 
-static int take_disk_item(struct virtio_block_config *disk, const char *key, const char *value, struct error *error)
+static int parse_disk_item(struct virtio_block_config *disk, const char *key, const char *value, struct error *error)
 {
 	for (const struct run_disk_item *item = run_disk_items; item->key; item++) {
 		if (strcmp(item->key, key) != 0 || item->has_value != (value != NULL))
@@ -65,7 +65,7 @@ static int take_disk_item(struct virtio_block_config *disk, const char *key, con
 	return error_set(error, EINVAL, "\"%.100s\" is none of ro, queues=N, serial=TEXT, format=raw", key);
 }
 
-int run_options_take_disk(void *target, char *value, struct error *error)
+int run_options_parse_disk(void *target, char *value, struct error *error)
 {
 	struct machine_config *config = &((struct run_options *)target)->config;
 	struct virtio_block_config disk = { .path = value };
@@ -78,7 +78,7 @@ int run_options_take_disk(void *target, char *value, struct error *error)
 	if (!*value)
 		return error_set(error, EINVAL, "no file was given");
 	while ((more = parse_pair(&rest, &key, &item, error)) > 0)
-		if (take_disk_item(&disk, key, item, error) < 0)
+		if (parse_disk_item(&disk, key, item, error) < 0)
 			return -1;
 	if (more < 0)
 		return -1;
@@ -88,12 +88,12 @@ int run_options_take_disk(void *target, char *value, struct error *error)
 	return 0;
 }
 
-static int take_mac(struct virtio_net_config *net, const char *value, struct error *error)
+static int parse_net_mac(struct virtio_net_config *net, const char *value, struct error *error)
 {
 	return parse_mac(value, net->mac, error);
 }
 
-static int take_tap(struct virtio_net_config *net, const char *value, struct error *error)
+static int parse_tap(struct virtio_net_config *net, const char *value, struct error *error)
 {
 	/* IFNAMSIZ; the kernel would cut it off and take another interface. */
 	if (!*value || strlen(value) > 15 || strchr(value, '/'))
@@ -102,14 +102,14 @@ static int take_tap(struct virtio_net_config *net, const char *value, struct err
 	return 0;
 }
 
-static int take_script(struct virtio_net_config *net, const char *value, struct error *error)
+static int parse_script(struct virtio_net_config *net, const char *value, struct error *error)
 {
 	(void)error;
 	net->script = strcmp(value, "none") ? value : NULL;
 	return 0;
 }
 
-static int take_vhost(struct virtio_net_config *net, const char *value, struct error *error)
+static int parse_vhost(struct virtio_net_config *net, const char *value, struct error *error)
 {
 	bool on = !strcmp(value, "on") || !strcmp(value, "1");
 	bool off = !strcmp(value, "off") || !strcmp(value, "0");
@@ -121,12 +121,12 @@ static int take_vhost(struct virtio_net_config *net, const char *value, struct e
 	return 0;
 }
 
-static int take_net_queues(struct virtio_net_config *net, const char *value, struct error *error)
+static int parse_net_queues(struct virtio_net_config *net, const char *value, struct error *error)
 {
-	return take_queues(&net->queues, value, error);
+	return parse_queues(&net->queues, value, error);
 }
 
-static int take_fd(struct virtio_net_config *net, const char *value, struct error *error)
+static int parse_fd(struct virtio_net_config *net, const char *value, struct error *error)
 {
 	uint64_t number;
 
@@ -136,14 +136,14 @@ static int take_fd(struct virtio_net_config *net, const char *value, struct erro
 	return 0;
 }
 
-static int take_passt(struct virtio_net_config *net, const char *value, struct error *error)
+static int parse_passt(struct virtio_net_config *net, const char *value, struct error *error)
 {
 	(void)error;
 	net->passt = value;
 	return 0;
 }
 
-static int take_trans(struct virtio_net_config *net, const char *value, struct error *error)
+static int parse_trans(struct virtio_net_config *net, const char *value, struct error *error)
 {
 	(void)net;
 	if (strcmp(value, "virtio"))
@@ -152,21 +152,21 @@ static int take_trans(struct virtio_net_config *net, const char *value, struct e
 }
 
 const struct run_network_item run_network_items[] = {
-	{ "tapif", take_tap },
-	{ "mac", take_mac },
-	{ "script", take_script },
-	{ "vhost", take_vhost },
-	{ "queues", take_net_queues },
-	{ "fd", take_fd },
-	{ "passt", take_passt },
+	{ "tapif", parse_tap },
+	{ "mac", parse_net_mac },
+	{ "script", parse_script },
+	{ "vhost", parse_vhost },
+	{ "queues", parse_net_queues },
+	{ "fd", parse_fd },
+	{ "passt", parse_passt },
 	/* kvmtool's names for the same. */
-	{ "guest_mac", take_mac },
-	{ "mq", take_net_queues },
-	{ "trans", take_trans },
+	{ "guest_mac", parse_net_mac },
+	{ "mq", parse_net_queues },
+	{ "trans", parse_trans },
 	{ NULL, NULL },
 };
 
-static int take_net_item(struct virtio_net_config *net, const char *key, const char *value,
+static int parse_net_item(struct virtio_net_config *net, const char *key, const char *value,
 			 struct error *error)
 {
 	for (const struct run_network_item *item = run_network_items; item->key; item++) {
@@ -232,7 +232,7 @@ static const char *cut_passt_options(char *value)
 	return at + sizeof(key) - 1;
 }
 
-int run_options_take_network(void *target, char *value, struct error *error)
+int run_options_parse_network(void *target, char *value, struct error *error)
 {
 	struct machine_config *config = &((struct run_options *)target)->config;
 	struct virtio_net_config net = { .tap_fd = -1, .vhost = true };
@@ -246,7 +246,7 @@ int run_options_take_network(void *target, char *value, struct error *error)
 			mode = item;
 			continue;
 		}
-		if (take_net_item(&net, key, item, error) < 0)
+		if (parse_net_item(&net, key, item, error) < 0)
 			return -1;
 		vhost |= !strcmp(key, "vhost");
 		others = true;
@@ -267,7 +267,7 @@ int run_options_take_network(void *target, char *value, struct error *error)
 	return 0;
 }
 
-int run_options_take_vfio(void *target, char *value, struct error *error)
+int run_options_parse_vfio(void *target, char *value, struct error *error)
 {
 	struct vfio_config *config = &((struct run_options *)target)->config.vfio;
 	char address[VFIO_ADDRESS_SIZE];

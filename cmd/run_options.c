@@ -14,7 +14,7 @@
 
 #define CONFIG(member) offsetof(struct run_options, config.member)
 
-static int take_kaslr_seed(void *target, char *value, struct error *error)
+static int parse_kaslr_seed(void *target, char *value, struct error *error)
 {
 	struct run_options *options = target;
 
@@ -23,7 +23,7 @@ static int take_kaslr_seed(void *target, char *value, struct error *error)
 }
 
 /* kvmtool's way to ask for more messages. */
-static int take_debug(void *target, char *value, struct error *error)
+static int parse_debug(void *target, char *value, struct error *error)
 {
 	struct run_options *options = target;
 
@@ -33,7 +33,7 @@ static int take_debug(void *target, char *value, struct error *error)
 	return 0;
 }
 
-static int take_transport(void *target, char *value, struct error *error)
+static int parse_transport(void *target, char *value, struct error *error)
 {
 	(void)target;
 	if (strcmp(value, "pci"))
@@ -50,7 +50,7 @@ bool run_options_is_folder(const char *word)
 }
 
 /* kvmtool wants the folder of a mounted hugetlbfs: its pages are as large as a block of that. */
-static int take_mounted_huge_pages(const char *path, uint64_t *page, struct error *error)
+static int parse_mounted_huge_pages(const char *path, uint64_t *page, struct error *error)
 {
 	struct statfs status;
 
@@ -62,17 +62,17 @@ static int take_mounted_huge_pages(const char *path, uint64_t *page, struct erro
 	return 0;
 }
 
-int run_options_take_huge_pages(void *target, char *value, struct error *error)
+int run_options_parse_huge_pages(void *target, char *value, struct error *error)
 {
 	struct run_options *options = target;
 
 	options->config.huge_page = RAM_HUGE_DEFAULT;
 	if (value && (strchr(value, '/') || run_options_is_folder(value)))
-		return take_mounted_huge_pages(value, &options->config.huge_page, error);
+		return parse_mounted_huge_pages(value, &options->config.huge_page, error);
 	return value ? parse_size(value, &options->config.huge_page, error) : 0;
 }
 
-int run_options_take_overlays(void *target, char *value, struct error *error)
+int run_options_parse_overlays(void *target, char *value, struct error *error)
 {
 	struct run_options *options = target;
 
@@ -94,22 +94,22 @@ static const struct option_entry entries[] = {
 	  .help = "Number of vCPUs (1)" },
 	{ .name = "mem", .letter = 'm', .kind = OPTION_SIZE, .argument = "SIZE", .offset = CONFIG(memory),
 	  .help = "RAM: 512 (MiB), 512M, 2G (256M, and 64M for each further vCPU)" },
-	{ .name = "hugetlbfs", .kind = OPTION_TAKEN, .take = run_options_take_huge_pages, .argument = "SIZE|DIR", .optional = true,
+	{ .name = "hugetlbfs", .kind = OPTION_TAKEN, .take = run_options_parse_huge_pages, .argument = "SIZE|DIR", .optional = true,
 	  .is_value = run_options_is_folder,
 	  .help = "RAM out of the host's pool of huge pages, of that size" },
-	{ .name = "disk", .letter = 'd', .kind = OPTION_TAKEN, .take = run_options_take_disk,
+	{ .name = "disk", .letter = 'd', .kind = OPTION_TAKEN, .take = run_options_parse_disk,
 	  .argument = "FILE[,ro][,queues=N][,serial=TEXT][,format=raw]", .help = "Disk image or block device; several" },
-	{ .name = "disk-overlay", .kind = OPTION_TAKEN, .take = run_options_take_overlays, .argument = "DIR",
+	{ .name = "disk-overlay", .kind = OPTION_TAKEN, .take = run_options_parse_overlays, .argument = "DIR",
 	  .help = "Leave the disks as they are: what the guest writes goes\nto files there; several, each over the one before" },
 	{ .name = "disks-changed", .kind = OPTION_CHOICE, .argument = "refuse|allow", .choices = "refuse|allow",
 	  .offset = offsetof(struct run_options, disks_changed),
 	  .help = "Disks that were written since their overlays were made\n(refuse)" },
-	{ .name = "network", .letter = 'n', .kind = OPTION_TAKEN, .take = run_options_take_network,
+	{ .name = "network", .letter = 'n', .kind = OPTION_TAKEN, .take = run_options_parse_network,
 	  .argument = "mode=tap|user|none[,ITEM...]", .choices = "mode=tap|mode=user|mode=none",
 	  .help = "Network interface; several. With tap: tapif=NAME, script=FILE,\n"
 		  "vhost=on|off|required, fd=N. With user: passt=FILE,\n"
 		  "passt-options=TEXT (last). With both: mac=MAC, queues=N" },
-	{ .name = "vfio-pci", .kind = OPTION_TAKEN, .take = run_options_take_vfio, .argument = "[DOM:]BB:DD.F|UUID",
+	{ .name = "vfio-pci", .kind = OPTION_TAKEN, .take = run_options_parse_vfio, .argument = "[DOM:]BB:DD.F|UUID",
 	  .help = "A PCI device of the host, which vfio-pci has, or a mediated one; several" },
 	{ .name = "console", .kind = OPTION_CHOICE, .argument = "serial|virtio", .choices = "serial|virtio",
 	  .offset = CONFIG(console), .help = "Where standard input and output are in the guest (serial)" },
@@ -129,7 +129,7 @@ static const struct option_entry entries[] = {
 	  .help = "Hide scalable vectors, where the host has them" },
 	{ .name = "disable-pauth", .kind = OPTION_FLAG, .offset = offsetof(struct run_options, disable_pauth),
 	  .help = "Hide pointer authentication, where the host has it" },
-	{ .name = "kaslr-seed", .kind = OPTION_TAKEN, .take = take_kaslr_seed, .argument = "N",
+	{ .name = "kaslr-seed", .kind = OPTION_TAKEN, .take = parse_kaslr_seed, .argument = "N",
 	  .help = "Where the kernel places itself (random)" },
 	{ .name = "dump-dtb", .kind = OPTION_FILE, .argument = "FILE", .offset = CONFIG(dump_fdt),
 	  .help = "Write the guest's device tree to FILE, and go on" },
@@ -144,8 +144,8 @@ static const struct option_entry entries[] = {
 	  .help = "Return once the guest runs, and leave it running" },
 
 	/* kvmtool's options that ask for what is so anyway. */
-	{ .name = "debug", .kind = OPTION_TAKEN, .take = take_debug },
-	{ .name = "virtio-transport", .kind = OPTION_TAKEN, .take = take_transport, .argument = "pci" },
+	{ .name = "debug", .kind = OPTION_TAKEN, .take = parse_debug },
+	{ .name = "virtio-transport", .kind = OPTION_TAKEN, .take = parse_transport, .argument = "pci" },
 	{ .name = "force-pci", .kind = OPTION_IGNORED },
 	{ .name = "no-dhcp", .kind = OPTION_IGNORED },
 	{ .name = "no-pvtime", .kind = OPTION_IGNORED },

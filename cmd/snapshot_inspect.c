@@ -26,7 +26,7 @@ struct inspect_options {
 	bool json;
 };
 
-static int take_cpu(void *field, char *value, struct error *error)
+static int parse_cpu(void *field, char *value, struct error *error)
 {
 	struct cpu_option *option = field;
 
@@ -40,7 +40,7 @@ static const struct option_entry entries[] = {
 	  .help = "Show the ITS: registers, devices, events, collections, commands" },
 	{ .name = "gic", .kind = OPTION_FLAG, .offset = offsetof(struct inspect_options, gic),
 	  .help = "Show the GIC: registers, and the state of each SPI, PPI and SGI" },
-	{ .name = "cpu", .kind = OPTION_TAKEN, .take = take_cpu, .argument = "N", .optional = true,
+	{ .name = "cpu", .kind = OPTION_TAKEN, .take = parse_cpu, .argument = "N", .optional = true,
 	  .offset = offsetof(struct inspect_options, cpu), .help = "Show the vCPUs, or all registers of vCPU N" },
 	{ .name = "devices", .kind = OPTION_FLAG, .offset = offsetof(struct inspect_options, devices),
 	  .help = "Show the devices' state: negotiation, queues, registers" },

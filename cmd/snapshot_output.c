@@ -12,7 +12,7 @@
 
 #include "util/parse.h"
 
-int forms_take_level(void *field, char *value, struct error *error)
+int snapshot_output_parse_level(void *field, char *value, struct error *error)
 {
 	uint64_t *level = field;
 
@@ -20,24 +20,24 @@ int forms_take_level(void *field, char *value, struct error *error)
 	return value ? parse_number(value, 1, 9, level, error) : 0;
 }
 
-bool forms_is_stream(const char *path)
+bool snapshot_is_stream(const char *path)
 {
 	return strcmp(path, "-") == 0;
 }
 
-const char *forms_input_name(const char *path)
+const char *snapshot_input_name(const char *path)
 {
-	return forms_is_stream(path) ? "standard input" : path;
+	return snapshot_is_stream(path) ? "standard input" : path;
 }
 
-const char *forms_output_name(const char *path)
+const char *snapshot_output_name(const char *path)
 {
-	return forms_is_stream(path) ? "standard output" : path;
+	return snapshot_is_stream(path) ? "standard output" : path;
 }
 
-int forms_check_output(const char *path, struct error *error)
+int snapshot_output_check(const char *path, struct error *error)
 {
-	if (forms_is_stream(path) && isatty(STDOUT_FILENO))
+	if (snapshot_is_stream(path) && isatty(STDOUT_FILENO))
 		return error_set(error, EINVAL, "a snapshot is nothing for a terminal: \"-\" is for a pipe");
 	return 0;
 }
@@ -66,19 +66,19 @@ static int open_stream(struct snapshot *snapshot, struct error *error)
 		return -1;
 	if (snapshot_receive(STDIN_FILENO, fd, error) < 0) {
 		close(fd);
-		return error_context(error, "%s", forms_input_name("-"));
+		return error_context(error, "%s", snapshot_input_name("-"));
 	}
 	replace_input();
-	return snapshot_open_file(snapshot, fd, forms_input_name("-"), error);
+	return snapshot_open_file(snapshot, fd, snapshot_input_name("-"), error);
 }
 
-int forms_open(struct snapshot *snapshot, const char *path, struct error *error)
+int snapshot_input_open(struct snapshot *snapshot, const char *path, struct error *error)
 {
-	return forms_is_stream(path) ? open_stream(snapshot, error) : snapshot_open(snapshot, path, error);
+	return snapshot_is_stream(path) ? open_stream(snapshot, error) : snapshot_open(snapshot, path, error);
 }
 
 struct show {
-	const struct form *form;
+	const struct snapshot_output *output;
 	time_t shown;
 };
 
@@ -87,30 +87,30 @@ static bool show_progress(void *owner, uint64_t done, uint64_t total)
 	struct show *show = owner;
 	time_t now = time(NULL);
 
-	if (!show->form->shows || now == show->shown)
+	if (!show->output->shows || now == show->shown)
 		return true;
-	fprintf(stderr, "\rlkvm: %s: %" PRIu64 " of %" PRIu64 " MiB of RAM", show->form->path, done >> 20, total >> 20);
+	fprintf(stderr, "\rlkvm: %s: %" PRIu64 " of %" PRIu64 " MiB of RAM", show->output->path, done >> 20, total >> 20);
 	show->shown = now;
 	return true;
 }
 
-static int write_to(struct form *form, int fd, const struct snapshot *from, struct error *error)
+static int write_to(struct snapshot_output *output, int fd, const struct snapshot *from, struct error *error)
 {
-	struct show show = { .form = form };
+	struct show show = { .output = output };
 	const struct snapshot_progress progress = { .step = show_progress, .owner = &show };
 	struct rewrite rewrite = {
-		.fd = fd, .stream = forms_is_stream(form->path), .level = (int)form->level, .progress = &progress,
+		.fd = fd, .stream = snapshot_is_stream(output->path), .level = (int)output->level, .progress = &progress,
 	};
 	int result = snapshot_rewrite(from, &rewrite, error);
 
 	if (show.shown)
 		fprintf(stderr, "\r\033[K");
-	form->data = rewrite.data;
-	form->size = rewrite.size;
+	output->data = rewrite.data;
+	output->size = rewrite.size;
 	return result;
 }
 
-int forms_compare(struct snapshot *written, const struct forms_expected *expected, struct error *error)
+int snapshot_output_compare(struct snapshot *written, const struct snapshot_expected *expected, struct error *error)
 {
 	char identity[FORMAT_IDENTITY_TEXT];
 
@@ -125,7 +125,7 @@ int forms_compare(struct snapshot *written, const struct forms_expected *expecte
 	return 0;
 }
 
-static int read_back(const struct new_file *file, const struct forms_expected *expected, struct error *error)
+static int read_back(const struct new_file *file, const struct snapshot_expected *expected, struct error *error)
 {
 	int fd = fcntl(file->fd, F_DUPFD_CLOEXEC, 0), result;
 	struct snapshot written;
@@ -134,12 +134,12 @@ static int read_back(const struct new_file *file, const struct forms_expected *e
 		return error_system(error, errno, "descriptors");
 	if (snapshot_open_file(&written, fd, file->path, error) < 0)
 		return -1;
-	result = forms_compare(&written, expected, error);
+	result = snapshot_output_compare(&written, expected, error);
 	snapshot_close(&written);
 	return result < 0 ? error_context(error, "%s", file->path) : 0;
 }
 
-int forms_commit(struct new_file *file, const struct forms_expected *expected, struct error *error)
+int snapshot_output_commit(struct new_file *file, const struct snapshot_expected *expected, struct error *error)
 {
 	if (read_back(file, expected, error) == 0)
 		return new_file_commit(file, error);
@@ -147,30 +147,30 @@ int forms_commit(struct new_file *file, const struct forms_expected *expected, s
 	return error_context(error, "the snapshot was discarded, as reading it back failed");
 }
 
-int forms_write(struct form *form, const struct snapshot *from, struct error *error)
+int snapshot_output_write(struct snapshot_output *output, const struct snapshot *from, struct error *error)
 {
-	struct forms_expected expected = { .ram = from->ram_size };
+	struct snapshot_expected expected = { .ram = from->ram_size };
 	char identity[FORMAT_IDENTITY_TEXT];
 	struct new_file file;
 
-	if (forms_is_stream(form->path)) {
+	if (snapshot_is_stream(output->path)) {
 		signal(SIGPIPE, SIG_IGN); /* a reader that goes away is a sentence */
-		return write_to(form, STDOUT_FILENO, from, error);
+		return write_to(output, STDOUT_FILENO, from, error);
 	}
-	if (new_file_open(&file, form->path, error) < 0)
+	if (new_file_open(&file, output->path, error) < 0)
 		return -1;
-	if (write_to(form, file.fd, from, error) == 0) {
+	if (write_to(output, file.fd, from, error) == 0) {
 		format_identity_text(from->header.identity, identity);
 		expected.identity = identity;
-		return forms_commit(&file, &expected, error);
+		return snapshot_output_commit(&file, &expected, error);
 	}
 	new_file_discard(&file);
-	return error_context(error, "%s", form->path);
+	return error_context(error, "%s", output->path);
 }
 
-int forms_print_report(const struct command_call *call, const char *path, struct report *report)
+int snapshot_output_print_report(const struct command_call *call, const char *path, struct report *report)
 {
-	if (!forms_is_stream(path) || !report_text(report))
+	if (!snapshot_is_stream(path) || !report_text(report))
 		return command_print_report(call, report);
 	fputs(report_text(report), stderr);
 	report_close(report);

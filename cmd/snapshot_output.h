@@ -11,32 +11,32 @@
 #include "util/newfile.h"
 
 /* An entry of a table of options: --compress[=LEVEL], into a uint64_t. */
-#define FORMS_COMPRESS(target, member)                                                                             \
+#define SNAPSHOT_OUTPUT_COMPRESS(target, member)                                                                             \
 	{                                                                                                          \
-		.name = "compress", .kind = OPTION_TAKEN, .take = forms_take_level, .argument = "LEVEL",           \
+		.name = "compress", .kind = OPTION_TAKEN, .take = snapshot_output_parse_level, .argument = "LEVEL",           \
 		.choices = "1|2|3|4|5|6|7|8|9", .optional = true, .offset = offsetof(target, member),              \
 		.help = "Compress memory: from 1 (fast) to 9 (small), without LEVEL 6",                            \
 	}
 
-int forms_take_level(void *field, char *value, struct error *error);
+int snapshot_output_parse_level(void *field, char *value, struct error *error);
 
-bool forms_is_stream(const char *path);
+bool snapshot_is_stream(const char *path);
 
 /* A file by its path, a stream by what it is. */
-const char *forms_input_name(const char *path);
-const char *forms_output_name(const char *path);
+const char *snapshot_input_name(const char *path);
+const char *snapshot_output_name(const char *path);
 
 /* Fails where a stream would go to a terminal. */
-int forms_check_output(const char *path, struct error *error);
+int snapshot_output_check(const char *path, struct error *error);
 
 /*
  * Opens what `path` names. A stream is read to its end first, into a file without a name; standard input is the terminal
  * then, if there is one, or nothing.
  */
-int forms_open(struct snapshot *snapshot, const char *path, struct error *error);
+int snapshot_input_open(struct snapshot *snapshot, const char *path, struct error *error);
 
 /* What is to be written, and what came of it. */
-struct form {
+struct snapshot_output {
 	const char *path;
 	uint64_t level;      /* of compression, 0: none */
 	bool shows;          /* progress, on a terminal */
@@ -47,21 +47,21 @@ struct form {
  * Reads back a complete snapshot as a restore does, without RAM, and gives it its name if its identity and RAM's size are those
  * of `expected`. Closes the file in any case; after a failure it is gone.
  */
-struct forms_expected {
+struct snapshot_expected {
 	const char *identity; /* as format_identity_text() has it; "": unknown */
 	uint64_t ram;         /* bytes */
 	struct error *refusal; /* NULL, or set to why a restore will refuse the snapshot, which is no failure here */
 };
 
-int forms_commit(struct new_file *file, const struct forms_expected *expected, struct error *error);
+int snapshot_output_commit(struct new_file *file, const struct snapshot_expected *expected, struct error *error);
 
 /* Only the comparison. */
-int forms_compare(struct snapshot *written, const struct forms_expected *expected, struct error *error);
+int snapshot_output_compare(struct snapshot *written, const struct snapshot_expected *expected, struct error *error);
 
 /* All of `from`, at once: a file is there whole or not at all. */
-int forms_write(struct form *form, const struct snapshot *from, struct error *error);
+int snapshot_output_write(struct snapshot_output *output, const struct snapshot *from, struct error *error);
 
 /* command_print_report(), on standard error where the stream has standard output. */
-int forms_print_report(const struct command_call *call, const char *path, struct report *report);
+int snapshot_output_print_report(const struct command_call *call, const char *path, struct report *report);
 
 #endif

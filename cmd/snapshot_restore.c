@@ -93,7 +93,7 @@ int cmd_snapshot_restore(const struct command_call *call)
 		error_set(&error, EINVAL, "--no-verify is --verify=none, and contradicts --verify=before");
 		return command_usage_error(call, &error);
 	}
-	if (forms_open(&snapshot, call->operands[0], &error) < 0)
+	if (snapshot_input_open(&snapshot, call->operands[0], &error) < 0)
 		return command_error(call, &error);
 	config.snapshot = &snapshot;
 	config.eager = options->eager;
@@ -105,7 +105,7 @@ int cmd_snapshot_restore(const struct command_call *call)
 	config.huge_page = options->config.huge_page;
 	if (refuse_partial(&snapshot, &error) < 0 || snapshot_check_restorable(&snapshot, &error) < 0 ||
 	    configure(&config, options, &snapshot, &error) < 0 || verify_before(options, &config, &snapshot, &error) < 0) {
-		error_context(&error, "%s", forms_input_name(call->operands[0]));
+		error_context(&error, "%s", snapshot_input_name(call->operands[0]));
 		status = command_error(call, &error);
 	} else if (machine_run_overlays(&config, options, &error) < 0) {
 		status = command_error(call, &error);

@@ -30,7 +30,7 @@ struct save_options {
 	uint64_t level;
 };
 
-static int take_live(void *field, char *value, struct error *error)
+static int parse_live(void *field, char *value, struct error *error)
 {
 	const char **live = field;
 
@@ -43,7 +43,7 @@ static int take_live(void *field, char *value, struct error *error)
 static const struct option_entry entries[] = {
 	{ .name = "stop", .kind = OPTION_FLAG, .offset = offsetof(struct save_options, stop),
 	  .help = "End the virtual machine once it is saved" },
-	{ .name = "live", .kind = OPTION_TAKEN, .take = take_live, .argument = "WAY", .choices = "point-in-time|rounds",
+	{ .name = "live", .kind = OPTION_TAKEN, .take = parse_live, .argument = "WAY", .choices = "point-in-time|rounds",
 	  .optional = true, .offset = offsetof(struct save_options, live),
 	  .help = "Pause the guest for a moment only. WAY is point-in-time:\nRAM is copied behind the pause, each part before the guest\n"
 		  "writes it; or rounds: again and again before it. Without\nWAY, the first one that this host has" },
@@ -59,7 +59,7 @@ static const struct option_entry entries[] = {
 	  .help = "Where the state of a passed-through device cannot be\nsaved: reset it, and tell the guest" },
 	{ .name = "force", .kind = OPTION_FLAG, .offset = offsetof(struct save_options, force),
 	  .help = "Save the guest even if it is known that a restore would fail,\nto look into it" },
-	FORMS_COMPRESS(struct save_options, level),
+	SNAPSHOT_OUTPUT_COMPRESS(struct save_options, level),
 	{ .name = "json", .kind = OPTION_FLAG, .offset = offsetof(struct save_options, json),
 	  .help = "Print the figures as JSON" },
 };
@@ -116,7 +116,7 @@ static struct save_request describe(const struct save *save)
 		request.way = SAVE_ROUNDS;
 	else if (options->live)
 		request.way = strcmp(options->live, save_way_name(SAVE_LIVE)) ? SAVE_POINT_IN_TIME : SAVE_LIVE;
-	if (!forms_is_stream(save->path) && stat(save->path, &replaced) == 0) {
+	if (!snapshot_is_stream(save->path) && stat(save->path, &replaced) == 0) {
 		request.replaces = true;
 		request.device = replaced.st_dev;
 		request.inode = replaced.st_ino;
@@ -174,7 +174,7 @@ static int stop(const struct save *save, struct error *error)
 /* The VMM writes a plain file. Where another form is wanted, that one never gets a name. */
 static bool is_rewritten(const struct save *save)
 {
-	return save->options->level || forms_is_stream(save->path);
+	return save->options->level || snapshot_is_stream(save->path);
 }
 
 static int open_base(struct save *save, struct error *error)
@@ -218,16 +218,16 @@ static void close_folder(struct save *save, struct error *error)
 
 static int open_file(struct save *save, struct error *error)
 {
-	if (!forms_is_stream(save->path))
+	if (!snapshot_is_stream(save->path))
 		return new_file_open(&save->file, save->path, error);
 	save->file = (struct new_file){ .fd = new_file_open_temporary(error) };
 	return save->file.fd < 0 ? -1 : 0;
 }
 
 /* What the file must hold, by the VMM's answer. */
-static struct forms_expected expect(struct save *save)
+static struct snapshot_expected expect(struct save *save)
 {
-	return (struct forms_expected){
+	return (struct snapshot_expected){
 		.identity = save->figures.identity, .ram = save->figures.ram, .refusal = &save->refusal,
 	};
 }
@@ -235,8 +235,8 @@ static struct forms_expected expect(struct save *save)
 /* The guest need not wait for that. */
 static int rewrite(struct save *save, struct error *error)
 {
-	const struct forms_expected expected = expect(save);
-	struct form form = { .path = save->path, .level = save->options->level, .shows = save->shows };
+	const struct snapshot_expected expected = expect(save);
+	struct snapshot_output output = { .path = save->path, .level = save->options->level, .shows = save->shows };
 	int fd = fcntl(save->file.fd, F_DUPFD_CLOEXEC, 0), result;
 	struct snapshot plain;
 
@@ -244,17 +244,17 @@ static int rewrite(struct save *save, struct error *error)
 		return error_system(error, errno, "descriptors");
 	if (snapshot_open_file(&plain, fd, save->path, error) < 0)
 		return -1;
-	result = forms_compare(&plain, &expected, error);
+	result = snapshot_output_compare(&plain, &expected, error);
 	if (result == 0)
-		result = forms_write(&form, &plain, error);
+		result = snapshot_output_write(&output, &plain, error);
 	snapshot_close(&plain);
-	save->figures.size = form.size;
+	save->figures.size = output.size;
 	return result;
 }
 
 static int save_as_wanted(struct save *save, struct error *error)
 {
-	struct forms_expected expected;
+	struct snapshot_expected expected;
 	int result = open_file(save, error);
 
 	if (result < 0)
@@ -264,7 +264,7 @@ static int save_as_wanted(struct save *save, struct error *error)
 		fprintf(stderr, "\r\033[K");
 	expected = expect(save);
 	if (result == 0 && !is_rewritten(save))
-		return forms_commit(&save->file, &expected, error);
+		return snapshot_output_commit(&save->file, &expected, error);
 	if (result == 0)
 		result = rewrite(save, error);
 	new_file_discard(&save->file);
@@ -292,20 +292,20 @@ static int save_all(struct save *save, bool stops, struct error *error)
 static void warn(const struct save *save)
 {
 	if (save->refusal.text[0])
-		fprintf(stderr, "lkvm: warning: %s: %s\n", forms_output_name(save->path), save->refusal.text);
+		fprintf(stderr, "lkvm: warning: %s: %s\n", snapshot_output_name(save->path), save->refusal.text);
 }
 
 static int print_figures(const struct save *save, bool stopped, bool json)
 {
 	uint64_t rate = save->figures.size * 1000 / (save->duration / 1000 + 1); /* bytes a millisecond: KB/s */
-	FILE *output = forms_is_stream(save->path) ? stderr : stdout;
+	FILE *output = snapshot_is_stream(save->path) ? stderr : stdout;
 	struct report report;
 
 	if (!json) {
 		fprintf(output,
 			"Guest %s saved to %s%s: %" PRIu64 " MiB of RAM, %" PRIu64 ".%" PRIu64
 			" MiB written, paused for %" PRIu64 ".%" PRIu64 " ms (%" PRIu64 " MB/s)\n",
-			save->name, forms_output_name(save->path), stopped ? ", and stopped" : "", save->figures.ram >> 20,
+			save->name, snapshot_output_name(save->path), stopped ? ", and stopped" : "", save->figures.ram >> 20,
 			save->figures.size >> 20, (save->figures.size & 0xfffff) * 10 >> 20, save->figures.pause / 1000000,
 			save->figures.pause / 100000 % 10, rate / 1000);
 		if (save->figures.throttle)
@@ -336,7 +336,7 @@ static int print_figures(const struct save *save, bool stopped, bool json)
 	report_number(&report, "writable_disks", save->figures.disks);
 	if (save->options->overlays)
 		report_string(&report, "disk_overlays", save->options->overlays);
-	return forms_print_report(save->call, save->path, &report);
+	return snapshot_output_print_report(save->call, save->path, &report);
 }
 
 /* Options that would be ignored beside others. */
@@ -371,7 +371,7 @@ int cmd_snapshot_save(const struct command_call *call)
 		return command_usage_error(call, &error);
 	save.name = call->operands[0];
 	save.path = call->operands[1];
-	result = forms_check_output(save.path, &error);
+	result = snapshot_output_check(save.path, &error);
 	if (result == 0)
 		result = open_base(&save, &error);
 	if (result == 0)

@@ -78,9 +78,9 @@ int command_print_report(const struct command_call *call, struct report *report)
 /* The subcommands, and the tables of their options. */
 extern const struct option_table run_options_table;
 extern const struct option_table list_options_table;
-extern const struct option_table name_options_table;
+extern const struct option_table control_options_table;
 extern const struct option_table stat_options_table;
-extern const struct option_table ask_options_table;
+extern const struct option_table guest_options_table;
 extern const struct option_table doctor_options_table;
 extern const struct option_table snapshot_save_options_table;
 extern const struct option_table snapshot_restore_options_table;
@@ -92,11 +92,7 @@ extern const struct option_table snapshot_merge_options_table;
 
 int cmd_run(const struct command_call *call);
 int cmd_list(const struct command_call *call);
-int cmd_stat(const struct command_call *call);
-int cmd_pause(const struct command_call *call);
-int cmd_resume(const struct command_call *call);
-int cmd_stop(const struct command_call *call);
-int cmd_reboot(const struct command_call *call);
+int cmd_control(const struct command_call *call); /* stat, pause, resume, stop, reboot */
 int cmd_balloon(const struct command_call *call);
 int cmd_snapshot_save(const struct command_call *call);
 int cmd_snapshot_restore(const struct command_call *call);

@@ -46,11 +46,11 @@ int run_options_finish(struct run_options *options, const char *kernel, struct e
 void run_options_name(struct run_options *options, pid_t pid);
 
 /* The options --disk and --network: an item each. Numbers of queues that are not given are 0. */
-int run_options_take_disk(void *options, char *value, struct error *error);
-int run_options_take_network(void *options, char *value, struct error *error);
+int run_options_parse_disk(void *options, char *value, struct error *error);
+int run_options_parse_network(void *options, char *value, struct error *error);
 
 /* The option --disk-overlay: a folder each. */
-int run_options_take_overlays(void *options, char *value, struct error *error);
+int run_options_parse_overlays(void *options, char *value, struct error *error);
 
 /* The items of --disk and of --network (but mode, and passt-options, which ends the list); the last has no key. */
 extern const struct run_disk_item {
@@ -70,10 +70,10 @@ extern const struct run_network_item {
 int run_options_replace(struct machine_config *saved, const struct run_options *given, struct error *error);
 
 /* The option --vfio-pci: a device. */
-int run_options_take_vfio(void *options, char *value, struct error *error);
+int run_options_parse_vfio(void *options, char *value, struct error *error);
 
 /* The option --hugetlbfs: a size, or the folder of a mounted hugetlbfs, which may be the next word. */
 bool run_options_is_folder(const char *word);
-int run_options_take_huge_pages(void *options, char *value, struct error *error);
+int run_options_parse_huge_pages(void *options, char *value, struct error *error);
 
 #endif

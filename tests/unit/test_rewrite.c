@@ -149,7 +149,7 @@ static void save_on_base(const char *path)
 }
 
 /* The forms there are. */
-static const struct form {
+static const struct snapshot_output {
 	bool stream;
 	int level;
 } forms[] = { { .level = 0 }, { .level = 1 }, { .level = 9 }, { .stream = true }, { .stream = true, .level = 6 } };
@@ -165,17 +165,17 @@ static int receive(int stream, const char *path, struct error *error)
 }
 
 /* `from` in another form at `to`, a stream as what is received of it. */
-static struct rewrite rewrite(const char *from, const struct form *form, const char *to)
+static struct rewrite rewrite(const char *from, const struct snapshot_output *output, const char *to)
 {
-	int fd = form->stream ? memfd_create("stream", MFD_CLOEXEC) : create(to);
-	struct rewrite rewrite = { .fd = fd, .stream = form->stream, .level = form->level };
+	int fd = output->stream ? memfd_create("stream", MFD_CLOEXEC) : create(to);
+	struct rewrite rewrite = { .fd = fd, .stream = output->stream, .level = output->level };
 	struct snapshot snapshot;
 	struct error error = { 0 };
 
 	assert_true(fd >= 0);
 	assert_int_equal(snapshot_open(&snapshot, from, &error), 0);
 	assert_int_equal(snapshot_rewrite(&snapshot, &rewrite, &error), 0);
-	if (form->stream)
+	if (output->stream)
 		assert_int_equal(receive(fd, to, &error), 0);
 	snapshot_close(&snapshot);
 	close(fd);
@@ -258,7 +258,7 @@ static void a_chain_becomes_one(void **state)
 	}
 }
 
-/* One that is based on a file is as good with that file in another form. */
+/* One that is based on a file is as good with that file in another output. */
 static void a_base_may_change_its_form(void **state)
 {
 	(void)state;
@@ -309,11 +309,11 @@ static void what_is_written_is_counted(void **state)
 }
 
 /* To /dev/null. */
-static int try_rewrite(const char *path, const struct form *form, const struct snapshot_progress *progress,
+static int try_rewrite(const char *path, const struct snapshot_output *output, const struct snapshot_progress *progress,
 		       struct error *error)
 {
 	struct rewrite rewrite = {
-		.fd = open("/dev/null", O_WRONLY | O_CLOEXEC), .stream = true, .level = form->level, .progress = progress,
+		.fd = open("/dev/null", O_WRONLY | O_CLOEXEC), .stream = true, .level = output->level, .progress = progress,
 	};
 	struct snapshot snapshot;
 	int result;
