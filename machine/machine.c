@@ -2,15 +2,15 @@
 /* Opens and closes a machine: walks its catalogue of parts. */
 #include "machine/machine.h"
 
-#include "catalogue.h"
+#include "components.h"
 #include "check_host.h"
 #include "ram_private.h"
 #include "virtio_private.h"
 
-static int open_parts(struct machine *machine, size_t count, struct error *error)
+static int open_components(struct machine *machine, size_t count, struct error *error)
 {
 	for (; machine->opened < count; machine->opened++) {
-		if (machine_catalogue[machine->opened].open(machine, error) == 0)
+		if (machine_components[machine->opened].open(machine, error) == 0)
 			continue;
 		machine_close(machine);
 		return -1;
@@ -23,14 +23,14 @@ int machine_open(struct machine *machine, const struct machine_config *config, s
 {
 	*machine = (struct machine){ .config = *config, .loop = loop, .terminal = terminal, .pager.done_fd = -1,
 				     .snapshot_watch.fd = -1 };
-	return open_parts(machine, machine_part_count, error);
+	return open_components(machine, machine_component_count, error);
 }
 
 int machine_open_processors(struct machine *machine, const struct machine_config *config,
 			    const struct error_collector *refused, struct error *error)
 {
 	*machine = (struct machine){ .config = *config, .refused = refused, .pager.done_fd = -1, .snapshot_watch.fd = -1 };
-	return open_parts(machine, MACHINE_PARTS_BEFORE_DEVICES, error);
+	return open_components(machine, MACHINE_COMPONENTS_BEFORE_DEVICES, error);
 }
 
 void machine_stop(struct machine *machine)
@@ -48,6 +48,6 @@ void machine_close(struct machine *machine)
 	machine_untrack(machine);
 	machine_stop(machine);
 	while (machine->opened > 0)
-		if (machine_catalogue[--machine->opened].close)
-			machine_catalogue[machine->opened].close(machine);
+		if (machine_components[--machine->opened].close)
+			machine_components[machine->opened].close(machine);
 }

@@ -3,7 +3,7 @@
 #include <errno.h>
 
 #include "arm/migrate.h"
-#include "catalogue.h"
+#include "components.h"
 #include "software_private.h"
 
 void machine_pause(struct machine *machine)
@@ -14,9 +14,9 @@ void machine_pause(struct machine *machine)
 		return;
 	vcpus_pause(&machine->vm);
 	/* The counter last: what the workers still did belongs to the time before the pause. */
-	for (size_t i = 0; i < machine_part_count; i++)
-		if (machine_catalogue[i].pause)
-			machine_catalogue[i].pause(machine);
+	for (size_t i = 0; i < machine_component_count; i++)
+		if (machine_components[i].pause)
+			machine_components[i].pause(machine);
 	machine->running = false;
 	if (vcpus_get_counter(&machine->vm, &machine->clock.counter, &error) < 0)
 		log_message(machine->config.log, LOG_LEVEL_WARNING, "the guest's clock runs on while paused: %s", error.text);
@@ -30,9 +30,9 @@ void machine_resume(struct machine *machine)
 		return;
 	if (vcpus_set_counter(&machine->vm, machine->clock.counter, &error) < 0)
 		log_message(machine->config.log, LOG_LEVEL_WARNING, "the guest's clock ran on while paused: %s", error.text);
-	for (size_t i = 0; i < machine_part_count; i++)
-		if (machine_catalogue[i].resume)
-			machine_catalogue[i].resume(machine);
+	for (size_t i = 0; i < machine_component_count; i++)
+		if (machine_components[i].resume)
+			machine_components[i].resume(machine);
 	machine->running = true;
 	atomic_store(&machine->went_on, true);
 	vcpus_resume(&machine->vm);
@@ -46,9 +46,9 @@ int machine_reset(struct machine *machine, struct error *error)
 		.interrupts = machine->gic_layout.interrupts,
 	};
 
-	for (size_t i = 0; i < machine_part_count; i++)
-		if (machine_catalogue[i].reset)
-			machine_catalogue[i].reset(machine);
+	for (size_t i = 0; i < machine_component_count; i++)
+		if (machine_components[i].reset)
+			machine_components[i].reset(machine);
 	interrupts_reset_lines(&machine->vm.interrupts);
 	if (migrate_reset(&migrate, error) < 0 || machine_software_load(machine, error) < 0)
 		return -1;

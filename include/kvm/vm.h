@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A virtual machine as KVM sees it: RAM, vCPUs, the bus, interrupts and the descriptors of the in-kernel
- * GIC and ITS. Everything above (arm/, hw/, virtio/) hangs its devices off this; machine/catalogue.c says which.
+ * GIC and ITS. Everything above (arm/, hw/, virtio/) hangs its devices off this; machine/components.c says which.
  */
 #ifndef LKVM_KVM_VM_H
 #define LKVM_KVM_VM_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The machine that a guest sees: which devices, at which addresses, on which interrupts. machine/catalogue.c holds it as one
+ * The machine that a guest sees: which devices, at which addresses, on which interrupts. machine/components.c holds it as one
  * ordered array; opening, closing, reset, pause and resume all walk that array.
  *
  * Addresses are fixed: they do not move with the number of vCPUs or devices, so that a snapshot, a bare-metal program

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The parts of a machine, in the order in which they are opened. */
-#include "catalogue.h"
+#include "components.h"
 
 #include <string.h>
 
@@ -10,7 +10,7 @@
 #include "vfio_private.h"
 #include "virtio_private.h"
 
-static int core_open(struct machine *machine, struct error *error)
+static int component_vm_open(struct machine *machine, struct error *error)
 {
 	struct vm_config config = {
 		.log = machine->config.log,
@@ -32,7 +32,7 @@ static int core_open(struct machine *machine, struct error *error)
 	return -1;
 }
 
-static void core_close(struct machine *machine)
+static void component_vm_close(struct machine *machine)
 {
 	machine_ram_close(machine);
 	vm_close(&machine->vm);
@@ -42,7 +42,7 @@ static void core_close(struct machine *machine)
  * The order that KVM wants: the vGIC and the ITS exist and have their addresses, then the vCPUs are initialised, then the
  * vGIC is, then the PMUs that hang on it.
  */
-static int processors_open(struct machine *machine, struct error *error)
+static int component_processors_open(struct machine *machine, struct error *error)
 {
 	const struct machine_config *config = &machine->config;
 	struct cpu_features wanted = {
@@ -69,7 +69,7 @@ static int processors_open(struct machine *machine, struct error *error)
 	return machine->cpu_features.pmu ? vcpus_initialise_pmu(vm, MACHINE_PMU_PPI, error) : 0;
 }
 
-static int pci_open(struct machine *machine, struct error *error)
+static int component_pci_open(struct machine *machine, struct error *error)
 {
 	/* 64-bit BARs go to the upper half of the guest physical addresses, unless RAM needs it. */
 	uint64_t half = 1ull << (machine->vm.address_bits - 1);
@@ -88,12 +88,12 @@ static int pci_open(struct machine *machine, struct error *error)
 	return pci_bus_open(&machine->pci, &machine->vm.bus, &machine->vm.interrupts, &machine->pci_layout, error);
 }
 
-static void pci_close(struct machine *machine)
+static void component_pci_close(struct machine *machine)
 {
 	pci_bus_close(&machine->pci);
 }
 
-static int uart_open(struct machine *machine, struct error *error)
+static int component_serial_open(struct machine *machine, struct error *error)
 {
 	/* It is always there, for early messages; the terminal belongs to one console. */
 	struct terminal *terminal = machine->config.console == CONSOLE_SERIAL ? machine->terminal : NULL;
@@ -102,92 +102,92 @@ static int uart_open(struct machine *machine, struct error *error)
 			   terminal, error);
 }
 
-static void uart_close(struct machine *machine)
+static void component_serial_close(struct machine *machine)
 {
 	serial_close(&machine->serial);
 }
 
-static void uart_reset(struct machine *machine)
+static void component_serial_reset(struct machine *machine)
 {
 	serial_reset(&machine->serial);
 }
 
-static int clock_open(struct machine *machine, struct error *error)
+static int component_rtc_open(struct machine *machine, struct error *error)
 {
 	return rtc_open(&machine->rtc, &machine->vm.bus, &machine->vm.interrupts, MACHINE_LINE_RTC, MACHINE_RTC,
 			machine->loop, error);
 }
 
-static void clock_close(struct machine *machine)
+static void component_rtc_close(struct machine *machine)
 {
 	rtc_close(&machine->rtc);
 }
 
-static void clock_reset(struct machine *machine)
+static void component_rtc_reset(struct machine *machine)
 {
 	rtc_reset(&machine->rtc);
 }
 
-static int keys_open(struct machine *machine, struct error *error)
+static int component_gpio_open(struct machine *machine, struct error *error)
 {
 	return gpio_open(&machine->gpio, &machine->vm.bus, &machine->vm.interrupts, MACHINE_LINE_GPIO, MACHINE_GPIO,
 			 machine->loop, error);
 }
 
-static void keys_close(struct machine *machine)
+static void component_gpio_close(struct machine *machine)
 {
 	gpio_close(&machine->gpio);
 }
 
-static void keys_reset(struct machine *machine)
+static void component_gpio_reset(struct machine *machine)
 {
 	gpio_reset(&machine->gpio);
 }
 
 /* It has no reset: what a guest starts with again belongs to the same machine. */
-static int generation_part_open(struct machine *machine, struct error *error)
+static int component_vmgenid_open(struct machine *machine, struct error *error)
 {
 	return vmgenid_open(&machine->vmgenid, &machine->vm, MACHINE_LINE_GENERATION, MACHINE_GENERATION, error);
 }
 
-static void generation_part_close(struct machine *machine)
+static void component_vmgenid_close(struct machine *machine)
 {
 	vmgenid_close(&machine->vmgenid);
 }
 
-static void generation_part_resume(struct machine *machine)
+static void component_vmgenid_resume(struct machine *machine)
 {
 	vmgenid_resume(&machine->vmgenid);
 }
 
-static void generation_part_reset(struct machine *machine)
+static void component_vmgenid_reset(struct machine *machine)
 {
 	vmgenid_reset(&machine->vmgenid);
 }
 
-static int threads_open(struct machine *machine, struct error *error)
+static int component_threads_open(struct machine *machine, struct error *error)
 {
 	return vcpus_start(&machine->vm, error);
 }
 
-const struct part machine_catalogue[] = {
+const struct component machine_components[] = {
 	/* First: a misspelt name should not cost the making of a VM. */
 	{ "files", .open = machine_files_open, .close = machine_files_close },
-	{ "vm", .open = core_open, .close = core_close, .resume = machine_working_set_resume,
+	{ "vm", .open = component_vm_open, .close = component_vm_close, .resume = machine_working_set_resume,
 	  .reset = machine_working_set_invalidate },
-	{ "processors", .open = processors_open },
-	{ "pci", .open = pci_open, .close = pci_close },
-	{ "serial", .open = uart_open, .close = uart_close, .reset = uart_reset },
-	{ "rtc", .open = clock_open, .close = clock_close, .reset = clock_reset },
-	{ "gpio", .open = keys_open, .close = keys_close, .reset = keys_reset },
-	{ "generation", .open = generation_part_open, .close = generation_part_close, .resume = generation_part_resume,
-	  .reset = generation_part_reset },
+	{ "processors", .open = component_processors_open },
+	{ "pci", .open = component_pci_open, .close = component_pci_close },
+	{ "serial", .open = component_serial_open, .close = component_serial_close, .reset = component_serial_reset },
+	{ "rtc", .open = component_rtc_open, .close = component_rtc_close, .reset = component_rtc_reset },
+	{ "gpio", .open = component_gpio_open, .close = component_gpio_close, .reset = component_gpio_reset },
+	{ "generation", .open = component_vmgenid_open, .close = component_vmgenid_close, .resume = component_vmgenid_resume,
+	  .reset = component_vmgenid_reset },
 	{ "virtio", .open = machine_virtio_open, .close = machine_virtio_close, .pause = machine_virtio_pause,
 	  .resume = machine_virtio_resume, .reset = machine_virtio_reset },
 	{ "vfio", .open = machine_vfio_open, .close = machine_vfio_close, .pause = machine_vfio_pause,
 	  .resume = machine_vfio_resume, .reset = machine_vfio_reset },
 	{ "software", .open = machine_software_open },
-	{ "threads", .open = threads_open },
+	{ "threads", .open = component_threads_open },
 };
 
-const size_t machine_part_count = sizeof(machine_catalogue) / sizeof(machine_catalogue[0]);
+const size_t machine_component_count = sizeof(machine_components) / sizeof(machine_components[0]);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The parts of a machine as a table: machine.c opens and closes them, run.c pauses, resumes and resets them. */
-#ifndef LKVM_MACHINE_CATALOGUE_H
-#define LKVM_MACHINE_CATALOGUE_H
+#ifndef LKVM_MACHINE_COMPONENTS_H
+#define LKVM_MACHINE_COMPONENTS_H
 
 #include <stddef.h>
 
@@ -11,7 +11,7 @@
  * One part of the machine. Opened in the catalogue's order, closed in the opposite one; all but open may be absent.
  * pause returns when the part writes no guest memory and raises no interrupt.
  */
-struct part {
+struct component {
 	const char *name;
 	int (*open)(struct machine *machine, struct error *error);
 	void (*close)(struct machine *machine);
@@ -20,9 +20,9 @@ struct part {
 	void (*reset)(struct machine *machine);
 };
 
-extern const struct part machine_catalogue[];
-extern const size_t machine_part_count;
+extern const struct component machine_components[];
+extern const size_t machine_component_count;
 
-#define MACHINE_PARTS_BEFORE_DEVICES 3 /* up to "processors" */
+#define MACHINE_COMPONENTS_BEFORE_DEVICES 3 /* up to "processors" */
 
 #endif
