@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* The entry point of lkvm. */
 #include "cmd/command.h"
 
 int main(int argc, char **argv)

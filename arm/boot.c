@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Loads kernel and initrd into RAM, and chooses where the device tree goes. */
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>

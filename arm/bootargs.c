@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Builds the kernel's command line. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Builds the guest's device tree. */
 #include <errno.h>
 #include <libfdt.h>
 #include <stdio.h>

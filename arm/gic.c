@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Creates the vGICv3 and its node of the device tree. */
 #include <errno.h>
 #include <libfdt.h>
 #include <linux/kvm.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Saves and restores the frames of the vGICv3: distributor and redistributors. */
 #include "gic_frame.h"
 
 #include <errno.h>

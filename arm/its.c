@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Creates, saves and restores the virtual ITS. */
 #include <errno.h>
 #include <libfdt.h>
 #include <linux/kvm.h>

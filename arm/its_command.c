@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Parses commands of the ITS's queue. */
 #include "arm/its_command.h"
 
 #include <stdarg.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Walks the ITS's tables in guest RAM. */
 #include "arm/its_table.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* The order in which KVM's state is saved, restored and reset, each step with its reason. */
 #include "arm/migrate.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Prints the fields of a register. */
 #include "arm/register_fields.h"
 
 #include <inttypes.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Names of KVM's vCPU registers, and what a restore does with each. */
 #include "arm/register_names.h"
 
 #include <linux/kvm.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Initializes vCPUs: features, registers at power-on, the counter. */
 #include <errno.h>
 #include <linux/kvm.h>
 #include <stddef.h>

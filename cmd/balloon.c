@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* lkvm balloon. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>

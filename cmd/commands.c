@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Finds the command that argv names, parses its options and runs it. */
 #include "cmd/command.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Commands that send one request to running VMs: stat, pause, resume, stop, reboot. */
 #include "control_commands.h"
 
 #include <errno.h>

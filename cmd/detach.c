@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Starts a VM in the background, for --detach. */
 #include "cmd/detach.h"
 
 #include <errno.h>

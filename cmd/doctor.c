@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* lkvm doctor: reports what this host has and lacks. */
 #include <stdio.h>
 
 #include "cmd/command.h"

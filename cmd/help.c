@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* lkvm help. */
 #include <errno.h>
 #include <stdio.h>
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Runs a machine from its opening to its end, for lkvm run and lkvm snapshot restore. */
 #include "machine_run.h"
 
 #include <errno.h>

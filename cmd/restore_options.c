@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* The options of lkvm snapshot restore. */
 #include <errno.h>
 #include <string.h>
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* lkvm run. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* The options of lkvm run, and the checks that concern several of them. */
 #include "cmd/run_options.h"
 
 #include <errno.h>

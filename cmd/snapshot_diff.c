@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* lkvm snapshot diff. */
 #include <errno.h>
 #include <stdio.h>
 

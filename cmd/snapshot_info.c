@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* lkvm snapshot info. */
 #include <errno.h>
 
 #include "cmd/command.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* lkvm snapshot inspect and lkvm inspect. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

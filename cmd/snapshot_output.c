@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Reads and writes snapshots as files or streams, compressed or not. */
 #include "snapshot_output.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* lkvm snapshot restore. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

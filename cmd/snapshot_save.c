@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* lkvm snapshot save. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* lkvm version. */
 #include <stdio.h>
 
 #include "cmd/command.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* The server of a control socket: connections, requests, replies and deadlines. */
 #include "bind.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* The bus: finds the device that answers at a guest physical address. */
 #include "kvm/bus.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* The dirty log of RAM: KVM's bitmap and the marks of devices. */
 #include "kvm/dirty_log.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Interrupt lines, the table of GSI routes, irqfds and MSIs without a route. */
 #include <errno.h>
 #include <linux/kvm.h>
 #include <stdlib.h>

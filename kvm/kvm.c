@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* The ioctls on KVM's descriptors. Unit tests replace this file. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>

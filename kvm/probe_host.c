@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Probes of the processor, the host's kernel and its devices, for lkvm doctor. */
 #include "kvm/probe.h"
 
 #include <dirent.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Probes of what KVM can do, for lkvm doctor. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>

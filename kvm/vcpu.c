@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* vCPU threads: KVM_RUN, the exits, and parking. */
 #include <endian.h>
 #include <errno.h>
 #include <linux/kvm.h>

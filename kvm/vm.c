@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Creates a VM: descriptors, address bits, memory slots. */
 #include <errno.h>
 #include <linux/kvm.h>
 #include <sys/eventfd.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whether this host takes a snapshot: asked by doing what a restore does, as far as the devices, in a machine that never
- * runs. So nothing here knows what KVM accepts, and the answer is the restore's.
+ * Checks whether this host can restore a snapshot: does what a restore does, without devices, in a machine that never runs.
+ * So this file has no list of what KVM accepts, and its answer is that of a restore.
  */
 #include "check_host.h"
 
@@ -15,14 +15,14 @@
 
 #define MAX_REMEMBERED 64
 
-/* What all vCPUs have in common is told once. */
+/* A reason that all vCPUs share is reported once. */
 struct listener {
 	const struct error_collector *refused;
 	unsigned count;
 	struct error told[MAX_REMEMBERED];
 };
 
-/* The sentence behind "vCPU 3: ". */
+/* The text after "vCPU 3: ". */
 static const char *without_vcpu(const struct error *error)
 {
 	const char *colon = !strncmp(error->text, "vCPU ", 5) ? strstr(error->text, ": ") : NULL;
@@ -42,7 +42,7 @@ static void listen(void *owner, const struct error *error)
 	listener->refused->tell(listener->refused->owner, error);
 }
 
-/* Up to what nothing can go on without. */
+/* Stops at the first failure that no later step can do without. */
 static void try_all(const struct machine_config *config, struct sections *sections, const struct error_collector *refused)
 {
 	struct machine *machine = malloc(sizeof(*machine));
@@ -72,7 +72,7 @@ static void try_all(const struct machine_config *config, struct sections *sectio
 	free(machine);
 }
 
-/* The machine's memory is the file, which may become unreadable meanwhile. */
+/* The machine's memory is a mapping of the file, which may become unreadable. */
 struct check_loss {
 	struct memory_loss loss;
 	const struct snapshot *snapshot;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The parts of a machine, in the order in which they are opened. */
+/* The components of a machine, in the order in which they open. */
 #include "components.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The parts of a machine as a table: machine.c opens and closes them, run.c pauses, resumes and resets them. */
+/* The components of a machine as a table: machine.c opens and closes them, run.c pauses, resumes and resets them. */
 #ifndef LKVM_MACHINE_COMPONENTS_H
 #define LKVM_MACHINE_COMPONENTS_H
 
@@ -8,8 +8,8 @@
 #include "machine/machine.h"
 
 /*
- * One part of the machine. Opened in the catalogue's order, closed in the opposite one; all but open may be absent.
- * pause returns when the part writes no guest memory and raises no interrupt.
+ * Components open in the order of the table and close in the opposite order. All functions except open may be NULL. After
+ * pause, a component writes no guest memory and raises no interrupt.
  */
 struct component {
 	const char *name;

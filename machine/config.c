@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a machine was made as, in a snapshot: enough to make the same one again. Said once, as tables that saving and
- * loading walk.
+ * The configuration of a machine as sections of a snapshot: enough to make the same machine again. Each field is declared
+ * once, in tables that save and load walk.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -88,7 +88,7 @@ static void save_field(const struct config_field *field, const char *object, str
 	case CONFIG_U64:
 		field_add_number(buffer, field->name, *(const uint64_t *)at);
 		break;
-	case CONFIG_TEXT: /* one that is not there has no field */
+	case CONFIG_TEXT: /* NULL has no field */
 		if (*(const char *const *)at)
 			field_add_text(buffer, field->name, *(const char *const *)at);
 		break;
@@ -110,7 +110,7 @@ static void save_section(struct section_writer *writer, const char *name, const 
 	section_end(writer);
 }
 
-/* In sections of their own, which a reader that does not know them skips. */
+/* Identities have sections of their own, which older readers skip. */
 static void save_identity(struct section_writer *writer, const char *disk, const char *which,
 			  const struct disk_identity *identity)
 {
@@ -240,7 +240,7 @@ static int load_section(struct machine_config *config, struct sections *sections
 	return 0;
 }
 
-/* Snapshots had none once. */
+/* Older snapshots have none. */
 static int load_identity(struct sections *sections, const char *disk, const char *which, struct disk_identity *identity,
 			 struct error *error)
 {
@@ -289,7 +289,7 @@ static int load_disk(struct machine_config *config, struct sections *sections, u
 	return load_identity(sections, name, "overlay-identity", &disk->overlay_identity, error);
 }
 
-/* As many as there are: machines had none once. */
+/* Older snapshots have none. */
 static int load_passed_through(struct vfio_config *config, struct sections *sections, struct error *error)
 {
 	char name[SECTION_NAME_LENGTH + 1], text[VFIO_ADDRESS_SIZE];

@@ -63,7 +63,7 @@ int machine_config_overlay(struct machine_config *config, const char *folder, st
 			path = NULL;
 		if (machine_config_own(config, "overlay", path, &text, error) < 0)
 			return -1;
-		/* A file that is needed must not be called one of another run. */
+		/* A new overlay must not have the path of an overlay that this disk uses. */
 		if (has_overlay(&config->disks[i], text))
 			return error_set(error, EEXIST, "disk %u has the overlay %s already: choose another folder", i, text);
 		if (!machine_config_push_overlay(&config->disks[i], text))

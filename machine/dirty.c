@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which RAM the machine writes, whoever of it does. */
+/* Tracks which pages of RAM are written, by vCPUs and by devices. */
 #include <string.h>
 
 #include "machine/machine.h"
@@ -21,7 +21,7 @@ int machine_track(struct machine *machine, struct error *error)
 		return 0;
 	if (dirty_log_open(&machine->dirty_log, &machine->vm, error) < 0)
 		return -1;
-	/* vhost learns it when it starts. */
+	/* vhost reads its log's setting only when it starts. */
 	machine_pause(machine);
 	machine->dirty_log.is_exact &= vfio_dirty_start(machine->vfio);
 	result = log_networks(machine, true, error);

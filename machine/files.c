@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The host's files that a machine uses: nothing that lkvm writes may replace one of them. */
+/* The host's files that a machine uses. lkvm must not replace any of them. */
 #include <errno.h>
 #include <sys/stat.h>
 
@@ -25,7 +25,7 @@ static bool is_of_disk(const struct replaced *replaced, const struct virtio_bloc
 	return is_at(replaced, disk->path) || is_at(replaced, disk->overlay);
 }
 
-/* NULL: the machine does not use it. */
+/* How the machine uses the file; NULL if it does not. */
 static const char *use_of(const struct machine_config *config, const struct replaced *replaced)
 {
 	if (snapshot_chain_has(config->snapshot, replaced->device, replaced->inode))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Opens and closes a machine: walks its catalogue of parts. */
+/* Opens and closes a machine: walks its components. */
 #include "machine/machine.h"
 
 #include "components.h"
@@ -35,12 +35,12 @@ int machine_open_processors(struct machine *machine, const struct machine_config
 
 void machine_stop(struct machine *machine)
 {
-	/* vCPUs first: they call into every other part. */
+	/* vCPUs first: they call into all other components. */
 	if (machine->opened > 1)
 		vcpus_close(&machine->vm);
 	machine->running = false;
 	machine_virtio_pause(machine);
-	machine_ram_close(machine); /* nobody waits for what it loads */
+	machine_ram_close(machine); /* no vCPU or device waits for it any more */
 }
 
 void machine_close(struct machine *machine)

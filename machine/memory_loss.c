@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Why a machine's memory was lost, and what its guest may have done with that: a sentence. */
+/* Describes why guest memory was lost, and which disks the guest wrote since the restore. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -26,7 +26,7 @@ static void explain(const struct machine *machine, const struct memory_loss *los
 #define WROTE "; since the restore the guest wrote to "
 #define MORE 32 /* bytes for " and N more" */
 
-/* Disks come first among the devices. Of many, as many as there is room for, and the number of the others. */
+/* Disks are the first devices. Lists as many as fit, and the number of the others. */
 static void list_written(const struct machine *machine, char *text, size_t size)
 {
 	size_t length = 0;

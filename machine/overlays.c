@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* New overlays for the disks of a running machine: made ahead, put over the disks while it is paused. */
+/* New overlays for the disks of a running machine: created before the pause, put over the disks in it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -54,7 +54,7 @@ int machine_overlays_create(const struct machine *machine, struct machine_overla
 	}
 	if (!any)
 		return error_set(error, EINVAL, "the guest has no disk that it may write, and needs no overlays");
-	/* A flush of the guest is to find the files again after the host lost power. Some file systems cannot do that. */
+	/* The files must exist after a power loss once the guest has flushed. Some file systems cannot sync a folder (EINVAL). */
 	if (fsync(overlays->folder_fd) < 0 && errno != EINVAL)
 		return error_system(error, errno, "the folder for the overlays");
 	return 0;
@@ -65,7 +65,7 @@ void machine_overlays_switch(struct machine *machine, struct machine_overlays *o
 	for (unsigned i = 0; overlays->folder_fd >= 0 && i < machine->config.disk_count; i++) {
 		if (!overlays->prepared[i])
 			continue;
-		/* The configuration names them, too: these files must not be replaced. */
+		/* The configuration lists them, too, so that no save replaces them. */
 		machine_config_push_overlay(&machine->config.disks[i],
 					    virtio_block_switch(machine->virtio[i], overlays->prepared[i]));
 		overlays->prepared[i] = NULL;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Opens the RAM of a machine: zeroed, mapped from a snapshot, or loaded. */
 #include "ram_private.h"
 
 #include <errno.h>
@@ -15,7 +16,7 @@ static int load_all(struct machine *machine, struct ram *ram, struct error *erro
 	return snapshot_load_ram(machine->config.snapshot, ram, machine->ram_is_checked, error);
 }
 
-/* Without a loop no guest runs. */
+/* Without a loop (machine_check_host()) no guest runs, so nothing is watched. */
 static void watch(struct machine *machine)
 {
 	struct error error;
@@ -25,7 +26,7 @@ static void watch(struct machine *machine)
 			    "runs from it: %s", error.text);
 }
 
-/* Mapped, as far as it can be; the rest while the machine runs where the host lets us, or now. */
+/* Maps what can be mapped. The pager loads the rest while the machine runs; without a pager it is loaded now. */
 static int map(struct machine *machine, struct ram *ram, struct error *error)
 {
 	const struct snapshot *snapshot = machine->config.snapshot;
@@ -51,7 +52,7 @@ static int map(struct machine *machine, struct ram *ram, struct error *error)
 	return result;
 }
 
-/* Of the working set, what the pager does not bring: it knows itself. */
+/* Adds the chunks of the working set that the pager does not load. The pager orders its own. */
 static size_t add_working_set(const struct machine *machine, const struct ram *ram, struct prefault_range *ranges)
 {
 	const struct snapshot *snapshot = machine->config.snapshot;
@@ -70,7 +71,7 @@ static size_t add_working_set(const struct machine *machine, const struct ram *r
 	return count;
 }
 
-/* What the user asked for, then the working set: that is only read, so that what is touched of it is known again. */
+/* Reads ahead the ranges of --prefault, then the working set: that one is not mapped, so a new one can be recorded. */
 static int read_ahead(struct machine *machine, const struct ram *ram, struct error *error)
 {
 	const struct machine_config *config = &machine->config;
@@ -95,7 +96,7 @@ static int read_ahead(struct machine *machine, const struct ram *ram, struct err
 	return 0;
 }
 
-/* Linux gives out more than it has, and ends the guest once that is used. */
+/* Linux overcommits memory, and kills the guest when memory runs out. */
 static void warn_of_memory(const struct machine_config *config)
 {
 	uint64_t host = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
@@ -120,7 +121,7 @@ int machine_ram_open(struct machine *machine, struct ram *ram, struct error *err
 		warn_of_memory(&machine->config);
 	if (!snapshot)
 		return 0;
-	if (huge_page) /* nothing can be mapped there */
+	if (huge_page) /* a snapshot cannot be mapped into huge pages */
 		result = load_all(machine, ram, error);
 	else if (!machine->config.eager)
 		result = map(machine, ram, error);
@@ -139,7 +140,7 @@ int machine_ram_open(struct machine *machine, struct ram *ram, struct error *err
 
 void machine_ram_close(struct machine *machine)
 {
-	prefault_close(&machine->prefault); /* the pager brings what it waits for */
+	prefault_close(&machine->prefault); /* before the pager, which loads what it waits for */
 	free(machine->ahead);
 	machine->ahead = NULL;
 	machine_working_set_close(machine);

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* Guest memory of a machine: zeroes, or what a snapshot has. */
+/* The RAM of a machine: zeroed, or from a snapshot. */
 #ifndef LKVM_MACHINE_RAM_PRIVATE_H
 #define LKVM_MACHINE_RAM_PRIVATE_H
 
 #include "machine/machine.h"
 
-/* Opens it in `ram`, or leaves that closed for vm_open() to do. What is loaded later, machine->pager does. */
+/* Opens `ram`, or leaves it closed: vm_open() then makes zeroed memory. machine->pager loads what is loaded later. */
 int machine_ram_open(struct machine *machine, struct ram *ram, struct error *error);
 
-/* Ends the loading. Before the memory itself is closed, and once nobody runs who would wait for some of it. */
+/* Stops the loading. Call it before RAM is closed, and when no vCPU or device can wait for RAM any more. */
 void machine_ram_close(struct machine *machine);
 
-/* The machine goes on: for the first time, what it touches is recorded from now on. */
+/* The machine resumes. The first time, the recording of the working set starts. */
 void machine_working_set_resume(struct machine *machine);
 
-/* Ends that, and forgets it. Also where nothing was opened. */
+/* Stops the recording and frees it. Allowed if nothing was opened. */
 void machine_working_set_close(struct machine *machine);
 
 #endif

@@ -13,7 +13,7 @@ void machine_pause(struct machine *machine)
 	if (!machine->running)
 		return;
 	vcpus_pause(&machine->vm);
-	/* The counter last: what the workers still did belongs to the time before the pause. */
+	/* Read the counter last: the workers' last requests belong to the time before the pause. */
 	for (size_t i = 0; i < machine_component_count; i++)
 		if (machine_components[i].pause)
 			machine_components[i].pause(machine);
@@ -61,7 +61,7 @@ int machine_press(struct machine *machine, enum machine_key key, struct error *e
 {
 	bool power = key == MACHINE_KEY_POWER;
 
-	/* Debian's cloud kernels have no gpio-keys but virtio-input, others the other way round. One press, not two. */
+	/* Debian's cloud kernels have virtio-input but no gpio-keys; others have only gpio-keys. Press one key, not both. */
 	if (gpio_press(&machine->gpio, power ? GPIO_LINE_POWER : GPIO_LINE_RESTART) ||
 	    (machine->input && virtio_input_press(machine->input, power ? 116 : 408)))
 		return 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the guest finds in RAM at its start and after each reset: kernel, initrd and device tree. */
+/* Loads kernel, initrd and device tree into RAM, at the start and after each reset. */
 #include "software_private.h"
 
 #include <errno.h>
@@ -25,7 +25,7 @@ int machine_files_open(struct machine *machine, struct error *error)
 	}
 	if (!config->snapshot || error->code == EMFILE || error->code == ENFILE || error->code == ENOMEM)
 		return -1;
-	/* A restored guest needs them at its next reset only, and they may be back by then. */
+	/* A restored guest needs the files only at its next reset, and they may exist again by then. */
 	log_message(config->log, LOG_LEVEL_WARNING, "%s; the guest runs, but cannot restart without it: --kernel and --initrd "
 		    "name other files", error->text);
 	boot_defer(&machine->boot, config->kernel, config->initrd);
@@ -64,7 +64,7 @@ static int build_fdt(struct machine *machine, struct error *error)
 		.pmu = machine->cpu_features.pmu, .pmu_ppi = MACHINE_PMU_PPI,
 	};
 
-	/* Without defaults the guest gets exactly what the user gave, as from kvmtool. */
+	/* With --nodefaults the guest gets exactly the user's parameters, as with kvmtool. */
 	if (bootargs_build(bootargs, sizeof(bootargs), config->parameters, config->no_defaults ? NULL : console,
 			   root_disk && !config->no_defaults) < 0)
 		return error_set(error, E2BIG, "the kernel's parameters are longer than the %d bytes that Linux takes",
@@ -90,12 +90,12 @@ int machine_software_open(struct machine *machine, struct error *error)
 	const char *dump = machine->config.dump_fdt;
 
 	if (machine->config.snapshot)
-		return 0; /* it is in RAM */
+		return 0; /* RAM has it */
 	if (machine_software_load(machine, error) < 0)
 		return -1;
 	if (!dump)
 		return 0;
-	if (machine_check_dump(machine, error) < 0) /* once more: new overlays exist by now */
+	if (machine_check_dump(machine, error) < 0) /* again: new overlays exist now */
 		return -1;
 
 	const void *fdt = ram_at(&machine->vm.ram, machine->boot.fdt, FDT_MAX_SIZE);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* The report of lkvm stat. */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,7 @@ static void stat_vcpus(struct machine *machine, struct report *report)
 	report_end_list(report);
 }
 
-/* Pages of this process that are in memory: the guest's and our own. */
+/* The resident size of this process: guest memory and lkvm's own. */
 static uint64_t resident_bytes(void)
 {
 	char text[128] = "";

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Saving a machine's state, and loading it into one that was made alike. RAM is not in it: snapshot/snapshot.h. */
+/* Saves the state of a machine, and loads it into a machine of the same configuration. RAM: snapshot/snapshot.h. */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -10,15 +10,15 @@
 #include "check_host.h"
 #include "machine/machine.h"
 
-/* The time of a machine stands still while it is paused. */
+/* The virtual counter stops while the machine is paused. */
 static const struct state_field clock_fields[] = {
 	STATE_FIELD(struct machine_clock, counter, STATE_RUNTIME, 0),
-	STATE_FIELD(struct machine_clock, resets, STATE_RUNTIME, 0), /* counted on through them */
+	STATE_FIELD(struct machine_clock, resets, STATE_RUNTIME, 0), /* continues after a restore */
 };
 
 const struct state_table machine_clock_table = STATE_TABLE(struct machine_clock, "clock", 1, clock_fields);
 
-/* Every object of every device, in the order of the sections. */
+/* Visits each object of each device, in the order of the sections. */
 static int visit(struct machine *machine, struct state_visitor *visitor, struct error *error)
 {
 	if (visitor->visit(visitor, "clock", &machine_clock_table, &machine->clock, error) < 0 ||
@@ -126,7 +126,7 @@ static struct migrate migration(struct machine *machine)
 
 /* Saving. */
 
-/* What the host chose where the user left it open: a restore must choose the same. */
+/* Completes the configuration with what the host chose: a restore must choose the same. */
 static int complete(struct machine *machine, struct machine_config *config, struct error *error)
 {
 	struct cpu_features *features = &machine->cpu_features;
@@ -148,7 +148,7 @@ static int complete(struct machine *machine, struct machine_config *config, stru
 	return 0;
 }
 
-/* Another process may restore it from elsewhere. */
+/* A restore may have another working directory. */
 static void make_absolute(const char **path, char resolved[PATH_MAX])
 {
 	if (*path && realpath(*path, resolved))
@@ -156,8 +156,8 @@ static void make_absolute(const char **path, char resolved[PATH_MAX])
 }
 
 /*
- * Nothing writes the disks. One that does not hold what its guest wrote would be another disk after a restore: the save
- * fails. One that cannot be read does not keep a guest from being saved.
+ * The machine is paused, so nothing writes the disks. If the guest's writes cannot be written to a disk, the save fails: after
+ * a restore it would be another disk. If a disk cannot be read, the save continues with a warning.
  */
 static int identify_disks(struct machine *machine, struct machine_config *config, struct error *error)
 {
@@ -204,7 +204,7 @@ void machine_defer_interrupts(struct machine *machine)
 	vfio_detach_interrupts_early(machine->vfio);
 }
 
-/* `whole`: for a restore, which needs to know the disks. */
+/* `whole`: for a restore, which needs the identities of the disks. */
 static int collect(struct machine *machine, const struct migrate *migrate, bool whole, struct section_writer *writer,
 		   struct error *error)
 {
@@ -222,7 +222,7 @@ static int collect(struct machine *machine, const struct migrate *migrate, bool 
 	}
 	if (result == 0) {
 		machine_config_save(&config, writer);
-		/* The devices after KVM's part, which quiesces them: pending bits of masked vectors are known then. */
+		/* Devices come after KVM's state: migrate_save() quiesces them, and only then are pending bits of masked vectors final. */
 		result = migrate_save(migrate, writer, error);
 	}
 	if (result == 0)
@@ -264,7 +264,7 @@ static int load_object(struct state_visitor *visitor, const char *name, const st
 	struct loader *loader = (struct loader *)visitor;
 	const struct section *section;
 
-	/* Machines had none once: their guests find it at their next reset. */
+	/* Older snapshots have none; their guests find the device at their next reset. */
 	if (table == &vmgenid_state_table && !sections_find(loader->sections, name))
 		return 0;
 	section = sections_need(loader->sections, name, table->version, error);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+/* The passed-through devices as a component of the machine. */
 #include "vfio_private.h"
 
-/* Last, as their slots are those that are left. */
+/* These open last: they get the PCI slots that are left. */
 int machine_vfio_open(struct machine *machine, struct error *error)
 {
 	struct vfio_config *config = &machine->config.vfio;
@@ -25,7 +26,7 @@ void machine_vfio_close(struct machine *machine)
 	rcec_close(&machine->collector);
 }
 
-/* Where it fails, so does a save, which tries again. */
+/* After a failure the machine is paused anyway. A save stops the devices again, and fails then. */
 void machine_vfio_pause(struct machine *machine)
 {
 	struct error error;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The passed-through devices, and the event collector that tells of their errors, as one part of the machine's catalogue. */
+/* The passed-through devices, and the event collector that reports their errors, as one component. */
 #ifndef LKVM_MACHINE_VFIO_PRIVATE_H
 #define LKVM_MACHINE_VFIO_PRIVATE_H
 

@@ -6,7 +6,7 @@
 
 #include "virtio_private.h"
 
-/* Keeps what an open function returned; whether that is a device. */
+/* Adds the result of an open function to the machine. Returns whether it is a device. */
 static bool keep(struct machine *machine, struct virtio_device *device)
 {
 	if (device)
@@ -14,7 +14,7 @@ static bool keep(struct machine *machine, struct virtio_device *device)
 	return device != NULL;
 }
 
-/* Whether both are the same file or block device. */
+/* Returns whether both paths are the same file or block device. */
 static bool is_same_file(const char *a, const char *b)
 {
 	struct stat first, second;
@@ -31,7 +31,7 @@ static bool is_written(const struct virtio_block_config *disk)
 	return !disk->read_only && !disk->overlay;
 }
 
-/* A file that the guest sees as two disks is fine as long as it writes neither. */
+/* Two disks may be the same file if the guest writes neither. */
 static int check_disks(const struct machine_config *config, struct error *error)
 {
 	for (unsigned i = 0; i < config->disk_count; i++)

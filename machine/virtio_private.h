@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The virtio devices as one part of the machine's catalogue. */
+/* The virtio devices as one component. */
 #ifndef LKVM_MACHINE_VIRTIO_PRIVATE_H
 #define LKVM_MACHINE_VIRTIO_PRIVATE_H
 

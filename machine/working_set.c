@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Records which RAM a restored machine touches in the first moment that it runs. The page map tells of what is mapped; of
- * what the pager brings, what somebody had to wait for. Touching memory ahead would hide both.
+ * Records which RAM a restored machine touches in its first second. For mapped RAM the page map has the touched pages. For RAM
+ * that the pager loads, it is the chunks for which a fault waited. Touching memory ahead would hide both.
  */
 #include <errno.h>
 #include <poll.h>

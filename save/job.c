@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* A save: its thread, its phases, and the file that they write. */
 #include "save/job.h"
 
 #include <errno.h>

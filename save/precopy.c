@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Precopy: copies RAM in rounds while the guest runs, until the rest fits into the pause. */
 #include "save/precopy.h"
 
 #include <errno.h>

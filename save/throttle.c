@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Throttles the guest: parks its vCPUs for a part of the time. */
 #include "save/throttle.h"
 
 #include <errno.h>

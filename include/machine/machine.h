@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The machine that a guest sees: which devices, at which addresses, on which interrupts. machine/components.c holds it as one
- * ordered array; opening, closing, reset, pause and resume all walk that array.
+ * The machine that a guest sees: its devices, their addresses and their interrupts. machine/components.c has them in one
+ * ordered table. Open, close, reset, pause and resume walk this table.
  *
- * Addresses are fixed: they do not move with the number of vCPUs or devices, so that a snapshot, a bare-metal program
- * and a device tree agree for ever. docs/architecture.md draws the map.
+ * Addresses are fixed. They do not depend on the number of vCPUs or devices, so snapshots, bare-metal programs and device
+ * trees stay compatible. docs/architecture.md draws the map.
  */
 #ifndef LKVM_MACHINE_H
 #define LKVM_MACHINE_H
@@ -40,8 +40,8 @@
 #define MACHINE_RTC 0x01010000ull
 #define MACHINE_GPIO 0x01020000ull
 #define MACHINE_GENERATION 0x01030000ull
-#define MACHINE_GICR 0x30000000ull /* 128 KiB a vCPU, room for 512 */
-#define MACHINE_IO 0x3eff0000ull   /* 64 KiB: ports of PCI devices */
+#define MACHINE_GICR 0x30000000ull /* 128 KiB for each of up to 512 vCPUs */
+#define MACHINE_IO 0x3eff0000ull   /* 64 KiB: I/O ports of PCI devices */
 #define MACHINE_IO_SIZE 0x10000ull
 #define MACHINE_ITS 0x3ffd0000ull  /* 128 KiB */
 #define MACHINE_GICD 0x3fff0000ull /* 64 KiB */
@@ -73,25 +73,25 @@ enum machine_console { CONSOLE_SERIAL, CONSOLE_VIRTIO };
 
 #define MACHINE_MAX_TEXTS (8 + (3 + VIRTIO_BLOCK_LOWER) * MACHINE_MAX_DISKS + 4 * MACHINE_MAX_NETWORKS)
 
-/* Everything that `lkvm run` can choose. Strings belong to the caller and must outlive the machine. */
+/* All that `lkvm run` configures. Strings belong to the caller and must outlive the machine. */
 struct machine_config {
 	const struct log *log;
 	const char *name;
-	const char *kernel; /* path; when restoring, of the next reset's kernel, which may be missing until then */
+	const char *kernel; /* path; in a restore the file is needed only at the next reset */
 	const char *initrd; /* path or NULL */
 	const char *parameters; /* kernel command line, or NULL */
 	const char *dump_fdt;   /* path or NULL */
 	unsigned cpus;
 	uint64_t memory; /* bytes */
-	uint64_t huge_page; /* bytes, or RAM_HUGE_DEFAULT: RAM is of such pages; 0: of what the host likes */
-	unsigned address_bits; /* of guest physical addresses; 0: as few as do */
+	uint64_t huge_page; /* bytes, or RAM_HUGE_DEFAULT: RAM has pages of this size; 0: the host decides */
+	unsigned address_bits; /* of guest physical addresses; 0: the fewest that suffice */
 	enum machine_irqchip irqchip;
 	enum machine_console console;
 	bool pmu;
-	bool sve, pauth;    /* as the host has them, unless switched off; when restoring, as they must be */
-	uint64_t sve_lengths[8]; /* when restoring: the vector lengths */
+	bool sve, pauth;    /* run: where the host has them, unless switched off; restore: required as they are */
+	uint64_t sve_lengths[8]; /* in a restore: the vector lengths */
 	uint64_t counter_frequency; /* in a snapshot: Hz of the host's counter */
-	bool no_defaults;   /* leave out what was not asked for */
+	bool no_defaults;   /* omit what was not requested */
 	bool entropy;       /* --rng */
 	bool balloon;
 	bool power_buttons; /* the virtio-input device */
@@ -103,53 +103,53 @@ struct machine_config {
 	struct virtio_net_config networks[MACHINE_MAX_NETWORKS];
 	struct vfio_config vfio;
 
-	const struct snapshot *snapshot; /* NULL, or what is restored: RAM comes from there, nothing is loaded */
-	bool eager;         /* all of it before the machine is open */
-	bool unchecked;     /* without a look at its checksums */
+	const struct snapshot *snapshot; /* NULL, or the snapshot to restore: RAM comes from it, no kernel is loaded */
+	bool eager;         /* loads all of RAM before machine_open() returns */
+	bool unchecked;     /* does not verify checksums */
 	unsigned prefault_count;
 	struct prefault_range prefault[MACHINE_MAX_PREFAULT]; /* read ahead in the background */
 	const char *fault; /* for fault_at(), or NULL */
 
-	/* Texts that machine_config_load() and _overlay() made. */
+	/* Strings that machine_config_load() and _overlay() allocated. */
 	unsigned owned_count;
 	char *owned[MACHINE_MAX_TEXTS];
 };
 
 struct machine_clock {
-	uint64_t counter; /* the virtual counter's value while the machine is paused */
-	uint64_t resets;  /* how often the machine was reset */
+	uint64_t counter; /* value of the virtual counter while the machine is paused */
+	uint64_t resets;  /* number of resets */
 };
 
 extern const struct state_table machine_clock_table;
 
 enum machine_working_set_state {
-	WORKING_SET_NONE,      /* all of RAM was there at once */
-	WORKING_SET_PREFAULTED,    /* something is touched ahead */
-	WORKING_SET_AWAITED,   /* it did not go on yet */
+	WORKING_SET_NONE,       /* all of RAM was loaded at once */
+	WORKING_SET_PREFAULTED, /* lkvm touches RAM ahead of the guest */
+	WORKING_SET_AWAITED,    /* the VM has not resumed yet */
 	WORKING_SET_RECORDING,
-	WORKING_SET_INVALID, /* others touched RAM before it was known */
-	WORKING_SET_UNKNOWN,   /* the host would not say */
+	WORKING_SET_INVALID,    /* lkvm touched RAM before the recording was complete */
+	WORKING_SET_UNKNOWN,    /* the host does not report it */
 	WORKING_SET_RECORDED,
 };
 
-/* What the guest touched first after a restore: snapshot/working_set.h. */
+/* The RAM that the guest touched first after a restore: snapshot/working_set.h. */
 struct machine_working_set {
 	enum machine_working_set_state state;
-	int timer_fd;    /* while it records */
-	uint8_t *chunks; /* once it is recorded */
+	int timer_fd;    /* while recording */
+	uint8_t *chunks; /* once recorded */
 };
 
 struct machine {
 	struct machine_config config;
 	struct vm vm;
 	struct snapshot_watch snapshot_watch; /* of the files that RAM is mapped from */
-	struct pager pager;   /* of RAM that is loaded while it runs; open until somebody closes it */
+	struct pager pager;   /* loads RAM while the machine runs; must be closed explicitly */
 	struct prefault prefault;
-	struct prefault_range *ahead; /* what that reads */
+	struct prefault_range *ahead; /* the ranges that it reads */
 	struct machine_working_set working_set;
-	bool ram_is_checked;  /* it is, or will be before the pager ends */
+	bool ram_is_checked;  /* it is verified, or will be before the pager ends */
 	struct boot boot;
-	struct cpu_features cpu_features; /* as chosen: what was wanted and the host has */
+	struct cpu_features cpu_features; /* as chosen: requested, and available on this host */
 	struct gic_layout gic_layout;
 	struct pci_layout pci_layout;
 	struct pci_bus pci;
@@ -157,60 +157,60 @@ struct machine {
 	struct rtc rtc;
 	struct gpio gpio;
 	struct vmgenid vmgenid;
-	struct terminal *terminal; /* the caller's, as is the loop */
+	struct terminal *terminal; /* belongs to the caller, as does the loop */
 	struct loop *loop;
 	unsigned virtio_count;
 	struct virtio_device *virtio[MACHINE_MAX_VIRTIO];
-	struct virtio_device *balloon, *input; /* of these, or NULL */
+	struct virtio_device *balloon, *input; /* two of these, or NULL */
 	struct vfio *vfio; /* passed-through devices; NULL: none */
-	struct rcec collector; /* of their errors; open where there are any */
-	const struct error_collector *refused; /* NULL but in machine_check_host() */
+	struct rcec collector; /* of their errors; open if there are any devices */
+	const struct error_collector *refused; /* NULL except in machine_check_host() */
 	struct dirty_log dirty_log;
-	uint8_t tracked_since[16]; /* identity of the snapshot that RAM was equal to when all of the log was last taken, or zeroes */
-	unsigned opened; /* entries of the catalogue that are open */
+	uint8_t tracked_since[16]; /* identity of the snapshot that RAM was equal to at the last complete fetch, or zeroes */
+	unsigned opened; /* components that are open */
 	bool running;
-	atomic_bool went_on; /* at least once: its guest may have changed its disks */
+	atomic_bool went_on; /* resumed at least once: the guest may have written its disks */
 	struct machine_clock clock;
 };
 
-/* Makes everything, loads the kernel, leaves the vCPUs parked. On failure closes what it opened. */
+/* Opens all components, loads the kernel, and leaves the vCPUs parked. Closes what it opened after a failure. */
 int machine_open(struct machine *machine, const struct machine_config *config, struct loop *loop,
 		 struct terminal *terminal, struct error *error);
 void machine_close(struct machine *machine);
 
 /*
- * Ahead of machine_close(): once it returns, neither vCPU nor virtio device uses guest memory any more, and nothing loads it.
- * It needs a guest memory that is watched, where it can be lost.
+ * Must be called before machine_close(). After it returns, no vCPU and no virtio device uses guest memory, and nothing loads
+ * it. Guest memory that can be lost must still be watched.
  */
 void machine_stop(struct machine *machine);
 
-/* Main thread only. Pausing returns when the machine is quiescent: no vCPU in KVM_RUN, no worker running. */
+/* Main thread only. machine_pause() returns with the machine quiescent: no vCPU in KVM_RUN, no worker running. */
 void machine_pause(struct machine *machine);
 void machine_resume(struct machine *machine);
 
-/* Every part back to its power-on state, kernel loaded afresh. The machine must be paused, and stays so. */
+/* Resets each component to its power-on state and loads the kernel again. The machine must be paused, and stays paused. */
 int machine_reset(struct machine *machine, struct error *error);
 
-/* Whether machine_reset() can load the kernel and the initrd: their files are there and fit. Changes nothing in the guest. */
+/* Checks that machine_reset() can load the kernel and the initrd: their files exist and fit. Does not change the guest. */
 int machine_check_kernel(struct machine *machine, struct error *error);
 
 /*
- * To be called ahead of machine_save(), while the guest runs: what the devices signal waits from now on until that call's
- * end. Taking the irqfds off takes the kernel some milliseconds, which are not in the guest's pause then.
+ * Call it before machine_save(), while the guest runs. Devices' interrupts are deferred from now until that call ends.
+ * Detaching irqfds takes the kernel some milliseconds; this keeps them out of the pause.
  */
 void machine_defer_interrupts(struct machine *machine);
 
-/* The same for the disks' identities: reads into the host's cache what machine_save() reads of them in the pause. Any thread. */
+/* Reads into the host's page cache the disk blocks that machine_save() reads in the pause. Any thread. */
 void machine_read_disks_ahead(struct machine *machine);
 
-/* What machine_save() found on the disks is there also after the host loses power. By any thread, while the guest runs. */
+/* Flushes the disks: their content at machine_save() then survives a power loss of the host. Any thread; the guest may run. */
 int machine_sync_disks(struct machine *machine, struct error *error);
 
 /*
- * New overlays for all disks that the guest may write, in a folder, which is closed with them. With -1 for the folder, nothing is
- * done. _create() makes empty files, and refuses one that is there already; the guest may run. _switch() puts them over the disks
- * of the paused machine, all of them: from then on the guest writes the overlays, and the disks stay as they are. _close()
- * removes the files that were not put over a disk.
+ * New overlays for all disks that the guest may write, in one folder. _close() closes the folder. With -1 for the folder, all
+ * functions do nothing. _create() makes empty files and refuses a file that exists; the guest may run. _switch() puts all of
+ * them over the disks of the paused machine: from then on the guest writes the overlays, and the disks do not change. _close()
+ * removes the files that are not over a disk.
  */
 struct machine_overlays {
 	int folder_fd; /* -1: closed */
@@ -224,18 +224,17 @@ void machine_overlays_switch(struct machine *machine, struct machine_overlays *o
 void machine_overlays_close(const struct machine *machine, struct machine_overlays *overlays);
 
 /*
- * Keeps account of what is written to RAM from now on, until machine_untrack() or machine_close(). A guest that runs is
- * paused for it for a moment. Harmless where it does already. machine_fetch_dirty() is dirty_log_fetch(), and may be called by
- * any one thread.
+ * Tracks which pages of RAM are written, until machine_untrack() or machine_close(). Pauses a running guest for a moment. Does
+ * nothing if tracking is on. machine_fetch_dirty() has the contract of dirty_log_fetch(); one thread at a time may call it.
  */
 int machine_track(struct machine *machine, struct error *error);
 void machine_untrack(struct machine *machine);
 int machine_fetch_dirty(struct machine *machine, uint16_t *pages, bool last, struct error *error);
 
 /*
- * The working set is recorded in the first second after a restored machine goes on. Whoever is about to touch much of RAM in
- * the guest's stead calls _disturb(); who closes the pager, _take() before that: no more can be known then. The sentence of
- * _check() says why there is none, or not yet; _save() adds its section.
+ * lkvm records the working set in the first second after a restored machine resumes. Call _invalidate() before touching much of
+ * RAM. Call _finish() before closing the pager: afterwards faults are no longer seen. _check() fails with the reason if there is
+ * no working set, or none yet. _save() adds its section.
  */
 void machine_working_set_invalidate(struct machine *machine);
 void machine_working_set_finish(struct machine *machine);
@@ -243,67 +242,66 @@ int machine_working_set_check(const struct machine *machine, struct error *error
 void machine_working_set_save(const struct machine *machine, struct section_writer *writer);
 
 /*
- * Saves the paused machine as sections: what it was made as, KVM's state, the devices'. When it returns, guest RAM holds
- * the interrupt tables that belong to it: RAM is to be saved before the machine goes on. After a failure the machine can
- * go on as if nothing had happened.
+ * Saves the paused machine as sections: its configuration, KVM's state and the devices' state. On return, guest RAM holds the
+ * matching interrupt tables, so RAM must be saved before the machine resumes. After a failure the machine can resume unchanged.
  */
 int machine_save(struct machine *machine, bool force, struct section_writer *writer, struct error *error);
 
-/* The same for whom it is enough to see it: without what only the drivers of passed-through devices understand. */
+/* The same for inspection only: without the opaque migration data of passed-through devices, and without disk identities. */
 int machine_save_without_device_data(struct machine *machine, struct section_writer *writer, struct error *error);
 
 /*
- * Loads them into a machine that was opened with the configuration in `sections` and their RAM, and did not run yet. It
- * stays paused. After a failure it can only be closed.
+ * Loads the sections into a machine that was opened with their configuration and RAM and has not run yet. The machine stays
+ * paused. After a failure it can only be closed.
  */
 int machine_load(struct machine *machine, struct sections *sections, struct error *error);
 
 /*
- * Whether this host would take the snapshot, up to its devices: makes the machine without them, loads all that KVM keeps and
- * lets go of it again. Tells each thing that a restore would refuse; what all vCPUs have in common, of the first. -1 where
- * there is no KVM to ask. RAM need not be whole: it is mapped as it is. Where the file cannot be read any more, `lost` gets the
- * sentence, on a thread of its own; it ends the process, or else it ends behind it with status 1.
+ * Checks whether this host can restore the snapshot, without its devices. It makes such a machine, loads all of KVM's state
+ * and closes the machine. `refused` gets each reason why a restore would fail; a reason that all vCPUs share is reported for
+ * the first one. Returns -1 if KVM is not available. RAM need not be complete: it is mapped as it is. If the file becomes
+ * unreadable, `lost` gets the error on a thread of its own. It ends the process; if it returns, the exit status is 1.
  */
 int machine_check_host(struct snapshot *snapshot, const struct error_collector *refused, const struct error_collector *lost,
 		       struct error *error);
 
 /*
- * The configuration as sections, and back. Loading makes texts, which machine_config_free() frees; log, snapshot and
- * fault are left to the caller. No file is opened.
+ * Writes the configuration as sections, and reads it back. machine_config_load() allocates strings; machine_config_free() frees
+ * them. The caller sets log, snapshot and fault. No file is opened.
  */
 void machine_config_save(const struct machine_config *config, struct section_writer *writer);
 int machine_config_load(struct machine_config *config, struct sections *sections, struct error *error);
 
 /*
- * Fails if the file with these st_dev and st_ino is one that the machine uses: the snapshot that it was restored from and
- * its bases, disks, kernel, initrd.
+ * Fails if the machine uses the file with these st_dev and st_ino: the snapshot that it was restored from, the bases of that
+ * one, disks, kernel or initrd.
  */
 int machine_check_replaced(const struct machine *machine, uint64_t device, uint64_t inode, struct error *error);
 
-/* The same of the file that the device tree is to be written to, which need not exist. */
+/* The same check for the file of --dump-dtb, which need not exist. */
 int machine_check_dump(const struct machine *machine, struct error *error);
 
-#define MACHINE_OVERLAY_NAME "%s-disk%u.overlay" /* the machine's name, the disk's number */
+#define MACHINE_OVERLAY_NAME "%s-disk%u.overlay" /* name of the machine, number of the disk */
 
 /*
- * Gives each disk that may be written an overlay, over those that it has: a file in `folder`, which is an absolute path, named
- * after the machine. _push_overlay() does that to one disk; false, if it has as many as it can.
+ * Adds an overlay to each writable disk, over its existing ones: a file in `folder` (an absolute path), named after the
+ * machine. _push_overlay() adds one to one disk; it returns false if the disk has the maximum already.
  */
 bool machine_config_push_overlay(struct virtio_block_config *disk, const char *path);
 int machine_config_overlay(struct machine_config *config, const char *folder, struct error *error);
 void machine_config_free(struct machine_config *config);
 
-/* Asks the guest to power off or restart by its power keys; fails where it listens to none. It must be running. */
+/* Presses a power key of the guest. Fails if the guest has no driver that listens. The guest must be running. */
 enum machine_key { MACHINE_KEY_POWER, MACHINE_KEY_RESTART };
 int machine_press(struct machine *machine, enum machine_key key, struct error *error);
 
 /*
- * After its memory was lost: the sentence names the snapshot's file and what happened, and the disks that the guest wrote to
- * since the restore. Any thread; the machine need not be open completely.
+ * Describes the loss of guest memory in `error`: the snapshot's file, the cause, and the disks that the guest wrote since the
+ * restore. Any thread; the machine may be partly open.
  */
 void machine_explain_loss(const struct machine *machine, const struct memory_loss *loss, struct error *error);
 
-/* Facts and figures: memory, vCPUs, interrupts, devices. */
+/* Reports memory, vCPUs, interrupts and devices. */
 void machine_stat(struct machine *machine, struct report *report);
 
 #endif
