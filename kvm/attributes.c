@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What kvm_call() is asked for again and again: capabilities, devices, attributes, registers. */
+/* Wrappers of common KVM ioctls: capabilities, devices, attributes, registers. */
 #include <linux/kvm.h>
 
 #include "kvm/kvm.h"

@@ -21,7 +21,7 @@ void bus_close(struct bus *bus)
 	pthread_rwlock_destroy(&bus->lock);
 }
 
-/* The number of regions that start at or below `address`: the last of them is the only one that may hold it. */
+/* Returns the number of regions that start at or below `address`. Only the last of them can contain it. */
 static unsigned regions_up_to(const struct bus *bus, uint64_t address)
 {
 	unsigned low = 0, high = bus->count;
@@ -37,7 +37,7 @@ static unsigned regions_up_to(const struct bus *bus, uint64_t address)
 	return low;
 }
 
-/* The last byte, which exists even where the region ends at 2^64. */
+/* Returns the address of the last byte, which fits in 64 bits also if the region ends at 2^64. */
 static uint64_t last_byte(const struct bus_region *region)
 {
 	return region->base + (region->size - 1);
@@ -87,8 +87,8 @@ void bus_unmap(struct bus *bus, uint64_t base, const void *owner)
 }
 
 /*
- * Copies the region that holds the whole access: a device is called with the bus unlocked, since it may map and
- * unmap (a write to a BAR does).
+ * Finds the region that contains the whole access, and copies it. The device is called with the bus unlocked, because it may
+ * map and unmap regions (a write to a BAR does).
  */
 static bool find(struct bus *bus, uint64_t address, unsigned size, struct bus_region *region)
 {

@@ -12,8 +12,8 @@
 #include "kvm/vm.h"
 
 /*
- * KVM holds its lock of the page tables while it protects what is cleared: pages at a time, so that vCPUs need not wait long.
- * A multiple of 64.
+ * Pages that are cleared at a time; a multiple of 64. KVM holds the lock of its page tables while it protects them, and vCPUs
+ * wait for this lock.
  */
 #define AT_ONCE 16384u
 
@@ -36,7 +36,7 @@ static int set_memory(const struct vm *vm, uint32_t flags)
 	return kvm_call(vm->fd, KVM_SET_USER_MEMORY_REGION, (uintptr_t)&region);
 }
 
-/* Of Linux 6.5: older headers lack them. */
+/* Linux 6.5 has these; older headers do not. */
 #ifndef KVM_CAP_ARM_EAGER_SPLIT_CHUNK_SIZE
 #define KVM_CAP_ARM_EAGER_SPLIT_CHUNK_SIZE 228
 #define KVM_CAP_ARM_SUPPORTED_BLOCK_SIZES 229
@@ -46,7 +46,7 @@ void dirty_log_prepare(int vm_fd)
 {
 	uint64_t page_size = (uint64_t)sysconf(_SC_PAGESIZE);
 	uint64_t blocks = (uint64_t)kvm_extension(vm_fd, KVM_CAP_ARM_SUPPORTED_BLOCK_SIZES) & ~(page_size * 2 - 1);
-	/* The smallest: KVM keeps as many pages ready as it takes to split one. */
+	/* Choose the smallest block: KVM keeps the pages ready that it needs to split one. */
 	struct kvm_enable_cap split = { .cap = KVM_CAP_ARM_EAGER_SPLIT_CHUNK_SIZE, .args = { blocks & -blocks } };
 
 	if (blocks)
@@ -89,7 +89,7 @@ static int start(const struct dirty_log *log, struct error *error)
 	return result < 0 ? error_system(error, -result, "KVM_SET_USER_MEMORY_REGION with KVM_MEM_LOG_DIRTY_PAGES") : 0;
 }
 
-/* A block is split by clearing one page of it. What that says of the page is forgotten: the log starts again behind it. */
+/* Clearing one page splits its block. The log starts anew after this, so the cleared bits do not matter. */
 static int split(const struct dirty_log *log, uint64_t block, struct error *error)
 {
 	if (start(log, error) < 0)
@@ -129,7 +129,7 @@ int dirty_log_start(struct dirty_log *log, struct error *error)
 	set_memory(log->vm, 0);
 	if (start(log, error) < 0)
 		return -1;
-	/* The marks stay where they are, for good: a device may be about to make one. */
+	/* The marks are never freed: a device may be about to set one. */
 	memset(log->vm->ram.marks, 1, log->chunks);
 	return 0;
 }
@@ -143,7 +143,7 @@ void dirty_log_close(struct dirty_log *log)
 	*log = (struct dirty_log){ .vm = NULL };
 }
 
-/* A chunk has 16 pages of ours, and 16, 4 or 1 of the host's: it lies in one word. */
+/* A chunk has 16 pages of 4 KiB, which are 16, 4 or 1 pages of the host. So its bits are in one word. */
 static void add_pages(const struct dirty_log *log, uint16_t *pages)
 {
 	unsigned ours = (unsigned)(log->page_size / OUR_PAGE), chunk_bits = OUR_PAGES / ours;
@@ -170,7 +170,7 @@ int dirty_log_fetch(struct dirty_log *log, uint16_t *pages, bool last, struct er
 		return -1;
 	add_pages(log, pages);
 	for (uint64_t i = 0; i < log->chunks; i++) {
-		/* Few are set, of many. */
+		/* Few marks are set: skip 64 at a time. */
 		if (i % 64 == 0 && log->chunks - i >= 64 && !memchr(log->vm->ram.marks + i, 1, 64)) {
 			i += 63;
 			continue;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Why the vCPUs stopped: the event that vCPU threads post and the main thread takes. */
+/* The event that stopped the vCPUs: vCPU threads post it, the main thread handles it. */
 #include <sys/eventfd.h>
 
 #include "kvm/vm.h"

@@ -26,7 +26,7 @@ void interrupts_close(struct interrupts *interrupts)
 
 void interrupts_set_line(struct interrupts *interrupts, unsigned spi, bool level)
 {
-	/* arm/arm64 encoding of KVM_IRQ_LINE: type SPI in bits 27:24, INTID in 15:0; it knows no routes. */
+	/* KVM_IRQ_LINE on arm64: type SPI in bits 27:24, INTID in 15:0. It does not use routes. */
 	struct kvm_irq_level request = {
 		.irq = (KVM_ARM_IRQ_TYPE_SPI << KVM_ARM_IRQ_TYPE_SHIFT) | (32 + spi),
 		.level = level,
@@ -67,7 +67,7 @@ static struct kvm_irq_routing_entry route_entry(unsigned gsi, const struct inter
 	};
 }
 
-/* Hands the whole table to KVM, which takes no less; called with the lock held. */
+/* Gives the whole table to KVM. Call it with the lock held. */
 static int routes_commit(struct interrupts *interrupts, struct error *error)
 {
 	struct {
@@ -95,7 +95,7 @@ static int free_gsi(const struct interrupts *interrupts)
 	return gsi < INTERRUPTS_MAX_ROUTES ? gsi : -1;
 }
 
-/* All of them, or none. */
+/* Adds all routes or none. */
 static int add_routes(struct interrupts *interrupts, const struct interrupt_route *routes, unsigned count, int *gsis,
 		      struct error *error)
 {
@@ -168,7 +168,7 @@ int interrupts_route_change(struct interrupts *interrupts, int gsi, const struct
 
 void interrupts_route_remove(struct interrupts *interrupts, int gsi)
 {
-	/* The kernel may keep the stale route until the next commit: nothing is joined to the GSI any more. */
+	/* KVM keeps the stale route until the next commit. That is harmless: no irqfd is attached to the GSI. */
 	pthread_mutex_lock(&interrupts->lock);
 	interrupts->used[gsi] = false;
 	pthread_mutex_unlock(&interrupts->lock);

@@ -22,7 +22,7 @@
 
 #include "util/io.h"
 
-/* Reads a small file as text: what could be read, "" where nothing could. */
+/* Reads a small file as text; "" if it cannot be read. */
 static void read_text(const char *path, char *text, size_t size)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -33,7 +33,7 @@ static void read_text(const char *path, char *text, size_t size)
 		close(fd);
 }
 
-/* 0 if the device can be opened for reading and writing, or an errno value. */
+/* Returns 0 if the device can be opened for reading and writing, else an errno value. */
 static int try_device(const char *path)
 {
 	int fd = open(path, O_RDWR | O_CLOEXEC);
@@ -44,7 +44,7 @@ static int try_device(const char *path)
 	return 0;
 }
 
-/* The name of the group that owns a file; "" if it has none. Local groups only: no network is asked. */
+/* Finds the name of the group that owns a file; "" if it has none. Local groups only, so no network access. */
 static void owning_group(const char *path, char *name, size_t size)
 {
 	struct stat status;
@@ -95,12 +95,12 @@ void probe_base(struct probes *probes)
 	if (!arm64) {
 		probes_remedy(probes,
 			      "lkvm runs arm64 guests on arm64; scripts/demo emulates such a machine");
-		return; /* another architecture's KVM says nothing */
+		return; /* the KVM of another architecture is of no use */
 	}
 	probe_kvm_device(probes);
 }
 
-/* Reads "6.1.176" with whatever follows it; numbers that are not there are 0. How many there are. */
+/* Parses "6.1.176" and ignores what follows. Missing numbers are 0. Returns how many there are. */
 static unsigned parse_numbers(const char *text, unsigned long numbers[3])
 {
 	unsigned count = 0;
@@ -119,8 +119,7 @@ static unsigned parse_numbers(const char *text, unsigned long numbers[3])
 }
 
 /*
- * Debian's release is "6.1.0-42-arm64" whatever the stable release: that stands in the version, "#1 SMP
- * Debian 6.1.176-1".
+ * Debian's release, "6.1.0-42-arm64", does not contain the stable release. The version does: "#1 SMP Debian 6.1.176-1".
  */
 static bool parse_release(const char *release, const char *version, unsigned long numbers[3])
 {
@@ -136,8 +135,8 @@ void probe_kernel(struct probes *probes, const char *release, const char *versio
 	static const char name[] = "kernel and ITS saving";
 	static const struct {
 		unsigned long major, minor;
-		unsigned long crashes; /* seen to crash in this stable release; so do those before */
-		unsigned long fixed;   /* seen to be fixed in this one; ULONG_MAX: not yet seen */
+		unsigned long crashes; /* this stable release was seen to crash; so do earlier ones */
+		unsigned long fixed;   /* this one was seen not to crash; ULONG_MAX: none was */
 	} known[] = {
 		{ 6, 1, 176, 192 },
 		{ 6, 12, 107, ULONG_MAX },
@@ -177,7 +176,7 @@ void probe_kernel(struct probes *probes, const char *release, const char *versio
 	probes_remedy(probes, "6.1.192 and 7.2.12 are known to have the fix");
 }
 
-/* The guest's RAM is also touched by the kernel (KVM, vhost), so a user-mode-only descriptor would not do. */
+/* The kernel (KVM, vhost) touches guest RAM, too, so a user-mode-only descriptor is not enough. */
 static int open_userfaultfd(void)
 {
 	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
@@ -247,8 +246,7 @@ static void probe_vfio(struct probes *probes)
 	}
 }
 
-/* Whether the processor and the interrupt controller have it, only the kernel's log says, which users may not
- * read. */
+/* Only the kernel's log shows whether the processor and the interrupt controller have GICv4. Users may not read it. */
 static void probe_gicv4(struct probes *probes)
 {
 	char words[4096];
@@ -277,7 +275,7 @@ static void probe_vhost(struct probes *probes)
 		probes_remedy(probes, "sudo modprobe vhost_net; without it lkvm moves the packets itself");
 }
 
-/* CAP_NET_ADMIN, without which only interfaces that were made for us can be used. */
+/* CAP_NET_ADMIN. Without it only existing interfaces that belong to the user can be used. */
 static bool may_make_interfaces(void)
 {
 	static const char mark[] = "\nCapEff:";

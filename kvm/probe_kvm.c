@@ -14,7 +14,7 @@ static void probe_addresses(struct probes *probes, int kvm_fd)
 	int bits = kvm_extension(kvm_fd, KVM_CAP_ARM_VM_IPA_SIZE);
 
 	if (!bits)
-		bits = 40; /* kernels before the capability */
+		bits = 40; /* older kernels do not have the capability */
 	probes_add(probes, "IPA size", PROBE_GOOD, "%d bits: guests with RAM up to %llu GiB", bits,
 		   (1ull << (bits - 30)) - 2);
 }
@@ -53,7 +53,7 @@ static void probe_its_attribute(struct probes *probes, int its_fd, const char *n
 		probes_remedy(probes, "Linux 4.15 or later");
 }
 
-/* Attributes are asked of a scratch ITS, which hangs on a scratch vGIC. */
+/* Checks the attributes of a scratch ITS, which needs a scratch vGIC. */
 static void probe_its(struct probes *probes, int vm_fd)
 {
 	int result = test_device(vm_fd, KVM_DEV_TYPE_ARM_VGIC_ITS);
@@ -113,7 +113,7 @@ void probe_kvm(struct probes *probes)
 	int vm_fd;
 
 	if (kvm_fd < 0)
-		return; /* probe_base() told why */
+		return; /* probe_base() reported why */
 	vm_fd = kvm_call(kvm_fd, KVM_CREATE_VM, 0);
 	if (vm_fd < 0) {
 		probes_add(probes, "virtual machine", PROBE_MISSING, "KVM_CREATE_VM: %s", strerror(-vm_fd));

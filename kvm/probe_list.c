@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The list that probes fill. */
+/* The list of probe results. */
 #include <stdarg.h>
 #include <stdio.h>
 

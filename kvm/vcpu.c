@@ -17,7 +17,7 @@
 #include "util/signals.h"
 #include "util/thread.h"
 
-/* Kicks a vCPU thread out of KVM_RUN. Its handler does nothing: being interrupted is the point. */
+/* Interrupts KVM_RUN in a vCPU thread. The handler does nothing: the interruption is all that is needed. */
 #define KICK_SIGNAL SIGRTMIN
 
 static void kicked(int signal)
@@ -90,7 +90,7 @@ static void fail(struct vcpu *vcpu, int code, const char *what, unsigned long lo
 	vm_event_post(vcpu->vm, &event);
 }
 
-/* Only the vCPU's thread writes them: no locked instruction. What it is by now. */
+/* Increments a counter and returns it. Only the vCPU's thread writes it, so no atomic read-modify-write is needed. */
 static uint64_t count(_Atomic uint64_t *counter)
 {
 	uint64_t value = atomic_load_explicit(counter, memory_order_relaxed) + 1;
@@ -99,7 +99,7 @@ static uint64_t count(_Atomic uint64_t *counter)
 	return value;
 }
 
-/* Shared with KVM, and with the thread that pauses the vCPU. */
+/* KVM reads it, and the thread that pauses the vCPU writes it, too. */
 static void set_immediate_exit(struct vcpu *vcpu, uint8_t value)
 {
 	__atomic_store_n(&vcpu->run->immediate_exit, value, __ATOMIC_RELEASE);
@@ -111,7 +111,7 @@ static void handle_mmio(struct vcpu *vcpu)
 	uint64_t value = 0;
 	bool known;
 
-	/* KVM gives the bytes in the guest's view, little-endian whatever the host is. */
+	/* KVM passes the bytes little-endian, on any host. */
 	if (run->mmio.is_write) {
 		memcpy(&value, run->mmio.data, run->mmio.len);
 		known = bus_write(&vcpu->vm->bus, run->mmio.phys_addr, run->mmio.len, le64toh(value));
@@ -126,7 +126,7 @@ static void handle_mmio(struct vcpu *vcpu)
 			    (unsigned long long)run->mmio.phys_addr);
 }
 
-/* The processor did not say what the guest's access was: the guest gets an external abort, as from an empty bus. */
+/* The processor did not describe the access. The guest gets an external abort, as from an address without a device. */
 static void handle_undescribed_access(struct vcpu *vcpu)
 {
 	struct kvm_vcpu_events events = { .exception.ext_dabt_pending = 1 };
@@ -158,7 +158,7 @@ static void handle_system_event(struct vcpu *vcpu)
 	vm_event_post(vcpu->vm, &event);
 }
 
-/* Returns whether KVM_RUN may be called again; if not, an event was posted. */
+/* Returns whether KVM_RUN may be called again. If not, an event was posted. */
 static bool handle_exit(struct vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
@@ -168,7 +168,7 @@ static bool handle_exit(struct vcpu *vcpu)
 		handle_mmio(vcpu);
 		return true;
 	case KVM_EXIT_SYSTEM_EVENT:
-		/* Every vCPU now has MP_STATE stopped: KVM_RUN would sleep. */
+		/* Now all vCPUs have MP_STATE stopped, and KVM_RUN would sleep. */
 		handle_system_event(vcpu);
 		return false;
 	case KVM_EXIT_ARM_NISV:
@@ -190,8 +190,8 @@ static bool handle_exit(struct vcpu *vcpu)
 }
 
 /*
- * Waits while the VM is paused. `idle`: this vCPU has nothing more to run, so waits for a pause as well. False when the
- * thread must end.
+ * Waits while the VM is paused. With `idle` this vCPU has nothing to run, and also waits until a pause begins. Returns false if
+ * the thread must end.
  */
 static bool park(struct vcpu *vcpu, bool idle)
 {
@@ -216,7 +216,7 @@ static void *vcpu_thread(void *argument)
 {
 	struct vcpu *vcpu = argument;
 	struct vm *vm = vcpu->vm;
-	bool unfinished = false; /* the last exit's result has not reached the vCPU's registers */
+	bool unfinished = false; /* the result of the last exit is not yet in the vCPU's registers */
 	bool idle = false;
 	sigset_t signals;
 	char name[16];
@@ -260,7 +260,7 @@ static void *vcpu_thread(void *argument)
 
 int vcpus_start(struct vm *vm, struct error *error)
 {
-	/* SA_RESTART: only KVM_RUN, which never restarts, should notice a kick. */
+	/* SA_RESTART: a kick must interrupt only KVM_RUN, which never restarts. */
 	struct sigaction action = { .sa_handler = kicked, .sa_flags = SA_RESTART };
 
 	sigaction(KICK_SIGNAL, &action, NULL);

@@ -10,8 +10,8 @@
 #include "kvm/vm.h"
 
 /*
- * Guest physical addresses: 40 bits are the default of KVM and of most guests. RAM gets at most the lower half, as
- * the upper half is where 64-bit PCI memory goes; more bits where that is too little and the host has them.
+ * Guest physical addresses: 40 bits are the default of KVM and of most guests. RAM uses at most the lower half, because 64-bit
+ * PCI memory uses the upper half. Larger RAM gets more bits, if the host has them.
  */
 static int choose_address_bits(const struct vm_config *config, unsigned limit, unsigned *bits,
 			       struct error *error)
@@ -42,14 +42,14 @@ static int create(struct vm *vm, const struct vm_config *config, struct error *e
 	if (choose_address_bits(config, limit ? (unsigned)limit : 40, &vm->address_bits, error) < 0)
 		return -1;
 
-	/* Type 0 means 40 bits, and is all that hosts without the capability know. */
+	/* Type 0 means 40 bits. Hosts without the capability support nothing else. */
 	vm->fd = kvm_call(vm->kvm_fd, KVM_CREATE_VM, limit ? KVM_VM_TYPE_ARM_IPA_SIZE(vm->address_bits) : 0);
 	if (vm->fd < 0)
 		return error_system(error, -vm->fd, "KVM_CREATE_VM with %u address bits", vm->address_bits);
 
 	/*
-	 * An access that the processor does not describe (a guest's LDP to a device) comes to us instead of ending the
-	 * VM; vcpu.c answers it with an abort in the guest. Where the host lacks it, KVM_RUN fails with ENOSYS.
+	 * With this, an access that the processor does not describe (LDP to a device) exits to lkvm; vcpu.c injects an abort into
+	 * the guest. On hosts without it, KVM_RUN fails with ENOSYS.
 	 */
 	struct kvm_enable_cap nisv = { .cap = KVM_CAP_ARM_NISV_TO_USER };
 
@@ -131,7 +131,7 @@ int vm_open(struct vm *vm, const struct vm_config *config, struct error *error)
 	return 0;
 fail:
 	if (config->ram.host)
-		vm->ram = (struct ram){ 0 }; /* the caller's again */
+		vm->ram = (struct ram){ 0 }; /* belongs to the caller again */
 	vm_close(vm);
 	return -1;
 }
@@ -151,7 +151,7 @@ void vm_close(struct vm *vm)
 	close_fd(&vm->fd);
 	close_fd(&vm->kvm_fd);
 	close_fd(&vm->event_fd);
-	/* After the VM's own descriptor: KVM lets go of the memory first. */
+	/* Close RAM after the VM's descriptor, so that KVM releases it first. */
 	ram_close(&vm->ram);
 	interrupts_close(&vm->interrupts);
 	bus_close(&vm->bus);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Protecting takes its time: KVM takes what is protected out of the guest's page tables, and the processor's caches may
- * have to be written back for that. So all of RAM is protected while the guest runs, and in the pause only what it wrote
- * since, by units, and what was not there before, by blocks.
+ * Copies RAM as it was at one point in time, while the guest runs.
+ *
+ * Protecting is slow: KVM removes protected pages from the guest's page tables, and the processor's caches may have to be
+ * written back. So all of RAM is protected while the guest runs. The pause protects only what the guest wrote since, by units,
+ * and what was absent before, by blocks.
  */
 #include "save/background.h"
 
@@ -16,11 +18,11 @@
 #include "memory/userfault.h"
 #include "util/io.h"
 
-#define BLOCK SNAPSHOT_TAKE_LIMIT /* let go at once where nobody waits: then large pages of the host stay so */
-#define FEW_UNITS 32u             /* so many are protected in no time */
+#define BLOCK SNAPSHOT_TAKE_LIMIT /* unprotected at once if nothing waits, so that large pages of the host stay large */
+#define FEW_UNITS 32u             /* a number that is protected quickly */
 #define MOST_TURNS 4u
 
-/* A unit is open while the guest may write it. */
+/* A unit is OPEN while the guest may write it. */
 enum { OPEN, PROTECTED, TAKEN };
 
 static uint64_t least(uint64_t one, uint64_t other)
@@ -43,11 +45,11 @@ static int protect(const struct background *background, uint64_t at, uint64_t si
 	return userfault_protect(background->fault_fd, background->ram->host + at, size, on, error);
 }
 
-/* Nobody waits for [at, at + size) any more, nor will. */
+/* Unprotects [at, at + size) for ever, and wakes its writers. */
 static void release(const struct background *background, uint64_t at, uint64_t size)
 {
 	userfault_unregister(background->fault_fd, background->ram->host + at, size);
-	userfault_wake(background->fault_fd, background->ram->host + at, size); /* who waits to write is not woken by that */
+	userfault_wake(background->fault_fd, background->ram->host + at, size); /* unregistering does not wake waiting writers */
 }
 
 static void let_go(struct background *background)
@@ -74,7 +76,7 @@ int background_open(struct background *background, struct ram *ram, struct snaps
 		.fault_fd = -1, .go_fd = -1, .ram = ram, .writer = writer,
 		.unit = ram->huge_page > FORMAT_RAM_CHUNK ? ram->huge_page : FORMAT_RAM_CHUNK,
 	};
-	/* Only a tmpfs's files could be protected, and only by looking at each page of them. */
+	/* Of mapped files only those of a tmpfs can be protected, and each page of them must be touched. */
 	if (ram->is_mapped)
 		return error_set(error, ENOTSUP, "RAM is a mapping of the snapshot that it was restored from");
 	if (background->unit > BLOCK)
@@ -111,7 +113,7 @@ static int take(struct background *background, uint64_t at, struct error *error)
 	return snapshot_take(background->writer, at, unit_size(background, at), error);
 }
 
-/* Those who wait now. */
+/* Serves the writes that wait now. */
 static int serve(struct background *background, struct error *error)
 {
 	struct userfault_event event;
@@ -124,7 +126,7 @@ static int serve(struct background *background, struct error *error)
 		else if (take(background, at, error) < 0)
 			return -1;
 		background->held += background->frozen;
-		/* What was released meanwhile woke him. */
+		/* A released unit has woken its writer already. */
 		if (at >= background->released && protect(background, at, unit_size(background, at), false, error) < 0)
 			return -1;
 	}
@@ -146,11 +148,11 @@ static int protect_block(struct background *background, uint64_t at, struct erro
 	mark(background, at, size, PROTECTED);
 	if (protect(background, at, size, true, error) < 0)
 		return -1;
-	/* Now, as what somebody takes away from now on is written before: ram_discard(). */
+	/* Look now: from here on ram_discard() saves what it discards. */
 	return snapshot_look(background->writer, at, size, &background->blocks[at / BLOCK], error);
 }
 
-/* Neighbours at once. `count`: units. */
+/* Protects all open units, neighbours with one call. `*count`: how many. */
 static int protect_open(struct background *background, uint64_t *count, struct error *error)
 {
 	uint64_t units = (background->ram->size + background->unit - 1) / background->unit;
@@ -199,7 +201,7 @@ int background_prepare(struct background *background, struct error *error)
 	return result;
 }
 
-/* Until the machine runs again. */
+/* Serves writes until background_proceed(). */
 static int wait_and_serve(struct background *background, struct error *error)
 {
 	struct pollfd wait[] = { { .fd = background->fault_fd, .events = POLLIN }, { .fd = background->go_fd, .events = POLLIN } };
@@ -221,7 +223,7 @@ void background_proceed(struct background *background)
 
 /* In the pause. */
 
-/* Units with pages that came to be where not all was there to be protected. */
+/* Opens the units of a block that got pages after the block was protected. */
 static int find_open(struct background *background, uint64_t block, struct error *error)
 {
 	uint64_t end = block + block_size(background, block);
@@ -247,7 +249,7 @@ static int freeze(struct background *background, struct error *error)
 	for (uint64_t at = 0, next; at < size; at = next) {
 		uint8_t seen = background->blocks[at / BLOCK];
 
-		/* Where there was nothing there still is nothing, mostly: the kernel finds that out at once. */
+		/* An absent block is mostly still absent: the kernel finds this out quickly. */
 		next = at + block_size(background, at);
 		if (seen == SNAPSHOT_ABSENT) {
 			while (next < size && background->blocks[next / BLOCK] == SNAPSHOT_ABSENT)
@@ -275,7 +277,7 @@ int background_freeze(struct background *background, struct error *error)
 	return result;
 }
 
-/* Behind it. */
+/* After the pause. */
 
 static int copy_block(struct background *background, uint64_t block, struct error *error)
 {
@@ -284,7 +286,7 @@ static int copy_block(struct background *background, uint64_t block, struct erro
 	for (uint64_t at = block; at < end; at += background->unit)
 		if (serve(background, error) < 0 || take(background, at, error) < 0)
 			return -1;
-	/* Huge pages are few, and a mapping of them, once divided, stays so. */
+	/* Huge pages are few. Unregistering a part would split their mapping for ever. */
 	if (background->ram->huge_page)
 		return protect(background, block, end - block, false, error);
 	release(background, block, end - block);

@@ -21,7 +21,7 @@ static bool go_on(void *owner, uint64_t done, uint64_t total)
 	return !atomic_load(&job->cancelled);
 }
 
-/* Whether anybody will want to know what was written since a snapshot. */
+/* Returns whether a later save can use the log: RAM is tracked since a snapshot. */
 static bool is_tracked(const struct machine *machine)
 {
 	static const uint8_t none[sizeof(machine->tracked_since)];
@@ -40,7 +40,7 @@ static int copy(struct save_job *job)
 				      snapshot_copy(&job->writer, NULL, &job->outcome.error);
 }
 
-/* With a base there may be another save upon this one: then it goes on being kept account. */
+/* A save with a base may be the base of another one, so tracking continues after it. */
 static int settle(struct save_job *job)
 {
 	const uint16_t *pages = NULL;
@@ -52,7 +52,7 @@ static int settle(struct save_job *job)
 	return snapshot_settle(&job->writer, pages, &job->outcome.error);
 }
 
-/* The disks go with the snapshot: what the guest wrote before the save lasts as the snapshot does. The guest runs meanwhile. */
+/* Flushes the disks before the snapshot is complete: both must survive a power loss together. The guest runs meanwhile. */
 static int finish(struct save_job *job)
 {
 	if (machine_sync_disks(job->machine, &job->outcome.error) < 0)
@@ -60,7 +60,7 @@ static int finish(struct save_job *job)
 	return snapshot_finish(&job->writer, &job->sections.buffer, &job->outcome.error);
 }
 
-/* By one thread from before the pause on: others may have to wait for it while it waits. */
+/* One thread does all of it, from before the pause on: writers may wait for it at any time. */
 static int copy_in_background(struct save_job *job)
 {
 	if (background_prepare(&job->background, &job->outcome.error) < 0)
@@ -93,7 +93,7 @@ static void *save_job_run(void *argument)
 	job->outcome.result = run_phase(job);
 	if (job->outcome.result < 0)
 		memory_suspect(&job->outcome.error);
-	/* Who has not yet heard that it is prepared is not to pause the machine for a thread that has ended. */
+	/* If the loop has not yet seen `prepared`, it must not pause the machine for a thread that has ended. */
 	if (job->outcome.result < 0)
 		atomic_store(&job->prepared, false);
 	event_raise(job->done_fd);
@@ -110,7 +110,7 @@ static int start(struct save_job *job, struct error *error)
 	return 0;
 }
 
-/* Ends the phase: from here on no thread writes to the job. */
+/* Ends the phase. From here on no thread writes to the job. */
 static void join(struct save_job *job)
 {
 	pthread_join(job->thread, NULL);
@@ -120,8 +120,7 @@ static void join(struct save_job *job)
 }
 
 /*
- * The snapshot refers to the disks as they are under the overlays. Whatever failed until now has left the guest's disks as they
- * were.
+ * The snapshot refers to the disks under the overlays. A save that fails before this point has not changed the guest's disks.
  */
 static void let_go_on(struct save_job *job)
 {
@@ -158,12 +157,12 @@ static void save_job_event(void *owner, int fd, uint32_t events)
 	job->held = job->background.held;
 	if (job->result == 0 && job->writer.base)
 		memcpy(job->machine->tracked_since, job->writer.commit.identity, sizeof(job->machine->tracked_since));
-	machine_overlays_close(job->machine, &job->overlays); /* who is told looks for files that are left */
+	machine_overlays_close(job->machine, &job->overlays); /* before `done`: the client looks for files that are left */
 	job->done(job->owner);
-	save_job_close(job); /* unmapping the file takes its time, in which the guest may run already */
+	save_job_close(job); /* last: unmapping the file is slow, and the guest may run meanwhile */
 }
 
-/* Where a descriptor's file is, which is where others will look for it. */
+/* Finds the path of the base's descriptor: the snapshot refers to its base by path. */
 static int open_base(struct save_job *job, int fd, struct error *error)
 {
 	char link[64];
@@ -183,7 +182,7 @@ static int open_base(struct save_job *job, int fd, struct error *error)
 	return 0;
 }
 
-/* Which way it goes where the user leaves it to us, or why not the one that he wants. */
+/* Chooses the way of a save with SAVE_LIVE. Fails if the requested way is not possible. */
 static int choose(struct save_job *job, const struct save_request *request, struct error *error)
 {
 	job->way = request->way;
@@ -194,7 +193,7 @@ static int choose(struct save_job *job, const struct save_request *request, stru
 	if (request->way == SAVE_POINT_IN_TIME && job->machine->vfio)
 		return error_set(error, EINVAL, "what a passed-through device writes to RAM cannot be held up: its guest is saved in "
 				 "rounds, not point-in-time");
-	/* What stands still is as it is, and what will stand still behind the save is not to do so for all of it. */
+	/* A paused machine needs no live way. For one that stays paused after the save, copying after the pause gains nothing. */
 	if (!job->machine->running || request->base_fd >= 0 || request->stays || job->machine->vfio) {
 		job->way = job->machine->running ? SAVE_ROUNDS : SAVE_PLAIN;
 		return 0;
@@ -208,7 +207,7 @@ static int choose(struct save_job *job, const struct save_request *request, stru
 	return 0;
 }
 
-/* A snapshot that something needs must stay: the base of this one, what the machine was restored from, and their bases. */
+/* Refuses to replace a file that is needed: the base, the snapshot that the machine was restored from, or a base of these. */
 static int check_replaced(const struct save_job *job, const struct save_request *request, struct error *error)
 {
 	if (!request->replaces)
@@ -223,7 +222,7 @@ static int begin(struct save_job *job, const struct save_request *request, struc
 	if ((request->working_set && machine_working_set_check(job->machine, error) < 0) ||
 	    vfio_check_saving(job->machine->vfio, request->detach, error) < 0)
 		return -1;
-	machine_working_set_invalidate(job->machine); /* by reading all of RAM */
+	machine_working_set_invalidate(job->machine); /* the save reads all of RAM */
 	if (loop_add(job->loop, job->done_fd, POLLIN, save_job_event, job, error) < 0 ||
 	    choose(job, request, error) < 0 ||
 	    (request->base_fd >= 0 && open_base(job, request->base_fd, error) < 0))

@@ -10,7 +10,7 @@
 #include "save/throttle.h"
 
 #define MOST_ROUNDS 30u
-#define FEWEST_BYTES (1u << 20) /* so little never waits for another round */
+#define FEWEST_BYTES (1u << 20) /* a rest this small never gets another round */
 
 static uint64_t now(void)
 {
@@ -43,7 +43,7 @@ int precopy_open(struct precopy *precopy, struct machine *machine, struct snapsh
 		precopy->dirty = NULL;
 		return -1;
 	}
-	/* Where account is kept since just that base, what it says is all that can be other than there. */
+	/* If writes have been tracked since exactly this base, the log has all pages that differ from it. */
 	precopy->has_map = machine->dirty_log.is_exact && writer->base &&
 			memcmp(machine->tracked_since, writer->base->header.identity, sizeof(machine->tracked_since)) == 0;
 	memset(machine->tracked_since, 0, sizeof(machine->tracked_since));
@@ -56,13 +56,13 @@ void precopy_close(struct precopy *precopy)
 	precopy->dirty = NULL;
 }
 
-/* Takes what was written since, on top of what is known and not yet in the file. */
+/* Adds the pages written since the last fetch to those that are not yet in the file. */
 static int take(struct precopy *precopy, struct error *error)
 {
 	return machine_fetch_dirty(precopy->machine, precopy->dirty, false, error);
 }
 
-/* Copies what is known to be other than in the file, or all if that is not known. */
+/* Copies the pages that differ from the file, or all of RAM if they are not known. */
 static int copy(struct precopy *precopy, struct error *error)
 {
 	const uint16_t *pages = precopy->has_map ? precopy->dirty : NULL;
@@ -75,7 +75,7 @@ static int copy(struct precopy *precopy, struct error *error)
 	return 0;
 }
 
-/* One round: nanoseconds a page. What is not known is what is in the file in the end. */
+/* Copies one round and measures nanoseconds a page. Without a map, counts the pages that the file has. */
 static int copy_round(struct precopy *precopy, uint64_t *pace, struct error *error)
 {
 	uint64_t start = now(), pages = precopy->has_map ? count(precopy) : 0;
@@ -89,7 +89,7 @@ static int copy_round(struct precopy *precopy, uint64_t *pace, struct error *err
 	return take(precopy, error);
 }
 
-/* What is left fits into the pause, or is nothing to speak of. */
+/* Returns whether the rest fits into the pause or is negligible. */
 static bool fits(const struct precopy *precopy, uint64_t left, uint64_t pace)
 {
 	return left * pace <= precopy->max_pause || left * FORMAT_RAM_PAGE <= FEWEST_BYTES;
@@ -109,7 +109,7 @@ int precopy_copy(struct precopy *precopy, struct error *error)
 		left = count(precopy);
 		if (!precopy->max_pause || fits(precopy, left, pace) || precopy->rounds == MOST_ROUNDS)
 			return 0;
-		/* A guest that writes as fast as we do is slowed down, more and more, until the rounds get shorter. */
+		/* A guest that writes as fast as the rounds copy is throttled more and more, until the rounds get shorter. */
 		precopy->throttle_step += left > before / 4 * 3 && precopy->throttle_step < THROTTLE_STEPS;
 		before = left;
 		if (precopy->throttle)

@@ -10,7 +10,7 @@
 
 #define RUN_MS 10u
 
-/* Milliseconds that it stands still between two times that it runs: 50 %, 25 %, 10 %, 3 % are left. */
+/* Milliseconds parked between two runs of RUN_MS: the guest runs 50 %, 25 %, 10 % and 3 % of the time. */
 static const unsigned hold_ms[THROTTLE_STEPS + 1] = { 0, 10, 30, 90, 290 };
 
 static void wait_for(const struct throttle *throttle, unsigned ms)

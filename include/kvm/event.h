@@ -7,25 +7,25 @@
 
 struct vm;
 
-/* Why the vCPUs stopped by themselves. The first event wins until it is taken. */
+/* The first event is kept until vm_event_pop(); later ones are dropped. */
 enum vm_event_kind {
 	VM_EVENT_NONE,
 	VM_EVENT_POWER_OFF, /* PSCI SYSTEM_OFF */
 	VM_EVENT_RESET,     /* PSCI SYSTEM_RESET or SYSTEM_RESET2 */
-	VM_EVENT_CRASH,     /* the guest said that it crashed */
-	VM_EVENT_FAILURE,   /* KVM would not go on; the sentence says where */
+	VM_EVENT_CRASH,     /* the guest reported a crash */
+	VM_EVENT_FAILURE,   /* KVM cannot continue; the error has the place */
 };
 
 struct vm_event {
 	enum vm_event_kind kind;
-	unsigned vcpu;       /* which one met it */
-	struct error error;  /* the sentence, for VM_EVENT_FAILURE and VM_EVENT_CRASH */
+	unsigned vcpu;       /* the one that caused it */
+	struct error error;  /* for VM_EVENT_FAILURE and VM_EVENT_CRASH */
 };
 
-/* Called by vCPU threads. Keeps the first event, and makes event_fd readable. */
+/* Called by vCPU threads. Keeps the first event and makes event_fd readable. */
 void vm_event_post(struct vm *vm, const struct vm_event *event);
 
-/* Takes the waiting event, if there is one. */
+/* Returns the event and clears it; VM_EVENT_NONE if there is none. */
 struct vm_event vm_event_pop(struct vm *vm);
 
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the host has and lacks for lkvm. Nothing is changed: devices are opened, and scratch VMs made and
- * closed again.
+ * Probes of what the host has and lacks for lkvm. They change nothing: they open devices, and make and close scratch VMs.
  */
 #ifndef LKVM_KVM_PROBE_H
 #define LKVM_KVM_PROBE_H
@@ -10,16 +9,16 @@
 
 enum probe_verdict {
 	PROBE_GOOD,
-	PROBE_WARNING, /* it works, or might, but not as one would like */
+	PROBE_WARNING, /* it works or may work, with a disadvantage */
 	PROBE_MISSING,
 };
 
 struct probe {
 	const char *name;
-	bool needed; /* without it no guest runs */
+	bool needed; /* no guest runs without it */
 	enum probe_verdict verdict;
 	char reason[160];
-	char remedy[160]; /* empty where there is none, or none is wanted */
+	char remedy[160]; /* empty if there is none, or none is needed */
 };
 
 #define PROBES_MAX 40
@@ -29,29 +28,29 @@ struct probes {
 	struct probe list[PROBES_MAX];
 };
 
-/* Adds a line; probes_remedy() says what to do about the last one added. More than PROBES_MAX are dropped. */
+/* Adds a result. probes_remedy() adds a remedy to the last one. Results after PROBES_MAX are dropped. */
 void probes_add(struct probes *probes, const char *name, enum probe_verdict verdict, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 void probes_remedy(struct probes *probes, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Marks the last one added as needed. */
+/* Marks the last result as needed. */
 void probes_need(struct probes *probes);
 
-/* Whether nothing that is needed is missing. */
+/* Returns whether nothing needed is missing. */
 bool probes_usable(const struct probes *probes);
 
-/* The processor and /dev/kvm. */
+/* Probes the processor and /dev/kvm. */
 void probe_base(struct probes *probes);
 
-/* What KVM can do; adds nothing where it cannot be opened. */
+/* Probes what KVM can do. Adds nothing if KVM cannot be opened. */
 void probe_kvm(struct probes *probes);
 
-/* The rest of the kernel, and programs. */
+/* Probes the rest of the kernel, and programs. */
 void probe_host(struct probes *probes);
 
 /*
- * Whether a kernel is known to crash when a guest unmaps an ITS collection that is in use and the ITS tables
- * are then saved: a NULL dereference in the host's kernel. `release` and `version` as uname(2) has them.
+ * Probes for a kernel that crashes (a NULL dereference in the host's kernel) when the ITS tables are saved after a guest has
+ * unmapped an ITS collection in use. `release` and `version` are those of uname(2).
  */
 void probe_kernel(struct probes *probes, const char *release, const char *version);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vCPUs: one thread each, which is in KVM_RUN, handling an exit, or parked. A parked vCPU is outside
- * KVM_RUN with its last exit completed: KVM finishes a pending MMIO or PSCI exit at the next KVM_RUN, so
- * parking makes one with immediate_exit set (api.rst, "KVM_RUN"; kvm_run.immediate_exit).
+ * vCPUs have one thread each. A thread is in KVM_RUN, handles an exit, or is parked. A parked vCPU is outside KVM_RUN and its
+ * last exit is complete: KVM completes an MMIO or PSCI exit at the next KVM_RUN, so parking calls KVM_RUN with immediate_exit
+ * set (api.rst, "KVM_RUN"; kvm_run.immediate_exit).
  */
 #ifndef LKVM_KVM_VCPU_H
 #define LKVM_KVM_VCPU_H
@@ -16,18 +16,18 @@
 struct vm;
 struct kvm_run;
 
-/* Counted by the vCPU's thread, read by any (relaxed). */
+/* The vCPU's thread counts; any thread may read (relaxed). */
 struct vcpu_counters {
 	_Atomic uint64_t runs;      /* returns from KVM_RUN */
-	_Atomic uint64_t mmio;      /* exits that the bus answered */
-	_Atomic uint64_t unmapped;  /* MMIO exits that nobody answered */
+	_Atomic uint64_t mmio;      /* MMIO exits */
+	_Atomic uint64_t unmapped;  /* MMIO exits that no device claimed */
 	_Atomic uint64_t signals;   /* interrupted by a kick */
 	_Atomic uint64_t other;
 };
 
 struct vcpu {
 	struct vm *vm;
-	unsigned index; /* KVM's vCPU id; MPIDR follows from it */
+	unsigned index; /* KVM's vCPU id, which determines MPIDR */
 	int fd;
 	struct kvm_run *run;
 	size_t run_size;
@@ -39,17 +39,16 @@ struct vcpu {
 	bool started;
 };
 
-/* KVM_CREATE_VCPU for all of vm->vcpu_count, in order of id. Does not initialise them: arm/vcpu_init.c does. */
+/* Creates vm->vcpu_count vCPUs, in order of id. arm/vcpu_init.c initializes them. */
 int vcpus_open(struct vm *vm, struct error *error);
 void vcpus_close(struct vm *vm);
 
-/* Starts the threads, parked. To be called once, after every vCPU and the GIC are initialised. */
+/* Starts the threads, parked. Call it once, after all vCPUs and the GIC are initialized. */
 int vcpus_start(struct vm *vm, struct error *error);
 
 /*
- * vcpus_pause returns once every vCPU is parked; vCPU and GIC ioctls are then allowed from any thread.
- * Neither nests: the one who pauses resumes. Both are harmless when there is nothing to do, but must not be
- * called by a vCPU thread.
+ * vcpus_pause() returns when all vCPUs are parked. Then any thread may make vCPU and GIC ioctls. The calls do not nest: the
+ * caller that pauses also resumes. A second call of either does nothing. vCPU threads must not call them.
  */
 void vcpus_pause(struct vm *vm);
 void vcpus_resume(struct vm *vm);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A virtual machine as KVM sees it: RAM, vCPUs, the bus, interrupts and the descriptors of the in-kernel
- * GIC and ITS. Everything above (arm/, hw/, virtio/) hangs its devices off this; machine/components.c says which.
+ * KVM's view of a virtual machine: RAM, vCPUs, the bus, interrupts, and the descriptors of the in-kernel GIC and ITS. The
+ * folders above (arm/, hw/, virtio/) attach devices to it; machine/components.c lists them.
  */
 #ifndef LKVM_KVM_VM_H
 #define LKVM_KVM_VM_H
@@ -22,11 +22,11 @@ struct vm {
 	const struct log *log; /* from the configuration; may be NULL */
 	int kvm_fd;
 	int fd;
-	int gic_fd; /* the vGICv3 KVM device; -1 until arm/gic.c made it */
-	int its_fd; /* the ITS KVM device; -1 where there is none */
+	int gic_fd; /* the vGICv3 KVM device; -1 until gic_open() */
+	int its_fd; /* the ITS KVM device; -1 if there is none */
 	unsigned address_bits; /* of guest physical addresses (IPA size) */
 	struct ram ram;
-	unsigned slots; /* of memory that KVM was given */
+	unsigned slots; /* memory slots in use */
 	struct bus bus;
 	struct interrupts interrupts;
 
@@ -41,36 +41,36 @@ struct vm {
 	unsigned parked; /* vCPU threads parked now */
 
 	struct vm_event event;
-	int event_fd; /* readable once an event waits */
+	int event_fd; /* readable while an event waits */
 };
 
 struct vm_config {
 	const struct log *log;
 	uint64_t ram_base;
 	uint64_t ram_size;
-	struct ram ram; /* closed: zeroed memory is made; open: it is moved, and after a failure the caller's again */
+	struct ram ram; /* closed: vm_open() makes zeroed memory; open: vm_open() takes it over, but not after a failure */
 	unsigned vcpu_count;
-	unsigned address_bits; /* 0: the smallest that holds RAM, at least 40 where the host allows */
+	unsigned address_bits; /* 0: the smallest number that holds RAM, and at least 40 if the host allows it */
 };
 
-/* Opens KVM, the VM, its RAM as memory slot 0 and the bus. On failure everything is closed again. */
+/* Opens KVM, the VM, RAM as memory slot 0, and the bus. Closes everything after a failure. */
 int vm_open(struct vm *vm, const struct vm_config *config, struct error *error);
 
 /*
- * Gives the guest other memory than RAM, in a slot of its own: `ram` stays the caller's, open as long as vCPUs run. What a
- * guest writes to one that is read-only comes to the bus as an access that nobody claims.
+ * Gives the guest memory that is not RAM, in a slot of its own. `ram` belongs to the caller and must stay open while vCPUs run.
+ * A guest's write to read-only memory reaches the bus as an access that no device claims.
  */
 int vm_add_memory(struct vm *vm, const struct ram *ram, bool read_only, struct error *error);
 
 /*
- * Memory that comes and goes while vCPUs run, as a device's does: a slot for good, taken while the machine is made; then
- * what is in it, by any thread. Hidden, accesses come to the bus again when vm_unmap_memory() returns.
+ * Memory that is mapped and unmapped while vCPUs run, as a device's BAR is. vm_alloc_slot() reserves a slot for ever, while the
+ * machine is made. Any thread may map and unmap. Once vm_unmap_memory() returns, accesses reach the bus.
  */
 unsigned vm_alloc_slot(struct vm *vm);
 int vm_map_memory(struct vm *vm, unsigned slot, const struct ram *memory, struct error *error);
 void vm_unmap_memory(struct vm *vm, unsigned slot);
 
-/* Ends the vCPU threads and closes everything. Works on a half-open VM that vm_open() began. */
+/* Ends the vCPU threads and closes everything, also after a vm_open() that failed half-way. */
 void vm_close(struct vm *vm);
 
 #endif

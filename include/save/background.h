@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * RAM as it was at one point in time, copied while the guest goes on: in the pause all of it is write-protected (userfaultfd),
- * which copies nothing. Who writes a page that is not in the file yet, vCPU, device or the kernel, waits for as long as it takes
- * to write 64 KiB to the file; everything else is copied in order meanwhile.
+ * Background save: copies RAM as it was at one point in time, while the guest runs. The pause write-protects all of RAM
+ * (userfaultfd) and copies nothing. A write to a page that is not yet in the file waits until its 64 KiB are in the file. vCPUs,
+ * devices and the kernel wait alike. The thread copies everything else in order.
  */
 #ifndef LKVM_SAVE_BACKGROUND_H
 #define LKVM_SAVE_BACKGROUND_H
@@ -17,42 +17,42 @@
 
 struct background {
 	int fault_fd;  /* -1: not open */
-	uint64_t held; /* writes that had to wait */
+	uint64_t held; /* writes that waited */
 
 	/* Private. */
 	struct ram *ram;
 	struct snapshot_writer *writer;
 	int go_fd;
-	uint64_t unit;     /* bytes that are copied and let go for one write */
-	uint64_t released; /* bytes from RAM's beginning on that are not watched any more */
-	pthread_mutex_t lock; /* what follows, and whatever else the thread works with, from one function below to the next */
+	uint64_t unit;     /* bytes that are copied and unprotected for one write */
+	uint64_t released; /* bytes from the start of RAM that are no longer protected */
+	pthread_mutex_t lock; /* of the fields below and of all that the thread uses, between the functions below */
 	bool frozen;
 	uint8_t *units;
-	uint8_t *blocks;   /* what snapshot_look() said of each */
+	uint8_t *blocks;   /* the result of snapshot_look() for each */
 };
 
 /*
- * Fails where it cannot be done here: the kernel has no write-protecting userfaultfd for us, RAM is a mapping of a file or is
- * being loaded, its pages are too large to have somebody wait for one.
+ * Fails if this host or this machine cannot do it: the kernel has no write-protecting userfaultfd for this process, RAM is a
+ * mapping of a file or still loading, or its pages are too large to wait for one.
  */
 int background_open(struct background *background, struct ram *ram, struct snapshot_writer *writer, struct error *error);
 
 /*
- * By a thread that writes no RAM, the writer having begun, while the machine runs; who writes RAM from now on may have to wait
- * until that thread calls background_copy(). Failed, nobody waits.
+ * Protects RAM while the machine runs. Call it after snapshot_begin(), on a thread that does not write RAM. From now on a write
+ * to RAM may wait until this thread calls background_copy(). After a failure nothing waits.
  */
 int background_prepare(struct background *background, struct error *error);
 
-/* This is the point in time: by the main thread, with the machine paused and background_copy() at work. */
+/* Sets the point in time. Main thread; the machine is paused and the other thread is in background_copy(). */
 int background_freeze(struct background *background, struct error *error);
 
-/* Until background_proceed(), only what somebody waits for; then all of RAM. Failed or not, nobody waits when it returns. */
+/* Until background_proceed(), copies only what a write waits for; then all of RAM. When it returns, nothing waits. */
 int background_copy(struct background *background, struct error *error);
 
-/* Once the machine runs again, which comes first. Without a freeze before, it must have been called off. */
+/* Call it after the machine has resumed. Without a freeze before it, the save must have been cancelled. */
 void background_proceed(struct background *background);
 
-/* With no thread in it any more. Also where nothing was opened, if fault_fd says so, and where nothing was copied. */
+/* Call it when no thread uses it any more. Does nothing if fault_fd is -1. */
 void background_close(struct background *background);
 
 static inline bool background_is_open(const struct background *background)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Saving a machine while the main thread goes on serving: a thread writes RAM, first while the guest still runs; then,
- * with the machine paused, what has changed since, the state, and the end of the file.
+ * Saves a machine while the main thread serves the guest. A thread writes RAM: first while the guest runs, then, in the pause,
+ * the pages that have changed. After the pause it writes the sections and the end of the file. docs/save.md has a diagram.
  */
 #ifndef LKVM_SAVE_JOB_H
 #define LKVM_SAVE_JOB_H
@@ -21,20 +21,20 @@
 #include "util/loop.h"
 
 struct save_job {
-	/* On the loop: save_job_copy() is through. Pause the machine and call save_job_finish(). */
+	/* On the loop: the copy before the pause is complete. Pause the machine and call save_job_finish(). */
 	void (*copied)(void *owner);
-	/* On the loop: the file has RAM as it is, and the state is collected: the machine can go on. */
+	/* On the loop: the state is collected, and RAM may change again. The machine can resume. */
 	void (*paused_part_done)(void *owner);
-	/* On the loop: it has ended, well or not; `result`, `error`, `figures` are filled in. It is closed right after. */
+	/* On the loop: the save has ended. `result`, `error` and `figures` are set. The job is closed right after the call. */
 	void (*done)(void *owner);
 	void *owner;
-	int result; /* written on the loop only */
+	int result; /* only the loop writes it */
 	struct error error;
 	struct snapshot_figures figures;
-	struct precopy precopy; /* closed where no account is kept of what is written */
-	enum save_way way; /* that was taken */
-	uint64_t held; /* writes that waited for it */
-	struct machine_overlays overlays; /* `switched`: the guest has them, whatever became of the save; private otherwise */
+	struct precopy precopy; /* closed if writes are not tracked */
+	enum save_way way; /* the way that was used */
+	uint64_t held; /* writes of the guest that waited */
+	struct machine_overlays overlays; /* only `switched` is public: the guest uses them, even if the save failed */
 
 	/* Private. */
 	struct background background;
@@ -50,33 +50,33 @@ struct save_job {
 	int done_fd; /* -1: not open */
 	pthread_t thread;
 	bool working;
-	/* Of the last phase. Only the thread writes it; the loop reads it after pthread_join(). */
+	/* The outcome of the last phase. Only the thread writes it; the loop reads it after pthread_join(). */
 	struct save_job_outcome {
 		int result;
 		struct error error;
 	} outcome;
 	enum { SAVE_JOB_COPIES, SAVE_JOB_IN_PAUSE, SAVE_JOB_FINISHES } phase;
 	atomic_bool cancelled;
-	atomic_bool prepared; /* for a point in time: the thread is not through with that, but pause the machine */
+	atomic_bool prepared; /* background save: the thread has protected RAM, and the machine can be paused */
 };
 
-/* Begins to save `machine`. The functions and `owner` are set in `job`, everything else is not. */
+/* Opens a save of `machine`. The caller has set only the callbacks and `owner` in `job`. */
 int save_job_open(struct save_job *job, struct machine *machine, const struct save_request *request, struct loop *loop,
 	       struct error *error);
 
-/* Starts to write RAM, whether the machine runs or not; to be left out if it does not. On failure the job is closed. */
+/* Starts to write RAM. Leave it out if the machine is paused. After a failure the job is closed. */
 int save_job_copy(struct save_job *job, struct error *error);
 
 /*
- * The machine is paused, and stays so until `paused_part_done` (which may be before this returns) or `done`: collects its state and starts
- * to write all that is left. On failure the job is closed, and the machine can go on.
+ * Collects the state of the paused machine and starts to write the rest. The machine must stay paused until `done` or
+ * `paused_part_done`, which may come before this returns. After a failure the job is closed, and the machine can resume.
  */
 int save_job_finish(struct save_job *job, struct error *error);
 
-/* Nobody wants it any more: `done` is called soon, with ECANCELED. */
+/* Cancels the save: `done` is called soon, with ECANCELED. */
 void save_job_cancel(struct save_job *job);
 
-/* Cancels, waits, frees; nobody is called. Also where nothing was opened, if done_fd says so. */
+/* Cancels the save, waits for the thread, and frees everything. No callback is called. Does nothing if done_fd is -1. */
 void save_job_close(struct save_job *job);
 
 #endif

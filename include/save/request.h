@@ -30,10 +30,10 @@ enum save_way {
 const char *save_way_name(enum save_way way);
 
 struct save_request {
-	/* These come beside the text. The save job takes them and closes them in any case. */
+	/* Passed beside the text. The save job takes them over and closes them in any case. */
 	int fd;      /* an empty regular file, open for reading and writing */
-	int base_fd; /* -1, or a snapshot: only what differs from it is written */
-	int folder_fd; /* -1, or with `overlays` the folder where they are made */
+	int base_fd; /* -1, or a snapshot: only pages that differ from it are written */
+	int folder_fd; /* -1, or with `overlays` the folder for them */
 
 	enum save_way way;
 	uint64_t max_pause; /* nanoseconds; of SAVE_ROUNDS, and of SAVE_LIVE where it becomes rounds */
