@@ -10,7 +10,7 @@
 
 #define BACKLOG 16
 
-/* With the directory locked: makes the socket, in the place of a stale one. */
+/* Makes the socket, in place of a stale one. The directory is locked. */
 static int bind_name(struct control *control, int directory_fd, struct error *error)
 {
 	char file[CONTROL_NAME_LENGTH + 6];
@@ -30,7 +30,7 @@ static int bind_name(struct control *control, int directory_fd, struct error *er
 	case CONTROL_ABSENT:
 		break;
 	}
-	/* A socket's mode before bind(2) becomes its file's: there is no moment when others could connect. */
+	/* bind(2) gives the file the socket's mode, so other users can never connect. */
 	control_address(&address, directory_fd, control->name);
 	if (fchmod(control->listen_fd, S_IRUSR | S_IWUSR) < 0 ||
 	    bind(control->listen_fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
@@ -55,7 +55,7 @@ int control_bind(struct control *control, struct error *error)
 	return result;
 }
 
-/* Somebody may have removed our socket, and another VM may have its name now: only our own is removed. */
+/* Removes the socket's file, unless another VM has replaced it. */
 static void remove_socket(const struct control *control)
 {
 	char file[CONTROL_NAME_LENGTH + 6];
@@ -64,7 +64,7 @@ static void remove_socket(const struct control *control)
 	int lock_fd = control_directory_lock(false, &error);
 
 	if (lock_fd < 0)
-		return; /* it is stale from now on, and the next one removes it */
+		return; /* the socket is now stale, and the next VM of this name removes it */
 	control_file_name(file, control->name);
 	if (fstatat(lock_fd, file, &status, AT_SYMLINK_NOFOLLOW) == 0 && status.st_dev == control->device &&
 	    status.st_ino == control->inode)

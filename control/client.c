@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The other commands' end of a VM's socket. */
+/* The client's end of a control socket. */
 #include <dirent.h>
 #include <errno.h>
 #include <poll.h>
@@ -15,7 +15,7 @@
 #include "control/control.h"
 
 #define TICK 200 /* milliseconds */
-#define REPLY_LIMIT (64u << 20) /* far more than a VM says: what is no VM must not eat our memory */
+#define REPLY_LIMIT (64u << 20) /* far more than a VM sends; limits the memory that another program can make us use */
 
 static uint64_t now(void)
 {
@@ -35,7 +35,7 @@ static int no_answer(struct error *error)
 	return error_set(error, ETIMEDOUT, "the virtual machine does not answer");
 }
 
-/* Connects within the time; the listener may have too many to serve. A descriptor that blocks, or -1. */
+/* Connects within the time: the listener may be busy. Returns a blocking descriptor, or -1. */
 static int connect_to(const char *name, unsigned seconds, struct error *error)
 {
 	struct timeval patience = { .tv_sec = seconds };
@@ -50,7 +50,7 @@ static int connect_to(const char *name, unsigned seconds, struct error *error)
 		close(directory_fd);
 		return error_system(error, errno, "socket");
 	}
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)); /* holds for connect(2) too */
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)); /* applies to connect(2), too */
 	control_address(&address, directory_fd, name);
 	result = connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ? errno : 0;
 	close(directory_fd);
@@ -64,7 +64,7 @@ static int connect_to(const char *name, unsigned seconds, struct error *error)
 	return error_system(error, result, "connecting");
 }
 
-/* Reads until the end of the stream into `*text`, terminated; to be freed in any case. */
+/* Reads until the end of the stream into `*text`, terminated. The caller frees it in any case. */
 static int read_reply(int fd, uint64_t deadline, const struct control_extras *extras, char **text, struct error *error)
 {
 	const bool ticks = extras && extras->tick;
@@ -128,7 +128,7 @@ static int send_request(int fd, const char *request, const struct control_extras
 
 	if (length > CONTROL_REQUEST_LENGTH)
 		return error_set(error, EINVAL, "the request is too long");
-	/* It fits into the socket's buffer, so it is sent whole or not at all. */
+	/* The request fits into the socket's buffer, so it is sent completely or not at all. */
 	do
 		sent = sendmsg(fd, &message, MSG_NOSIGNAL);
 	while (sent < 0 && errno == EINTR);
@@ -137,7 +137,7 @@ static int send_request(int fd, const char *request, const struct control_extras
 	return sent < 0 ? error_system(error, errno, "the virtual machine broke off") : 0;
 }
 
-/* Takes the first line off the reply and moves the body to the front. */
+/* Parses the first line of the reply and moves the body to the front. */
 static int read_status(char *text, struct error *error)
 {
 	static const char refusal[] = "error ";
@@ -188,7 +188,7 @@ int control_call(const char *name, const char *request, unsigned seconds, struct
 	return control_call_with(name, request, seconds, NULL, reply, error);
 }
 
-/* Reads up to the first newline, which is all that there is for now. */
+/* Reads up to the first newline; the VM sends no more before the end. */
 static int read_line(int fd, unsigned seconds, char line[sizeof(struct error)], struct error *error)
 {
 	struct pollfd polled = { .fd = fd, .events = POLLIN };
@@ -242,7 +242,7 @@ static bool name_of_file(const char *file, char name[CONTROL_NAME_LENGTH + 1])
 	return control_check_name(name, &error) == 0;
 }
 
-/* Looks again with the lock: another VM may just have taken the name. */
+/* Checks again with the lock: another VM may have taken the name meanwhile. */
 static void remove_stale(const char *name)
 {
 	char file[CONTROL_NAME_LENGTH + 6];

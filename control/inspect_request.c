@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Looking into a running machine: halted for a moment, its state is collected and its interrupt tables are brought up to
- * date and copied. It goes on, and both become a snapshot in the file that the client gave: one without the rest of RAM.
+ * The request "inspect". Pauses the machine for a moment, collects its state, updates and copies its interrupt tables. The
+ * machine resumes. State and tables become a snapshot in the client's file, without the rest of RAM.
  */
 #include <errno.h>
 #include <sys/mman.h>
@@ -10,14 +10,14 @@
 #include "inspect/inspect.h"
 #include "lifecycle_private.h"
 
-/* What the machine is at this moment. It must not run meanwhile. `copy` is the caller's, also after a failure. */
+/* Collects the state of the paused machine. `copy` belongs to the caller, also after a failure. */
 static int collect(struct machine *machine, struct section_writer *sections, struct ram *copy, struct error *error)
 {
 	const struct ram *ram = &machine->vm.ram;
 
 	if (machine_save_without_device_data(machine, sections, error) < 0 || ram_open(copy, ram->base, ram->size, error) < 0)
 		return -1;
-	madvise(copy->host, copy->size, MADV_NOHUGEPAGE); /* a few pages here and there, each of which would be 2 MiB */
+	madvise(copy->host, copy->size, MADV_NOHUGEPAGE); /* few pages are copied, and each would take 2 MiB */
 	return inspect_extract(&sections->buffer, ram, copy, error);
 }
 
@@ -26,7 +26,7 @@ static int write_snapshot(int fd, const struct ram *copy, struct section_writer 
 	struct snapshot_writer writer = { .fd = fd, .ram = copy };
 	int result;
 
-	/* Mandatory: who does not know it must not take the rest for a guest's memory. */
+	/* Mandatory: a reader that does not support it must not take the absent RAM for zeroes. */
 	section_begin(sections, SNAPSHOT_PARTIAL, 1, SECTION_MANDATORY);
 	section_end(sections);
 	result = snapshot_write(&writer, &sections->buffer, error);

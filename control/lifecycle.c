@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The fate of a running machine: its end, its resets, what its guest did, and the pause of a save. */
+/* Ends, resets and events of a running machine, and the pause of a save. */
 #include "lifecycle_private.h"
 
 #include <errno.h>
@@ -34,7 +34,7 @@ int lifecycle_reset(struct lifecycle *lifecycle, const char *cause, struct error
 	struct machine *machine = lifecycle->machine;
 	bool running = machine->running;
 
-	/* A warning, so that a guest that panics and restarts again and again is noticed. */
+	/* A warning makes a guest visible that panics and restarts again and again. */
 	log_message(machine->config.log, LOG_LEVEL_WARNING, "%s: %s", cause,
 		    lifecycle->no_reboot ? "--no-reboot ends the virtual machine" : "it starts again");
 	if (lifecycle->no_reboot) {
@@ -54,7 +54,6 @@ int lifecycle_reset(struct lifecycle *lifecycle, const char *cause, struct error
 	return 0;
 }
 
-/* What the guest did. */
 void lifecycle_handle_event(struct lifecycle *lifecycle)
 {
 	struct vm_event event = vm_event_pop(&lifecycle->machine->vm);
@@ -67,7 +66,7 @@ void lifecycle_handle_event(struct lifecycle *lifecycle)
 		lifecycle_end(lifecycle, LIFECYCLE_POWER_OFF);
 		break;
 	case VM_EVENT_RESET:
-		(void)lifecycle_reset(lifecycle, "the guest has reset itself", &error); /* a failure is kept as the end */
+		(void)lifecycle_reset(lifecycle, "the guest has reset itself", &error); /* a failure is kept as the reason of the end */
 		break;
 	case VM_EVENT_CRASH:
 		lifecycle_fail(lifecycle, LIFECYCLE_CRASH, &event.error);
@@ -107,7 +106,7 @@ void lifecycle_pause(struct lifecycle *lifecycle)
 void lifecycle_unfreeze(struct lifecycle *lifecycle)
 {
 	if (lifecycle->frozen)
-		lifecycle->pause = now() - lifecycle->paused_at; /* it may run before we do, once it may */
+		lifecycle->pause = now() - lifecycle->paused_at; /* before it may resume: its vCPUs may run before this thread continues */
 	lifecycle->frozen = false;
 	lifecycle_resume(lifecycle);
 }

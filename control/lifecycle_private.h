@@ -8,42 +8,42 @@
 
 #include "control/lifecycle.h"
 
-/* What deferred requests wait for. */
+/* The events that deferred requests wait for. */
 enum { AWAIT_END = 1, AWAIT_RESET, AWAIT_SAVE, AWAIT_NOTHING };
 
-#define LIFECYCLE_MAX_WAIT 86400 /* seconds that a client may wait for something */
+#define LIFECYCLE_MAX_WAIT 86400 /* seconds that a client may wait */
 
-/* Ends the loop; the first reason counts. _fail() keeps the error of the first. */
+/* End the loop. The first reason counts; _fail() also keeps its error. */
 void lifecycle_end(struct lifecycle *lifecycle, enum lifecycle_end how);
 void lifecycle_fail(struct lifecycle *lifecycle, enum lifecycle_end how, const struct error *error);
 
 /*
- * Logs the cause, as "the guest has reset itself", and resets the machine. A paused machine stays paused: its user decides
- * when it goes on. With no_reboot the machine ends, which is no failure. A failure is the end, too.
+ * Logs the cause ("the guest has reset itself") and resets the machine. A paused machine stays paused until it is resumed.
+ * With no_reboot the machine ends instead, which is no failure. A failed reset also ends the machine.
  */
 int lifecycle_reset(struct lifecycle *lifecycle, const char *cause, struct error *error);
 
-/* For control->left: a client whose request was deferred has gone away. */
+/* For control->left: a client with a deferred request has disconnected. */
 void lifecycle_client_left(void *lifecycle, struct control_client *client);
 
-/* Does what the guest asked for last, if anything: power-off, reset. */
+/* Handles the last event of the guest, if there is one: power-off, reset, crash, failure. */
 void lifecycle_handle_event(struct lifecycle *lifecycle);
 
-/* Writes the end of a save: what is left of RAM, the state. */
+/* Starts the pause of a save: saves the rest of RAM and the state. Waits until the checker and the pager are done. */
 void lifecycle_finish_save(void *lifecycle);
 
-/* Pauses the machine for as long as something is done to it; then it goes on if it ran, and is not held. */
+/* Pause the machine for a short task. _resume() resumes it if it ran before and neither a save nor a client holds it. */
 void lifecycle_pause(struct lifecycle *lifecycle);
 void lifecycle_resume(struct lifecycle *lifecycle);
 
-/* The save needs the machine no longer: it goes on, unless it is held. */
+/* The save no longer needs the pause: resumes the machine unless a client holds it. */
 void lifecycle_unfreeze(struct lifecycle *lifecycle);
 
 /* The requests "save" (save/request.h has its words) and "hold". The file and any base come as descriptors. */
 void lifecycle_serve_save(struct lifecycle *lifecycle, struct control_client *client, char **words);
 void lifecycle_serve_hold(struct lifecycle *lifecycle, struct control_client *client, char **words);
 
-/* The request "inspect", with a file: what is to be seen of the machine becomes a snapshot in it, without the rest of RAM. */
+/* The request "inspect": writes a snapshot for inspection to the client's file, with only the RAM that this needs. */
 void lifecycle_serve_inspect(struct lifecycle *lifecycle, struct control_client *client, char **words);
 
 #endif

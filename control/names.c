@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Names of VMs, and the directory that holds their sockets. */
+/* Names of VMs, and the directory of their sockets. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -47,7 +47,7 @@ static int directory_path(char path[PATH_MAX], struct error *error)
 	return 0;
 }
 
-/* Whoever can write into the directory can pass himself off as a VM, so it must be ours alone. */
+/* A user who can write the directory can imitate a VM, so only its owner may have access. */
 static int make_private(int fd, const char *path, struct error *error)
 {
 	struct stat status;
@@ -61,7 +61,7 @@ static int make_private(int fd, const char *path, struct error *error)
 	return 0;
 }
 
-/* Without it there is nowhere to look for virtual machines either: that must not look like there being none. */
+/* Fails if $XDG_RUNTIME_DIR does not exist: that must not look as if no VM runs. */
 static int check_runtime_directory(struct error *error)
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
@@ -121,7 +121,7 @@ void control_file_name(char file[CONTROL_NAME_LENGTH + 6], const char *name)
 	snprintf(file, CONTROL_NAME_LENGTH + 6, "%.*s.sock", CONTROL_NAME_LENGTH, name);
 }
 
-/* A path in a deep directory may not fit into an address; the way through the directory's descriptor does. */
+/* The path of a deep directory may not fit into an address; a path through the directory's descriptor does. */
 void control_address(struct sockaddr_un *address, int directory_fd, const char *name)
 {
 	char file[CONTROL_NAME_LENGTH + 6];
@@ -150,7 +150,7 @@ enum control_presence control_probe(int directory_fd, const char *name)
 	control_address(&address, directory_fd, name);
 	result = connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ? errno : 0;
 	close(fd);
-	if (result == 0 || result == EAGAIN) /* EAGAIN: it listens, but many wait already */
+	if (result == 0 || result == EAGAIN) /* EAGAIN: it listens, and its backlog is full */
 		return CONTROL_PRESENT;
 	if (result == ENOENT)
 		return CONTROL_ABSENT;

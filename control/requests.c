@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What other processes ask of a running machine, through its control socket. Each request is answered, refused or deferred. */
+/* Serves the requests of the control socket. Each request is answered, refused or deferred. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -53,7 +53,7 @@ static void serve_resume(struct lifecycle *lifecycle, struct control_client *cli
 	control_answer(client, NULL);
 }
 
-/* Asks the guest, and lets the client wait. A paused guest could not obey. */
+/* Presses a key of the guest, and defers the reply. A paused guest is resumed first: it could not react. */
 static void press(struct lifecycle *lifecycle, struct control_client *client, enum machine_key key, int event,
 		  const char *seconds)
 {
@@ -97,7 +97,7 @@ static void serve_reboot(struct lifecycle *lifecycle, struct control_client *cli
 	const struct error none = { 0 };
 	struct error error;
 
-	/* Also before the guest is asked: its reset would end it. */
+	/* Checked also before the guest is asked: without the kernel, its reset would end the VM. */
 	if (!lifecycle->no_reboot && machine_check_kernel(lifecycle->machine, &error) < 0) {
 		error_set(&error, error.code, "%s; the guest goes on without a reset: put the file back first", error.text);
 		control_refuse(client, &error);
@@ -112,7 +112,7 @@ static void serve_reboot(struct lifecycle *lifecycle, struct control_client *cli
 	}
 }
 
-/* In the user's unit. */
+/* Checks the size; the message uses the user's unit. */
 static int check_balloon(uint64_t memory, uint64_t bytes, char unit, struct error *error)
 {
 	char has[PARSE_SIZE_TEXT], wanted[PARSE_SIZE_TEXT];
@@ -158,7 +158,7 @@ static const struct verb {
 	{ "stop", serve_stop },
 	{ "reboot", serve_reboot },
 	{ "balloon", serve_balloon },
-}, looks[] = { /* these change nothing, and are served at any time */
+}, queries[] = { /* these change nothing, and are served at any time */
 	{ "info", serve_info },
 	{ "stat", serve_stat },
 };
@@ -171,7 +171,7 @@ static const struct verb *find_verb(const struct verb *table, size_t count, cons
 	return NULL;
 }
 
-/* While it is being saved, or held for that, it must not go on: all that is left is to finish that, or to end. */
+/* During a save or a hold only two requests are served: those that finish the save, and "stop force". */
 static bool may_be_served(const struct lifecycle *lifecycle, const char *verb, const char *word)
 {
 	bool ends = !strcmp(verb, "stop") && !strcmp(word, "force");
@@ -183,14 +183,14 @@ static bool may_be_served(const struct lifecycle *lifecycle, const char *verb, c
 void lifecycle_serve(void *owner, struct control_client *client, unsigned count, char **words)
 {
 	struct lifecycle *lifecycle = owner;
-	const struct verb *look = find_verb(looks, sizeof(looks) / sizeof(looks[0]), words[0]);
-	const struct verb *verb = look ? look : find_verb(verbs, sizeof(verbs) / sizeof(verbs[0]), words[0]);
+	const struct verb *query = find_verb(queries, sizeof(queries) / sizeof(queries[0]), words[0]);
+	const struct verb *verb = query ? query : find_verb(verbs, sizeof(verbs) / sizeof(verbs[0]), words[0]);
 	struct error error;
 
 	if (!verb) {
 		error_set(&error, EINVAL, "unknown request: %.40s", words[0]);
 		control_refuse(client, &error);
-	} else if (!may_be_served(lifecycle, words[0], count > 1 ? words[1] : "") && !look) {
+	} else if (!may_be_served(lifecycle, words[0], count > 1 ? words[1] : "") && !query) {
 		error_set(&error, EBUSY, "it is being saved");
 		control_refuse(client, &error);
 	} else {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The requests "save" and "hold". The client gives a file that has no name yet, and names it once it is complete: whoever dies
- * in between, no half a snapshot is left, and the guest goes on.
+ * The requests "save" and "hold". The client sends the descriptor of a file without a name, and names the file when it is
+ * complete. If either process dies before that, no partial snapshot is left. If the client dies, the guest continues.
  */
 #include <errno.h>
 #include <unistd.h>
@@ -15,7 +15,7 @@ static void save_settled(void *owner)
 	lifecycle_unfreeze(owner);
 }
 
-/* What the client is told of a save that succeeded. */
+/* Answers the client of a successful save with its figures. */
 static void answer_save(const struct lifecycle *lifecycle, struct control_client *client)
 {
 	const struct save_job *job = &lifecycle->save_job;
@@ -38,7 +38,7 @@ static void answer_save(const struct lifecycle *lifecycle, struct control_client
 	control_answer(client, body);
 }
 
-/* The save has ended, with an error if there is one. */
+/* Ends a save; `error` is NULL if it succeeded. */
 static void end_save(struct lifecycle *lifecycle, const struct error *error)
 {
 	struct control_client *client = lifecycle->saves;
@@ -72,14 +72,14 @@ void lifecycle_finish_save(void *owner)
 	struct lifecycle *lifecycle = owner;
 	struct error error;
 
-	/* Damage would be saved as if it were right. */
+	/* Before RAM is verified and loaded, damage would be saved with a valid checksum. */
 	lifecycle->finish_waits = checker_is_open(&lifecycle->checker) || pager_is_open(&lifecycle->machine->pager);
 	if (lifecycle->finish_waits)
 		return;
 	machine_defer_interrupts(lifecycle->machine);
 	lifecycle_pause(lifecycle);
 	lifecycle->frozen = true;
-	/* What the guest did before it was paused comes first: a power-off, a reset. Both are not in the saved state. */
+	/* Handle a power-off or reset from before the pause first: the saved state would not contain it. */
 	lifecycle_handle_event(lifecycle);
 	if (lifecycle->end != LIFECYCLE_RUNNING) {
 		save_job_close(&lifecycle->save_job);
@@ -108,7 +108,7 @@ static int read_request(struct lifecycle *lifecycle, struct control_client *clie
 	request->fd = control_claim_fd(client, 0);
 	request->base_fd = control_claim_fd(client, 1);
 	request->folder_fd = control_claim_fd(client, 2);
-	/* Descriptors come without gaps. */
+	/* Descriptors have no gaps: without a base, the folder is the second. */
 	if (request->overlays && request->folder_fd < 0) {
 		request->folder_fd = request->base_fd;
 		request->base_fd = -1;
@@ -148,7 +148,7 @@ void lifecycle_serve_save(struct lifecycle *lifecycle, struct control_client *cl
 		lifecycle_finish_save(lifecycle);
 }
 
-/* As long as the client stays, a machine that was paused for a save does not go on: for what it does behind that. */
+/* Until the client disconnects, a machine that a save has paused stays paused: the client has more to do after the save. */
 void lifecycle_serve_hold(struct lifecycle *lifecycle, struct control_client *client, char **words)
 {
 	const struct error none = { 0 };

@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PATIENCE 5000 /* milliseconds for a client to say its request, and to take its reply */
+#define PATIENCE 5000 /* milliseconds for a client to send its request, and to receive its reply */
 
 static uint64_t now(void)
 {
@@ -22,7 +22,7 @@ static uint64_t now(void)
 	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
 }
 
-/* Ticks while there is a client, or while none can be accepted. Starting it twice must not delay it. */
+/* The timer ticks while there is a client, or while none can be accepted. A second start must not delay it. */
 static void tick(struct control *control, bool on)
 {
 	struct itimerspec interval = { .it_value.tv_sec = on, .it_interval.tv_sec = on };
@@ -86,7 +86,7 @@ static void write_reply(struct control_client *client)
 		if (sent < 0)
 			break;
 		client->sent += (size_t)sent;
-		client->deadline = now() + PATIENCE; /* it goes on */
+		client->deadline = now() + PATIENCE; /* it makes progress */
 	}
 	drop(client);
 }
@@ -127,7 +127,7 @@ void control_defer(struct control_client *client, int event, unsigned seconds, c
 
 void control_report_begun(struct control_client *client)
 {
-	/* It fits into the socket's buffer, or the client is gone: then the loop notices. */
+	/* It fits into the socket's buffer. If the client has disconnected, the loop notices. */
 	(void)!send(client->fd, "ok\n", 3, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
@@ -164,8 +164,8 @@ static void keep_fds(struct control_client *client, const struct cmsghdr *header
 }
 
 /*
- * As recv(2), and keeps the descriptors that come along. The kernel drops those for which there is no room, in the message or
- * below the limit of open files.
+ * Like recv(2), and keeps descriptors that come with the bytes. The kernel drops descriptors that do not fit into the message
+ * or exceed the limit of open files.
  */
 static ssize_t receive(struct control_client *client, void *bytes, size_t room)
 {
@@ -228,7 +228,7 @@ static void read_request(struct control_client *client)
 
 	if (got < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
-	if (got <= 0) { /* it left; also if in the middle of a line */
+	if (got <= 0) { /* the client disconnected, maybe in the middle of a line */
 		drop(client);
 		return;
 	}
@@ -256,7 +256,7 @@ static void client_ready(void *owner, int fd, uint32_t events)
 	case CONTROL_WRITING:
 		write_reply(client);
 		break;
-	case CONTROL_DEFERRED: /* it left */
+	case CONTROL_DEFERRED: /* the client disconnected */
 		if (client->control->left)
 			client->control->left(client->control->owner, client);
 		drop(client);
@@ -268,7 +268,7 @@ static void client_ready(void *owner, int fd, uint32_t events)
 	}
 }
 
-/* The file's mode keeps others out; this does so too where somebody changed it. */
+/* The file's mode keeps other users out. This check does so too, if the mode was changed. */
 static bool is_allowed(int fd)
 {
 	struct ucred peer;
@@ -288,7 +288,7 @@ static void accept_client(void *owner, int fd, uint32_t events)
 	(void)events;
 	client_fd = client ? accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK) : -1;
 	if (client_fd < 0) {
-		/* All places are taken, or there are too many open files: others wait in the backlog. */
+		/* All places are taken, or too many files are open: clients wait in the backlog. */
 		if (!client || (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)) {
 			loop_change(control->loop, fd, 0);
 			tick(control, true);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the main thread watches while a machine runs: signals, its guest, the loading and the check of its RAM. */
+/* Watches a running machine on the loop: signals, events of its guest, and the loading and verification of its RAM. */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -16,7 +16,7 @@ static sigset_t our_signals(void)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGXCPU); /* RLIMIT_CPU: the soft limit ends it in order, before the hard one kills */
+	sigaddset(&set, SIGXCPU); /* RLIMIT_CPU: the soft limit ends the VM in order, before the hard limit kills it */
 	sigaddset(&set, SIGCONT);
 	return set;
 }
@@ -62,12 +62,12 @@ static void loaded(void *owner, int fd, uint32_t events)
 	(void)events;
 	loop_remove(lifecycle->loop, fd);
 	if (atomic_load(&pager->result) < 0) {
-		error = pager->error; /* which the pager's thread may be reading */
-		error_context(&error, "the snapshot that it was restored from"); /* where nobody watches RAM */
+		error = pager->error; /* a copy: the pager's thread may read the original */
+		error_context(&error, "the snapshot that it was restored from"); /* for the case that RAM is not watched */
 		lifecycle_fail(lifecycle, LIFECYCLE_FAILURE, &error);
 		return; /* closed with the machine */
 	}
-	machine_working_set_finish(lifecycle->machine); /* nobody waits for anything any more */
+	machine_working_set_finish(lifecycle->machine); /* all is loaded, so nothing waits any more */
 	pager_close(pager);
 	if (lifecycle->finish_waits)
 		lifecycle_finish_save(lifecycle);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How other processes talk to a running VM: a UNIX socket a VM, NAME.sock in $XDG_RUNTIME_DIR/lkvm or else
- * ~/.lkvm, for the same user and root only.
+ * The control socket, by which other processes use a running VM: NAME.sock in $XDG_RUNTIME_DIR/lkvm or else ~/.lkvm. Only the
+ * same user and root may connect.
  *
- * A connection carries one request, a line "VERB [WORD...]", and its reply: the line "ok" or "error
- * SENTENCE", then, after "ok", a body until the end of the stream. A request is answered after it took
- * effect, so a reply may take long.
+ * A connection carries one request and its reply. The request is a line "VERB [WORD...]". The reply is the line "ok" or "error
+ * SENTENCE"; after "ok" a body follows until the end of the stream. The VM answers after the request took effect, so a reply
+ * may take long.
  */
 #ifndef LKVM_CONTROL_H
 #define LKVM_CONTROL_H
@@ -24,12 +24,12 @@
 #define CONTROL_CLIENTS 16
 #define CONTROL_FDS 3
 
-/* 1 to 64 characters of A-Z a-z 0-9 . _ - of which the first is neither a dot nor a dash. */
+/* Checks a name: 1 to 64 characters of A-Z a-z 0-9 . _ -, the first neither a dot nor a dash. */
 int control_check_name(const char *name, struct error *error);
 
 /*
- * Server: the VMM's end. Everything runs on the main thread. Whatever a client does or does not do, it costs
- * no more than its place among CONTROL_CLIENTS, and that for a few seconds unless it waits for a reply.
+ * Server: the VMM's end. Everything runs on the main thread. A bad client can only occupy one of CONTROL_CLIENTS places, for a
+ * few seconds unless it waits for a reply.
  */
 
 struct control;
@@ -37,9 +37,9 @@ struct control;
 enum control_client_state {
 	CONTROL_FREE,
 	CONTROL_READING,  /* the request is not complete */
-	CONTROL_SERVING,  /* it is being answered now */
-	CONTROL_DEFERRED, /* it waits for something to happen */
-	CONTROL_WRITING,  /* the reply is not out completely */
+	CONTROL_SERVING,  /* it is being served now */
+	CONTROL_DEFERRED, /* it waits for an event */
+	CONTROL_WRITING,  /* the reply is not sent completely */
 };
 
 struct control_client {
@@ -49,8 +49,8 @@ struct control_client {
 	uint64_t deadline; /* milliseconds of CLOCK_MONOTONIC */
 	size_t length;
 	char request[CONTROL_REQUEST_LENGTH + 1];
-	int fds[CONTROL_FDS]; /* descriptors that came with the request, each or -1 */
-	bool fds_lost;        /* not all that were sent could be opened here */
+	int fds[CONTROL_FDS]; /* descriptors that came with the request; -1: none */
+	bool fds_lost;        /* some could not be received */
 	int event; /* while deferred */
 	struct error timeout;
 	char *reply;
@@ -59,78 +59,77 @@ struct control_client {
 
 struct control {
 	struct loop *loop; /* NULL while closed */
-	/* Serves a request of `count` words, 1 to CONTROL_WORDS, then NULL: answers, refuses or defers it. */
+	/* Serves a request of 1 to CONTROL_WORDS words; NULL ends them. It must answer, refuse or defer the request. */
 	void (*serve)(void *owner, struct control_client *client, unsigned count, char **words);
-	/* A client whose request is deferred went away: it waits for nothing any more. May be NULL. */
+	/* A client with a deferred request has disconnected. May be NULL. */
 	void (*left)(void *owner, struct control_client *client);
 	void *owner;
 	char name[CONTROL_NAME_LENGTH + 1];
-	bool bound;   /* the socket file is ours to remove */
-	dev_t device; /* of that file, which somebody may have replaced */
+	bool bound;   /* this process made the socket's file and must remove it */
+	dev_t device; /* of that file; another process may have replaced it */
 	ino_t inode;
 	int listen_fd;
-	int timer_fd; /* ticks while somebody has a deadline */
+	int timer_fd; /* ticks while a client has a deadline */
 	bool ticking;
 	struct control_client clients[CONTROL_CLIENTS];
 };
 
 /*
- * Takes the name and serves it on the loop. Fails with EEXIST where a VM of that name runs. What a dead VM
- * left behind is removed.
+ * Takes the name and serves its socket on the loop. Fails with EEXIST if a VM of that name runs. Removes the socket of a VM
+ * that has died.
  */
 int control_open(struct control *control, const char *name, struct loop *loop,
 		 void (*serve)(void *owner, struct control_client *client, unsigned count, char **words),
 		 void *owner, struct error *error);
 
-/* Gives the name back, so that another VM may take it; requests that wait can still be answered. */
+/* Gives the name back: another VM may take it. Deferred requests can still be answered. */
 void control_withdraw(struct control *control);
 
-/* Only removes the socket's file, as the process ends at once: by any thread. */
+/* Only removes the socket's file, for a process that ends at once. Any thread. */
 void control_unlink(const struct control *control);
 
-/* Withdraws, and closes all connections. Safe after a failed open, and twice. */
+/* Withdraws, and closes all connections. Allowed after a failed open, and twice. */
 void control_close(struct control *control);
 
-/* The three ways to serve a request. `body` may be NULL or empty. */
+/* Answer or refuse a request. `body` may be NULL or empty. */
 void control_answer(struct control_client *client, const char *body);
 void control_refuse(struct control_client *client, const struct error *why);
 
 /*
- * The reply waits for control_complete() with the same `event`, for at most so many seconds; then the client
- * is refused with `timeout`. A client that goes away meanwhile is forgotten.
+ * Defers the reply until control_complete() with the same `event`, for at most `seconds`. Then the client is refused with
+ * `timeout`. A client that disconnects meanwhile is dropped.
  */
 void control_defer(struct control_client *client, int event, unsigned seconds, const struct error *timeout);
 
-/* Says "ok" to a client that is deferred, before its reply: that what it asked for began. */
+/* Sends "ok" to a deferred client before its reply: what it requested has begun. */
 void control_report_begun(struct control_client *client);
 
-/* Takes the `index`th descriptor that came with the request, now the caller's; -1 where there is none. */
+/* Returns descriptor `index` of the request, which then belongs to the caller; -1 if there is none. */
 int control_claim_fd(struct control_client *client, unsigned index);
 
-/* Answers all requests that wait for `event`; refuses them where `why` is not NULL. */
+/* Answers all requests that wait for `event`, or refuses them if `why` is not NULL. */
 void control_complete(struct control *control, int event, const struct error *why);
 
 /*
- * Client: the other commands' end. These block.
+ * Client: the end of the other commands. These functions block.
  */
 
 struct control_reply {
-	pid_t pid;  /* the VMM's; 0 where none was reached */
-	char *body; /* terminated; to be freed; NULL after a failure */
+	pid_t pid;  /* of the VMM; 0 if none was reached */
+	char *body; /* terminated; the caller frees it; NULL after a failure */
 };
 
 /*
- * Sends a request line (without newline) and waits for the whole reply. Fails with ENOENT where no such VM
- * runs, ETIMEDOUT where the VMM does not answer in time, and with the VMM's own sentence (code 0) where it
- * refuses.
+ * Sends a request line (without newline) and waits for the whole reply. Fails with ENOENT if no such VM runs, with ETIMEDOUT if
+ * the VMM does not answer in time, and with the VMM's message (code 0) if it refuses.
  */
 int control_call(const char *name, const char *request, unsigned seconds, struct control_reply *reply,
 		 struct error *error);
 
-/* The same with more: */
+/* The same, with descriptors and a callback. */
 struct control_extras {
-	int fds[CONTROL_FDS]; /* passed along with the request; -1: none, nor any behind it */
-	/* Called a few times a second while there is no reply; false: wait no longer (ECANCELED). May be NULL. */
+	int fds[CONTROL_FDS]; /* sent with the request; the first -1 ends them */
+	/* Called a few times a second until the reply. Returns false to stop waiting (ECANCELED). May be NULL. */
 	bool (*tick)(void *owner);
 	void *owner;
 };
@@ -139,8 +138,8 @@ int control_call_with(const char *name, const char *request, unsigned seconds, c
 		      struct control_reply *reply, struct error *error);
 
 /*
- * Sends a request that takes effect for as long as the connection stands: its descriptor once the VM said that it began,
- * or -1.
+ * Sends a request that has an effect as long as the connection exists. Returns the connection's descriptor once the VM has
+ * reported that the effect began, or -1.
  */
 int control_start(const char *name, const char *request, unsigned seconds, struct error *error);
 
@@ -149,28 +148,28 @@ struct control_names {
 	char (*names)[CONTROL_NAME_LENGTH + 1]; /* sorted */
 };
 
-/* The VMs that run now. Sockets that nobody listens at are removed. */
+/* Lists the VMs that run now. Removes stale sockets. */
 int control_list(struct control_names *names, struct error *error);
 void control_names_free(struct control_names *names);
 
 /*
- * Both ends: where the sockets are.
+ * Both ends: the directory of the sockets.
  */
 
-/* Opens the directory, and makes it if `create`. A descriptor, or -1; code ENOENT where there is none. */
+/* Opens the directory, and makes it if `create`. Returns a descriptor, or -1; code ENOENT if there is no directory. */
 int control_directory_open(bool create, struct error *error);
 
 /*
- * The same, and keeps others from taking and removing names until the descriptor is closed: the directory
- * itself is the lock file. Waits a few seconds for others.
+ * The same, with a lock: until the descriptor is closed, no other process takes or removes names. The directory itself is the
+ * lock file. Waits a few seconds for the lock.
  */
 int control_directory_lock(bool create, struct error *error);
 
-/* Whether somebody listens at NAME.sock. A socket that nobody listens at is stale. */
+/* Finds out whether a process listens at NAME.sock. A socket without a listener is stale; STRANGE is no socket. */
 enum control_presence { CONTROL_ABSENT, CONTROL_STALE, CONTROL_PRESENT, CONTROL_STRANGE };
 enum control_presence control_probe(int directory_fd, const char *name);
 
-/* "NAME.sock", and its address, which is short enough whatever the directory's path is. */
+/* Format "NAME.sock", and its address, which is short enough for any path of the directory. */
 void control_file_name(char file[CONTROL_NAME_LENGTH + 6], const char *name);
 void control_address(struct sockaddr_un *address, int directory_fd, const char *name);
 

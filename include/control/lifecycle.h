@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A running machine's fate: what happens when its guest powers off, resets, crashes or cannot go on, when the
- * user leaves, a signal comes, or another process asks for something through the control socket. All of it
- * happens on the main thread's loop, one thing at a time.
+ * The lifecycle of a running machine: handles power-off, reset, crash and failure of the guest, the user's exit, signals, and
+ * requests through the control socket. Everything happens on the main thread's loop, one event at a time.
  */
 #ifndef LKVM_CONTROL_LIFECYCLE_H
 #define LKVM_CONTROL_LIFECYCLE_H
@@ -14,7 +13,7 @@
 #include "util/err.h"
 #include "util/loop.h"
 
-/* Why it is over. */
+/* Why the machine ended. */
 enum lifecycle_end {
 	LIFECYCLE_RUNNING,
 	LIFECYCLE_POWER_OFF, /* by the guest */
@@ -22,8 +21,8 @@ enum lifecycle_end {
 	LIFECYCLE_STOPPED,   /* by `lkvm stop --force` */
 	LIFECYCLE_RESET,     /* by the guest or `lkvm reboot --force`, with no_reboot */
 	LIFECYCLE_SIGNAL,
-	LIFECYCLE_CRASH,     /* the guest said so; the sentence says what */
-	LIFECYCLE_FAILURE,   /* KVM or the VMM; the sentence says what */
+	LIFECYCLE_CRASH,     /* the guest reported it; `error` has the details */
+	LIFECYCLE_FAILURE,   /* of KVM or the VMM; `error` has the details */
 };
 
 struct lifecycle {
@@ -31,52 +30,52 @@ struct lifecycle {
 	struct control *control;
 	struct loop *loop;
 	int signal_fd;
-	bool no_reboot;     /* a reset ends it; set after lifecycle_open() */
+	bool no_reboot;     /* a reset ends the machine; set after lifecycle_open() */
 	enum lifecycle_end end;
 	int signal;         /* for LIFECYCLE_SIGNAL */
 
-	struct checker checker; /* of the RAM that the machine was restored from */
+	struct checker checker; /* verifies the RAM of the snapshot that the machine was restored from */
 	struct save_job save_job; /* while saving */
 	bool saving;
-	bool finish_waits;  /* the save's end, for the checker's and the pager's */
-	bool halted;        /* it was paused for that, and may still be held */
-	bool goes_on;       /* it was running before that */
-	bool frozen;        /* the save needs it to stay so */
+	bool finish_waits;  /* the end of the save waits for the checker and the pager */
+	bool halted;        /* the machine was paused for a save or an inspection, and may still be held */
+	bool goes_on;       /* it was running before that pause */
+	bool frozen;        /* the save needs the pause */
 	uint64_t paused_at; /* nanoseconds of CLOCK_MONOTONIC */
-	uint64_t pause;     /* nanoseconds that it was frozen */
-	struct control_client *saves, *holds; /* who asked for that; NULL: nobody, or nobody any more */
+	uint64_t pause;     /* nanoseconds of the last save's pause */
+	struct control_client *saves, *holds; /* the clients of "save" and "hold"; NULL if there is none, or if it has disconnected */
 	struct error error; /* for LIFECYCLE_CRASH and LIFECYCLE_FAILURE */
 };
 
 /*
- * Ignores SIGPIPE and blocks the signals that lifecycle_open() takes from the loop. To be called before the
- * first thread starts, so that all have them blocked. A child that becomes another program should undo both.
+ * Ignores SIGPIPE and blocks the signals that lifecycle_open() handles on the loop. Call it before the first thread starts, so
+ * that all threads block them. A child that executes another program should undo both.
  */
 void lifecycle_block_signals(void);
 
-/* Watches an open machine on its loop. The machine still has to be resumed. */
+/* Watches an open machine on its loop. Does not resume it. */
 int lifecycle_open(struct lifecycle *lifecycle, struct machine *machine, struct control *control,
 		   struct error *error);
 
 /*
- * Checks the RAM of the snapshot that the machine comes from while it runs, unless who loads it does. Where it is damaged, that
- * is the machine's end, and until it is known nothing is saved.
+ * Verifies the RAM of the machine's snapshot while the machine runs, unless the loader verifies it. Damage ends the machine. No
+ * save completes before the result is known.
  */
 int lifecycle_check(struct lifecycle *lifecycle, const struct snapshot *snapshot, struct error *error);
 
-/* Stops watching: before the machine is closed. Safe after a failed open, and twice. */
+/* Stops watching. Call it before the machine is closed. Allowed after a failed open, and twice. */
 void lifecycle_close(struct lifecycle *lifecycle);
 
 /*
- * Answers those who waited for the end: once the machine is closed and its name given back, so that both are
- * free again.
+ * Answers the clients that wait for the end. Call it after the machine is closed and its name given back: clients may then use
+ * its name and its files.
  */
 void lifecycle_notify(struct lifecycle *lifecycle);
 
 /* Serves the control socket's requests: for control_open(), with the lifecycle as owner. */
 void lifecycle_serve(void *lifecycle, struct control_client *client, unsigned count, char **words);
 
-/* Ends it, as Ctrl-A x does: for struct terminal. */
+/* Ends the machine, as Ctrl-A x does. For struct terminal. */
 void lifecycle_leave(void *lifecycle);
 
 #endif
