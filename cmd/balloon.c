@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* lkvm balloon. */
+/* lkvm balloon: sets the size of a guest's memory balloon. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>

@@ -13,9 +13,8 @@
 #include "util/suggestion.h"
 
 /*
- * A descriptor 0, 1 or 2 that was closed would become the next file that is opened, and the guest's console
- * would be written to it. What takes the place cannot be used in the direction that is wanted, so writing
- * still fails.
+ * If descriptor 0, 1 or 2 is closed, the next file that is opened gets its number, and the guest's console would be written to
+ * that file. This opens a descriptor in its place that fails in the direction in which it is used.
  */
 static void occupy_standard_streams(void)
 {
@@ -24,7 +23,7 @@ static void occupy_standard_streams(void)
 			(void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
-/* The second word of a command's name, if `word` is the first; NULL otherwise. */
+/* Returns the second word of a command's name if `word` is the first, else NULL. */
 static const char *second_word(const struct command *command, const char *word)
 {
 	size_t length = strlen(word);
@@ -97,7 +96,7 @@ void command_help(const struct command *command)
 	printf("\n See lkvm(1) for more.\n\n");
 }
 
-/* The command that argv names; `help` where there is none, or where one asks as is done everywhere. */
+/* Finds the command that argv names; `help` without a command, or for --help and -h. */
 static const struct command *choose(const struct command *commands, int argc, char **argv, int *taken)
 {
 	static char help[] = "help", version[] = "version";
@@ -112,7 +111,7 @@ static const struct command *choose(const struct command *commands, int argc, ch
 	return command_find(commands, argc - 1, argv + 1, taken);
 }
 
-/* "; did you mean 'list'?" on standard error, if a command is near. With `group`, that is its first word. */
+/* Prints "; did you mean 'list'?" on standard error if a command has a similar name. `group`: the first word, or NULL. */
 static void suggest(const struct command *commands, const char *group, const char *word)
 {
 	struct suggestion suggestion = suggestion_for(word, strlen(word));
@@ -131,7 +130,7 @@ static void suggest(const struct command *commands, const char *group, const cha
 		fprintf(stderr, "; did you mean '%s%s%s'?", group ? group : "", group ? " " : "", suggestion.best);
 }
 
-/* "lkvm snapshot", and "lkvm snapshot sav". */
+/* Reports an unknown command, as of "lkvm snapshot" and "lkvm snapshot sav". */
 static int no_such_command(const struct command *commands, int argc, char **argv)
 {
 	if (!command_is_group(commands, argv[1])) {
@@ -181,7 +180,7 @@ int command_main(const struct command *commands, int argc, char **argv)
 	int status, taken;
 
 	occupy_standard_streams();
-	signal(SIGXFSZ, SIG_IGN); /* a write beyond RLIMIT_FSIZE fails with EFBIG, which is a sentence */
+	signal(SIGXFSZ, SIG_IGN); /* then a write beyond RLIMIT_FSIZE fails with EFBIG, which is reported */
 	call.command = choose(commands, argc, argv, &taken);
 	if (!call.command)
 		return no_such_command(commands, argc, argv);
@@ -199,7 +198,7 @@ int command_main(const struct command *commands, int argc, char **argv)
 	status = parse_and_run(&call);
 	free(call.values);
 
-	/* A result that nobody could read is no success. */
+	/* Without its output, the command has failed. */
 	if (fflush(stdout) || ferror(stdout)) {
 		fprintf(stderr, "lkvm: standard output cannot be written\n");
 		if (status == EXIT_OK)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The shell's completion, made from the tables that the commands themselves are made from: `make install`
- * keeps it, and `source <(lkvm completion bash)` tries it.
+ * lkvm completion: prints the shell's completion script, made from the tables of commands and options. `make install` installs
+ * it; `source <(lkvm completion bash)` loads it.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -9,7 +9,7 @@
 
 #include "cmd/command.h"
 
-/* Prints "a|b" with `separator` for the bars. */
+/* Prints "a|b" with `separator` in place of "|". */
 static void print_choices(const char *choices, char separator)
 {
 	for (; *choices; choices++)
@@ -21,7 +21,7 @@ static bool takes_file(const struct option_entry *entry)
 	return entry->kind == OPTION_FILE || (entry->argument && !strncmp(entry->argument, "FILE", 4));
 }
 
-/* A case for each command: its options. */
+/* Prints a case with the options of each command. */
 static void print_options(const struct command *commands)
 {
 	printf("_lkvm_options()\n{\n\tcase $1 in\n");
@@ -38,7 +38,7 @@ static void print_options(const struct command *commands)
 	printf("\tesac\n}\n\n");
 }
 
-/* A case for each option that takes a value, as it stands before it: words, or "@" and what it is. */
+/* Prints a case for each option with a value: the possible words, or "@" and the kind of value. */
 static void print_values(const struct command *commands)
 {
 	printf("_lkvm_values()\n{\n\tcase $1:$2 in\n");
@@ -70,7 +70,7 @@ static void print_values(const struct command *commands)
 	printf("\tesac\n}\n\n");
 }
 
-/* A case for each command: its operands. */
+/* Prints a case with the operands of each command. */
 static void print_operands(const struct command *commands)
 {
 	static const char *const kinds[] = {
@@ -85,13 +85,13 @@ static void print_operands(const struct command *commands)
 	printf("\tesac\n}\n\n");
 }
 
-/* How long the first word of a command's name is. */
+/* Returns the length of the first word of a command's name. */
 static int first_word(const struct command *command)
 {
 	return (int)strcspn(command->name, " ");
 }
 
-/* Whether a command begins with the same word as the one before it in the table. */
+/* Returns whether a command has the same first word as the command before it in the table. */
 static bool same_group(const struct command *commands, const struct command *command)
 {
 	int length = first_word(command);
@@ -109,7 +109,7 @@ static void print_commands(const struct command *commands)
 	printf("'\n\n");
 }
 
-/* A case for each first word that a second one must follow: those. */
+/* Prints a case with the second words for each first word that needs one. */
 static void print_groups(const struct command *commands)
 {
 	printf("_lkvm_group()\n{\n\tcase $1 in\n");
@@ -127,7 +127,7 @@ static void print_groups(const struct command *commands)
 	printf("\tesac\n}\n\n");
 }
 
-/* The part that is no table. Bash takes "--console=serial" for three words. */
+/* The constant part of the script. Bash splits "--console=serial" into three words. */
 static const char function[] =
 	"_lkvm()\n"
 	"{\n"

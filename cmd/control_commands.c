@@ -24,14 +24,14 @@ static const struct option_entry stat_entries[] = {
 	NAME_ENTRY,
 	ALL_ENTRY,
 	JSON_ENTRY,
-	{ .name = "memory", .letter = 'm', .kind = OPTION_IGNORED }, /* kvmtool's; it is shown always */
+	{ .name = "memory", .letter = 'm', .kind = OPTION_IGNORED }, /* kvmtool's option; memory is always shown */
 };
 
 static const struct option_entry guest_entries[] = {
 	NAME_ENTRY,
 	ALL_ENTRY,
 	{ .name = "force", .letter = 'f', .kind = OPTION_FLAG, .offset = offsetof(struct control_options, force),
-	  .help = "Do not ask the guest: at once" },
+	  .help = "Do it at once, without the guest's cooperation" },
 	{ .name = "timeout", .letter = 't', .kind = OPTION_NUMBER, .argument = "SECONDS", .minimum = 1,
 	  .maximum = 86400, .offset = offsetof(struct control_options, timeout),
 	  .help = "How long the guest may take (60)" },
@@ -135,11 +135,11 @@ int control_commands_ask_guest(const struct command_call *call, const char *requ
 	return control_commands_ask(call, line, (unsigned)timeout + CONTROL_COMMANDS_PATIENCE, done);
 }
 
-/* The commands that are a request and nothing else. */
+/* The commands that only send a request. */
 static const struct {
 	const char *name;    /* of the command, and the request's verb */
 	const char *done;    /* NULL: the reply is printed */
-	bool asks_guest;     /* the guest must do it itself */
+	bool asks_guest;     /* the guest must do it */
 } requests[] = {
 	{ "stat", NULL, false },
 	{ "pause", "paused", false },

@@ -39,7 +39,7 @@ pid_t detach_start(struct detach *detach, int *status, struct error *error)
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return error_system(error, errno, "pipe");
-	fflush(NULL); /* or the child would write it once more */
+	fflush(NULL); /* otherwise the child would write buffered output again */
 	child = fork();
 	if (child < 0) {
 		error_start(error, errno, "fork");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* lkvm help. */
+/* lkvm help: lists the commands, or shows the help of one. */
 #include <errno.h>
 #include <stdio.h>
 

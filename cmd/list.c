@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* lkvm list. */
+/* lkvm list: lists the VMs that run. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 #include "control/control.h"
 #include "util/parse.h"
 
-#define PATIENCE 5 /* seconds for a VMM to say how it is */
+#define PATIENCE 5 /* seconds for a VMM to answer */
 
 struct list_options {
 	bool json;
@@ -34,7 +34,7 @@ struct info {
 	const char *name;
 	pid_t pid;
 	char state[16];
-	uint64_t cpus;   /* 0: it did not say */
+	uint64_t cpus;   /* 0: the VMM did not answer */
 	uint64_t memory; /* bytes */
 };
 
@@ -54,7 +54,7 @@ static bool parse_info(char *text, struct info *info)
 	return true;
 }
 
-/* False where it ended meanwhile. One that hangs is shown: its pid is what helps then. */
+/* Returns false if the VM has ended meanwhile. A VM that does not answer is listed: the user may need its pid. */
 static bool get_info(const char *name, struct info *info)
 {
 	struct control_reply reply;

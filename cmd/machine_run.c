@@ -28,11 +28,11 @@ void machine_run_log(void *context, enum log_level level, const char *line)
 	};
 
 	(void)context;
-	/* In one write, whatever thread it is. */
+	/* One write, so that lines of several threads do not mix. */
 	dprintf(STDERR_FILENO, "lkvm: %s: %s\n", names[level], line);
 }
 
-/* All that stands while a machine runs. */
+/* Everything that is open while a machine runs. */
 struct run {
 	struct loop loop;
 	struct control control;
@@ -53,8 +53,8 @@ static bool is_damaged(void *owner)
 }
 
 /*
- * Guest memory is lost, and other threads may stand still with any lock: so this takes none, and frees nothing. What children
- * and devices have open, the end of the process closes.
+ * Guest memory is lost, and other threads may have stopped while they hold any lock. So this takes no lock and frees nothing. The
+ * end of the process closes what children and devices have open.
  */
 static void end_without_memory(void *owner)
 {
@@ -102,7 +102,7 @@ int machine_run_overlays(struct machine_config *config, const struct run_options
 	return 0;
 }
 
-/* Damaged RAM may be why the state is not taken: then that is what to tell. */
+/* Loads the state. If RAM is damaged, reports that: the damage may be why loading failed. */
 static int load(struct machine *machine, const struct machine_start *start, struct error *error)
 {
 	struct error damage;
@@ -114,7 +114,7 @@ static int load(struct machine *machine, const struct machine_start *start, stru
 	return -1;
 }
 
-/* The name is taken first: whoever loses it must not have touched a disk or an interface. */
+/* Takes the name first: an lkvm that cannot get it must not touch disks or interfaces. */
 static int open_all(struct run *run, const struct machine_start *start, struct error *error)
 {
 	loop_open(&run->loop);
@@ -191,7 +191,7 @@ static int exit_status(const struct command_call *call, const struct lifecycle *
 	return EXIT_OK;
 }
 
-/* From an open machine to its end. The struct is large, so it is on the heap. */
+/* Opens the machine, runs it and closes it. The struct is large, so it is on the heap. */
 int machine_run(const struct command_call *call, const struct machine_start *start)
 {
 	struct run *run = calloc(1, sizeof(*run));

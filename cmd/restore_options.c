@@ -23,56 +23,56 @@ static int parse_prefault(void *target, char *value, struct error *error)
 	return parse_range(value, &range->from, &range->end, error);
 }
 
-/* What is set here replaces what was saved. */
+/* Options that are given replace the saved configuration. */
 #define RUN(member) offsetof(struct run_options, member)
 
 static const struct option_entry entries[] = {
 	{ .name = "name", .kind = OPTION_STRING, .argument = "NAME", .offset = RUN(config.name),
-	  .help = "Name for lkvm stop and others (as it was saved)" },
+	  .help = "Name of the VM (the saved name)" },
 	{ .name = "paused", .kind = OPTION_FLAG, .offset = RUN(paused),
-	  .help = "Do not let it go on yet: lkvm resume does" },
+	  .help = "Leave the VM paused; lkvm resume resumes it" },
 	{ .name = "eager", .kind = OPTION_FLAG, .offset = RUN(eager),
-	  .help = "Read and check all RAM before the guest goes on,\nnot while it does" },
+	  .help = "Load and verify all RAM before the guest resumes,\nnot while it runs" },
 	{ .name = "prefault", .kind = OPTION_TAKEN, .take = parse_prefault, .argument = "START-END|START+SIZE|none",
 	  .choices = "none",
-	  .help = "Read this guest physical memory ahead of the guest; several.\n"
-		  "none: not what the snapshot has as its working set" },
+	  .help = "Load this guest physical memory ahead of the guest; repeatable.\n"
+		  "none: do not load the snapshot's working set ahead" },
 	{ .name = "verify", .kind = OPTION_CHOICE, .argument = "background|before|none", .choices = "background|before|none",
 	  .offset = RUN(verify),
-	  .help = "Check RAM while the guest runs, before it does, or not\nat all (background)" },
+	  .help = "Verify RAM while the guest runs, before it runs, or not\nat all (background)" },
 	{ .name = "no-verify", .kind = OPTION_FLAG, .offset = RUN(no_verify),
 	  .help = "The same as --verify=none" },
 	{ .name = "hugetlbfs", .kind = OPTION_TAKEN, .take = run_options_parse_huge_pages, .argument = "SIZE|DIR", .optional = true,
 	  .is_value = run_options_is_folder,
-	  .help = "RAM out of the host's pool of huge pages, of that size;\nall of it is read first" },
+	  .help = "Use the host's pool of huge pages of this size for RAM;\nall of it is loaded first" },
 	{ .name = "no-reboot", .kind = OPTION_FLAG, .offset = RUN(no_reboot),
 	  .help = "End with status 5 when the guest resets" },
 	{ .name = "detach", .kind = OPTION_FLAG, .offset = RUN(detach),
-	  .help = "Return once the guest runs, and leave it running" },
+	  .help = "Return once the guest runs, and keep it running" },
 	{ .name = "disk", .letter = 'd', .kind = OPTION_TAKEN, .take = run_options_parse_disk,
-	  .argument = "FILE", .help = "Where the first disk is now; the second; ..." },
+	  .argument = "FILE", .help = "New path of the first disk; of the second; ..." },
 	{ .name = "disk-overlay", .kind = OPTION_TAKEN, .take = run_options_parse_overlays, .argument = "DIR",
-	  .help = "Leave the disks as they are: what the guest writes goes\nto new files there" },
+	  .help = "Do not change the disks: the guest writes to new overlays\nin this folder" },
 	{ .name = "disks-changed", .kind = OPTION_CHOICE, .argument = "refuse|allow", .choices = "refuse|allow",
-	  .offset = RUN(disks_changed), .help = "Disks that were written after the save (refuse)" },
+	  .offset = RUN(disks_changed), .help = "What to do if disks were written after the save (refuse)" },
 	{ .name = "network", .letter = 'n', .kind = OPTION_TAKEN, .take = run_options_parse_network,
 	  .argument = "mode=tap|user[,ITEM...]", .choices = "mode=tap|mode=user",
-	  .help = "What the first interface is now; the second; ..." },
+	  .help = "New backend of the first interface; of the second; ..." },
 	{ .name = "vfio-pci", .kind = OPTION_TAKEN, .take = run_options_parse_vfio, .argument = "[DOM:]BB:DD.F|UUID",
-	  .help = "Where the first passed-through device is now; the second; ..." },
+	  .help = "New address of the first passed-through device; of the second; ..." },
 	{ .name = "kernel", .letter = 'k', .kind = OPTION_FILE, .argument = "FILE", .offset = RUN(config.kernel),
-	  .help = "Kernel for when the guest restarts" },
+	  .help = "Kernel that the guest restarts with" },
 	{ .name = "initrd", .letter = 'i', .kind = OPTION_FILE, .argument = "FILE", .offset = RUN(config.initrd),
-	  .help = "Initial RAM disk for the same" },
+	  .help = "Initial RAM disk that it restarts with" },
 	{ .name = "loglevel", .kind = OPTION_CHOICE, .argument = "error|warning|info|debug",
 	  .choices = "error|warning|info|debug", .offset = RUN(log_level),
-	  .help = "Messages about the machine, on standard error (warning)" },
+	  .help = "Level of messages on standard error (warning)" },
 };
 
 static const struct run_options defaults = { .log_level = LOG_LEVEL_WARNING, .disks_changed = RUN_DISKS_CHANGED_OPEN };
 const struct option_table snapshot_restore_options_table = OPTION_TABLE(entries, defaults);
 
-/* What the guest knows of a disk cannot change: an item that is other than what was saved is refused. */
+/* Replaces a disk. What the guest sees of it cannot change: refuses an item that differs from the saved one. */
 static int replace_disk(struct virtio_block_config *disk, const struct virtio_block_config *given, struct error *error)
 {
 	if (given->read_only && !disk->read_only)
@@ -106,7 +106,7 @@ static int replace_network(struct virtio_net_config *network, const struct virti
 	return 0;
 }
 
-/* Nothing is read ahead of a guest whose memory is all there. */
+/* --prefault has no effect if all of RAM is loaded first. */
 static int check_options(const struct run_options *options, struct error *error)
 {
 	if (options->no_network)
@@ -117,7 +117,7 @@ static int check_options(const struct run_options *options, struct error *error)
 	return 0;
 }
 
-/* The host's side of disks and interfaces may be elsewhere; the guest's side stays. */
+/* Replaces the host's side of disks, interfaces and devices. The guest's side cannot change. */
 int run_options_replace(struct machine_config *config, const struct run_options *options, struct error *error)
 {
 	const struct machine_config *given = &options->config;
@@ -134,7 +134,7 @@ int run_options_replace(struct machine_config *config, const struct run_options 
 		return error_set(error, EINVAL, "--vfio-pci: the snapshot has %u devices, not %u", config->vfio.count,
 				 given->vfio.count);
 	memcpy(config->vfio.devices, given->vfio.devices, given->vfio.count * sizeof(given->vfio.devices[0]));
-	/* The devices have to reach all of it from the beginning. */
+	/* Passed-through devices must be able to access all of RAM from the beginning. */
 	config->eager |= config->vfio.count > 0;
 	if (config->vfio.count && given->prefault_count)
 		return error_set(error, EINVAL, "--prefault: all memory is read before a guest with passed-through devices continues");

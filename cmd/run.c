@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* lkvm run. */
+/* lkvm run: starts a VM. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 #include "control/lifecycle.h"
 #include "machine_run.h"
 
-/* In kvmtool's words, because programs that start it look for them. */
+/* The message is kvmtool's, because programs that start it look for that text. */
 static bool kernel_is_there(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -48,7 +48,7 @@ int cmd_run(const struct command_call *call)
 
 		if (child < 0)
 			return command_error(call, &error);
-		if (child > 0) { /* this is the parent, and the child is done with starting */
+		if (child > 0) { /* this is the parent, and the child has started or failed */
 			run_options_name(options, child);
 			if (status == EXIT_OK)
 				printf("%s\n", options->config.name);

@@ -69,7 +69,7 @@ int run_options_parse_disk(void *target, char *value, struct error *error)
 {
 	struct machine_config *config = &((struct run_options *)target)->config;
 	struct virtio_block_config disk = { .path = value };
-	char *rest = strchrnul(value, ','); /* a path may hold an equal sign, so parse_pair() is not for it */
+	char *rest = strchrnul(value, ','); /* not by parse_pair(): a path may contain an equal sign */
 	const char *key, *item;
 	int more;
 
@@ -95,7 +95,7 @@ static int parse_net_mac(struct virtio_net_config *net, const char *value, struc
 
 static int parse_tap(struct virtio_net_config *net, const char *value, struct error *error)
 {
-	/* IFNAMSIZ; the kernel would cut it off and take another interface. */
+	/* IFNAMSIZ: the kernel would truncate the name and use another interface. */
 	if (!*value || strlen(value) > 15 || strchr(value, '/'))
 		return error_set(error, EINVAL, "\"%.100s\" is no name of an interface", value);
 	net->tap = value;
@@ -159,7 +159,7 @@ const struct run_network_item run_network_items[] = {
 	{ "queues", parse_net_queues },
 	{ "fd", parse_fd },
 	{ "passt", parse_passt },
-	/* kvmtool's names for the same. */
+	/* The same items by kvmtool's names. */
 	{ "guest_mac", parse_net_mac },
 	{ "mq", parse_net_queues },
 	{ "trans", parse_trans },
@@ -182,7 +182,7 @@ static int parse_net_item(struct virtio_net_config *net, const char *key, const 
 			 "passt, passt-options", key);
 }
 
-/* mode: NULL for the default. False for none: no interface. */
+/* Parses the mode; NULL is the default. `*wanted` is false for mode none: no interface. */
 static int choose_mode(struct virtio_net_config *net, const char *mode, bool *wanted, struct error *error)
 {
 	*wanted = true;
@@ -213,7 +213,7 @@ static int check_combination(const struct virtio_net_config *net, bool vhost, st
 	return 0;
 }
 
-/* "passt-options=..." takes the rest of the line, commas and all: cuts it off and returns it, or NULL. */
+/* "passt-options=..." contains the rest of the line, with its commas. Cuts it off and returns it, or NULL. */
 static const char *cut_passt_options(char *value)
 {
 	static const char key[] = "passt-options=";

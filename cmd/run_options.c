@@ -23,7 +23,7 @@ static int parse_kaslr_seed(void *target, char *value, struct error *error)
 	return parse_number(value, 0, UINT64_MAX, &options->config.kaslr_seed, error);
 }
 
-/* kvmtool's way to ask for more messages. */
+/* kvmtool's option for more messages. */
 static int parse_debug(void *target, char *value, struct error *error)
 {
 	struct run_options *options = target;
@@ -46,11 +46,11 @@ bool run_options_is_folder(const char *word)
 {
 	struct stat status;
 
-	/* A path that does not exist is no kernel either. */
+	/* An absolute path that does not exist cannot be the kernel either. */
 	return stat(word, &status) == 0 ? S_ISDIR(status.st_mode) : word[0] == '/' && errno == ENOENT;
 }
 
-/* kvmtool wants the folder of a mounted hugetlbfs: its pages are as large as a block of that. */
+/* As in kvmtool, the value may be the folder of a mounted hugetlbfs. Its block size is the page size. */
 static int parse_mounted_huge_pages(const char *path, uint64_t *page, struct error *error)
 {
 	struct statfs status;
@@ -97,54 +97,54 @@ static const struct option_entry entries[] = {
 	  .help = "RAM: 512 (MiB), 512M, 2G (256M, and 64M for each further vCPU)" },
 	{ .name = "hugetlbfs", .kind = OPTION_TAKEN, .take = run_options_parse_huge_pages, .argument = "SIZE|DIR", .optional = true,
 	  .is_value = run_options_is_folder,
-	  .help = "RAM out of the host's pool of huge pages, of that size" },
+	  .help = "Use the host's pool of huge pages of this size for RAM" },
 	{ .name = "disk", .letter = 'd', .kind = OPTION_TAKEN, .take = run_options_parse_disk,
-	  .argument = "FILE[,ro][,queues=N][,serial=TEXT][,format=raw]", .help = "Disk image or block device; several" },
+	  .argument = "FILE[,ro][,queues=N][,serial=TEXT][,format=raw]", .help = "Disk image or block device; repeatable" },
 	{ .name = "disk-overlay", .kind = OPTION_TAKEN, .take = run_options_parse_overlays, .argument = "DIR",
-	  .help = "Leave the disks as they are: what the guest writes goes\nto files there; several, each over the one before" },
+	  .help = "Do not change the disks: the guest writes to overlays in\nthis folder; repeatable, each over the one before" },
 	{ .name = "disks-changed", .kind = OPTION_CHOICE, .argument = "refuse|allow", .choices = "refuse|allow",
 	  .offset = offsetof(struct run_options, disks_changed),
-	  .help = "Disks that were written since their overlays were made\n(refuse)" },
+	  .help = "What to do if disks were written since their overlays were\nmade (refuse)" },
 	{ .name = "network", .letter = 'n', .kind = OPTION_TAKEN, .take = run_options_parse_network,
 	  .argument = "mode=tap|user|none[,ITEM...]", .choices = "mode=tap|mode=user|mode=none",
-	  .help = "Network interface; several. With tap: tapif=NAME, script=FILE,\n"
+	  .help = "Network interface; repeatable. With tap: tapif=NAME, script=FILE,\n"
 		  "vhost=on|off|required, fd=N. With user: passt=FILE,\n"
 		  "passt-options=TEXT (last). With both: mac=MAC, queues=N" },
 	{ .name = "vfio-pci", .kind = OPTION_TAKEN, .take = run_options_parse_vfio, .argument = "[DOM:]BB:DD.F|UUID",
-	  .help = "A PCI device of the host, which vfio-pci has, or a mediated one; several" },
+	  .help = "PCI device bound to vfio-pci, or mediated device; repeatable" },
 	{ .name = "console", .kind = OPTION_CHOICE, .argument = "serial|virtio", .choices = "serial|virtio",
-	  .offset = CONFIG(console), .help = "Where standard input and output are in the guest (serial)" },
+	  .offset = CONFIG(console), .help = "The guest's device for standard input and output (serial)" },
 	{ .name = "rng", .kind = OPTION_FLAG, .offset = CONFIG(entropy),
-	  .help = "A virtio source of randomness" },
+	  .help = "Add a virtio entropy source" },
 	{ .name = "balloon", .kind = OPTION_FLAG, .offset = CONFIG(balloon),
-	  .help = "A virtio memory balloon, for lkvm balloon" },
+	  .help = "Add a virtio memory balloon, for lkvm balloon" },
 	{ .name = "name", .kind = OPTION_STRING, .argument = "NAME", .offset = CONFIG(name),
-	  .help = "Name for lkvm stop and others (guest-PID)" },
+	  .help = "Name of the VM (guest-PID)" },
 	{ .name = "irqchip", .kind = OPTION_CHOICE, .argument = "gicv3|gicv3-its",
 	  .choices = "gicv3|gicv3-its", .offset = CONFIG(irqchip),
 	  .help = "Interrupt controller, without or with MSIs (gicv3-its)" },
 	{ .name = "nodefaults", .kind = OPTION_FLAG, .offset = CONFIG(no_defaults),
-	  .help = "Leave out what was not asked for: the power button,\nand console= and root= on the kernel command line" },
-	{ .name = "pmu", .kind = OPTION_FLAG, .offset = CONFIG(pmu), .help = "Performance counters" },
+	  .help = "Omit defaults: the power button, and console= and root=\non the kernel command line" },
+	{ .name = "pmu", .kind = OPTION_FLAG, .offset = CONFIG(pmu), .help = "Give the guest performance counters" },
 	{ .name = "disable-sve", .kind = OPTION_FLAG, .offset = offsetof(struct run_options, disable_sve),
-	  .help = "Hide scalable vectors, where the host has them" },
+	  .help = "Hide scalable vectors, if the host has them" },
 	{ .name = "disable-pauth", .kind = OPTION_FLAG, .offset = offsetof(struct run_options, disable_pauth),
-	  .help = "Hide pointer authentication, where the host has it" },
+	  .help = "Hide pointer authentication, if the host has it" },
 	{ .name = "kaslr-seed", .kind = OPTION_TAKEN, .take = parse_kaslr_seed, .argument = "N",
-	  .help = "Where the kernel places itself (random)" },
+	  .help = "Seed of the kernel's load address (random)" },
 	{ .name = "dump-dtb", .kind = OPTION_FILE, .argument = "FILE", .offset = CONFIG(dump_fdt),
-	  .help = "Write the guest's device tree to FILE, and go on" },
+	  .help = "Write the guest's device tree to FILE" },
 	{ .name = "loglevel", .kind = OPTION_CHOICE, .argument = "error|warning|info|debug",
 	  .choices = "error|warning|info|debug", .offset = offsetof(struct run_options, log_level),
-	  .help = "Messages about the machine, on standard error (warning)" },
+	  .help = "Level of messages on standard error (warning)" },
 	{ .name = "paused", .kind = OPTION_FLAG, .offset = offsetof(struct run_options, paused),
-	  .help = "Do not let it start yet: lkvm resume does" },
+	  .help = "Start the VM paused; lkvm resume resumes it" },
 	{ .name = "no-reboot", .kind = OPTION_FLAG, .offset = offsetof(struct run_options, no_reboot),
 	  .help = "End with status 5 when the guest resets" },
 	{ .name = "detach", .kind = OPTION_FLAG, .offset = offsetof(struct run_options, detach),
-	  .help = "Return once the guest runs, and leave it running" },
+	  .help = "Return once the guest runs, and keep it running" },
 
-	/* kvmtool's options that ask for what is so anyway. */
+	/* kvmtool's options for what is always so. */
 	{ .name = "debug", .kind = OPTION_TAKEN, .take = parse_debug },
 	{ .name = "virtio-transport", .kind = OPTION_TAKEN, .take = parse_transport, .argument = "pci" },
 	{ .name = "force-pci", .kind = OPTION_IGNORED },
@@ -164,7 +164,7 @@ static const struct run_options defaults = {
 
 const struct option_table run_options_table = OPTION_TABLE(entries, defaults);
 
-/* Defaults of items that a restore has to know from what was given. */
+/* Sets defaults late: a restore must tell them from values that were given. */
 static void finish_queues(struct machine_config *config)
 {
 	for (unsigned i = 0; i < config->disk_count; i++)
@@ -200,7 +200,7 @@ int run_options_finish(struct run_options *options, const char *kernel, struct e
 	finish_queues(config);
 
 	config->cpus = (unsigned)options->cpus;
-	if (!config->memory) /* kvmtool's rule, which lets many vCPUs boot too */
+	if (!config->memory) /* kvmtool's rule, which is enough to boot many vCPUs */
 		config->memory = (options->cpus + 3) * (64ull << 20);
 	if (config->memory < RUN_MEMORY_MINIMUM)
 		return error_set(error, EINVAL, "--mem: a guest has at least 64 MiB");

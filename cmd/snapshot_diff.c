@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* lkvm snapshot diff. */
+/* lkvm snapshot diff: compares two snapshots. */
 #include <errno.h>
 #include <stdio.h>
 
 #include "cmd/command.h"
 #include "inspect/diff.h"
 
-/* As of diff(1). */
+/* The exit statuses of diff(1). */
 enum diff_status { DIFF_SAME = 0, DIFF_DIFFERENT = 1, DIFF_TROUBLE = 2 };
 
 struct diff_options {
@@ -61,7 +61,7 @@ static int trouble(const struct command_call *call, const struct error *error)
 	return DIFF_TROUBLE;
 }
 
-/* What cannot be read by anybody is no answer. */
+/* Without its output, the command is in trouble. */
 static int print(const struct command_call *call, struct report *report, int status)
 {
 	if (command_print_report(call, report) != EXIT_OK || fflush(stdout) || ferror(stdout))
@@ -90,7 +90,7 @@ static int compare(const struct command_call *call, const struct side *before, c
 	}
 	if (changes)
 		return print(call, &report, DIFF_DIFFERENT);
-	/* All of that was for nothing. */
+	/* An error makes the collected report worthless. */
 	report_close(&report);
 	if (!options->json)
 		return DIFF_SAME;

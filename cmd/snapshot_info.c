@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* lkvm snapshot info. */
+/* lkvm snapshot info: shows what a snapshot contains. */
 #include <errno.h>
 
 #include "cmd/command.h"
@@ -17,7 +17,7 @@ static const struct option_entry entries[] = {
 static const struct info_options defaults = { .json = false };
 const struct option_table snapshot_info_options_table = OPTION_TABLE(entries, defaults);
 
-/* How RAM is kept: compressed, and upon which other snapshots. */
+/* Reports whether RAM is compressed, and on which snapshots it is based. */
 static void add_form(struct snapshot *snapshot, struct report *report)
 {
 	char identity[FORMAT_IDENTITY_TEXT];

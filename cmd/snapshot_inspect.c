@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* lkvm snapshot inspect and lkvm inspect. */
+/* lkvm snapshot inspect and lkvm inspect: show interrupts, devices and vCPUs. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,21 +46,21 @@ static const struct option_entry entries[] = {
 	{ .name = "devices", .kind = OPTION_FLAG, .offset = offsetof(struct inspect_options, devices),
 	  .help = "Show the devices' state: negotiation, queues, registers" },
 	{ .name = "pci", .kind = OPTION_FLAG, .offset = offsetof(struct inspect_options, pci),
-	  .help = "Show PCI functions, BARs, MSI-X vectors and where they lead" },
+	  .help = "Show PCI functions, BARs, and MSI-X vectors with their targets" },
 	{ .name = "memory", .kind = OPTION_FLAG, .offset = offsetof(struct inspect_options, memory),
-	  .help = "Show what of RAM was touched, and where the interrupt tables are" },
+	  .help = "Show which RAM was touched, and where the interrupt tables are" },
 	{ .name = "symbols", .kind = OPTION_FILE, .argument = "FILE", .offset = offsetof(struct inspect_options, symbols),
-	  .help = "System.map or vmlinux of the guest's kernel:\nname the code that addresses lie in" },
+	  .help = "System.map or vmlinux of the guest's kernel:\nshow addresses as symbols" },
 	{ .name = "dot", .kind = OPTION_FLAG, .offset = offsetof(struct inspect_options, dot),
-	  .help = "Print the ways of the interrupts as a graph for graphviz,\nand nothing else" },
+	  .help = "Print only the paths of the interrupts, as a graph for\ngraphviz" },
 	{ .name = "json", .kind = OPTION_FLAG, .offset = offsetof(struct inspect_options, json),
-	  .help = "Print JSON: everything, or what is asked for" },
+	  .help = "Print JSON: everything, or the chosen views" },
 };
 
 static const struct inspect_options defaults = { .cpu.vcpu = INSPECT_ALL_VCPUS };
 const struct option_table snapshot_inspect_options_table = OPTION_TABLE(entries, defaults);
 
-/* The views, in the order of their appearance. */
+/* The views, in the order in which they are printed. */
 static const struct view {
 	const char *name;
 	size_t wanted; /* offset of the option */
@@ -101,7 +101,7 @@ static bool is_any_wanted(const struct inspect_options *options)
 	return false;
 }
 
-/* Without a wish: one screen for a person, everything for a program. */
+/* Without a chosen view, prints a summary as text, or all views as JSON. */
 static int add_views(const struct inspection *inspection, const struct inspect_options *options, struct report *report,
 		     struct error *error)
 {
@@ -166,7 +166,7 @@ static int inspect(const struct command_call *call, struct snapshot *snapshot)
 	return command_error(call, &error);
 }
 
-/* What is said at once must go together. `what`: what the operand names. */
+/* Checks the operand and which options exclude each other. `what`: the kind of operand. */
 static int check_words(const struct command_call *call, const char *what, struct error *error)
 {
 	const struct inspect_options *options = call->values;
@@ -196,7 +196,7 @@ int cmd_snapshot_inspect(const struct command_call *call)
 	return status;
 }
 
-/* The machine writes what is to be seen of it into a file without a name. */
+/* Has the VM write a snapshot for inspection to a file without a name. */
 static int ask(const char *name, int fd, struct error *error)
 {
 	const struct control_extras extras = { .fds = { fd, -1 } };

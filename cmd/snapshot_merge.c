@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* lkvm snapshot merge. */
+/* lkvm snapshot merge: merges a snapshot and its bases into one file. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>

@@ -39,11 +39,11 @@ const char *snapshot_output_name(const char *path)
 int snapshot_output_check(const char *path, struct error *error)
 {
 	if (snapshot_is_stream(path) && isatty(STDOUT_FILENO))
-		return error_set(error, EINVAL, "a snapshot is nothing for a terminal: \"-\" is for a pipe");
+		return error_set(error, EINVAL, "refusing to write a snapshot to a terminal: \"-\" is for a pipe");
 	return 0;
 }
 
-/* The stream is at its end. Who can see what the guest prints can type to it, too. */
+/* After the stream has ended, standard input becomes the terminal, so that the user can type to the guest. */
 static void replace_input(void)
 {
 	int fd = isatty(STDOUT_FILENO) ? open("/dev/tty", O_RDWR | O_CLOEXEC) : -1;
@@ -155,7 +155,7 @@ int snapshot_output_write(struct snapshot_output *output, const struct snapshot 
 	struct new_file file;
 
 	if (snapshot_is_stream(output->path)) {
-		signal(SIGPIPE, SIG_IGN); /* a reader that goes away is a sentence */
+		signal(SIGPIPE, SIG_IGN); /* then a reader that has ended is reported as an error */
 		return write_to(output, STDOUT_FILENO, from, error);
 	}
 	if (new_file_open(&file, output->path, error) < 0)

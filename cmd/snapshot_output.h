@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Snapshots in the forms that commands read and write: files, compressed or not, and streams. "-" is a stream. */
+/* Snapshots that commands read and write: files, compressed or not, and streams. "-" is a stream. */
 #ifndef LKVM_CMD_SNAPSHOT_OUTPUT_H
 #define LKVM_CMD_SNAPSHOT_OUTPUT_H
 
@@ -10,7 +10,7 @@
 #include "snapshot/rewrite.h"
 #include "util/newfile.h"
 
-/* An entry of a table of options: --compress[=LEVEL], into a uint64_t. */
+/* The entry --compress[=LEVEL] of an option table; its target is a uint64_t. */
 #define SNAPSHOT_OUTPUT_COMPRESS(target, member)                                                                             \
 	{                                                                                                          \
 		.name = "compress", .kind = OPTION_TAKEN, .take = snapshot_output_parse_level, .argument = "LEVEL",           \
@@ -22,20 +22,20 @@ int snapshot_output_parse_level(void *field, char *value, struct error *error);
 
 bool snapshot_is_stream(const char *path);
 
-/* A file by its path, a stream by what it is. */
+/* The name for messages: the path of a file, or "standard input" and "standard output". */
 const char *snapshot_input_name(const char *path);
 const char *snapshot_output_name(const char *path);
 
-/* Fails where a stream would go to a terminal. */
+/* Fails if a stream would go to a terminal. */
 int snapshot_output_check(const char *path, struct error *error);
 
 /*
- * Opens what `path` names. A stream is read to its end first, into a file without a name; standard input is the terminal
- * then, if there is one, or nothing.
+ * Opens the snapshot at `path`. A stream is first read to its end, into a file without a name. Then standard input becomes the
+ * terminal, or /dev/null if there is none.
  */
 int snapshot_input_open(struct snapshot *snapshot, const char *path, struct error *error);
 
-/* What is to be written, and what came of it. */
+/* What to write, and the resulting sizes. */
 struct snapshot_output {
 	const char *path;
 	uint64_t level;      /* of compression, 0: none */
@@ -44,8 +44,8 @@ struct snapshot_output {
 };
 
 /*
- * Reads back a complete snapshot as a restore does, without RAM, and gives it its name if its identity and RAM's size are those
- * of `expected`. Closes the file in any case; after a failure it is gone.
+ * Reads a complete snapshot back as a restore does, without RAM. If its identity and RAM size match `expected`, gives the file
+ * its name. Closes the file in any case; after a failure the file is gone.
  */
 struct snapshot_expected {
 	const char *identity; /* as format_identity_text() has it; "": unknown */
@@ -55,13 +55,13 @@ struct snapshot_expected {
 
 int snapshot_output_commit(struct new_file *file, const struct snapshot_expected *expected, struct error *error);
 
-/* Only the comparison. */
+/* Only compares. */
 int snapshot_output_compare(struct snapshot *written, const struct snapshot_expected *expected, struct error *error);
 
-/* All of `from`, at once: a file is there whole or not at all. */
+/* Writes all of `from`. A file appears complete or not at all. */
 int snapshot_output_write(struct snapshot_output *output, const struct snapshot *from, struct error *error);
 
-/* command_print_report(), on standard error where the stream has standard output. */
+/* Like command_print_report(), but on standard error if the stream uses standard output. */
 int snapshot_output_print_report(const struct command_call *call, const char *path, struct report *report);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* lkvm snapshot restore. */
+/* lkvm snapshot restore: restores a VM from a snapshot. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,7 +61,7 @@ static int restore(const struct command_call *call, const struct run_options *op
 	return machine_run(call, &start);
 }
 
-/* With --verify=before. What is loaded before the guest runs is checked then. */
+/* For --verify=before. RAM that is loaded before the guest runs is verified while it is loaded. */
 static int verify_before(const struct run_options *options, const struct machine_config *config, const struct snapshot *snapshot,
 			 struct error *error)
 {

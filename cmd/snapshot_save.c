@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* lkvm snapshot save. */
+/* lkvm snapshot save: saves a running VM to a snapshot. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -15,13 +15,13 @@
 #include "snapshot_output.h"
 #include "util/newfile.h"
 
-#define PATIENCE 30   /* seconds for a VMM to answer what takes no time */
-#define SAVING 86400  /* seconds for it to write all of RAM */
+#define PATIENCE 30   /* seconds for a VMM to answer a quick request */
+#define SAVING 86400  /* seconds for a VMM to write all of RAM */
 
 struct save_options {
 	bool stop;
 	bool json;
-	const char *live;   /* NULL, or what `save` is asked for: the way, or "" for rounds */
+	const char *live;   /* NULL, or the way in the words of the request; "" for rounds */
 	uint64_t max_pause; /* milliseconds */
 	const char *base;
 	bool working_set;
@@ -43,23 +43,23 @@ static int parse_live(void *field, char *value, struct error *error)
 
 static const struct option_entry entries[] = {
 	{ .name = "stop", .kind = OPTION_FLAG, .offset = offsetof(struct save_options, stop),
-	  .help = "End the virtual machine once it is saved" },
+	  .help = "End the virtual machine after the save" },
 	{ .name = "live", .kind = OPTION_TAKEN, .take = parse_live, .argument = "WAY", .choices = "point-in-time|rounds",
 	  .optional = true, .offset = offsetof(struct save_options, live),
-	  .help = "Pause the guest for a moment only. WAY is point-in-time:\nRAM is copied behind the pause, each part before the guest\n"
-		  "writes it; or rounds: again and again before it. Without\nWAY, the first one that this host has" },
+	  .help = "Pause the guest only for a moment. point-in-time copies RAM\nafter the pause, each part before the guest writes it.\n"
+		  "rounds copies RAM before the pause, again and again.\nDefault: the first of them that this host supports" },
 	{ .name = "max-pause", .kind = OPTION_NUMBER, .argument = "MS", .minimum = 1, .maximum = 60000,
-	  .offset = offsetof(struct save_options, max_pause), .help = "How long that may take (10); implies --live=rounds" },
+	  .offset = offsetof(struct save_options, max_pause), .help = "Longest pause in milliseconds (10); implies --live=rounds" },
 	{ .name = "base", .kind = OPTION_FILE, .argument = "FILE", .offset = offsetof(struct save_options, base),
-	  .help = "Write only what is other than in this snapshot,\nwhich a restore needs then, too" },
+	  .help = "Write only pages that differ from this snapshot;\na restore then needs both" },
 	{ .name = "working-set", .kind = OPTION_FLAG, .offset = offsetof(struct save_options, working_set),
-	  .help = "Keep what memory it touched first when it was restored,\nfor the next restore to read that ahead" },
+	  .help = "Save which memory the guest touched first after its\nrestore; the next restore loads it ahead" },
 	{ .name = "disk-overlays", .kind = OPTION_FILE, .argument = "DIR", .offset = offsetof(struct save_options, overlays),
-	  .help = "Leave the disks as they are at the save: the guest writes\nto new overlays there from then on" },
+	  .help = "Keep the disks as they are at the save: from then on the\nguest writes to new overlays in this folder" },
 	{ .name = "detach-vfio", .kind = OPTION_FLAG, .offset = offsetof(struct save_options, detach),
-	  .help = "Where the state of a passed-through device cannot be\nsaved: reset it, and tell the guest" },
+	  .help = "Detach passed-through devices whose state cannot be\nsaved: reset them, and notify the guest" },
 	{ .name = "force", .kind = OPTION_FLAG, .offset = offsetof(struct save_options, force),
-	  .help = "Save the guest even if it is known that a restore would fail,\nto look into it" },
+	  .help = "Save also a state that cannot be restored, for inspection" },
 	SNAPSHOT_OUTPUT_COMPRESS(struct save_options, level),
 	{ .name = "json", .kind = OPTION_FLAG, .offset = offsetof(struct save_options, json),
 	  .help = "Print the figures as JSON" },
@@ -74,15 +74,15 @@ struct save {
 	const char *name, *path;
 	const struct save_options *options;
 	int base_fd, folder_fd; /* -1: none */
-	bool folder_made, has_overlays; /* the second: the VMM has said that it saved, so the guest has them */
+	bool folder_made, has_overlays; /* has_overlays: the VMM reported success, so the guest uses them */
 	struct new_file file;
 	bool shows; /* progress, on a terminal */
 	uint64_t duration; /* nanoseconds, of the whole save */
 	struct save_figures figures;
-	struct error refusal; /* why a restore will refuse what was saved, or "" */
+	struct error refusal; /* why a restore will refuse the snapshot, or "" */
 };
 
-/* What is written so far is what the file has grown to: the VMM need not say. */
+/* Shows the size of the file as progress, so the VMM need not report it. */
 static bool show_progress(void *owner)
 {
 	const struct save *save = owner;
@@ -125,7 +125,7 @@ static struct save_request describe(const struct save *save)
 	return request;
 }
 
-/* An older VMM takes the request, skips the options and reports no identity. */
+/* An older VMM accepts the request, ignores the options and reports no identity. */
 static int check_answer(const struct save *save, const struct save_request *request, struct error *error)
 {
 	if ((request->working_set || request->detach || request->force || request->overlays) && !save->figures.identity[0])
@@ -172,7 +172,7 @@ static int stop(const struct save *save, struct error *error)
 	return 0;
 }
 
-/* The VMM writes a plain file. Where another form is wanted, that one never gets a name. */
+/* The VMM writes an uncompressed file. For a stream or a compressed file, that file is temporary and never gets a name. */
 static bool is_rewritten(const struct save *save)
 {
 	return save->options->level || snapshot_is_stream(save->path);
@@ -207,7 +207,7 @@ static int open_folder(struct save *save, struct error *error)
 	return save->folder_fd < 0 ? error_system(error, errno, "--disk-overlays: %s", folder) : 0;
 }
 
-/* After a save that failed. A folder that was made for it is removed, unless the guest has overlays there. */
+/* After a failed save: removes the folder that was made for overlays, unless the guest uses overlays there. */
 static void close_folder(struct save *save, struct error *error)
 {
 	if (save->folder_made)
@@ -225,7 +225,7 @@ static int open_file(struct save *save, struct error *error)
 	return save->file.fd < 0 ? -1 : 0;
 }
 
-/* What the file must hold, by the VMM's answer. */
+/* What the file must contain according to the VMM's answer. */
 static struct snapshot_expected expect(struct save *save)
 {
 	return (struct snapshot_expected){
@@ -233,7 +233,7 @@ static struct snapshot_expected expect(struct save *save)
 	};
 }
 
-/* The guest need not wait for that. */
+/* Compresses or streams the snapshot. The guest does not wait for it. */
 static int rewrite(struct save *save, struct error *error)
 {
 	const struct snapshot_expected expected = expect(save);
@@ -272,7 +272,7 @@ static int save_as_wanted(struct save *save, struct error *error)
 	return result;
 }
 
-/* With --stop the guest must not go on behind the saved state: it is held until it is gone. */
+/* With --stop the guest must not run after the saved state: it is held until it has ended. */
 static int save_all(struct save *save, bool stops, struct error *error)
 {
 	int hold_fd = stops ? control_start(save->name, "hold", PATIENCE, error) : -1;
@@ -340,7 +340,7 @@ static int print_figures(const struct save *save, bool stopped, bool json)
 	return snapshot_output_print_report(save->call, save->path, &report);
 }
 
-/* Options that would be ignored beside others. */
+/* Refuses options that other options would make useless. */
 static int check_options(const struct save_options *options, struct error *error)
 {
 	if (!options->live || strcmp(options->live, save_way_name(SAVE_POINT_IN_TIME)))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* lkvm snapshot verify. */
+/* lkvm snapshot verify: checks a snapshot. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 #include "cmd/command.h"
 #include "inspect/verify.h"
 
-#define MAX_TOLD 1000u /* faults; more only count */
+#define MAX_TOLD 1000u /* faults that are printed; further ones are only counted */
 
 struct verify_options {
 	bool host;
@@ -20,16 +20,16 @@ struct verify_options {
 
 static const struct option_entry entries[] = {
 	{ .name = "host", .kind = OPTION_FLAG, .offset = offsetof(struct verify_options, host),
-	  .help = "Tell whether this host would take it, too" },
+	  .help = "Check also whether this host can restore it" },
 	{ .name = "disks", .kind = OPTION_FLAG, .offset = offsetof(struct verify_options, disks),
-	  .help = "Disks that are not as they were at the save are faults, too" },
+	  .help = "Report disks that have changed since the save as faults" },
 	{ .name = "json", .kind = OPTION_FLAG, .offset = offsetof(struct verify_options, json), .help = "Print JSON" },
 };
 
 static const struct verify_options defaults = { .json = false };
 const struct option_table snapshot_verify_options_table = OPTION_TABLE(entries, defaults);
 
-/* What sections that are whole and all there must say, each part by itself. */
+/* Checks of the contents of complete sections, each for a part of them. */
 static const struct check {
 	int (*run)(const struct inspection *inspection, struct verdict *verdict, struct error *error);
 } checks[] = {
@@ -48,7 +48,7 @@ struct verification {
 	struct verdict verdict;
 	struct report report; /* with --json */
 	bool shows;           /* progress, on a terminal */
-	time_t shown;         /* when it last did, 0: it is cleared */
+	time_t shown;         /* when it was last shown; 0: it is cleared */
 	bool ram_checked, contents_checked, host_checked;
 	unsigned changed; /* files of disks that do not match */
 };
@@ -99,7 +99,7 @@ static void tell_of_host(void *owner, const struct error *error)
 	verdict_fault(owner, "host", "%s", error->text);
 }
 
-/* On a thread of its own, while the one that checks stands still: it frees nothing. */
+/* Runs on a thread of its own while the checking thread is stopped, so it frees nothing. */
 static void verify_ends(void *owner, const struct error *error)
 {
 	const struct verification *verification = owner;
@@ -127,7 +127,7 @@ static int check_ram(struct verification *verification, struct snapshot *snapsho
 	return result;
 }
 
-/* A restore with --disk or --disks-changed may be right all the same, and on another host the files are elsewhere. */
+/* Only a warning by default: --disk or --disks-changed may allow the restore, and another host has other paths. */
 static void tell_of_disk(void *owner, unsigned disk, const char *path, enum inspect_disk_state state, const char *sentence)
 {
 	struct verification *verification = owner;
@@ -163,7 +163,7 @@ static int check_contents(struct verification *verification, struct snapshot *sn
 	return result;
 }
 
-/* What is damaged or missing is told once: nothing looks for it a second time. */
+/* Reports damaged or missing sections once: later checks skip them. */
 static int check_all(struct verification *verification, struct snapshot *snapshot, struct error *error)
 {
 	bool whole;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* All commands of lkvm. */
+/* The table of all commands. */
 #include "cmd/command.h"
 
 const struct command command_table[] = {
@@ -11,9 +11,9 @@ const struct command command_table[] = {
 	  .operand = OPERAND_VM, .most = -1,
 	  .summary = "Show memory, vCPUs, interrupts and devices of a virtual machine" },
 	{ .name = "pause", .run = cmd_control, .options = &control_options_table, .operands = "[NAME...]",
-	  .operand = OPERAND_VM, .most = -1, .summary = "Halt a virtual machine where it is" },
+	  .operand = OPERAND_VM, .most = -1, .summary = "Pause a virtual machine" },
 	{ .name = "resume", .run = cmd_control, .options = &control_options_table, .operands = "[NAME...]",
-	  .operand = OPERAND_VM, .most = -1, .summary = "Let a paused virtual machine go on" },
+	  .operand = OPERAND_VM, .most = -1, .summary = "Resume a paused virtual machine" },
 	{ .name = "stop", .run = cmd_control, .options = &guest_options_table, .operands = "[NAME...]",
 	  .operand = OPERAND_VM, .most = -1, .summary = "Ask a guest to power off, or end it with --force" },
 	{ .name = "reboot", .run = cmd_control, .options = &guest_options_table, .operands = "[NAME...]",
@@ -22,7 +22,7 @@ const struct command command_table[] = {
 	  .operand = OPERAND_VM, .most = 2, .summary = "Ask a guest to give memory back to the host" },
 	{ .name = "inspect", .run = cmd_inspect, .options = &snapshot_inspect_options_table, .operands = "NAME",
 	  .operand = OPERAND_VM, .most = 1,
-	  .summary = "Show interrupts, devices and vCPUs of a virtual machine at this moment" },
+	  .summary = "Show the current interrupts, devices and vCPUs of a virtual machine" },
 	{ .name = "snapshot save", .run = cmd_snapshot_save, .options = &snapshot_save_options_table,
 	  .operands = "NAME FILE", .operand = OPERAND_VM, .most = 2,
 	  .summary = "Save a virtual machine to a snapshot" },
@@ -42,11 +42,11 @@ const struct command command_table[] = {
 	  .operands = "FILE OUT", .operand = OPERAND_FILE, .most = 2,
 	  .summary = "Merge a snapshot and its bases into one file" },
 	{ .name = "doctor", .alias = "check", .run = cmd_doctor, .options = &doctor_options_table,
-	  .summary = "Tell what this host has and lacks for lkvm" },
+	  .summary = "Show what this host has and lacks for lkvm" },
 	{ .name = "completion", .run = cmd_completion, .operands = "bash", .operand = OPERAND_SHELL,
 	  .most = 1, .summary = "Print the shell's completion script" },
 	{ .name = "version", .run = cmd_version, .summary = "Print the version" },
 	{ .name = "help", .run = cmd_help, .operands = "[COMMAND]", .operand = OPERAND_COMMAND, .most = 2,
-	  .summary = "Explain a command" },
+	  .summary = "Show the help of a command" },
 	{ .name = NULL },
 };

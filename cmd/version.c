@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* lkvm version. */
+/* lkvm version: prints the version. */
 #include <stdio.h>
 
 #include "cmd/command.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Takes the place of what needs arm64's KVM in the lkvm that is built for other machines. */
+/* Replaces the functions that need arm64's KVM in the lkvm for other machines. */
 #include <errno.h>
 
 #include "cmd/command.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Subcommands. cmd/table.c holds the table of all of them; `lkvm help` and the shell's completion are made from
- * it. Only the files in cmd/ print: results on standard output, messages on standard error.
+ * Subcommands. cmd/table.c has the table of all of them; `lkvm help` and the shell's completion use it. Only files in cmd/
+ * print: results on standard output, messages on standard error.
  */
 #ifndef LKVM_CMD_COMMAND_H
 #define LKVM_CMD_COMMAND_H
@@ -16,15 +16,15 @@
 /* Exit statuses. A signal N that ended lkvm is 128 + N. Part of the interface: lkvm(1) lists them. */
 enum exit_status {
 	EXIT_OK = 0,
-	EXIT_ERROR = 1,      /* nothing was run, or what was asked for was not done */
-	EXIT_USAGE = 2,      /* the command line makes no sense */
-	EXIT_CRASHED = 3,    /* the guest said that it crashed */
-	EXIT_VM_FAILURE = 4, /* KVM or the VMM could not go on with a running guest */
-	EXIT_RESET = 5,      /* the guest was reset, and --no-reboot says that this is its end */
+	EXIT_ERROR = 1,      /* no VM ran, or the command failed */
+	EXIT_USAGE = 2,      /* wrong command line */
+	EXIT_CRASHED = 3,    /* the guest reported a crash */
+	EXIT_VM_FAILURE = 4, /* KVM or the VMM could not continue a running guest */
+	EXIT_RESET = 5,      /* the guest was reset, and --no-reboot was given */
 	EXIT_SIGNAL = 128,
 };
 
-/* What operands are. */
+/* Kinds of operands. */
 enum command_operand { OPERAND_NONE, OPERAND_FILE, OPERAND_VM, OPERAND_COMMAND, OPERAND_SHELL };
 
 struct command_call;
@@ -33,8 +33,8 @@ struct command {
 	const char *name;        /* one word, or two: "snapshot save" */
 	const char *alias;       /* or NULL */
 	const char *operands;    /* as in "[NAME...]"; NULL: takes none */
-	enum command_operand operand; /* what they are, for the shell's completion */
-	int most;                /* how many; -1: any number */
+	enum command_operand operand; /* their kind, for the shell's completion */
+	int most;                /* maximum number of operands; -1: no limit */
 	const char *summary;     /* one line of `lkvm help` */
 	const struct option_table *options; /* NULL: only --help */
 	/* Returns the exit status. */
@@ -57,22 +57,22 @@ extern const struct command command_table[];
 int command_main(const struct command *commands, int argc, char **argv);
 
 /*
- * The command that `words`, `count` of them, begin with, and in `*taken` how many words that takes. NULL where there is
- * none of that name or alias.
+ * Finds the command at the beginning of the `count` words. `*taken` is the number of words of its name. Returns NULL if no
+ * command has that name or alias.
  */
 const struct command *command_find(const struct command *commands, int count, char *const *words, int *taken);
 
-/* Whether `word` is the first of two words that name a command. */
+/* Returns whether `word` is the first of the two words of a command's name. */
 bool command_is_group(const struct command *commands, const char *word);
 
-/* "usage: lkvm run ..." with the options. */
+/* Prints "usage: lkvm run ..." with the options. */
 void command_help(const struct command *command);
 
-/* Print "lkvm: COMMAND: sentence" on standard error; return EXIT_ERROR; EXIT_USAGE with a hint at --help. */
+/* Print "lkvm: COMMAND: error" on standard error. Return EXIT_ERROR, or EXIT_USAGE with a hint at --help. */
 int command_error(const struct command_call *call, const struct error *error);
 int command_usage_error(const struct command_call *call, const struct error *error);
 
-/* Prints a finished report and closes it. The exit status. */
+/* Prints a finished report and closes it. Returns the exit status. */
 int command_print_report(const struct command_call *call, struct report *report);
 
 /* The subcommands, and the tables of their options. */

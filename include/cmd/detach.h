@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* `lkvm run --detach`: starting in the sight of the user, running out of it. */
+/* --detach: errors of the start are reported to the user, then the VM runs in the background. */
 #ifndef LKVM_CMD_DETACH_H
 #define LKVM_CMD_DETACH_H
 
@@ -14,15 +14,15 @@ struct detach {
 };
 
 /*
- * Forks. In the child: 0, with a session of its own, standard input from /dev/null, and no output if that is
- * a terminal. In the parent: the child's pid once it runs or has ended, and in `status` 0 or the exit status
- * to end with. -1 where nothing was started. No thread may have been started before.
+ * Forks. In the child it returns 0: the child has a session of its own, standard input from /dev/null, and no output if that is
+ * a terminal. In the parent it returns the child's pid once the guest runs or the child has ended; `status` is 0 or the exit
+ * status to end with. Returns -1 if nothing was started. No thread may have been started before.
  */
 pid_t detach_start(struct detach *detach, int *status, struct error *error);
 
 /*
- * Tells the parent that the guest runs, and lets go of the terminal. False where the parent is gone: the user
- * gave up, and the guest must not stay behind unseen. Does nothing, and is true, without --detach.
+ * Notifies the parent that the guest runs, and closes the terminal. Returns false if the parent has ended: the user has given up,
+ * and the guest must end, too. Without --detach it does nothing and returns true.
  */
 bool detach_finish(struct detach *detach);
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What `lkvm run` was asked for. No file is opened, so that every sentence about a command line can be
- * tested anywhere.
+ * The options of `lkvm run` and their checks. They open no files, so tests can check all messages anywhere.
  */
 #ifndef LKVM_CMD_RUN_OPTIONS_H
 #define LKVM_CMD_RUN_OPTIONS_H
@@ -27,29 +26,28 @@ struct run_options {
 	unsigned overlay_count;
 	const char *overlays[VIRTIO_BLOCK_LOWER + 1]; /* folders, the lowest overlay's first */
 	enum run_disks_changed { RUN_DISKS_CHANGED_REFUSE, RUN_DISKS_CHANGED_ALLOW, RUN_DISKS_CHANGED_OPEN } disks_changed;
-	bool eager, no_verify, no_working_set; /* when restoring */
+	bool eager, no_verify, no_working_set; /* of a restore */
 	enum run_verify { RUN_VERIFY_BACKGROUND, RUN_VERIFY_BEFORE, RUN_VERIFY_NONE } verify; /* the same */
-	char name[32]; /* the name of a machine that was given none */
+	char name[32]; /* the name of a machine without --name */
 };
 
 /*
- * To be called once the options are parsed: checks what concerns several of them and completes the
- * configuration. `kernel` is the operand or NULL. Strings stay where they are (in argv). config.log is left
- * to the caller.
+ * Checks combinations of options and completes the configuration. Call it after the options are parsed. `kernel` is the operand
+ * or NULL. Strings stay in argv. The caller sets config.log.
  */
 int run_options_finish(struct run_options *options, const char *kernel, struct error *error);
 
 /*
- * Gives the machine the name "guest-PID" unless it has one, and each network interface without a MAC address
- * one that follows from the name.
+ * Names the machine "guest-PID" unless it has a name. Gives each network interface without a MAC address one that depends on the
+ * name.
  */
 void run_options_name(struct run_options *options, pid_t pid);
 
-/* The options --disk and --network: an item each. Numbers of queues that are not given are 0. */
+/* Parse one --disk or --network. A number of queues that is not given is 0. */
 int run_options_parse_disk(void *options, char *value, struct error *error);
 int run_options_parse_network(void *options, char *value, struct error *error);
 
-/* The option --disk-overlay: a folder each. */
+/* Parses one --disk-overlay: a folder. */
 int run_options_parse_overlays(void *options, char *value, struct error *error);
 
 /* The items of --disk and of --network (but mode, and passt-options, which ends the list); the last has no key. */
@@ -64,15 +62,15 @@ extern const struct run_network_item {
 } run_network_items[];
 
 /*
- * Puts the disks, interfaces and devices that a restore was given in the place of the saved ones. What the guest knows of
- * them stays: an item that would change it is refused. Refuses options that have no effect together, too.
+ * Replaces saved disks, interfaces and devices by those that were given to the restore. Refuses an item that would change what
+ * the guest sees of them, and options that have no effect together.
  */
 int run_options_replace(struct machine_config *saved, const struct run_options *given, struct error *error);
 
-/* The option --vfio-pci: a device. */
+/* Parses one --vfio-pci: a device. */
 int run_options_parse_vfio(void *options, char *value, struct error *error);
 
-/* The option --hugetlbfs: a size, or the folder of a mounted hugetlbfs, which may be the next word. */
+/* Parses --hugetlbfs: a size, or the folder of a mounted hugetlbfs, which may be the next word. */
 bool run_options_is_folder(const char *word);
 int run_options_parse_huge_pages(void *options, char *value, struct error *error);
 
