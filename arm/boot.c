@@ -29,12 +29,12 @@ struct image_header {
 };
 
 #define IMAGE_MAGIC 0x644d5241u     /* "ARM\x64" */
-#define OLD_TEXT_OFFSET 0x80000ull /* of images from before the header had an image size */
+#define OLD_TEXT_OFFSET 0x80000ull /* of old Images, whose header has no image size */
 
 #define MIB ((uint64_t)1 << 20)
 #define GIB ((uint64_t)1 << 30)
 
-/* Where the kernel's bytes are in its file, and whether they are compressed. */
+/* The kernel's place in its file, and its compression. */
 struct payload {
 	int fd;
 	const char *path;
@@ -43,7 +43,7 @@ struct payload {
 	bool flat; /* without the header of an Image */
 };
 
-/* Where they go in RAM, and how many bytes there are the kernel's from there on. */
+/* The kernel's offset in RAM, and the number of bytes that it reserves there. */
 struct plan {
 	struct payload payload;
 	uint64_t offset, reserve;
@@ -56,7 +56,7 @@ static uint64_t align_up(uint64_t value, uint64_t alignment)
 
 static int open_file(const char *path, const char *what, struct error *error)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO does not wait for its writer */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* O_NONBLOCK: do not wait for the writer of a FIFO */
 	struct stat status;
 
 	if (fd < 0)
@@ -114,8 +114,8 @@ static int read_at(int fd, const char *path, uint64_t offset, void *to, uint64_t
 }
 
 /*
- * Inflates up to `capacity` bytes into `to`; `*size` is what there was. With `whole`, more than that is an error, and
- * so is a stream without an end.
+ * Inflates up to `capacity` bytes into `to`. `*size` is their number. With `whole`, a longer stream is an error, and so
+ * is one without an end.
  */
 static int inflate_payload(const struct payload *payload, void *to, uint64_t capacity, bool whole, uint64_t *size,
 			   struct error *error)
@@ -179,7 +179,7 @@ static int find_zboot_payload(struct payload *payload, const uint8_t *start, str
 	return 0;
 }
 
-/* Fails with what to do about a kernel file of the known format. */
+/* Fails with advice for a kernel file of a known format. */
 static int refuse_format(const struct payload *payload, const struct file_format *format, struct error *error)
 {
 	const char *inside = payload->gzip ? ", compressed by gzip" : "", *advice = "give an arm64 Image";
@@ -198,7 +198,7 @@ static int refuse_format(const struct payload *payload, const struct file_format
 	return error_set(error, ENOTSUP, "kernel %s is %s%s: %s", payload->path, format->name, inside, advice);
 }
 
-/* Whether the file's content, decompressed, may run: an Image, or a flat program that is in no other known format. */
+/* Checks that the decompressed content can run: an Image, or a flat program in no other known format. */
 static int check_content(struct payload *payload, const uint8_t *start, size_t size, struct error *error)
 {
 	static const uint8_t zeroes[4];
@@ -299,7 +299,7 @@ static int plan_kernel(const struct boot *boot, const struct ram *ram, struct pl
 	return 0;
 }
 
-/* Copies the kernel to `to`, which has room for all of RAM behind the plan's offset. Returns in `*end` where it ends in RAM. */
+/* Copies the kernel to `to`, which has the size of RAM after the plan's offset. Sets `*end` to its end in RAM. */
 static int copy_kernel(const struct plan *plan, const struct ram *ram, void *to, uint64_t *end, struct error *error)
 {
 	const struct payload *payload = &plan->payload;
@@ -316,8 +316,9 @@ static int copy_kernel(const struct plan *plan, const struct ram *ram, void *to,
 }
 
 /*
- * The device tree goes to the end of the first 256 MiB and the initrd below it, above the kernel. Where that is too
- * little, further up; all three stay within the 32 GiB from a 1 GiB boundary that the boot protocol asks for.
+ * The device tree goes to the end of the first 256 MiB, the initrd below it, and the kernel below that. If they do not
+ * fit, device tree and initrd go further up. All three stay within the 32 GiB from a 1 GiB boundary that the boot
+ * protocol requires.
  */
 static int place(struct boot *boot, const struct ram *ram, uint64_t kernel_end, struct error *error)
 {
@@ -328,7 +329,7 @@ static int place(struct boot *boot, const struct ram *ram, uint64_t kernel_end, 
 		uint64_t needed = align_up(kernel_end, 2 * MIB) + align_up(boot->initrd_size, 2 * MIB);
 		uint64_t fdt = (limit - FDT_MAX_SIZE) & ~(2 * MIB - 1);
 
-		/* The first of these also keeps `fdt` from being below zero. */
+		/* The first check also keeps `fdt` from being negative. */
 		if (limit < FDT_MAX_SIZE || boot->initrd_size > ram->size || needed > fdt)
 			continue;
 		boot->fdt = ram->base + fdt;
@@ -364,7 +365,7 @@ int boot_check(struct boot *boot, const struct ram *ram, struct error *error)
 
 	if (prepare(boot, ram, &plan, error) < 0)
 		return -1;
-	/* It is copied aside as it will be copied to RAM: only that shows how long it is, and that it is whole. */
+	/* Copies the kernel to other memory as a load does: only this finds its size and shows that it is complete. */
 	room = ram->size - plan.offset;
 	aside = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (aside == MAP_FAILED)

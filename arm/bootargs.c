@@ -5,7 +5,7 @@
 
 #include "arm/bootargs.h"
 
-/* Whether a parameter that starts with `name` stands in the list, at its start or behind a space. */
+/* Returns whether the list has a parameter that starts with `name`, at its start or after a space. */
 static bool names(const char *parameters, const char *name)
 {
 	const char *found = parameters;

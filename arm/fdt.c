@@ -18,7 +18,7 @@
 
 enum phandle { PHANDLE_GIC = 1, PHANDLE_ITS, PHANDLE_CLOCK, PHANDLE_GPIO };
 
-/* libfdt's writer keeps no error: the first one is kept here, and everything after it does nothing. */
+/* libfdt's writer does not keep errors. This keeps the first one, and later calls do nothing. */
 struct writer {
 	void *fdt;
 	int result;
@@ -223,7 +223,7 @@ static void board(struct writer *w, const struct fdt_machine *machine)
 	end(w);
 }
 
-/* Adds a line of `ranges`: what it is, an address on the bus (3 cells), where that is for the processor (2), size (2). */
+/* Adds a line of `ranges`: the space and an address on the bus (3 cells), the processor's address (2), the size (2). */
 static void add_range(uint32_t *ranges, unsigned *count, uint32_t space, uint64_t bus, const struct fdt_window *window)
 {
 	const uint32_t line[] = {
@@ -241,8 +241,8 @@ static void add_range(uint32_t *ranges, unsigned *count, uint32_t space, uint64_
 static void pci(struct writer *w, const struct vm *vm, const struct fdt_machine *machine)
 {
 	/*
-	 * First cell of a range (IEEE 1275 PCI binding): ports; 32-bit memory space; 64-bit memory space, not said to be
-	 * prefetchable, as only BARs that are may go there then.
+	 * First cell of a range (IEEE 1275 PCI binding): ports; 32-bit memory space; 64-bit memory space. That is not
+	 * marked prefetchable, because then only prefetchable BARs could go there.
 	 */
 	const uint32_t ports = 0x01000000, memory32 = 0x02000000, memory64 = 0x03000000;
 	uint32_t map[32 * MAP_CELLS], ranges[3 * 7];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The GIC's CPU interfaces: ICC system registers, one set a vCPU. KVM_ARM_VCPU_INIT leaves them as they are, so that
- * reset must write them too.
+ * The GIC's CPU interfaces: ICC system registers, one set for each vCPU. KVM_ARM_VCPU_INIT does not reset them, so reset writes
+ * them.
  */
 #include <errno.h>
 #include <linux/kvm.h>

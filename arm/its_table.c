@@ -54,7 +54,7 @@ uint64_t its_pending_address(uint64_t pendbaser)
 	return pendbaser & 0xfffffffff0000;
 }
 
-/* KVM's answer is the first refusal that it meets. */
+/* Keeps the first refusal: KVM returns that one. */
 static void refuse(struct walker *walker, int code)
 {
 	if (!walker->walk->refusal)
@@ -77,7 +77,7 @@ static void take_problems(struct walker *walker, uint32_t set)
 }
 
 /*
- * Reads the entry at `address`. 1; END, and `why` is told, where it is not RAM or there are too many; FAILED.
+ * Reads the entry at `address`. Returns 1; END, after reporting `why`, if it is not in RAM or there are too many; or FAILED.
  */
 static int read_entry(struct walker *walker, struct guest_window *window, uint64_t address, uint64_t *entry,
 		      enum its_stop why, uint32_t device)
@@ -99,7 +99,7 @@ static int read_entry(struct walker *walker, struct guest_window *window, uint64
 	return END;
 }
 
-/* A byte of the LPI tables: 1; 0 where it is not RAM; FAILED. */
+/* Reads a byte of the LPI tables. Returns 1; 0 if it is not in RAM; or FAILED. */
 static int read_byte(struct walker *walker, struct guest_window *window, uint64_t address, uint64_t *byte)
 {
 	if (guest_window_read(window, address, 1, byte, walker->error) == 0)
@@ -123,7 +123,7 @@ static int walk_collection(struct walker *walker, const struct its_baser *table,
 		collection.problems |= 1u << ITS_PROBLEM_VCPU;
 	if (walk->vcpus[collection.id])
 		collection.problems |= 1u << ITS_PROBLEM_TWICE;
-	/* KVM keeps no order, but wants room for each at the place that its id would have. */
+	/* KVM does not order the entries, but requires that the table has a place for the id. */
 	if (collection.id * (uint64_t)ENTRY >= table->size ||
 	    !guest_memory_has(walker->tables->memory, table->address + collection.id * (uint64_t)ENTRY, ENTRY))
 		collection.problems |= 1u << ITS_PROBLEM_COLLECTION_ID;
@@ -144,7 +144,7 @@ static int walk_collections(struct walker *walker)
 
 	if (!table.valid)
 		return 0;
-	/* No `next` here: the first one that is invalid is the end. */
+	/* Collections have no `next`: the first invalid entry is the end. */
 	for (uint64_t at = 0; at < table.size; at += ENTRY) {
 		result = read_entry(walker, &walker->first, table.address + at, &entry, ITS_STOP_COLLECTIONS, 0);
 		if (result <= 0)
@@ -158,7 +158,7 @@ static int walk_collections(struct walker *walker)
 
 /* Events. */
 
-/* What the LPI's tables say of it. */
+/* Reads the LPI's configuration and pending bit. */
 static int read_lpi(struct walker *walker, struct its_event *event)
 {
 	const struct its_tables *tables = walker->tables;
@@ -193,7 +193,7 @@ static int take_lpi(struct walker *walker, struct its_event *event)
 {
 	struct its_owner *owner = event->lpi < ITS_LPI_LIMIT ? &walker->walk->lpis[event->lpi] : NULL;
 
-	/* KVM keeps an LPI that it has, where it is. */
+	/* KVM does not move an LPI that it already has. */
 	if (owner && owner->used) {
 		event->problems |= 1u << ITS_PROBLEM_LPI_SHARED;
 		event->vcpu = owner->vcpu;
@@ -209,7 +209,7 @@ static int take_lpi(struct walker *walker, struct its_event *event)
 	return 0;
 }
 
-/* The distance to the next event; END; FAILED. */
+/* Returns the distance to the next event, END or FAILED. */
 static int walk_event(struct walker *walker, const struct its_device *device, uint32_t id, uint64_t address, uint64_t entry)
 {
 	struct its_walk *walk = walker->walk;
@@ -225,7 +225,7 @@ static int walk_event(struct walker *walker, const struct its_device *device, ui
 	uint16_t vcpu = walk->vcpus[event.collection];
 
 	if (!event.lpi)
-		return 1; /* no event: nothing says where the next one is */
+		return 1; /* no event, and no distance to the next one */
 	if (event.lpi < ITS_FIRST_LPI)
 		event.problems |= 1u << ITS_PROBLEM_LPI;
 	if (event.id + event.next >= 1u << device->event_bits)
@@ -263,7 +263,7 @@ static int walk_events(struct walker *walker, const struct its_device *device)
 
 /* Devices. */
 
-/* Whether the table has a place for this id, as KVM asks. In two levels the way to it may be another than the walk's. */
+/* Returns whether the table has a place for this id, as KVM checks. With two levels this may not be the walk's path. */
 static int has_place(struct walker *walker, const struct its_baser *table, uint32_t id)
 {
 	uint64_t at = (uint64_t)(id / SECOND_LEVEL_IDS) * ENTRY, entry;
@@ -290,7 +290,7 @@ static bool seen_before(struct its_walk *walk, uint32_t id)
 	return seen;
 }
 
-/* The distance to the next device; END; FAILED. */
+/* Returns the distance to the next device, END or FAILED. */
 static int walk_device(struct walker *walker, const struct its_baser *table, uint32_t id, uint64_t address, uint64_t entry)
 {
 	struct its_device device = {
@@ -323,7 +323,7 @@ static int walk_device(struct walker *walker, const struct its_baser *table, uin
 	return (int)device.next;
 }
 
-/* One run of device entries of `size` bytes. 1: its end was reached; END: the last device was; FAILED. */
+/* Walks `size` bytes of device entries. Returns 1 at their end, END after the last device, or FAILED. */
 static int walk_devices(struct walker *walker, const struct its_baser *table, struct guest_window *window, uint64_t start,
 			uint64_t size, uint32_t first_id, enum its_stop why)
 {
@@ -333,7 +333,7 @@ static int walk_devices(struct walker *walker, const struct its_baser *table, st
 		uint32_t id = first_id + (uint32_t)(at / ENTRY);
 		int result = read_entry(walker, window, start + at, &entry, why, id);
 
-		/* KVM gives up, but there may be more to find in the next block. */
+		/* KVM stops here, but the next block may have more problems. */
 		if (result == END && why == ITS_STOP_SECOND && !walker->walk->over)
 			return 1;
 		if (result > 0)
@@ -351,7 +351,7 @@ static int walk_first_level(struct walker *walker, const struct its_baser *table
 	int result;
 
 	for (uint64_t at = 0; at < table->size; at += ENTRY) {
-		/* Ids have 32 bits in KVM, which a table of 256 pages exceeds: they begin anew. */
+		/* KVM's ids have 32 bits. A table of 256 pages exceeds them, and they wrap. */
 		uint32_t first_id = (uint32_t)(at / ENTRY) * SECOND_LEVEL_IDS;
 
 		result = read_entry(walker, &walker->first, table->address + at, &entry, ITS_STOP_DEVICES, first_id);

@@ -10,7 +10,7 @@
 #include "snapshot/snapshot.h"
 #include "util/fault.h"
 
-/* What a step works on: what it is given, and the sections that it writes or reads. */
+/* The input of a step, and the sections that it writes or reads. */
 struct context {
 	const struct migrate *migrate;
 	struct vm *vm;
@@ -19,7 +19,7 @@ struct context {
 };
 
 struct step {
-	const char *name; /* in sentences, and for LKVM_FAULT */
+	const char *name; /* for errors and LKVM_FAULT */
 	int (*run)(const struct context *context, struct error *error);
 	const char *why_here;
 };
@@ -110,8 +110,8 @@ static int quiesce(const struct context *context, struct error *error)
 }
 
 /*
- * GICv4.0 cannot tell which of the interrupts that it forwards are pending: KVM refuses as long as there are any. GICv4.1 can,
- * and they stay, for the pending tables to have them. KVM alone knows which of the two it has.
+ * GICv4.0 cannot report which forwarded interrupts are pending, so KVM refuses while there are any. GICv4.1 can: they stay
+ * attached, and the pending tables get them. Only KVM has the information which of the two the host has.
  */
 static int save_its_tables(const struct context *context, struct error *error)
 {
@@ -147,7 +147,7 @@ static int save_its(const struct context *context, struct error *error)
 	return has_its(context) ? its_save(context->vm, context->writer, error) : 0;
 }
 
-/* What SAVE_TABLES left in RAM is all that a restore has. */
+/* Checks the tables that SAVE_TABLES wrote: a restore has nothing else. */
 static int check_its(const struct context *context, struct error *error)
 {
 	if (!has_its(context) || context->migrate->check == MIGRATE_NO_CHECK || its_check_tables(context->vm, error) == 0)

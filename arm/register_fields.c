@@ -31,7 +31,7 @@ const struct register_field *register_fields(const char *name)
 	return fields ? fields : find(cpu_register_tables, name);
 }
 
-/* Its bits, where they stand. */
+/* Returns the mask of the field's bits. */
 static uint64_t mask(const struct register_field *field)
 {
 	return ~0ull >> (63 - field->high) & ~0ull << field->low;

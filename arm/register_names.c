@@ -10,7 +10,7 @@
 #define IS_SYSTEM(id) (KIND(id) == KVM_REG_ARM64_SYSREG)
 #define ENCODING(id) ((unsigned)(id) & 0xffffu)
 
-/* Arm Architecture Reference Manual (DDI 0487), D23: those that KVM lists and people look for. */
+/* Arm Architecture Reference Manual (DDI 0487), D23: registers that KVM lists and users may look for. */
 static const struct {
 	uint16_t encoding;
 	const char *name;
@@ -143,7 +143,7 @@ static void name_system(unsigned encoding, char name[REGISTER_NAME_LENGTH])
 
 	if (known)
 		snprintf(name, REGISTER_NAME_LENGTH, "%s", known);
-	else /* the assembler's way to write any of them */
+	else /* the assembler's generic name */
 		snprintf(name, REGISTER_NAME_LENGTH, "S%u_%u_C%u_C%u_%u", encoding >> 14 & 3, encoding >> 11 & 7,
 			 encoding >> 7 & 15, encoding >> 3 & 15, encoding & 7);
 }
@@ -200,7 +200,7 @@ void register_name(uint64_t id, char name[REGISTER_NAME_LENGTH])
 		name_core(id, name);
 		return;
 	}
-	/* One for each cache, whose number is what CSSELR_EL1 would have. */
+	/* One register for each cache; the number is the value of CSSELR_EL1. */
 	if (KIND(id) == KVM_REG_ARM_DEMUX) {
 		snprintf(name, REGISTER_NAME_LENGTH, "CCSIDR_EL1[%u]", (unsigned)(id & KVM_REG_ARM_DEMUX_VAL_MASK));
 		return;
@@ -238,11 +238,11 @@ enum register_use register_use(uint64_t id)
 	return REGISTER_STATE;
 }
 
-/* What KVM resets a register to that the architecture leaves open (arch/arm64/kvm/sys_regs.h, reset_unknown()). */
+/* The value to which KVM resets a register without an architected reset value (arch/arm64/kvm/sys_regs.h, reset_unknown()). */
 #define RESET_UNKNOWN 0x1de7ec7edbadc0deull
 
 /*
- * The policy where a snapshot has a register that this host's kernel does not know. All others must be known: a guest
+ * The registers of a snapshot that this host's kernel may lack, if they have these values. A restore needs all others: a guest
  * may have used them.
  */
 static const struct {
@@ -251,7 +251,7 @@ static const struct {
 	const char *why;
 } droppable[] = {
 	{ KVM_REG_ARM_FW_FEAT_BMAP_REG(3), 0, "none of these hypercalls was offered" },
-	/* Kernels before 6.13 list these for every vCPU: where the processor lacks them, no guest can have changed them. */
+	/* Kernels before 6.13 list these for all vCPUs. If the processor lacks them, no guest can have changed them. */
 	{ ARM64_SYS_REG(3, 0, 2, 0, 3), 0, "TCR2_EL1 as after reset" },
 	{ ARM64_SYS_REG(3, 0, 10, 2, 2), RESET_UNKNOWN, "PIRE0_EL1 as after reset" },
 	{ ARM64_SYS_REG(3, 0, 10, 2, 3), RESET_UNKNOWN, "PIR_EL1 as after reset" },
@@ -265,6 +265,6 @@ bool register_may_be_dropped(uint64_t id, uint64_t value)
 	for (size_t i = 0; i < sizeof(droppable) / sizeof(droppable[0]); i++)
 		if (droppable[i].id == id)
 			return droppable[i].value == value;
-	/* An ID register of which nothing is set promises nothing. */
+	/* An ID register that is zero reports no feature. */
 	return IS_SYSTEM(id) && (encoding & ~0x7fu) == SYSTEM(3, 0, 0, 0, 0) && value == 0;
 }

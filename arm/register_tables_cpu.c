@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Registers of a vCPU that people look at: ARM DDI 0487, part D (AArch64). */
+/* Fields of the commonly read registers of a vCPU: ARM DDI 0487, part D (AArch64). */
 #include "register_tables.h"
 
 static const struct register_value modes[] = {
 	{ 0, "EL0t" }, { 4, "EL1t" }, { 5, "EL1h" }, { 8, "EL2t" }, { 9, "EL2h" }, { 0x10, "usr32" }, { 0, NULL },
 };
 
-/* PSTATE as KVM has it, which is SPSR's layout. */
+/* PSTATE in KVM has the layout of SPSR. */
 static const struct register_field pstate[] = {
 	NAMED(4, 0, "M", modes), FLAG(6, "F"), FLAG(7, "I"), FLAG(8, "A"), FLAG(9, "D"), FIELD(11, 10, "BTYPE"),
 	FLAG(12, "SSBS"), FLAG(13, "ALLINT"), FLAG(20, "IL"), FLAG(21, "SS"), FLAG(22, "PAN"), FLAG(23, "UAO"),

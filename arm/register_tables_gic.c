@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Registers of the GIC: ARM IHI 0069 H, chapter 12. */
+/* Fields of the GIC's registers: ARM IHI 0069 H, chapter 12. */
 #include "register_tables.h"
 
 static const struct register_value shareability[] = {

@@ -11,7 +11,7 @@
 #define MPIDR_EL1 ARM64_SYS_REG(3, 0, 0, 0, 5)
 #define MPIDR_AFFINITY 0xff00ffffffull
 
-/* A core register by its name in struct kvm_regs; all that we set are 64 bits wide. */
+/* The id of a core register by its name in struct kvm_regs; all used here have 64 bits. */
 #define CORE_REGISTER(member)                                                                              \
 	(KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE |                                             \
 	 offsetof(struct kvm_regs, member) / sizeof(uint32_t))
@@ -23,7 +23,7 @@ int cpu_features_choose(const struct vm *vm, const struct cpu_features *wanted, 
 
 	*chosen = (struct cpu_features){
 		.sve = wanted->sve && kvm_extension(vm->fd, KVM_CAP_ARM_SVE),
-		/* Address and generic authentication go together or not at all. */
+		/* Address and generic authentication are both on or both off. */
 		.pauth = wanted->pauth && kvm_extension(vm->fd, KVM_CAP_ARM_PTRAUTH_ADDRESS) &&
 			 kvm_extension(vm->fd, KVM_CAP_ARM_PTRAUTH_GENERIC),
 		.pmu = wanted->pmu && has_pmu,
@@ -47,7 +47,7 @@ int cpu_features_choose(const struct vm *vm, const struct cpu_features *wanted, 
 	return 0;
 }
 
-/* A 64-bit core register, by offset in struct kvm_regs; what KVM_ARM_VCPU_INIT forgets. */
+/* 64-bit core registers that KVM_ARM_VCPU_INIT does not reset. */
 static const struct {
 	uint64_t id;
 	const char *name;

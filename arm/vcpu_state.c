@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * All state of the vCPUs: every register that KVM lists, pending exceptions, whether it runs.
+ * Saves and restores the state of vCPUs: all registers that KVM lists, pending exceptions, and whether the vCPU runs.
  * Kernel: Documentation/virt/kvm/api.rst, KVM_GET_REG_LIST, KVM_GET_VCPU_EVENTS, KVM_GET_MP_STATE.
  */
 #include <errno.h>
@@ -17,7 +17,7 @@
 #define MAX_REGISTERS 65536u
 #define MAX_REGISTER_SIZE 256u
 
-/* KVM's own list; to be freed. */
+/* Returns KVM's list, which the caller frees. */
 static struct kvm_reg_list *list_registers(const struct vcpu *vcpu, struct error *error)
 {
 	struct kvm_reg_list count = { .n = 0 }, *list;
@@ -50,7 +50,7 @@ static bool is_listed(const struct kvm_reg_list *list, uint64_t id)
 	return false;
 }
 
-/* A register's field is named by its id; 64-bit words where it is that wide. */
+/* The name of a register's field is its id. Elements have 64 bits if the register has at least as many. */
 
 static unsigned element_size(uint64_t id)
 {
@@ -124,7 +124,7 @@ int vcpus_save(struct vm *vm, struct section_writer *writer, struct error *error
 
 /* Restoring. */
 
-/* The id that a field's name says; false if the field is no register. */
+/* Parses the id in a field's name. Returns false if the field is no register. */
 static bool register_of(const struct field *field, uint64_t *id)
 {
 	char *end;
@@ -135,7 +135,7 @@ static bool register_of(const struct field *field, uint64_t *id)
 	return *end == '\0';
 }
 
-/* The value differs from this host's and cannot be written: which says more than an error number. */
+/* Fails with both values: the saved one differs from this host's and cannot be written. */
 static int tell_difference(const char *name, const uint64_t *saved, const uint64_t *here, int code, struct error *error)
 {
 	if (code == EINVAL || code == EBUSY || code == EPERM)
@@ -165,7 +165,7 @@ static int write_register(const struct vcpu *vcpu, uint64_t id, const struct fie
 	result = kvm_register_set(vcpu->fd, id, value);
 	if (result == 0)
 		return 0;
-	kvm_register_get(vcpu->fd, id, here); /* for the sentence */
+	kvm_register_get(vcpu->fd, id, here); /* for the message */
 	return tell_difference(name, value, here, -result, error);
 }
 
@@ -211,7 +211,7 @@ static int restore_events(const struct vcpu *vcpu, const struct fields *fields, 
 	return result < 0 ? error_system(error, -result, "KVM_SET_MP_STATE to %u", mp_state.mp_state) : 0;
 }
 
-/* What is no register: read by restore_one() and restore_events(). */
+/* Returns whether the field is one that is no register: restore_one() and restore_events() read those. */
 static bool is_known(const char *name)
 {
 	static const char *const names[] = {
@@ -224,14 +224,14 @@ static bool is_known(const char *name)
 	return false;
 }
 
-/* Something that this host, or this lkvm, does not take. */
+/* Reports something that this host or this lkvm does not accept. */
 static int refuse(const struct vcpu *vcpu, const struct error_collector *refused, struct error *error)
 {
 	error_context(error, "vCPU %u", vcpu->index);
 	return error_collect(refused, error);
 }
 
-/* What says which features there are, or everything else. */
+/* Restores the registers that describe features, or all others. */
 static int restore_registers(const struct vcpu *vcpu, const struct kvm_reg_list *list, const struct fields *fields,
 			     bool features, const struct error_collector *refused, struct error *error)
 {

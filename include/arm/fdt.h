@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The device tree that tells the guest what the machine is. Devicetree Specification 0.4; the bindings in the kernel's
+ * The device tree, which describes the machine to the guest. Devicetree Specification 0.4; the bindings in the kernel's
  * Documentation/devicetree/bindings.
  */
 #ifndef LKVM_ARM_FDT_H
@@ -20,20 +20,20 @@ struct fdt_window {
 	uint64_t base, size; /* bytes; size 0: none */
 };
 
-/* What cannot be read off the VM. Interrupt numbers are SPIs. */
+/* The machine, as far as struct vm does not have it. Interrupt numbers are SPIs. */
 struct fdt_machine {
 	const char *bootargs;
 	uint64_t initrd, initrd_size;
 	uint64_t kaslr_seed;
 	uint8_t rng_seed[32];
 	struct gic_layout gic;
-	uint64_t its; /* where vm->its_fd >= 0 */
+	uint64_t its; /* used if vm->its_fd >= 0 */
 	uint64_t uart, rtc, gpio, generation;
 	unsigned uart_line, rtc_line, gpio_line, generation_line;
 	uint64_t generation_size;
 	unsigned power_key_line, restart_key_line; /* lines of the GPIO controller */
 	uint64_t ecam, ecam_size;
-	struct fdt_window io, pci32, pci64; /* the first has the bus's ports from 0 on */
+	struct fdt_window io, pci32, pci64; /* `io` maps the bus's I/O ports from 0 on */
 	unsigned pci_first_line, pci_slots;
 	bool pmu;
 	unsigned pmu_ppi;
@@ -42,7 +42,7 @@ struct fdt_machine {
 /* Writes the tree into `buffer` of `size` bytes (8-byte aligned). */
 int fdt_build(void *buffer, size_t size, const struct vm *vm, const struct fdt_machine *machine, struct error *error);
 
-/* Bytes of a finished tree. */
+/* Returns the size of a finished tree in bytes. */
 size_t fdt_size(const void *fdt);
 
 #endif

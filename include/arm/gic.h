@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The in-kernel vGICv3. Its registers stand in one table, which says for each where it is, how many words it has, what it holds
- * at power-on and how user space must write it; reset walks that table.
- * ARM Generic Interrupt Controller Architecture Specification, GICv3 and v4 (ARM IHI 0069);
- * kernel: Documentation/virt/kvm/devices/arm-vgic-v3.rst.
+ * The in-kernel vGICv3. One table lists its registers: offset, number of words, value at power-on, and how user space
+ * must write it. Reset, save and restore walk this table. ARM Generic Interrupt Controller Architecture Specification,
+ * GICv3 and v4 (ARM IHI 0069); kernel: Documentation/virt/kvm/devices/arm-vgic-v3.rst.
  */
 #ifndef LKVM_ARM_GIC_H
 #define LKVM_ARM_GIC_H
@@ -17,7 +16,7 @@
 
 /* Sizes of the register frames, bytes. */
 #define GIC_DISTRIBUTOR_SIZE 0x10000ull
-#define GIC_REDISTRIBUTOR_SIZE 0x20000ull /* a vCPU: RD and SGI frames */
+#define GIC_REDISTRIBUTOR_SIZE 0x20000ull /* for each vCPU: RD and SGI frames */
 
 struct gic_layout {
 	uint64_t distributor;
@@ -25,15 +24,15 @@ struct gic_layout {
 	unsigned interrupts;     /* INTIDs below the LPIs: 64..992, a multiple of 32 */
 };
 
-/* Creates it and places its frames; fills vm->gic_fd. Before vCPUs are initialised. */
+/* Creates the vGIC and sets the addresses of its frames. Sets vm->gic_fd. Call it before vCPUs are initialized. */
 int gic_open(struct vm *vm, const struct gic_layout *layout, struct error *error);
 
-/* KVM_DEV_ARM_VGIC_CTRL_INIT: freezes the layout. After every vCPU is initialised and the ITS, if any, made. */
+/* KVM_DEV_ARM_VGIC_CTRL_INIT, which fixes the layout. Call it after all vCPUs are initialized and the ITS, if any, exists. */
 int gic_initialise(struct vm *vm, struct error *error);
 
 /*
- * The parts of a reset, for arm/migrate.c; the vCPUs must be parked. Each writes the power-on values: of the control
- * registers that turn LPIs and the distributor off; of the redistributors; of the distributor; of the CPU interfaces.
+ * The steps of a reset, for arm/migrate.c. The vCPUs must be parked. Each step writes power-on values: of the control
+ * registers, which disables LPIs and the distributor; of the redistributors; of the distributor; of the CPU interfaces.
  */
 int gic_reset_control(struct vm *vm, struct error *error);
 int gic_reset_redistributors(struct vm *vm, struct error *error);
@@ -41,20 +40,20 @@ int gic_reset_distributor(struct vm *vm, unsigned interrupts, struct error *erro
 int gic_reset_cpu_interfaces(struct vm *vm, struct error *error);
 
 /*
- * The parts of a save: each reads its registers into sections of its own. The vCPUs are parked, nothing raises an
- * interrupt, and the pending tables are in RAM (gic_save_pending_tables).
+ * The steps of a save. Each reads registers into sections of its own. The vCPUs are parked, nothing raises an interrupt,
+ * and the pending tables are in RAM (gic_save_pending_tables()).
  */
 int gic_save_pending_tables(struct vm *vm, struct error *error);
 int gic_save_distributor(struct vm *vm, unsigned interrupts, struct section_writer *writer, struct error *error);
-/* Where the LPIs' tables are: GICR_PROPBASER, of which KVM has one a VM, and GICR_PENDBASER of each vCPU. */
+/* Reads the addresses of the LPI tables: GICR_PROPBASER, which KVM has once for a VM, and GICR_PENDBASER of each vCPU. */
 int gic_read_lpi_tables(struct vm *vm, uint64_t *propbaser, uint64_t *pendbasers, struct error *error);
 
 int gic_save_redistributors(struct vm *vm, struct section_writer *writer, struct error *error);
 int gic_save_cpu_interfaces(struct vm *vm, struct section_writer *writer, struct error *error);
 
 /*
- * The parts of a restore into a fresh GIC, in this order: the distributor's identity and control; every redistributor's
- * LPI tables; redistributors; distributor; CPU interfaces. What describes the host must be the same here.
+ * The steps of a restore into a fresh GIC, in this order: the distributor's identity and control; the LPI tables of each
+ * redistributor; redistributors; distributor; CPU interfaces. Registers that describe the host must match this host's.
  */
 int gic_restore_control(struct vm *vm, struct sections *sections, struct error *error);
 int gic_restore_lpi_tables(struct vm *vm, struct sections *sections, struct error *error);
@@ -62,10 +61,13 @@ int gic_restore_redistributors(struct vm *vm, struct sections *sections, struct 
 int gic_restore_distributor(struct vm *vm, unsigned interrupts, struct sections *sections, struct error *error);
 int gic_restore_cpu_interfaces(struct vm *vm, struct sections *sections, struct error *error);
 
-/* Whether the guest lets SPI `spi` (INTID 32 + spi) through: there is a driver that listens to it. */
+/* Finds out whether the guest has enabled SPI `spi` (INTID 32 + spi): then a driver handles it. */
 int gic_spi_enabled(struct vm *vm, unsigned spi, bool *enabled, struct error *error);
 
-/* Adds the interrupt-controller node with `phandle`, left open for subnodes: the caller ends it. libfdt's error or 0. */
+/*
+ * Adds the interrupt-controller node with `phandle`. The caller may add subnodes, and must end it. Returns libfdt's
+ * error or 0.
+ */
 int gic_fdt_begin(void *fdt, const struct vm *vm, const struct gic_layout *layout, uint32_t phandle);
 
 #endif

@@ -12,19 +12,19 @@
 #define ITS_COMMAND_SIZE 32u
 #define ITS_COMMAND_TEXT 128u
 
-/* The queue as GITS_CBASER, GITS_CREADR and GITS_CWRITER have it. */
+/* The queue, as in GITS_CBASER, GITS_CREADR and GITS_CWRITER. */
 struct its_queue {
 	bool valid;
 	uint64_t address; /* guest physical */
 	uint64_t size;    /* bytes, at most 1 MiB */
-	uint64_t read;    /* offset of the next command that the ITS takes */
+	uint64_t read;    /* offset of the next command that the ITS reads */
 	uint64_t write;   /* of the next one that the guest writes */
-	bool stalled;     /* the ITS stopped at a command that it does not take */
+	bool stalled;     /* the ITS stopped at a command that it rejects */
 };
 
 struct its_queue its_queue_decode(uint64_t cbaser, uint64_t creadr, uint64_t cwriter);
 
-/* Whether both offsets lie in the queue; else there are no commands to be told. */
+/* Returns whether both offsets lie in the queue; if not, it has no readable commands. */
 bool its_queue_is_sound(const struct its_queue *queue);
 
 /* "MAPTI device 0x8 event 3 LPI 8195 collection 0" */

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The tables that KVM's ITS keeps in guest RAM between SAVE_TABLES and RESTORE_TABLES, ABI revision 0: device table, one or
- * two levels; an interrupt translation table (ITT) a device; collection table; and the LPIs' configuration and pending
- * tables (ARM IHI 0069). Kernel: Documentation/virt/kvm/devices/arm-vgic-its.rst, "ITS Table ABI REV0".
+ * The tables that KVM's ITS has in guest RAM between SAVE_TABLES and RESTORE_TABLES, ABI revision 0: the device table,
+ * with one or two levels; an interrupt translation table (ITT) for each device; the collection table; and the
+ * configuration and pending tables of LPIs (ARM IHI 0069). Kernel: Documentation/virt/kvm/devices/arm-vgic-its.rst, "ITS
+ * Table ABI REV0".
  *
- * The walk takes the way that RESTORE_TABLES takes, entry by entry, so that it can tell what that will say; but it goes on
- * where KVM gives up, to find all that is wrong. Pure. The tables may be hostile: whatever they hold, the walk ends, and
- * uses no more memory than struct its_walk.
+ * The walk reads the entries in the order of RESTORE_TABLES, so it can predict its result. Where KVM stops, the walk
+ * continues, to find all problems. Pure. The tables may be hostile: with any content the walk ends, and it uses no more
+ * memory than struct its_walk.
  */
 #ifndef LKVM_ARM_ITS_TABLE_H
 #define LKVM_ARM_ITS_TABLE_H
@@ -22,40 +23,40 @@
 #define ITS_TABLE_PAGE 0x10000u
 #define ITS_NO_VCPU UINT32_MAX
 
-/* A GITS_BASERn register: where a table is. */
+/* A GITS_BASERn register: the place of a table. */
 struct its_baser {
 	bool valid, indirect;
 	uint64_t address; /* guest physical */
 	uint64_t size;    /* bytes; of the first level if indirect */
 };
 
-/* As KVM takes it: the type and the page size are fixed, a collection table has one level. */
+/* Decodes it as KVM does: type and page size are fixed, and a collection table has one level. */
 struct its_baser its_baser_decode(uint64_t value, bool may_be_indirect);
 
-/* What is wrong with an entry, as bits; in the order in which KVM looks, so that the lowest one is its answer. */
+/* Problems of an entry, as bits, in the order in which KVM checks: the lowest one is the error that KVM returns. */
 enum its_problem {
-	ITS_PROBLEM_VCPU,          /* collection: on a vCPU that is not there */
-	ITS_PROBLEM_TWICE,         /* collection: its id stands in an earlier entry */
+	ITS_PROBLEM_VCPU,          /* collection: on a vCPU that does not exist */
+	ITS_PROBLEM_TWICE,         /* collection: an earlier entry has its id */
 	ITS_PROBLEM_COLLECTION_ID, /* collection: the table has no room for this id */
 	ITS_PROBLEM_EVENT_BITS,    /* device: more than 16 */
-	ITS_PROBLEM_DEVICE_ID,     /* device: above 16 bits, or no place in the table */
+	ITS_PROBLEM_DEVICE_ID,     /* device: above 16 bits, or outside of the table */
 	ITS_PROBLEM_LPI,           /* event: an INTID below the LPIs */
-	ITS_PROBLEM_NEXT,          /* event: the next one is behind the table's end */
+	ITS_PROBLEM_NEXT,          /* event: the next one is after the table's end */
 	ITS_PROBLEM_COLLECTION,    /* event: its collection does not exist */
 	ITS_PROBLEM_PROPERTIES,    /* event: its LPI's configuration is not in RAM */
 	ITS_PROBLEM_PENDING,       /* event: its LPI's pending bit is not in RAM */
-	ITS_PROBLEMS_REFUSED,      /* RESTORE_TABLES takes the following */
-	ITS_PROBLEM_DEVICE_TWICE = ITS_PROBLEMS_REFUSED, /* device: another entry is of the same id */
-	ITS_PROBLEM_LPI_LIMIT,     /* event: an LPI above what GICR_PROPBASER allows: its configuration is something else */
-	ITS_PROBLEM_LPI_SHARED,    /* event: its LPI is an earlier event's, whose collection and state it gets */
+	ITS_PROBLEMS_REFUSED,      /* RESTORE_TABLES accepts the following */
+	ITS_PROBLEM_DEVICE_TWICE = ITS_PROBLEMS_REFUSED, /* device: another entry has the same id */
+	ITS_PROBLEM_LPI_LIMIT,     /* event: an LPI above the limit of GICR_PROPBASER, so that its configuration is other data */
+	ITS_PROBLEM_LPI_SHARED,    /* event: an earlier event has its LPI; it gets that event's collection and state */
 	ITS_PROBLEM_NOWHERE,       /* event: its collection is on no vCPU, so a pending interrupt is lost */
 	ITS_PROBLEMS,
 };
 
-/* The errno of RESTORE_TABLES, or 0 where it takes it. */
+/* Returns the errno of RESTORE_TABLES, or 0 if it accepts the problem. */
 int its_problem_refusal(enum its_problem problem);
 
-/* A few words, "its collection does not exist". */
+/* Returns a short text: "its collection does not exist". */
 const char *its_problem_text(enum its_problem problem);
 
 struct its_collection {
@@ -80,20 +81,20 @@ struct its_event {
 	uint32_t device, id;
 	uint32_t lpi;
 	uint32_t collection;
-	uint32_t vcpu;    /* where its LPI goes, or ITS_NO_VCPU */
+	uint32_t vcpu;    /* the target of its LPI, or ITS_NO_VCPU */
 	uint32_t next;    /* ids to the next event, 0: the last */
 	bool enabled, pending;
 	uint8_t priority;
 	uint32_t problems;
 };
 
-/* What keeps the walk from going on along a table. */
+/* Why the walk cannot continue in a table. */
 enum its_stop {
 	ITS_STOP_DEVICES,     /* the device table, or its first level, is not in RAM at `address` */
 	ITS_STOP_SECOND,      /* a second level */
 	ITS_STOP_COLLECTIONS, /* the collection table */
 	ITS_STOP_EVENTS,      /* the ITT of `device` */
-	ITS_STOP_LIMIT,       /* there are more entries than any guest has: the rest was not looked at */
+	ITS_STOP_LIMIT,       /* there are more entries than any guest has: the rest was not read */
 };
 
 const char *its_stop_text(enum its_stop stop);
@@ -110,14 +111,14 @@ struct its_visitor {
 struct its_tables {
 	const struct guest_memory *memory;
 	uint64_t device_baser, collection_baser; /* GITS_BASER0 and GITS_BASER1 */
-	uint64_t propbaser;         /* GICR_PROPBASER, of which KVM has one a VM */
+	uint64_t propbaser;         /* GICR_PROPBASER, which KVM has once for a VM */
 	unsigned vcpu_count;
 	const uint64_t *pendbasers; /* GICR_PENDBASER of each */
 };
 
-/* What a walk finds out. Large: on the heap. */
+/* The result of a walk. Large: allocate it on the heap. */
 struct its_walk {
-	int refusal;       /* errno that RESTORE_TABLES will give, 0: it takes them */
+	int refusal;       /* errno that RESTORE_TABLES will return; 0: it accepts the tables */
 	unsigned collections, devices, events, pending;
 	uint16_t vcpus[65536];  /* by collection id: 0: none; 0xffff: on no vCPU; else the vCPU plus 1 */
 	struct its_owner {
@@ -127,11 +128,11 @@ struct its_walk {
 		bool used;
 	} lpis[ITS_LPI_LIMIT]; /* the first event of each LPI */
 	uint8_t device_ids[65536 / 8];
-	uint32_t entries; /* looked at */
+	uint32_t entries; /* entries read */
 	bool over;        /* too many */
 };
 
-/* -1 only where memory cannot be read that is RAM. */
+/* Walks the tables. Fails only if RAM cannot be read. */
 int its_tables_walk(const struct its_tables *tables, const struct its_visitor *visitor, struct its_walk *walk,
 		    struct error *error);
 
@@ -139,10 +140,10 @@ int its_tables_walk(const struct its_tables *tables, const struct its_visitor *v
 int its_tables_walk_zeroed(const struct its_tables *tables, const struct its_visitor *visitor, struct its_walk *walk,
 			   struct error *error);
 
-/* Predicts what RESTORE_TABLES will answer: 0, or -1 with ESTALE and a sentence that names the first entry that it refuses. */
+/* Predicts the result of RESTORE_TABLES: 0, or -1 with ESTALE and an error that names the first refused entry. */
 int its_tables_check(const struct its_tables *tables, struct error *error);
 
-/* LPIs by their tables. How many INTIDs KVM has with this GICR_PROPBASER, and where its tables are. */
+/* The number of INTIDs that KVM has with this GICR_PROPBASER, and the addresses of the LPI tables. */
 uint32_t its_lpi_limit(uint64_t propbaser);
 uint64_t its_properties_address(uint64_t propbaser);
 uint64_t its_pending_address(uint64_t pendbaser);
