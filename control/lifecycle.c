@@ -87,27 +87,27 @@ static uint64_t now(void)
 
 void lifecycle_resume(struct lifecycle *lifecycle)
 {
-	if (!lifecycle->halted || lifecycle->frozen || lifecycle->holds)
+	if (!lifecycle->has_paused || lifecycle->in_save_pause || lifecycle->hold_client)
 		return;
-	lifecycle->halted = false;
-	if (lifecycle->goes_on && lifecycle->end == LIFECYCLE_RUNNING)
+	lifecycle->has_paused = false;
+	if (lifecycle->was_running && lifecycle->end == LIFECYCLE_RUNNING)
 		machine_resume(lifecycle->machine);
 }
 
 void lifecycle_pause(struct lifecycle *lifecycle)
 {
 	lifecycle->paused_at = now();
-	if (!lifecycle->halted)
-		lifecycle->goes_on = lifecycle->machine->running;
-	lifecycle->halted = true;
+	if (!lifecycle->has_paused)
+		lifecycle->was_running = lifecycle->machine->running;
+	lifecycle->has_paused = true;
 	machine_pause(lifecycle->machine);
 }
 
-void lifecycle_unfreeze(struct lifecycle *lifecycle)
+void lifecycle_end_save_pause(struct lifecycle *lifecycle)
 {
-	if (lifecycle->frozen)
+	if (lifecycle->in_save_pause)
 		lifecycle->pause = now() - lifecycle->paused_at; /* before it may resume: its vCPUs may run before this thread continues */
-	lifecycle->frozen = false;
+	lifecycle->in_save_pause = false;
 	lifecycle_resume(lifecycle);
 }
 

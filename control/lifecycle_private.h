@@ -37,7 +37,7 @@ void lifecycle_pause(struct lifecycle *lifecycle);
 void lifecycle_resume(struct lifecycle *lifecycle);
 
 /* The save no longer needs the pause: resumes the machine unless a client holds it. */
-void lifecycle_unfreeze(struct lifecycle *lifecycle);
+void lifecycle_end_save_pause(struct lifecycle *lifecycle);
 
 /* The requests "save" (save/request.h has its words) and "hold". The file and any base come as descriptors. */
 void lifecycle_serve_save(struct lifecycle *lifecycle, struct control_client *client, char **words);

@@ -12,7 +12,7 @@ _Static_assert(SAVE_REQUEST_LENGTH <= CONTROL_REQUEST_LENGTH, "a request to save
 
 static void save_settled(void *owner)
 {
-	lifecycle_unfreeze(owner);
+	lifecycle_end_save_pause(owner);
 }
 
 /* Answers the client of a successful save with its figures. */
@@ -41,7 +41,7 @@ static void answer_save(const struct lifecycle *lifecycle, struct control_client
 /* Ends a save; `error` is NULL if it succeeded. */
 static void end_save(struct lifecycle *lifecycle, const struct error *error)
 {
-	struct control_client *client = lifecycle->saves;
+	struct control_client *client = lifecycle->save_client;
 	struct error after;
 
 	if (error && lifecycle->save_job.overlays.switched) {
@@ -51,9 +51,9 @@ static void end_save(struct lifecycle *lifecycle, const struct error *error)
 			log_message(lifecycle->machine->config.log, LOG_LEVEL_WARNING, "save: %s", error->text);
 	}
 	lifecycle->saving = false;
-	lifecycle->finish_waits = false;
-	lifecycle->saves = NULL;
-	lifecycle_unfreeze(lifecycle);
+	lifecycle->finish_pending = false;
+	lifecycle->save_client = NULL;
+	lifecycle_end_save_pause(lifecycle);
 	if (client && error)
 		control_refuse(client, error);
 	else if (client)
@@ -73,12 +73,12 @@ void lifecycle_finish_save(void *owner)
 	struct error error;
 
 	/* Before RAM is verified and loaded, damage would be saved with a valid checksum. */
-	lifecycle->finish_waits = checker_is_open(&lifecycle->checker) || pager_is_open(&lifecycle->machine->pager);
-	if (lifecycle->finish_waits)
+	lifecycle->finish_pending = checker_is_open(&lifecycle->checker) || pager_is_open(&lifecycle->machine->pager);
+	if (lifecycle->finish_pending)
 		return;
 	machine_defer_interrupts(lifecycle->machine);
 	lifecycle_pause(lifecycle);
-	lifecycle->frozen = true;
+	lifecycle->in_save_pause = true;
 	/* Handle a power-off or reset from before the pause first: the saved state would not contain it. */
 	lifecycle_handle_event(lifecycle);
 	if (lifecycle->end != LIFECYCLE_RUNNING) {
@@ -115,7 +115,7 @@ static int read_request(struct lifecycle *lifecycle, struct control_client *clie
 	}
 	if (result == 0 && request->overlays != (request->folder_fd >= 0))
 		result = error_set(error, EINVAL, "a folder for overlays comes with disk-overlays only");
-	request->stays = lifecycle->holds != NULL;
+	request->stays = lifecycle->hold_client != NULL;
 	if (result == 0 && request->fd >= 0)
 		return 0;
 	close_all(request);
@@ -142,7 +142,7 @@ void lifecycle_serve_save(struct lifecycle *lifecycle, struct control_client *cl
 		return;
 	}
 	lifecycle->saving = true;
-	lifecycle->saves = client;
+	lifecycle->save_client = client;
 	control_defer(client, AWAIT_SAVE, LIFECYCLE_MAX_WAIT, &none);
 	if (!lifecycle->machine->running)
 		lifecycle_finish_save(lifecycle);
@@ -155,12 +155,12 @@ void lifecycle_serve_hold(struct lifecycle *lifecycle, struct control_client *cl
 	struct error error;
 
 	(void)words;
-	if (lifecycle->holds) {
+	if (lifecycle->hold_client) {
 		error_set(&error, EBUSY, "somebody else holds it");
 		control_refuse(client, &error);
 		return;
 	}
-	lifecycle->holds = client;
+	lifecycle->hold_client = client;
 	control_defer(client, AWAIT_NOTHING, LIFECYCLE_MAX_WAIT, &none);
 	control_report_begun(client);
 }
@@ -169,12 +169,12 @@ void lifecycle_client_left(void *owner, struct control_client *client)
 {
 	struct lifecycle *lifecycle = owner;
 
-	if (client == lifecycle->saves) {
-		lifecycle->saves = NULL;
+	if (client == lifecycle->save_client) {
+		lifecycle->save_client = NULL;
 		save_job_cancel(&lifecycle->save_job);
 	}
-	if (client == lifecycle->holds) {
-		lifecycle->holds = NULL;
+	if (client == lifecycle->hold_client) {
+		lifecycle->hold_client = NULL;
 		lifecycle_resume(lifecycle);
 	}
 }

@@ -69,7 +69,7 @@ static void loaded(void *owner, int fd, uint32_t events)
 	}
 	machine_working_set_finish(lifecycle->machine); /* all is loaded, so nothing waits any more */
 	pager_close(pager);
-	if (lifecycle->finish_waits)
+	if (lifecycle->finish_pending)
 		lifecycle_finish_save(lifecycle);
 }
 
@@ -111,7 +111,7 @@ static void checked(void *owner)
 	if (lifecycle->checker.result < 0) {
 		error_context(&lifecycle->checker.error, "the snapshot that it was restored from"); /* where nobody watches RAM */
 		lifecycle_fail(lifecycle, LIFECYCLE_FAILURE, &lifecycle->checker.error);
-	} else if (lifecycle->finish_waits) {
+	} else if (lifecycle->finish_pending) {
 		lifecycle_finish_save(lifecycle);
 	}
 }

@@ -53,7 +53,7 @@ void machine_explain_loss(const struct machine *machine, const struct memory_los
 	size_t used;
 
 	explain(machine, loss, error);
-	if (!machine->config.snapshot || !atomic_load(&machine->went_on))
+	if (!machine->config.snapshot || !atomic_load(&machine->was_resumed))
 		return;
 	used = strlen(error->text) + strlen(WROTE);
 	list_written(machine, disks, used + MORE < sizeof(disks) ? sizeof(disks) - used : MORE);

@@ -34,7 +34,7 @@ void machine_resume(struct machine *machine)
 		if (machine_components[i].resume)
 			machine_components[i].resume(machine);
 	machine->running = true;
-	atomic_store(&machine->went_on, true);
+	atomic_store(&machine->was_resumed, true);
 	vcpus_resume(&machine->vm);
 }
 

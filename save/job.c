@@ -12,7 +12,7 @@
 #include "util/io.h"
 #include "util/thread.h"
 
-static bool go_on(void *owner, uint64_t done, uint64_t total)
+static bool save_job_continues(void *owner, uint64_t done, uint64_t total)
 {
 	struct save_job *job = owner;
 
@@ -41,7 +41,7 @@ static int copy(struct save_job *job)
 }
 
 /* A save with a base may be the base of another one, so tracking continues after it. */
-static int settle(struct save_job *job)
+static int save_rest_of_ram(struct save_job *job)
 {
 	const uint16_t *pages = NULL;
 
@@ -79,7 +79,7 @@ static int run_phase(struct save_job *job)
 		machine_read_disks_ahead(job->machine);
 		return job->way == SAVE_POINT_IN_TIME ? copy_in_background(job) : copy(job);
 	case SAVE_JOB_IN_PAUSE:
-		return settle(job);
+		return save_rest_of_ram(job);
 	case SAVE_JOB_FINISHES:
 		break;
 	}
@@ -122,7 +122,7 @@ static void join(struct save_job *job)
 /*
  * The snapshot refers to the disks under the overlays. A save that fails before this point has not changed the guest's disks.
  */
-static void let_go_on(struct save_job *job)
+static void end_paused_part(struct save_job *job)
 {
 	machine_overlays_switch(job->machine, &job->overlays);
 	job->paused_part_done(job->owner);
@@ -147,7 +147,7 @@ static void save_job_event(void *owner, int fd, uint32_t events)
 	if (job->result == 0 && job->phase == SAVE_JOB_IN_PAUSE) {
 		job->phase = SAVE_JOB_FINISHES;
 		throttle_close(&job->throttle);
-		let_go_on(job);
+		end_paused_part(job);
 		if (start(job, &job->error) == 0)
 			return;
 		job->result = -1;
@@ -248,7 +248,7 @@ int save_job_open(struct save_job *job, struct machine *machine, const struct sa
 
 	job->machine = machine;
 	job->loop = loop;
-	job->progress = (struct snapshot_progress){ .step = go_on, .owner = job };
+	job->progress = (struct snapshot_progress){ .step = save_job_continues, .owner = job };
 	job->writer = (struct snapshot_writer){
 		.fd = request->fd, .ram = &machine->vm.ram, .fault = machine->config.fault, .progress = &job->progress,
 	};
@@ -303,7 +303,7 @@ int save_job_finish(struct save_job *job, struct error *error)
 		return -1;
 	}
 	if (job->way == SAVE_POINT_IN_TIME) {
-		let_go_on(job);
+		end_paused_part(job);
 		background_proceed(&job->background);
 	}
 	return 0;

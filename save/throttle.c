@@ -20,11 +20,11 @@ static void wait_for(const struct throttle *throttle, unsigned ms)
 	timerfd_settime(throttle->timer_fd, 0, &once, NULL);
 }
 
-static void let_go(struct throttle *throttle)
+static void release(struct throttle *throttle)
 {
-	if (throttle->holds && throttle->machine->running)
+	if (throttle->has_parked && throttle->machine->running)
 		vcpus_resume(&throttle->machine->vm);
-	throttle->holds = false;
+	throttle->has_parked = false;
 }
 
 static void ticked(void *owner, int fd, uint32_t events)
@@ -36,13 +36,13 @@ static void ticked(void *owner, int fd, uint32_t events)
 	(void)events;
 	if (read(fd, &count, sizeof(count)) < 0)
 		return;
-	if (throttle->holds || !step || !throttle->machine->running) {
-		let_go(throttle);
+	if (throttle->has_parked || !step || !throttle->machine->running) {
+		release(throttle);
 		wait_for(throttle, RUN_MS);
 		return;
 	}
 	vcpus_pause(&throttle->machine->vm);
-	throttle->holds = true;
+	throttle->has_parked = true;
 	wait_for(throttle, hold_ms[step]);
 }
 
@@ -50,7 +50,7 @@ int throttle_open(struct throttle *throttle, struct machine *machine, struct loo
 {
 	throttle->machine = machine;
 	throttle->loop = loop;
-	throttle->holds = false;
+	throttle->has_parked = false;
 	atomic_store(&throttle->step, 0);
 	throttle->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (throttle->timer_fd < 0)
@@ -68,7 +68,7 @@ void throttle_close(struct throttle *throttle)
 {
 	if (throttle->timer_fd < 0)
 		return;
-	let_go(throttle);
+	release(throttle);
 	loop_remove(throttle->loop, throttle->timer_fd);
 	close(throttle->timer_fd);
 	throttle->timer_fd = -1;

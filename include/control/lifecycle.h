@@ -37,13 +37,13 @@ struct lifecycle {
 	struct checker checker; /* verifies the RAM of the snapshot that the machine was restored from */
 	struct save_job save_job; /* while saving */
 	bool saving;
-	bool finish_waits;  /* the end of the save waits for the checker and the pager */
-	bool halted;        /* the machine was paused for a save or an inspection, and may still be held */
-	bool goes_on;       /* it was running before that pause */
-	bool frozen;        /* the save needs the pause */
+	bool finish_pending; /* the end of the save waits for the checker and the pager */
+	bool has_paused;    /* the machine was paused for a save or an inspection, and may still be held */
+	bool was_running;   /* it was running before that pause */
+	bool in_save_pause; /* the save needs the pause */
 	uint64_t paused_at; /* nanoseconds of CLOCK_MONOTONIC */
 	uint64_t pause;     /* nanoseconds of the last save's pause */
-	struct control_client *saves, *holds; /* the clients of "save" and "hold"; NULL if there is none, or if it has disconnected */
+	struct control_client *save_client, *hold_client; /* of the requests "save" and "hold"; NULL: none (any more) */
 	struct error error; /* for LIFECYCLE_CRASH and LIFECYCLE_FAILURE */
 };
 

@@ -169,7 +169,7 @@ struct machine {
 	uint8_t tracked_since[16]; /* identity of the snapshot that RAM was equal to at the last complete fetch, or zeroes */
 	unsigned opened; /* components that are open */
 	bool running;
-	atomic_bool went_on; /* resumed at least once: the guest may have written its disks */
+	atomic_bool was_resumed; /* resumed at least once: the guest may have written its disks */
 	struct machine_clock clock;
 };
 

@@ -16,7 +16,7 @@ struct throttle {
 	struct machine *machine;
 	struct loop *loop;
 	int timer_fd; /* -1: closed */
-	bool holds;   /* it has parked the vCPUs */
+	bool has_parked;/* it has parked the vCPUs */
 	atomic_uint step; /* 0 (no throttling) to THROTTLE_STEPS; any thread may set it */
 };
 

@@ -244,13 +244,13 @@ static void while_it_is_held_it_is_refused(void **state)
 		pause();
 		_exit(0);
 	}
-	while (!bench->lifecycle.holds)
+	while (!bench->lifecycle.hold_client)
 		run_loop_for(&bench->loop, 20);
 	assert_string_equal(serve(ask_inspect(O_RDWR)), "error it is being saved");
 	assert_int_equal(fake_state.saves, 0);
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
-	while (bench->lifecycle.holds)
+	while (bench->lifecycle.hold_client)
 		run_loop_for(&bench->loop, 20);
 	it_is_seen();
 }

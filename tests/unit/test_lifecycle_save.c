@@ -524,7 +524,7 @@ static void a_save_waits_for_what_is_loaded(void **state)
 	machine_pause(&bench->machine);
 	asking = ask_save(true);
 	run_loop_for(&bench->loop, 500);
-	waits = bench->lifecycle.finish_waits && fake_state.saves == 0;
+	waits = bench->lifecycle.finish_pending && fake_state.saves == 0;
 	atomic_store(&held, false);
 	assert_true(waits);
 	assert_int_equal(strncmp(serve(asking), "ok", 2), 0); /* the child has a copy of all descriptors */

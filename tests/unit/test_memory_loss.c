@@ -567,7 +567,7 @@ static void message_ends_at_a_whole_name_when_many_disks_were_written(void **sta
 	(void)state;
 	error_set(&loss.error, EBADMSG, "the snapshot /s: RAM is damaged");
 	machine->config.snapshot = &snapshot;
-	atomic_store(&machine->went_on, true);
+	atomic_store(&machine->was_resumed, true);
 	for (unsigned i = 0; i < MACHINE_MAX_DISKS; i++) {
 		snprintf(disk_paths[i], sizeof(disk_paths[i]), "/disks/%080u", i);
 		machine->virtio[i] = (struct virtio_device *)(void *)disk_paths[i];
