@@ -15,6 +15,7 @@
 #include "arm/boot.h"
 #include "arm/fdt.h"
 #include "memory/memory_loss.h"
+#include "util/bits.h"
 #include "util/file_format.h"
 
 /* The first 64 bytes of an Image (booting.rst, section 4); all fields are little-endian. */
@@ -324,7 +325,7 @@ static int place(struct boot *boot, const struct ram *ram, uint64_t kernel_end, 
 {
 	const uint64_t limits[] = { 256 * MIB, GIB, 32 * GIB };
 
-	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+	for (size_t i = 0; i < COUNT(limits); i++) {
 		uint64_t limit = ram->size < limits[i] ? ram->size : limits[i];
 		uint64_t needed = align_up(kernel_end, 2 * MIB) + align_up(boot->initrd_size, 2 * MIB);
 		uint64_t fdt = (limit - FDT_MAX_SIZE) & ~(2 * MIB - 1);

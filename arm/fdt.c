@@ -6,6 +6,7 @@
 
 #include "arm/fdt.h"
 #include "arm/its.h"
+#include "util/bits.h"
 
 /* Cells of an interrupt specifier (arm,gic-v3.yaml). */
 #define GIC_SPI 0
@@ -231,7 +232,7 @@ static void add_range(uint32_t *ranges, unsigned *count, uint32_t space, uint64_
 		(uint32_t)(window->size >> 32), (uint32_t)window->size,
 	};
 
-	for (unsigned i = 0; window->size && i < sizeof(line) / sizeof(line[0]); i++)
+	for (unsigned i = 0; window->size && i < COUNT(line); i++)
 		ranges[(*count)++] = line[i];
 }
 

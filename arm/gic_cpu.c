@@ -9,6 +9,7 @@
 
 #include "arm/gic.h"
 #include "kvm/kvm.h"
+#include "util/bits.h"
 
 /* By their encodings: op0[15:14] op1[13:11] CRn[10:7] CRm[6:3] op2[2:0]. */
 enum icc_encoding {
@@ -51,7 +52,7 @@ static const struct icc_register {
 	{ "IGRPEN1", 0, ICC_IGRPEN1_EL1, 0 },
 };
 
-#define REGISTERS (sizeof(icc_registers) / sizeof(icc_registers[0]))
+#define REGISTERS (COUNT(icc_registers))
 
 static uint64_t attribute(const struct vcpu *vcpu, enum icc_encoding encoding)
 {

@@ -7,8 +7,8 @@
 #include <stdio.h>
 
 #include "kvm/kvm.h"
+#include "util/bits.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /*
  * State by interrupt. `bits` an interrupt: a distributor register starts bits * 4 bytes behind its offset, as

@@ -13,6 +13,7 @@
 #include "arm/its_table.h"
 #include "kvm/kvm.h"
 #include "memory/guest_memory.h"
+#include "util/bits.h"
 
 int its_open(struct vm *vm, uint64_t base, struct error *error)
 {
@@ -64,7 +65,7 @@ static const struct its_register {
 
 static const struct its_register its_control = { "CTLR", 0x0000, PLAIN };
 
-#define REGISTERS (sizeof(its_registers) / sizeof(its_registers[0]))
+#define REGISTERS (COUNT(its_registers))
 
 static int control(struct vm *vm, uint64_t attribute, const char *name, struct error *error)
 {

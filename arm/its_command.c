@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "util/bits.h"
+
 #define FIELD(word, high, low) ((unsigned long long)(word) >> (low) & (~0ull >> (63 - (high) + (low))))
 
 struct its_queue its_queue_decode(uint64_t cbaser, uint64_t creadr, uint64_t cwriter)
@@ -65,7 +67,7 @@ void its_command_text(const uint64_t command[4], char text[ITS_COMMAND_TEXT])
 	unsigned arguments = 0;
 	size_t length = 0;
 
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]) && !name; i++) {
+	for (size_t i = 0; i < COUNT(commands) && !name; i++) {
 		if (commands[i].code != code)
 			continue;
 		name = commands[i].name;

@@ -8,6 +8,7 @@
 #include "arm/its.h"
 #include "memory/memory_loss.h"
 #include "snapshot/snapshot.h"
+#include "util/bits.h"
 #include "util/fault.h"
 
 /* The input of a step, and the sections that it writes or reads. */
@@ -284,7 +285,6 @@ static int run_steps(const char *sequence, const struct step *steps, size_t coun
 	return 0;
 }
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 int migrate_reset(const struct migrate *migrate, struct error *error)
 {

@@ -5,6 +5,8 @@
 #include <linux/kvm.h>
 #include <stdio.h>
 
+#include "util/bits.h"
+
 #define SYSTEM(op0, op1, crn, crm, op2) ((op0) << 14 | (op1) << 11 | (crn) << 7 | (crm) << 3 | (op2))
 #define KIND(id) ((id) & KVM_REG_ARM_COPROC_MASK)
 #define IS_SYSTEM(id) (KIND(id) == KVM_REG_ARM64_SYSREG)
@@ -131,7 +133,7 @@ static const struct {
 
 static const char *find_system_name(unsigned encoding)
 {
-	for (size_t i = 0; i < sizeof(system_names) / sizeof(system_names[0]); i++)
+	for (size_t i = 0; i < COUNT(system_names); i++)
 		if (system_names[i].encoding == encoding)
 			return system_names[i].name;
 	return NULL;
@@ -205,7 +207,7 @@ void register_name(uint64_t id, char name[REGISTER_NAME_LENGTH])
 		snprintf(name, REGISTER_NAME_LENGTH, "CCSIDR_EL1[%u]", (unsigned)(id & KVM_REG_ARM_DEMUX_VAL_MASK));
 		return;
 	}
-	for (size_t i = 0; i < sizeof(firmware_names) / sizeof(firmware_names[0]); i++) {
+	for (size_t i = 0; i < COUNT(firmware_names); i++) {
 		if (firmware_names[i].id == id) {
 			snprintf(name, REGISTER_NAME_LENGTH, "%s", firmware_names[i].name);
 			return;
@@ -262,7 +264,7 @@ bool register_may_be_dropped(uint64_t id, uint64_t value)
 {
 	unsigned encoding = ENCODING(id);
 
-	for (size_t i = 0; i < sizeof(droppable) / sizeof(droppable[0]); i++)
+	for (size_t i = 0; i < COUNT(droppable); i++)
 		if (droppable[i].id == id)
 			return droppable[i].value == value;
 	/* An ID register that is zero reports no feature. */

@@ -7,6 +7,7 @@
 
 #include "arm/vcpu_init.h"
 #include "kvm/kvm.h"
+#include "util/bits.h"
 
 #define MPIDR_EL1 ARM64_SYS_REG(3, 0, 0, 0, 5)
 #define MPIDR_AFFINITY 0xff00ffffffull
@@ -60,7 +61,7 @@ static int clear_what_init_leaves(struct vcpu *vcpu, struct error *error)
 {
 	const uint64_t zero = 0;
 
-	for (size_t i = 0; i < sizeof(left_by_init) / sizeof(left_by_init[0]); i++) {
+	for (size_t i = 0; i < COUNT(left_by_init); i++) {
 		int result = kvm_register_set(vcpu->fd, left_by_init[i].id, &zero);
 
 		if (result < 0)
@@ -160,7 +161,7 @@ int vcpus_set_entry(struct vm *vm, uint64_t entry, uint64_t fdt, struct error *e
 		{ CORE_REGISTER(regs.pc), entry, "pc" },
 	};
 
-	for (size_t i = 0; i < sizeof(registers) / sizeof(registers[0]); i++) {
+	for (size_t i = 0; i < COUNT(registers); i++) {
 		int result = kvm_register_set(vm->vcpus[0].fd, registers[i].id, &registers[i].value);
 
 		if (result < 0)

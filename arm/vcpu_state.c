@@ -13,6 +13,7 @@
 #include "arm/register_names.h"
 #include "arm/vcpu_init.h"
 #include "kvm/kvm.h"
+#include "util/bits.h"
 
 #define MAX_REGISTERS 65536u
 #define MAX_REGISTER_SIZE 256u
@@ -218,7 +219,7 @@ static bool is_known(const char *name)
 		"mpidr", "mp_state", "serror_pending", "serror_has_esr", "serror_esr", "external_abort_pending",
 	};
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+	for (size_t i = 0; i < COUNT(names); i++)
 		if (!strcmp(name, names[i]))
 			return true;
 	return false;

@@ -9,6 +9,7 @@
 #include "cmd/command.h"
 #include "control/control.h"
 #include "inspect/inspect.h"
+#include "util/bits.h"
 #include "util/parse.h"
 
 #define PATIENCE 30 /* seconds for a VMM to answer */
@@ -82,7 +83,7 @@ static bool is_wanted(const struct inspect_options *options, const struct view *
 static int add_wanted(const struct inspection *inspection, const struct inspect_options *options, bool all,
 		      struct report *report, struct error *error)
 {
-	for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++) {
+	for (size_t i = 0; i < COUNT(views); i++) {
 		if (!all && !is_wanted(options, &views[i]))
 			continue;
 		report_begin(report, views[i].name);
@@ -95,7 +96,7 @@ static int add_wanted(const struct inspection *inspection, const struct inspect_
 
 static bool is_any_wanted(const struct inspect_options *options)
 {
-	for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++)
+	for (size_t i = 0; i < COUNT(views); i++)
 		if (is_wanted(options, &views[i]))
 			return true;
 	return false;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lifecycle_private.h"
+#include "util/bits.h"
 #include "util/parse.h"
 
 static void serve_info(struct lifecycle *lifecycle, struct control_client *client, char **words)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "inspect/inspect.h"
+#include "util/bits.h"
 
 #define MAX_REGISTERS 1024u /* of one vCPU: KVM has a third of them */
 #define MAX_SIZE 256u       /* bytes of one: of SVE's */
@@ -91,7 +92,7 @@ int inspect_vcpu_registers(const struct inspection *inspection, struct report *r
 
 	if (!section)
 		return -1;
-	for (unsigned i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
+	for (unsigned i = 0; i < COUNT(groups); i++) {
 		report_begin_list(report, groups[i]);
 		if (add_group(inspection, report, section, (enum group)i, error) < 0)
 			return -1;

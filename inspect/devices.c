@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "inspect/inspect.h"
+#include "util/bits.h"
 
 #define MOST_ELEMENTS 16u /* of an array, in text: a line */
 #define MOST_FIELDS 1024u /* of a section: lkvm writes a few dozen */
@@ -73,7 +74,7 @@ static void add_status(struct report *report, uint64_t status)
 	};
 	char text[96] = "";
 
-	for (size_t i = 0; i < sizeof(bits) / sizeof(bits[0]); i++)
+	for (size_t i = 0; i < COUNT(bits); i++)
 		if (status & bits[i].bit)
 			snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", *text ? " " : "", bits[i].name);
 	report_string(report, "status", *text ? text : "reset");
@@ -202,7 +203,7 @@ static bool is_other(const struct section *section)
 	static const char *const names[] = { "serial", "rtc", "gpio", "generation" };
 	const char *part = strrchr(section->name, '/');
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+	for (size_t i = 0; i < COUNT(names); i++)
 		if (!strcmp(section->name, names[i]))
 			return true;
 	return !strncmp(section->name, "virtio-", 7) && part && !strcmp(part, "/device");

@@ -7,8 +7,8 @@
 #include "arm/register_names.h"
 #include "diff.h"
 #include "snapshot/working_set.h"
+#include "util/bits.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define TIMER_ISTATUS 4u /* of CNTV_CTL_EL0 and CNTP_CTL_EL0 */
 
 /* The sections of each list. RAM is compared by what is in it. */

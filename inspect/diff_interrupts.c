@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "diff.h"
+#include "util/bits.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define FIRST_SPI 32u
 #define FIRST_PPI 16u
 #define INTID_LIMIT 1024u /* of the distributor's arrays */

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 
 #include "inspect/inspect.h"
+#include "util/bits.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define PRIVATE_INTERRUPTS 32u /* INTIDs below this are a redistributor's */
 #define FIRST_PPI 16u
 #define PPI_PMU 23u

@@ -7,8 +7,8 @@
 
 #include "arm/its_command.h"
 #include "inspect/inspect.h"
+#include "util/bits.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static int add_registers(const struct inspection *inspection, struct report *report, struct error *error)
 {

@@ -6,6 +6,7 @@
 #include "arm/register_fields.h"
 #include "arm/register_names.h"
 #include "inspect/inspect.h"
+#include "util/bits.h"
 
 /* What comes before the name of a field in these sections, and behind it. A number may follow the section's name. */
 static const struct {
@@ -37,7 +38,7 @@ bool inspect_register_name(const char *section, const char *field, char name[REG
 {
 	if (is_section(section, "vcpu"))
 		return name_by_id(field, name);
-	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+	for (size_t i = 0; i < COUNT(prefixes); i++) {
 		if (!is_section(section, prefixes[i].section))
 			continue;
 		snprintf(name, REGISTER_NAME_LENGTH, "%s%s%s", prefixes[i].before, field, prefixes[i].behind);

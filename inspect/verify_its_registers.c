@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 
+#include "util/bits.h"
 #include "verify_common.h"
 #include "verify_its.h"
 
@@ -29,7 +30,7 @@ bool verify_its_find(const struct inspection *inspection, struct verdict *verdic
 	found &= verify_number(inspection, verdict, "its", "CBASER", &registers->queue);
 	found &= verify_number(inspection, verdict, "its", "CREADR", &registers->read);
 	found &= verify_number(inspection, verdict, "its", "CWRITER", &registers->write);
-	for (unsigned i = 0; i < sizeof(registers->tables) / sizeof(registers->tables[0]); i++) {
+	for (unsigned i = 0; i < COUNT(registers->tables); i++) {
 		char name[16];
 
 		snprintf(name, sizeof(name), "BASER%u", i);
@@ -105,7 +106,7 @@ void verify_its_registers(const struct its_registers *registers, struct verdict 
 	verify_queue(registers, verdict);
 	verify_table(0, registers->tables[0], BASER_DEVICES, 0, verdict);
 	verify_table(1, registers->tables[1], BASER_COLLECTIONS, INDIRECT, verdict);
-	for (unsigned i = 2; i < sizeof(registers->tables) / sizeof(registers->tables[0]); i++)
+	for (unsigned i = 2; i < COUNT(registers->tables); i++)
 		if (registers->tables[i])
 			verdict_fault(verdict, "its", "GITS_BASER%u 0x%llx: KVM's ITS has no such table", i,
 				      (unsigned long long)registers->tables[i]);

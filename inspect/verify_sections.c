@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "inspect/verify.h"
+#include "util/bits.h"
 
 #define SECTION_VERSION 1u /* of each of them */
 
@@ -61,7 +62,7 @@ static void expect_passed_through(const struct expectation *expectation, unsigne
 	struct field field;
 
 	expect(expectation, "vfio%u/pci", index);
-	for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+	for (unsigned i = 0; i < COUNT(kinds); i++) {
 		snprintf(name, sizeof(name), "vfio%u/%s", index, kinds[i]);
 		if (sections_find(expectation->sections, name))
 			expect(expectation, "%s", name);

@@ -20,6 +20,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "util/bits.h"
 #include "util/io.h"
 
 /* Reads a small file as text; "" if it cannot be read. */
@@ -148,7 +149,7 @@ void probe_kernel(struct probes *probes, const char *release, const char *versio
 		probes_add(probes, name, PROBE_WARNING, "%.40s is a version that says nothing", release);
 		return;
 	}
-	for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+	for (unsigned i = 0; i < COUNT(known); i++) {
 		if (numbers[0] != known[i].major || numbers[1] != known[i].minor)
 			continue;
 		if (numbers[2] >= known[i].fixed) {

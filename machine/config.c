@@ -69,7 +69,6 @@ static const struct config_field network_fields[] = {
 	FIELD(struct virtio_net_config, passt_options, CONFIG_TEXT, 0),
 };
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* Saving. */
 

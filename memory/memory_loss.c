@@ -12,11 +12,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "util/bits.h"
 #include "util/io.h"
 #include "util/thread.h"
 
 static const int memory_loss_signals[] = { SIGBUS, SIGSEGV };
-#define SIGNALS (sizeof(memory_loss_signals) / sizeof(memory_loss_signals[0]))
+#define SIGNALS (COUNT(memory_loss_signals))
 
 /*
  * The one mutable variable of file scope: a signal's handler gets no argument of ours. It is NULL while nothing is open.

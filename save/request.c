@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/bits.h"
 #include "util/parse.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 #define REPLACES "replaces="
 

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "util/bits.h"
 #include "util/text.h"
 
 #define MAX_READS 64 /* at a time: a program that prints without end does not keep us */
@@ -208,7 +209,7 @@ void child_stop(struct child *child)
 			;
 	}
 	child->pid = -1;
-	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+	for (size_t i = 0; i < COUNT(fds); i++) {
 		if (*fds[i] >= 0)
 			close(*fds[i]);
 		*fds[i] = -1;

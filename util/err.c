@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "util/bits.h"
 #include "util/text.h"
 
 #define START_FAILED (-1) /* no errno value: EAGAIN of a thread or process that does not start */
@@ -61,7 +62,7 @@ static void append_limits(struct error *error, int code)
 	struct rlimit limit;
 	char text[64];
 
-	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+	for (size_t i = 0; i < COUNT(limits); i++) {
 		if (limits[i].code != code || getrlimit(limits[i].resource, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
 			continue;
 		snprintf(text, sizeof(text), "%sulimit %s is %llu%s", before, limits[i].name,

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "util/bits.h"
+
 #define MAGIC(text) .magic = (text), .length = sizeof(text) - 1
 
 /* More specific ones first: a bzImage is an EFI program, too. */
@@ -53,7 +55,7 @@ const struct file_format *file_format_find(const void *start, size_t size)
 {
 	const uint8_t *bytes = start;
 
-	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+	for (size_t i = 0; i < COUNT(formats); i++) {
 		const struct file_format *format = &formats[i];
 
 		if (format->offset + format->length <= size &&

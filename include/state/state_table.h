@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "state/fields.h"
+#include "util/bits.h"
 #include "util/err.h"
 
 enum state_kind {
@@ -55,7 +56,7 @@ struct state_table {
 #define STATE_TABLE(type, table_name, table_version, array)                                               \
 	{                                                                                                  \
 		.name = (table_name), .version = (table_version), .size = sizeof(type),                    \
-		.count = sizeof(array) / sizeof((array)[0]), .fields = (array),                            \
+		.count = COUNT(array), .fields = (array),                            \
 	}
 
 /* Sets every STATE_RUNTIME field of `object` to its reset value. */

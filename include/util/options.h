@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "util/bits.h"
 #include "util/err.h"
 
 /* What a value is, and the type of the field that it goes to. */
@@ -52,7 +53,7 @@ struct option_table {
 #define OPTION_TABLE(array, target_defaults)                                                               \
 	{                                                                                                  \
 		.defaults = &(target_defaults), .target_size = sizeof(target_defaults),                    \
-		.count = sizeof(array) / sizeof((array)[0]), .entries = (array),                           \
+		.count = COUNT(array), .entries = (array),                           \
 	}
 
 /* What options_parse() gives. */

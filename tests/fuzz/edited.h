@@ -12,6 +12,7 @@
 
 #include "fuzz.h"
 #include "inspect/inspect.h"
+#include "util/bits.h"
 #include "util/checksum.h"
 
 #define GOLDEN "tests/golden/real-1.lkvm.gz"
@@ -199,7 +200,7 @@ static void find_words(void)
 static void make_golden(void)
 {
 	read_golden();
-	for (size_t i = 0; i < sizeof(golden.checksums) / sizeof(golden.checksums[0]); i++)
+	for (size_t i = 0; i < COUNT(golden.checksums); i++)
 		golden.checksums[i] = checksum(0, golden.ram + i * FORMAT_RAM_CHUNK, FORMAT_RAM_CHUNK);
 	golden.side.bytes = golden.sections.buffer;
 	fuzz_must(open_side(&golden.side, golden.ram, golden.checksums));

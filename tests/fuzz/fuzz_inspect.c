@@ -8,6 +8,7 @@
 #include "inspect/diff.h"
 #include "inspect/verify.h"
 #include "mutate.h"
+#include "util/bits.h"
 
 #define UNREADABLE UINT64_MAX /* instead of a number of changes */
 
@@ -30,7 +31,7 @@ enum { VIEW_CPU = 3 };
 static const view views[] = {
 	inspect_summary, inspect_its, inspect_gic, [VIEW_CPU] = inspect_cpu, inspect_devices, inspect_pci, inspect_memory,
 };
-#define VIEWS (unsigned)(sizeof(views) / sizeof(views[0]))
+#define VIEWS (unsigned)(COUNT(views))
 
 static char *finish(struct report *report, int result, const struct error *error)
 {
@@ -206,7 +207,7 @@ static void compare_both(struct side *side)
 static void look_into(struct side *side, unsigned which)
 {
 	static void (*const others[])(struct side *side) = { draw, verify_all, verify_extract, look_at_vcpu, compare_both };
-	const unsigned count = sizeof(others) / sizeof(others[0]);
+	const unsigned count = COUNT(others);
 
 	which %= count + 2 * VIEWS;
 	if (which < count)

@@ -21,6 +21,7 @@
 
 #include "fake/driver.h"
 #include "fake/kvm.h"
+#include "util/bits.h"
 
 #define SIZE 16
 #define QUEUES 2
@@ -547,7 +548,7 @@ static void disk_open_refuses_images_that_are_not_raw(void **state)
 	struct fixture *f = *state;
 	struct error error;
 
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct virtio_block_config config = { .path = f->path, .read_only = true, .queues = 1 };
 
 		assert_int_equal(open_with_magic(f, cases[i].magic, cases[i].length, cases[i].offset, &config, &error), -1);

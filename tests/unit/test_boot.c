@@ -13,6 +13,7 @@
 #include "arm/boot.h"
 #include "arm/bootargs.h"
 #include "arm/fdt.h"
+#include "util/bits.h"
 
 #define MIB (1ull << 20)
 #define BASE 0x80000000ull
@@ -87,7 +88,7 @@ static void images_go_to_their_text_offset(void **state)
 	} cases[] = { { 0, MIB, 0 }, { 0x80000, MIB, 0x80000 }, { 0x80000, 0, 0x80000 }, { 0, 0, 0x80000 } };
 	struct fixture *fixture = *state;
 
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (size_t i = 0; i < COUNT(cases); i++) {
 		uint8_t *image = make_image(70000, cases[i].text_offset, cases[i].image_size);
 
 		write_file(fixture->kernel, image, 70000);
@@ -201,7 +202,7 @@ static void refusals_say_why(void **state)
 	struct fixture *fixture = *state;
 	uint8_t *image;
 
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (size_t i = 0; i < COUNT(cases); i++) {
 		write_file(fixture->kernel, cases[i].bytes, cases[i].size);
 		assert_int_equal(load(fixture, false), -1);
 		assert_non_null(strstr(fixture->error.text, cases[i].word));
@@ -261,7 +262,7 @@ static void boot_open_refuses_formats_by_name(void **state)
 	};
 	struct fixture *fixture = *state;
 
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (size_t i = 0; i < COUNT(cases); i++) {
 		uint8_t bytes[2048];
 		gzFile file;
 
@@ -302,7 +303,7 @@ static void ram_without_room_for_a_tree_is_refused(void **state)
 	struct fixture *fixture = *state;
 
 	write_file(fixture->kernel, "x", 1);
-	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+	for (size_t i = 0; i < COUNT(sizes); i++) {
 		ram_close(&fixture->ram);
 		assert_int_equal(ram_open(&fixture->ram, BASE, sizes[i], &fixture->error), 0);
 		assert_int_equal(load(fixture, false), -1);
@@ -328,7 +329,7 @@ static void bootargs_add_what_is_missing(void **state)
 	char line[64];
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (size_t i = 0; i < COUNT(cases); i++) {
 		assert_int_equal(bootargs_build(line, sizeof(line), cases[i].given, "ttyS0", cases[i].disk), 0);
 		assert_string_equal(line, cases[i].result);
 	}

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "kvm/bus.h"
+#include "util/bits.h"
 
 struct device {
 	struct bus *bus;
@@ -92,7 +93,7 @@ static void bad_regions_are_refused(void **state)
 	static const uint64_t overlaps[][2] = {
 		{ 0x1000, 0x1000 }, { 0x1000, 1 }, { 0x1fff, 1 }, { 0xfff, 2 }, { 0x800, 0x2000 }, { 0x1800, 0x1000 },
 	};
-	for (size_t i = 0; i < sizeof(overlaps) / sizeof(overlaps[0]); i++) {
+	for (size_t i = 0; i < COUNT(overlaps); i++) {
 		assert_int_equal(map(&bus, overlaps[i][0], overlaps[i][1], &device, &error), -1);
 		assert_int_equal(error.code, EEXIST);
 	}

@@ -13,6 +13,7 @@
 #include "fake/machine.h"
 #include "cmd/command.h"
 #include "cmd/run_options.h"
+#include "util/bits.h"
 
 static char scratch[40];
 
@@ -451,7 +452,7 @@ static void test_run_refuses_with_a_sentence(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+	for (size_t i = 0; i < COUNT(bad); i++) {
 		char line[256], expected[512];
 
 		snprintf(line, sizeof(line), "run %s", bad[i].line);
@@ -618,7 +619,7 @@ static void test_completion(void **state)
 	assert_int_equal(lkvm("completion bash"), 0);
 	fputs(result.out, file);
 	fclose(file);
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (size_t i = 0; i < COUNT(cases); i++) {
 		char command[512], answer[256] = "";
 		FILE *pipe;
 

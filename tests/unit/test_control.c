@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "control/control.h"
+#include "util/bits.h"
 #include "util/io.h"
 
 #define BIG (5u << 20)
@@ -198,9 +199,9 @@ static void test_names(void **state)
 	struct error error;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+	for (size_t i = 0; i < COUNT(good); i++)
 		assert_int_equal(control_check_name(good[i], &error), 0);
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+	for (size_t i = 0; i < COUNT(bad); i++)
 		assert_int_equal(control_check_name(bad[i], &error), -1);
 }
 

@@ -11,6 +11,7 @@
 
 #include "cmd/command.h"
 #include "inspect/diff.h"
+#include "util/bits.h"
 #include "util/io.h"
 #include "snapshot/rewrite.h"
 
@@ -616,7 +617,7 @@ static void arrays_that_do_not_fit(void **state)
 
 	(void)state;
 	made.more = add_hostile;
-	for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
+	for (size_t i = 0; i < COUNT(shapes); i++) {
 		hostile_count = shapes[i].count;
 		hostile_size = shapes[i].size;
 		hostile_bits = 0;

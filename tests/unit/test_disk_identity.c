@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "util/bits.h"
 #include "virtio/disk_identity.h"
 #include "util/hash.h"
 #include "inspect/inspect.h"
@@ -124,7 +125,7 @@ static void disk_has_a_time_when_its_file_has_an_unusual_one(void **state)
 	static const struct timespec unusual[] = { { 0, 0 }, { 1ll << 34, 0 }, { -(1ll << 31), 999999999 } };
 	struct fixture *f = *state;
 
-	for (unsigned i = 0; i < sizeof(unusual) / sizeof(unusual[0]); i++) {
+	for (unsigned i = 0; i < COUNT(unusual); i++) {
 		const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, unusual[i] };
 
 		assert_int_equal(futimens(f->fd, times), 0);
@@ -173,7 +174,7 @@ static void disk_is_refused_when_sampled_blocks_differ_at_the_same_time(void **s
 	static const uint64_t places[] = { 0, 1024, 65536 + 100, LARGE - 4 * 4096, LARGE - 1 };
 	struct fixture *f = *state;
 
-	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+	for (size_t i = 0; i < COUNT(places); i++) {
 		char was = 0;
 
 		assert_int_equal(pread(f->fd, &was, 1, (off_t)places[i]), 1);
@@ -222,7 +223,7 @@ static void copy_with_a_part_of_its_time_matches(void **state)
 	static const int64_t units[] = { 100, 1000, 1000000, SECOND };
 	struct fixture *f = *state;
 
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+	for (size_t i = 0; i < COUNT(units); i++) {
 		set_time(f->fd, TIME - TIME % units[i]);
 		assert_int_equal(check(f), 0);
 		put(f->fd, 0, "other");
@@ -293,7 +294,7 @@ static void any_time_is_printed(void **state)
 	static const int64_t times[] = { INT64_MIN, INT64_MAX, -1, -SECOND, 1 };
 	struct fixture *f = *state;
 
-	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+	for (size_t i = 0; i < COUNT(times); i++) {
 		f->saved.modified = times[i];
 		assert_int_equal(check(f), -1);
 	}

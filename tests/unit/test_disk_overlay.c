@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "../../virtio/disk.h"
+#include "util/bits.h"
 #include "util/checksum.h"
 
 #define BLOCK DISK_OVERLAY_BLOCK
@@ -209,7 +210,7 @@ static void test_parts_of_blocks(void **state)
 	uint8_t want[SIZE], bytes[2 * BLOCK];
 
 	memcpy(want, f->old, SIZE);
-	for (unsigned i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+	for (unsigned i = 0; i < COUNT(parts); i++) {
 		memset(bytes, 2 * (int)i, sizeof(bytes));
 		memcpy(want + parts[i].offset, bytes, parts[i].length);
 		assert_int_equal(write_disk(&f->disk, bytes, parts[i].length, parts[i].offset), 0);

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "util/bits.h"
 #include "util/err.h"
 #include "util/log.h"
 
@@ -67,7 +68,7 @@ static void check_limits(void)
 	};
 	struct error error;
 
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (size_t i = 0; i < COUNT(cases); i++) {
 		const struct rlimit limit = { cases[i].value, cases[i].value };
 
 		if (setrlimit(cases[i].resource, &limit) < 0)

@@ -12,6 +12,7 @@
 #include "arm/its.h"
 #include "machine/machine.h"
 #include "arm/fdt.h"
+#include "util/bits.h"
 
 static const struct fdt_machine machine = {
 	.bootargs = "quiet", .initrd = 0x88000000, .initrd_size = 0x1234, .kaslr_seed = 42,
@@ -116,7 +117,7 @@ static void nothing_lies_on_anything(void **state)
 	struct vm vm;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+	for (size_t i = 0; i < COUNT(counts); i++) {
 		void *fdt = build(&vm, counts[i], true);
 		unsigned count = areas(fdt, list);
 

@@ -12,6 +12,7 @@
 
 #include "snapshot/snapshot.h"
 #include "unit/guest_writes.h"
+#include "util/bits.h"
 #include "util/checksum.h"
 
 #define RAM_SIZE (4 * FORMAT_RAM_CHUNK)
@@ -187,7 +188,7 @@ static void an_unfinished_file_is_refused(void **state)
 	struct error error;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+	for (size_t i = 0; i < COUNT(faults); i++) {
 		write_file(faults[i]);
 		assert_int_equal(snapshot_open(&snapshot, path, &error), -1);
 		assert_non_null(strstr(error.text, path));
@@ -204,7 +205,7 @@ static void what_is_no_file_is_refused(void **state)
 	(void)state;
 	unlink(path);
 	assert_int_equal(mkfifo(path, 0600), 0);
-	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+	for (size_t i = 0; i < COUNT(others); i++) {
 		alarm(10);
 		assert_int_equal(snapshot_open(&snapshot, others[i], &error), -1);
 		alarm(0);
@@ -320,7 +321,7 @@ static void ram_over_sections_is_refused(void **state)
 	memcpy(&tail, commit + 32, sizeof(tail));
 	section = bytes + head_end - 64 - 3 * 24; /* the head's last: base, size, offset */
 	assert_memory_equal(section + 24, "ram", 4);
-	for (size_t i = 0; i < sizeof(offsets) / sizeof(offsets[0]); i++) {
+	for (size_t i = 0; i < COUNT(offsets); i++) {
 		bool good = offsets[i] == FORMAT_RAM_ALIGNMENT;
 
 		memcpy(bytes + head_end - 8, &offsets[i], 8);

@@ -8,6 +8,7 @@
 
 #include "golden/golden.h"
 #include "golden/unpack.h"
+#include "util/bits.h"
 #include "virtio/net.h"
 
 /* What knows a device's own state: devices of all kinds, opened for their tables. */
@@ -63,7 +64,7 @@ static const struct state_table *table_of(const struct kinds *kinds, const char 
 	};
 	const char *part = strchr(name, '/');
 
-	for (size_t i = 0; i < sizeof(board) / sizeof(board[0]); i++)
+	for (size_t i = 0; i < COUNT(board); i++)
 		if (!strcmp(name, board[i]->name))
 			return board[i];
 	if (strncmp(name, "virtio-", 7) != 0)

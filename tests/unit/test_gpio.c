@@ -8,6 +8,7 @@
 #include "unit/open_fds.h"
 #include "unit/run_loop.h"
 #include "hw/gpio.h"
+#include "util/bits.h"
 
 #define BASE 0x1020000u
 #define LINE 2
@@ -87,12 +88,12 @@ static void registers_keep_what_is_written(void **state)
 	static const unsigned offsets[] = { DIRECTION, IS, IBE, IEV, IE, AFSEL };
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(offsets) / sizeof(offsets[0]); i++) {
+	for (size_t i = 0; i < COUNT(offsets); i++) {
 		put(offsets[i], 0x1a5);
 		assert_int_equal(get(offsets[i]), 0xa5);
 	}
 	gpio_reset(&gpio);
-	for (size_t i = 0; i < sizeof(offsets) / sizeof(offsets[0]); i++)
+	for (size_t i = 0; i < COUNT(offsets); i++)
 		assert_int_equal(get(offsets[i]), 0);
 	assert_false(board_line(&board, LINE));
 }

@@ -8,6 +8,7 @@
 
 #include "golden/unpack.h"
 #include "inspect/inspect.h"
+#include "util/bits.h"
 
 typedef int (*view)(const struct inspection *inspection, struct report *report, struct error *error);
 
@@ -180,7 +181,7 @@ static const view views[] = { inspect_summary, inspect_its, inspect_devices, ins
 /* Shows everything, in both forms; whatever it is, it ends, and text stays text. */
 static void show_all(const struct rig *rig)
 {
-	for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++) {
+	for (size_t i = 0; i < COUNT(views); i++) {
 		for (int json = 0; json < 2; json++) {
 			struct report report;
 			struct error error;
@@ -213,7 +214,7 @@ static void hostile_values(void **state)
 	struct rig *rig = *state;
 	struct error error;
 
-	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+	for (size_t i = 0; i < COUNT(places); i++) {
 		uint8_t *at = value(rig, places[i].section, places[i].field) + places[i].offset, kept[16];
 
 		memcpy(kept, at, places[i].size);

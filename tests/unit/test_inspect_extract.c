@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "unit/views_rig.h"
+#include "util/bits.h"
 
 static void tables_and_rings_are_taken_along(void **state)
 {
@@ -26,10 +27,10 @@ static void tables_and_rings_are_taken_along(void **state)
 	rig_write(rig, &writer);
 	assert_int_equal(ram_open(&copy, RIG_RAM, RIG_RAM_SIZE, &error), 0);
 	assert_int_equal(inspect_extract(&writer.buffer, &ram, &copy, &error), 0);
-	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
+	for (size_t i = 0; i < COUNT(taken); i++)
 		if (memcmp(ram_at(&copy, taken[i] & ~0xfffull, 4096), ram_at(&ram, taken[i] & ~0xfffull, 4096), 4096) != 0)
 			fail_msg("0x%llx is missing", (unsigned long long)taken[i]);
-	for (size_t i = 0; i < sizeof(left) / sizeof(left[0]); i++)
+	for (size_t i = 0; i < COUNT(left); i++)
 		if (*(uint8_t *)ram_at(&copy, (left[i] & ~0xfffull) + 4000, 1))
 			fail_msg("0x%llx is there", (unsigned long long)left[i]);
 	ram_close(&copy);

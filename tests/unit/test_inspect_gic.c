@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* inspect/gic.c: the GIC of a snapshot that real KVM gave, and of some that nobody would. */
 #include "unit/inspect_rig.h"
+#include "util/bits.h"
 
 /* One word for 32 interrupts, of a distributor with as many. */
 struct words {
@@ -160,7 +161,7 @@ static void what_is_missing_is_named(void **state)
 	struct error error;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (size_t i = 0; i < COUNT(cases); i++) {
 		make(&rig, &none, &none, cases[i].omission);
 		assert_null(rig_show(&rig, inspect_gic, true, &error));
 		assert_string_equal(error.text, cases[i].sentence);

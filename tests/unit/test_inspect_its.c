@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "unit/views_rig.h"
+#include "util/bits.h"
 
 /* The ITS. */
 
@@ -247,7 +248,7 @@ static void memory_that_cannot_be_read(void **state)
 	rig->baser[0] &= ~RIG_VALID;
 	open_rig(&opened, rig);
 	opened.inspection.memory.read = cannot_read;
-	for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++) {
+	for (size_t i = 0; i < COUNT(views); i++) {
 		report_open(&opened.report, false);
 		assert_int_equal(views[i](&opened.inspection, &opened.report, &error), -1);
 		assert_non_null(strstr(error.text, "the disk is broken"));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* arm/its_table.c and its_problem.c: what is wrong with tables, what KVM will say, and that each walk ends. */
 #include "unit/its_rig.h"
+#include "util/bits.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static void each_problem_is_told(void **state)
 {

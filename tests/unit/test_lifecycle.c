@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A machine's fate, with a fake machine and real requests from a child over the real socket. */
 #include "unit/lifecycle_bench.h"
+#include "util/bits.h"
 
 #include <signal.h>
 
@@ -54,7 +55,7 @@ static void test_signals(void **state)
 	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGXCPU };
 
 	(void)state;
-	for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+	for (unsigned i = 0; i < COUNT(signals); i++) {
 		bench->lifecycle.end = LIFECYCLE_RUNNING;
 		kill(getpid(), signals[i]);
 		loop_run(&bench->loop);

@@ -11,6 +11,7 @@
 
 #include "control/control.h"
 #include "snapshot/snapshot.h"
+#include "util/bits.h"
 
 static struct {
 	unsigned saves, holds;
@@ -149,7 +150,7 @@ static void each_step_may_fail(void **state)
 	static const char *const steps[] = { "save/head", "save/copy", "save/ram", "save/sections", "save/commit" };
 
 	(void)state;
-	for (unsigned i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+	for (unsigned i = 0; i < COUNT(steps); i++) {
 		bench->machine.config.fault = steps[i];
 		assert_non_null(strstr(serve(ask_save(true)), steps[i] + strlen("save/")));
 		assert_true(bench->machine.running);
@@ -184,7 +185,7 @@ static void a_point_in_time_may_fail(void **state)
 	(void)state;
 	if (strstr(serve(ask_with_file("save point-in-time", O_RDWR, NULL)), "serfault"))
 		skip();
-	for (unsigned i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+	for (unsigned i = 0; i < COUNT(steps); i++) {
 		bench->machine.config.fault = steps[i];
 		assert_non_null(strstr(serve(ask_with_file("save live", O_RDWR, NULL)), steps[i] + strlen("save/")));
 		assert_true(bench->machine.running);

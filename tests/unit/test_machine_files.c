@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "machine/machine.h"
+#include "util/bits.h"
 
 static char folder[] = "/tmp/lkvm-files-XXXXXX";
 
@@ -19,7 +20,7 @@ static int setup(void **state)
 	(void)state;
 	if (!mkdtemp(folder) || chdir(folder) < 0)
 		return -1;
-	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+	for (size_t i = 0; i < COUNT(files); i++)
 		close(open(files[i], O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
 	return symlink("disk", "symbolic") < 0 || link("kernel", "hard") < 0 ? -1 : 0;
 }
@@ -54,7 +55,7 @@ static void dump_of_device_tree_is_refused_over_files_of_the_machine(void **stat
 	struct error error;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(uses) / sizeof(uses[0]); i++) {
+	for (size_t i = 0; i < COUNT(uses); i++) {
 		copy.config.dump_fdt = uses[i].file;
 		if (machine_check_dump(&copy, &error) == 0)
 			fail_msg("--dump-dtb %s is not refused", uses[i].file);
@@ -74,7 +75,7 @@ static void save_is_refused_over_files_of_the_machine(void **state)
 	struct stat status;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(uses) / sizeof(uses[0]); i++) {
+	for (size_t i = 0; i < COUNT(uses); i++) {
 		assert_int_equal(stat(uses[i].file, &status), 0);
 		if (machine_check_replaced(&machine, status.st_dev, status.st_ino, &error) == 0)
 			fail_msg("a save over %s is not refused", uses[i].file);

@@ -19,6 +19,7 @@
 #include "memory/memory_loss.h"
 #include "snapshot/pager.h"
 #include "unit/run_loop.h"
+#include "util/bits.h"
 
 #define RAM_SIZE (256ull * FORMAT_RAM_CHUNK)
 #define DAMAGED 7u /* chunk */
@@ -359,7 +360,7 @@ static void guest_ends_when_its_file_is_written(void **state)
 	void (*const changes[])(int fd, off_t at) = { cut_in_a_page, cut_and_grow, overwrite, punch_a_hole };
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+	for (size_t i = 0; i < COUNT(changes); i++) {
 		change_of_file = changes[i];
 		expect_end(write_to_plain_file);
 	}

@@ -13,8 +13,8 @@
 
 #include "cmd/command.h"
 #include "cmd/run_options.h"
+#include "util/bits.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* kvmtool's options that ask for what is so anyway: the only ones that may be ignored. */
 static const char *const ignored[] = {

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "util/bits.h"
 #include "util/parse.h"
 
 static void sizes(void **state)
@@ -21,7 +22,7 @@ static void sizes(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct error error = { 0 };
 		uint64_t bytes = 0;
 
@@ -39,7 +40,7 @@ static void bad_sizes_are_named(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct error error;
 		uint64_t bytes;
 
@@ -68,7 +69,7 @@ static void ranges(void **state)
 	assert_true(from == 0x80000000 && end == 0x80001000);
 	assert_int_equal(parse_range("0x0+0xffffffffffffffff", &from, &end, &error), 0);
 	assert_true(from == 0 && end == UINT64_MAX);
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+	for (size_t i = 0; i < COUNT(bad); i++)
 		if (parse_range(bad[i], &from, &end, &error) != -1)
 			fail_msg("%s was taken", bad[i]);
 }
@@ -96,7 +97,7 @@ static void bad_numbers_are_named(void **state)
 	uint64_t value;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(no_numbers) / sizeof(no_numbers[0]); i++) {
+	for (size_t i = 0; i < COUNT(no_numbers); i++) {
 		char sentence[64];
 
 		if (parse_number(no_numbers[i], 0, UINT64_MAX, &value, &error) != -1)
@@ -127,7 +128,7 @@ static void mac_addresses(void **state)
 	(void)state;
 	assert_int_equal(parse_mac("52:54:00:AB:cd:ef", mac, &error), 0);
 	assert_memory_equal(mac, expected, 6);
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+	for (size_t i = 0; i < COUNT(bad); i++) {
 		if (parse_mac(bad[i], mac, &error) != -1)
 			fail_msg("%s was taken", bad[i]);
 		assert_non_null(strstr(error.text, bad[i]));
@@ -163,7 +164,7 @@ static void pairs_need_names(void **state)
 	static const char *const bad[] = { ",", "=x", ",mode=tap", "mode=tap,", "mode=tap,,a", "mode=tap,=x" };
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+	for (size_t i = 0; i < COUNT(bad); i++) {
 		char text[32];
 		char *list = text;
 		const char *key, *value;
@@ -199,7 +200,7 @@ static void sizes_are_formatted_in_a_given_unit(void **state)
 	char text[PARSE_SIZE_TEXT];
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (size_t i = 0; i < COUNT(cases); i++) {
 		format_size(cases[i].bytes, parse_size_unit(cases[i].given), text);
 		assert_string_equal(text, cases[i].text);
 	}

@@ -7,6 +7,7 @@
 
 #include "fake/kvm.h"
 #include "kvm/probe.h"
+#include "util/bits.h"
 
 static struct probes probes;
 
@@ -63,7 +64,7 @@ static void test_kernels_of_which_nothing_is_known(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(releases) / sizeof(releases[0]); i++) {
+	for (size_t i = 0; i < COUNT(releases); i++) {
 		assert_int_equal(kernel_verdict(releases[i], "#1 SMP"), PROBE_WARNING);
 		assert_non_null(strstr(probes.list[0].reason, "may crash"));
 	}

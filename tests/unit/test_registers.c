@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "arm/register_names.h"
+#include "util/bits.h"
 
 #define CORE(member) (KVM_REG_ARM64 | KVM_REG_ARM_CORE | KVM_REG_ARM_CORE_REG(member))
 #define CORE64(member) (CORE(member) | KVM_REG_SIZE_U64)
@@ -109,9 +110,9 @@ static void each_register_has_its_use(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(features) / sizeof(features[0]); i++)
+	for (size_t i = 0; i < COUNT(features); i++)
 		assert_int_equal(register_use(features[i]), REGISTER_FEATURE);
-	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
+	for (size_t i = 0; i < COUNT(states); i++)
 		assert_int_equal(register_use(states[i]), REGISTER_STATE);
 	assert_int_equal(register_use(KVM_REG_ARM_TIMER_CNT), REGISTER_CLOCK);
 	assert_int_equal(register_use(KVM_REG_ARM_PTIMER_CNT), REGISTER_CLOCK);

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "util/bits.h"
 #include "util/report.h"
 #include "util/text.h"
 
@@ -292,7 +293,7 @@ static void characters(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (size_t i = 0; i < COUNT(cases); i++) {
 		uint32_t code;
 
 		assert_int_equal(text_character(cases[i].text, &code), cases[i].length);

@@ -11,6 +11,7 @@
 #include "hw/gpio.h"
 #include "hw/rtc.h"
 #include "hw/serial.h"
+#include "util/bits.h"
 
 #define UART 0x1000000u
 #define CLOCK 0x1010000u
@@ -172,7 +173,7 @@ static void alarm_fires_at_once_when_it_expired_while_saved(void **state)
 	static const uint32_t ago[] = { 0, 1, 3600, 365 * 86400 };
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(ago) / sizeof(ago[0]); i++) {
+	for (size_t i = 0; i < COUNT(ago); i++) {
 		const struct rtc_state saved = {
 			.offset = 1000, .match = (uint32_t)time(NULL) + 1000 - ago[i], .interrupt_mask = 1, .armed = 1,
 		};

@@ -15,6 +15,7 @@
 
 #include "snapshot/rewrite.h"
 #include "unit/open_fds.h"
+#include "util/bits.h"
 #include "util/checksum.h"
 
 #define RAM_SIZE (3u << 20) /* pieces, for some threads */
@@ -230,10 +231,10 @@ static void each_form_becomes_each(void **state)
 {
 	(void)state;
 	save(it.base);
-	for (size_t first = 0; first < sizeof(forms) / sizeof(forms[0]); first++) {
+	for (size_t first = 0; first < COUNT(forms); first++) {
 		rewrite(it.base, &forms[first], it.plain);
 		it_is_the_same(it.base, it.plain, forms[first].level != 0);
-		for (size_t second = 0; second < sizeof(forms) / sizeof(forms[0]); second++) {
+		for (size_t second = 0; second < COUNT(forms); second++) {
 			rewrite(it.plain, &forms[second], it.other);
 			it_is_the_same(it.base, it.other, forms[second].level != 0);
 		}
@@ -251,7 +252,7 @@ static void a_chain_becomes_one(void **state)
 		for (unsigned page = 0; page < PAGES; page += 3) /* what changed since is in the upper one */
 			it.ram.host[page * FORMAT_RAM_PAGE + 1] ^= 0x80;
 		save_on_base(it.plain);
-		for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		for (size_t i = 0; i < COUNT(forms); i++) {
 			rewrite(it.plain, &forms[i], it.other);
 			it_is_the_same(it.plain, it.other, forms[i].level != 0);
 		}
@@ -278,7 +279,7 @@ static void zeroes_cost_nothing(void **state)
 	(void)state;
 	memset(it.ram.host, 0, RAM_SIZE);
 	save(it.plain);
-	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+	for (size_t i = 0; i < COUNT(forms); i++) {
 		made = rewrite(it.plain, &forms[i], it.other);
 		it_is_the_same(it.plain, it.other, forms[i].level != 0);
 		assert_int_equal(made.data, 0);
@@ -343,7 +344,7 @@ static void damage_is_not_copied(void **state)
 			assert_int_equal(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 						   FORMAT_RAM_ALIGNMENT + (1 << 20), 1 << 20), 0);
 		close(fd);
-		for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		for (size_t i = 0; i < COUNT(forms); i++) {
 			assert_int_equal(try_rewrite(it.plain, &forms[i], NULL, &error), -1);
 			assert_non_null(strstr(error.text, "RAM is damaged: the checksum of the 65536 bytes at 0x80"));
 		}
@@ -382,7 +383,7 @@ static void a_full_disk_is_a_sentence(void **state)
 	signal(SIGXFSZ, SIG_IGN);
 	save(it.plain);
 	assert_int_equal(snapshot_open(&snapshot, it.plain, &error), 0);
-	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+	for (size_t i = 0; i < COUNT(forms); i++) {
 		rewrite = (struct rewrite){ .fd = create(it.other), .stream = forms[i].stream, .level = forms[i].level };
 		assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
 		result = snapshot_rewrite(&snapshot, &rewrite, &error);
@@ -408,7 +409,7 @@ static void a_reader_that_goes_away_is_a_sentence(void **state)
 	assert_int_equal(snapshot_open(&snapshot, it.plain, &error), 0);
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
 	close(ends[0]);
-	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+	for (size_t i = 0; i < COUNT(forms); i++) {
 		struct rewrite rewrite = { .fd = ends[1], .stream = true, .level = forms[i].level };
 
 		assert_int_equal(snapshot_rewrite(&snapshot, &rewrite, &error), -1);

@@ -13,6 +13,7 @@
 #include "fake/machine.h"
 #include "save/job.h"
 #include "snapshot/snapshot.h"
+#include "util/bits.h"
 #include "util/thread.h"
 
 #define ATTEMPTS 300
@@ -231,7 +232,7 @@ static void save_fails_each_time_when_a_step_fails(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < ATTEMPTS; i++) {
-		const char *step = steps[i % (sizeof(steps) / sizeof(steps[0]))];
+		const char *step = steps[i % COUNT(steps)];
 
 		attempt->machine.config.fault = step;
 		attempt->starts_late = i & 4;
@@ -250,7 +251,7 @@ static void point_in_time_save_fails_each_time_when_a_step_fails(void **state)
 	if (!has_point_in_time())
 		skip();
 	for (unsigned i = 0; i < ATTEMPTS; i++) {
-		const char *step = steps[i % (sizeof(steps) / sizeof(steps[0]))];
+		const char *step = steps[i % COUNT(steps)];
 
 		attempt->machine.config.fault = step;
 		save_fails(SAVE_POINT_IN_TIME, step + strlen("save/"));
@@ -310,7 +311,7 @@ static void save_switches_to_overlays_only_when_guest_goes_on(void **state)
 		save(ways[way]);
 		assert_int_equal(attempt->result, 0);
 		expect_overlays(true);
-		for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		for (size_t i = 0; i < COUNT(cases); i++) {
 			attempt->machine.config.fault = cases[i].step;
 			save(ways[way]);
 			if (attempt->result < 0)

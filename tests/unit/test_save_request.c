@@ -13,6 +13,7 @@
 #include "cmd/command.h"
 #include "control/control.h"
 #include "save/request.h"
+#include "util/bits.h"
 #include "util/io.h"
 #include "util/loop.h"
 
@@ -92,7 +93,7 @@ static void unknown_word_of_request_is_refused(void **state)
 	struct error error;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+	for (size_t i = 0; i < COUNT(texts); i++)
 		assert_int_equal(parse(texts[i], &request, &error), -1);
 	parse("save 0 faster", &request, &error);
 	assert_string_equal(error.text, "unknown option of a save: faster");
@@ -233,7 +234,7 @@ static void save_command_sends_every_option(void **state)
 	assert_non_null(mkdtemp(scratch));
 	setenv("XDG_RUNTIME_DIR", scratch, 1);
 	vmm = start_vmm("vm");
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (size_t i = 0; i < COUNT(cases); i++) {
 		char line[256];
 		const char *said;
 

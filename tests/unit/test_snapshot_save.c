@@ -10,6 +10,7 @@
 
 #include "cmd/command.h"
 #include "control/control.h"
+#include "util/bits.h"
 #include "util/loop.h"
 
 #define RAM_SIZE (2ull * FORMAT_RAM_CHUNK)
@@ -143,7 +144,7 @@ static void save_is_refused(const struct behaviour *vmm, const char *sentence)
 	static const char *const options[] = { "--stop", "--compress=1", "--json" };
 	char text[1024];
 
-	for (unsigned i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+	for (unsigned i = 0; i < COUNT(options); i++) {
 		assert_int_equal(run_save(vmm, options[i], text), EXIT_ERROR);
 		if (!strstr(text, sentence))
 			fail_msg("no \"%s\" in: %s", sentence, text);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "inspect/symbols.h"
+#include "util/bits.h"
 
 static const char path[] = "symbols";
 
@@ -100,7 +101,7 @@ static void what_is_no_map(void **state)
 	char sentence[128];
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (size_t i = 0; i < COUNT(cases); i++) {
 		write_file(cases[i].text, strlen(cases[i].text));
 		snprintf(sentence, sizeof(sentence), no_map, cases[i].line);
 		assert_refused(sentence);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "test.h"
 
+#include "util/bits.h"
 #include "verify_rig.h"
 
 static void test_good(void **state)
@@ -51,7 +52,7 @@ static void test_registers(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct inspection_rig *rig = rig_new();
 
 		memcpy((char *)rig + cases[i].offset, &cases[i].value, sizeof(cases[i].value));
@@ -99,7 +100,7 @@ static void test_entries(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct inspection_rig *rig = rig_new();
 
 		rig_put(rig, cases[i].address, cases[i].value);

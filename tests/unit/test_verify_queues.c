@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "test.h"
 
+#include "util/bits.h"
 #include "verify_rig.h"
 
 #define RINGS RIG_RINGS(1)
@@ -52,7 +53,7 @@ static void test_sizes(void **state)
 	struct inspection_rig *rig;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+	for (size_t i = 0; i < COUNT(sizes); i++) {
 		rig = make(&queue);
 		queue->size = sizes[i];
 		expect(rig, "queue size is not a power of two within the maximum");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Finding a device on the host, the IOMMU's two ways, and what is said where it cannot be had. */
 #include "unit/vfio_rig.h"
+#include "util/bits.h"
 
 #include <sys/resource.h>
 
@@ -161,7 +162,7 @@ static void each_call_fails_once(void **state)
 	};
 	struct rig *rig = *state;
 
-	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+	for (size_t i = 0; i < COUNT(requests); i++) {
 		fake_vfio.fail_request = requests[i];
 		fake_vfio.fail_with = EIO;
 		assert_int_equal(pass_through(rig), -1);

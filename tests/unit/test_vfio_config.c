@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a guest sees of a passed-through device's config space and BARs, and capability lists that lie. */
 #include "unit/vfio_rig.h"
+#include "util/bits.h"
 
 static uint64_t config(struct rig *rig, unsigned offset, unsigned size)
 {
@@ -182,7 +183,7 @@ static void lists_that_lie_are_refused(void **state)
 	};
 	struct rig *rig = *state;
 
-	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+	for (size_t i = 0; i < COUNT(lies); i++) {
 		make_device();
 		*real_config(0x54) = PCI_CAP_ID_VPD;
 		*real_config(0xfc) = PCI_CAP_ID_PM;
@@ -258,13 +259,13 @@ static void addresses(void **state)
 	(void)state;
 	assert_int_equal(vfio_address("83B8F4F2-509f-382f-3c1e-e6bfe0fa1001", address, &error), 0);
 	assert_string_equal(address, "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001");
-	for (size_t i = 0; i < sizeof(no_uuids) / sizeof(no_uuids[0]); i++)
+	for (size_t i = 0; i < COUNT(no_uuids); i++)
 		assert_int_equal(vfio_address(no_uuids[i], address, &error), -1);
 	assert_int_equal(vfio_address("1:2.3", address, &error), 0);
 	assert_string_equal(address, "0000:01:02.3");
 	assert_int_equal(vfio_address("ABCD:EF:1f.7", address, &error), 0);
 	assert_string_equal(address, "abcd:ef:1f.7");
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+	for (size_t i = 0; i < COUNT(bad); i++)
 		assert_int_equal(vfio_address(bad[i], address, &error), -1);
 }
 

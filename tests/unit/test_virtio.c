@@ -11,6 +11,7 @@
 
 #include "fake/echo.h"
 #include "fake/kvm.h"
+#include "util/bits.h"
 
 static void test_requests(void **state)
 {
@@ -241,7 +242,7 @@ static void test_interrupt_pair(void **state)
 
 	echo_run_driver(echo);
 	virtio_pause(&echo->device);
-	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (unsigned i = 0; i < COUNT(cases); i++) {
 		unsigned long before = atomic_load(&echo->device.counters.interrupts);
 
 		queues[1].state.vector = (uint16_t)(queues[0].state.vector + (cases[i].shared ? 0 : 1));

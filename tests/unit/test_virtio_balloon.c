@@ -2,6 +2,7 @@
 #include <linux/virtio_balloon.h>
 #include <unistd.h>
 
+#include "util/bits.h"
 #include "virtio_rig.h"
 
 enum { INFLATE, DEFLATE, STATS, REPORTING };
@@ -63,7 +64,7 @@ static void test_inflate_frees_these_pages_only(void **state)
 
 	if (sysconf(_SC_PAGESIZE) != PAGE)
 		skip();
-	give_pages(rig, INFLATE, pages, sizeof(pages) / sizeof(pages[0]));
+	give_pages(rig, INFLATE, pages, COUNT(pages));
 	for (unsigned i = 0; i < sizeof(gone); i++)
 		assert_int_equal(is_gone(rig, FIRST_PAGE + i), gone[i]);
 }

@@ -10,6 +10,7 @@
 #include <linux/virtio_pci.h>
 
 #include "fake/echo.h"
+#include "util/bits.h"
 
 static void test_state_table(void **state)
 {
@@ -173,7 +174,7 @@ static void test_config_access_capability(void **state)
 	fake_config_write(&echo->function, data, 4, 0x11223344);
 	assert_int_equal(echo->config[7], 0x11);
 
-	for (size_t i = 0; i < sizeof(nonsense) / sizeof(nonsense[0]); i++) {
+	for (size_t i = 0; i < COUNT(nonsense); i++) {
 		fake_set_window(&echo->function, nonsense[i].bar, nonsense[i].offset, nonsense[i].size);
 		fake_config_write(&echo->function, data, 4, 0xffffffff);
 		fake_config_read(&echo->function, data, 4);

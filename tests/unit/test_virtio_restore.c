@@ -6,6 +6,7 @@
 
 #include "fake/kvm.h"
 #include "restore_rig.h"
+#include "util/bits.h"
 
 enum { EVENTS, STATUS };
 
@@ -245,7 +246,7 @@ static void each_section_is_needed(void **state)
 	(void)state;
 	save_device(&saved, rig->device);
 	saved.visitor.visit = saved_load;
-	assert_int_equal(saved.sections.count, sizeof(names) / sizeof(names[0]));
+	assert_int_equal(saved.sections.count, COUNT(names));
 	for (size_t i = 0; i < saved.sections.count; i++) {
 		struct error error;
 

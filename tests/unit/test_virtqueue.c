@@ -10,6 +10,7 @@
 #include <linux/virtio_ring.h>
 
 #include "fake/driver.h"
+#include "util/bits.h"
 
 #define SIZE 8
 #define RINGS FAKE_RAM_BASE
@@ -83,7 +84,7 @@ static void test_start_checks(void **state)
 	static const uint16_t bad_sizes[] = { 0, 3, 6, 16, 0x8000 };
 	struct fixture *f = *state;
 
-	for (size_t i = 0; i < sizeof(bad_sizes) / sizeof(bad_sizes[0]); i++) {
+	for (size_t i = 0; i < COUNT(bad_sizes); i++) {
 		program(f);
 		f->queue.state.size = bad_sizes[i];
 		assert_int_equal(virtqueue_start(&f->queue, &f->ram, true, true), -1);
@@ -99,7 +100,7 @@ static void test_start_checks(void **state)
 		const uint64_t bad[] = { RINGS + alignments[i] / 2, last + alignments[i], FAKE_RAM_BASE - alignments[i],
 					 END, 0, ~0ull & ~(alignments[i] - 1) };
 
-		for (unsigned j = 0; j < sizeof(bad) / sizeof(bad[0]); j++) {
+		for (unsigned j = 0; j < COUNT(bad); j++) {
 			program(f);
 			*addresses[i] = bad[j];
 			assert_int_equal(virtqueue_start(&f->queue, &f->ram, true, true), -1);
@@ -340,7 +341,7 @@ static void test_broken_chains(void **state)
 	};
 	struct fixture *f = *state;
 
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (size_t i = 0; i < COUNT(cases); i++) {
 		fake_queue_init(&f->driver, &f->ram, RINGS, SIZE);
 		program(f);
 		assert_int_equal(virtqueue_start(&f->queue, &f->ram, true, !cases[i].no_indirect), 0);

@@ -13,6 +13,7 @@
 
 #include "fake/kvm.h"
 #include "kvm/vm.h"
+#include "util/bits.h"
 
 static unsigned open_fds(void)
 {
@@ -48,7 +49,7 @@ static void address_bits_follow_the_memory(void **state)
 	struct vm vm;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct vm_config wanted = config(cases[i].mib, 1);
 
 #ifdef __SANITIZE_THREAD__
