@@ -10,6 +10,7 @@
 
 #include "hw/msix_table.h"
 #include "msix.h"
+#include "util/bits.h"
 
 #define MSIX_BAR_SIZE 0x1000u
 #define MSIX_PENDING_OFFSET 0x800u /* after a table of PCI_MAX_VECTORS entries */
@@ -44,9 +45,7 @@ static void update_vector(struct pci_device *device, unsigned number, bool enabl
 
 static uint16_t message_control(const struct pci_device *device)
 {
-	const uint8_t *control = device->state.config + device->msix_capability + PCI_MSIX_FLAGS;
-
-	return (uint16_t)(control[0] | control[1] << 8);
+	return get16(device->state.config + device->msix_capability + PCI_MSIX_FLAGS);
 }
 
 bool pci_device_msix_enabled(struct pci_device *device)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "util/bits.h"
 #include "verify_common.h"
 #include "virtio/virtqueue.h"
 
@@ -69,7 +70,7 @@ static int read_index(const struct device *device, uint64_t ring, uint16_t *inde
 
 	if (guest_memory_read(&device->inspection->memory, ring + sizeof(bytes), bytes, sizeof(bytes), error) < 0)
 		return -1;
-	*index = (uint16_t)(bytes[0] | bytes[1] << 8);
+	*index = get16(bytes);
 	return 0;
 }
 

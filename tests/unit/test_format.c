@@ -291,11 +291,6 @@ static void damage_is_found(void **state)
 	free(bad);
 }
 
-static void put32(uint8_t *at, uint32_t value)
-{
-	memcpy(at, &value, sizeof(value));
-}
-
 /* RAM lies between head and tail: elsewhere it would be sections, to a guest or to a reader. All checksums are right. */
 static void ram_over_sections_is_refused(void **state)
 {

@@ -439,14 +439,6 @@ static uint64_t get64(const uint8_t *at)
 	return value;
 }
 
-static uint32_t get32(const uint8_t *at)
-{
-	uint32_t value;
-
-	memcpy(&value, at, sizeof(value));
-	return value;
-}
-
 static struct stream make_stream(int level)
 {
 	struct rewrite rewrite = { .fd = memfd_create("stream", MFD_CLOEXEC), .stream = true, .level = level };

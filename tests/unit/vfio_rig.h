@@ -23,6 +23,7 @@
 
 #include "fake/kvm.h"
 #include "fake/vfio.h"
+#include "util/bits.h"
 #include "vfio/vfio.h"
 
 #define DEVICE "0000:01:00.0"
@@ -91,18 +92,6 @@ static inline int remove_one(const char *path, const struct stat *status, int ki
 	(void)kind;
 	(void)walk;
 	return remove(path);
-}
-
-static inline void put16(uint8_t *bytes, unsigned value)
-{
-	bytes[0] = (uint8_t)value;
-	bytes[1] = (uint8_t)(value >> 8);
-}
-
-static inline void put32(uint8_t *bytes, uint32_t value)
-{
-	put16(bytes, value & 0xffff);
-	put16(bytes + 2, value >> 16);
 }
 
 /* A network card of sorts: 32 KiB of 64-bit registers with the MSI-X table at 0x2000 and
