@@ -130,7 +130,7 @@ static int inflate_payload(const struct payload *payload, void *to, uint64_t cap
 		return error_set(error, ENOMEM, "no memory to decompress %s", payload->path);
 	*size = 0;
 	while (result == Z_OK && *size < capacity) {
-		uint64_t piece = left < sizeof(input) ? left : sizeof(input);
+		uint64_t piece = MIN(left, sizeof(input));
 		uint64_t room = capacity - *size;
 
 		if (stream.avail_in == 0 && piece) {
@@ -226,7 +226,7 @@ static int read_start(const struct payload *payload, uint8_t *start, size_t *siz
 	uint64_t inflated;
 
 	if (!payload->gzip) {
-		*size = payload->size < FILE_FORMAT_HEAD ? payload->size : FILE_FORMAT_HEAD;
+		*size = MIN(payload->size, FILE_FORMAT_HEAD);
 		return read_at(payload->fd, payload->path, payload->offset, start, *size, error);
 	}
 	if (inflate_payload(payload, start, FILE_FORMAT_HEAD, false, &inflated, error) < 0)
@@ -326,7 +326,7 @@ static int place(struct boot *boot, const struct ram *ram, uint64_t kernel_end, 
 	const uint64_t limits[] = { 256 * MIB, GIB, 32 * GIB };
 
 	for (size_t i = 0; i < COUNT(limits); i++) {
-		uint64_t limit = ram->size < limits[i] ? ram->size : limits[i];
+		uint64_t limit = MIN(ram->size, limits[i]);
 		uint64_t needed = align_up(kernel_end, 2 * MIB) + align_up(boot->initrd_size, 2 * MIB);
 		uint64_t fdt = (limit - FDT_MAX_SIZE) & ~(2 * MIB - 1);
 

@@ -7,6 +7,7 @@
 
 #include "arm/register_fields.h"
 #include "diff.h"
+#include "util/bits.h"
 #include "util/checksum.h"
 #include "util/text.h"
 
@@ -208,7 +209,7 @@ static void add_range(const struct comparison *comparison, const struct field *b
 
 static void compare_elements(const struct comparison *comparison, const struct field *before, const struct field *after)
 {
-	uint32_t count = before->count < after->count ? before->count : after->count;
+	uint32_t count = MIN(before->count, after->count);
 
 	for (uint32_t from = 0, to; from < count; from = to) {
 		to = from + 1;

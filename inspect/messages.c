@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "inspect/inspect.h"
+#include "util/bits.h"
 
 #define MOST_CAPABILITIES 48u /* more do not fit 256 bytes: a chain that is longer is a ring */
 #define MOST_MESSAGES 5u      /* as a power of two: MSI has no more */
@@ -28,17 +29,12 @@ static unsigned find_capability(const uint8_t *config, uint8_t id)
 	return 0;
 }
 
-static unsigned least(unsigned one, unsigned other)
-{
-	return one < other ? one : other;
-}
-
 /* How many messages the guest allows; no more than the device can send. */
 static unsigned count_messages(uint32_t control)
 {
 	unsigned able = (control & PCI_MSI_FLAGS_QMASK) >> 1, allowed = (control & PCI_MSI_FLAGS_QSIZE) >> 4;
 
-	return control & PCI_MSI_FLAGS_ENABLE ? 1u << least(least(able, allowed), MOST_MESSAGES) : 0;
+	return control & PCI_MSI_FLAGS_ENABLE ? 1u << MIN(MIN(able, allowed), MOST_MESSAGES) : 0;
 }
 
 void inspect_find_messages(const uint8_t *config, enum inspect_kind kind, struct inspect_messages *messages)
@@ -100,7 +96,7 @@ bool inspect_vectors_open(struct inspect_vectors *vectors, const struct inspecti
 	if (kind == INSPECT_MSI || !vectors->messages.capability)
 		return true;
 	if (!device->is_passed_through) {
-		vectors->count = least(vectors->count, PCI_MAX_VECTORS);
+		vectors->count = MIN(vectors->count, PCI_MAX_VECTORS);
 		return find_columns(vectors, device->pci);
 	}
 	inspect_part_name(device, "msix", vectors->section);

@@ -10,6 +10,7 @@
 
 #include "kvm/kvm.h"
 #include "kvm/vm.h"
+#include "util/bits.h"
 
 /*
  * Pages that are cleared at a time; a multiple of 64. KVM holds the lock of its page tables while it protects them, and vCPUs
@@ -71,7 +72,7 @@ static int clear(const struct dirty_log *log, struct error *error)
 		struct kvm_clear_dirty_log part = {
 			.slot = 0,
 			.first_page = first,
-			.num_pages = (uint32_t)(pages - first < AT_ONCE ? pages - first : AT_ONCE),
+			.num_pages = (uint32_t)MIN(pages - first, AT_ONCE),
 			.dirty_bitmap = log->bitmap + first / 64,
 		};
 		int result = kvm_call(log->vm->fd, KVM_CLEAR_DIRTY_LOG, (uintptr_t)&part);

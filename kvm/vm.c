@@ -8,6 +8,7 @@
 #include "kvm/dirty_log.h"
 #include "kvm/kvm.h"
 #include "kvm/vm.h"
+#include "util/bits.h"
 
 /*
  * Guest physical addresses: 40 bits are the default of KVM and of most guests. RAM uses at most the lower half, because 64-bit
@@ -18,7 +19,7 @@ static int choose_address_bits(const struct vm_config *config, unsigned limit, u
 {
 	uint64_t end = config->ram_base + config->ram_size;
 
-	*bits = config->address_bits ? config->address_bits : limit < 40 ? limit : 40;
+	*bits = config->address_bits ? config->address_bits : MIN(limit, 40);
 	while (!config->address_bits && *bits < limit && end > 1ull << (*bits - 1))
 		(*bits)++;
 	if (*bits > limit)

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "util/bits.h"
+
 bool guest_memory_has(const struct guest_memory *memory, uint64_t address, uint64_t size)
 {
 	return address >= memory->base && address - memory->base <= memory->size &&
@@ -28,7 +30,7 @@ static int fetch(struct guest_window *window, uint64_t address, unsigned size, s
 	if (start < memory->base)
 		start = memory->base;
 	window->start = start;
-	window->size = end - start < GUEST_WINDOW_SIZE ? (size_t)(end - start) : GUEST_WINDOW_SIZE;
+	window->size = (size_t)MIN(end - start, GUEST_WINDOW_SIZE);
 	if (memory->read(memory->owner, start, window->bytes, window->size, error) == 0)
 		return 0;
 	window->size = 0;

@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "util/bits.h"
 #include "util/thread.h"
 
 #define BEHIND 19 /* nice: the guest has its turn first */
@@ -21,7 +22,7 @@ static void touch_range(struct prefault *prefault, const struct prefault_range *
 	uint64_t at = (range->from - prefault->ram.base) & -page, end = (range->end - prefault->ram.base + page - 1) & -page;
 
 	for (; at < end && !atomic_load(&prefault->cancelled); at += STEP)
-		madvise(prefault->ram.host + at, end - at < STEP ? end - at : STEP, MADV_POPULATE_READ);
+		madvise(prefault->ram.host + at, MIN(end - at, STEP), MADV_POPULATE_READ);
 }
 
 /* One after the other: all at once (MADV_WILLNEED) the disk would have to do it before what the guest waits for. */
@@ -31,7 +32,7 @@ static void read_range(struct prefault *prefault, const struct prefault_range *r
 	struct error error;
 
 	for (uint64_t at = range->from; at < range->end && !atomic_load(&prefault->cancelled); at += STEP)
-		file->read(file->owner, at, prefault->bytes, range->end - at < STEP ? range->end - at : STEP, &error);
+		file->read(file->owner, at, prefault->bytes, MIN(range->end - at, STEP), &error);
 }
 
 static void *run(void *argument)

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "memory/userfault.h"
+#include "util/bits.h"
 #include "util/io.h"
 
 #define BLOCK SNAPSHOT_TAKE_LIMIT /* unprotected at once if nothing waits, so that large pages of the host stay large */
@@ -25,19 +26,14 @@
 /* A unit is OPEN while the guest may write it. */
 enum { OPEN, PROTECTED, TAKEN };
 
-static uint64_t least(uint64_t one, uint64_t other)
-{
-	return one < other ? one : other;
-}
-
 static uint64_t unit_size(const struct background *background, uint64_t at)
 {
-	return least(background->unit, background->ram->size - at);
+	return MIN(background->unit, background->ram->size - at);
 }
 
 static uint64_t block_size(const struct background *background, uint64_t at)
 {
-	return least(BLOCK, background->ram->size - at);
+	return MIN(BLOCK, background->ram->size - at);
 }
 
 static int protect(const struct background *background, uint64_t at, uint64_t size, bool on, struct error *error)
@@ -167,7 +163,7 @@ static int protect_open(struct background *background, uint64_t *count, struct e
 			background->units[end] = PROTECTED;
 		*count += end - first;
 		at = first * background->unit;
-		if (protect(background, at, least(end * background->unit, background->ram->size) - at, true, error) < 0 ||
+		if (protect(background, at, MIN(end * background->unit, background->ram->size) - at, true, error) < 0 ||
 		    serve(background, error) < 0)
 			return -1;
 	}

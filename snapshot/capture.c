@@ -12,6 +12,7 @@
 #include "image.h"
 #include "page.h"
 #include "snapshot/snapshot.h"
+#include "util/bits.h"
 #include "util/checksum.h"
 #include "util/fault.h"
 
@@ -118,7 +119,7 @@ static int keep(struct snapshot_writer *writer, struct error *error)
 	for (uint64_t at = 0; at < ram->size;) {
 		uint64_t rest = ram->size - at;
 
-		if (look(&part, writer, at, rest < SNAPSHOT_TAKE_LIMIT ? rest : SNAPSHOT_TAKE_LIMIT, error) < 0)
+		if (look(&part, writer, at, MIN(rest, SNAPSHOT_TAKE_LIMIT), error) < 0)
 			return -1;
 		for (; at < part.end; at += PAGE)
 			if (has(&part, at, PAGE_MAP_PRESENT | PAGE_MAP_SWAPPED))

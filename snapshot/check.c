@@ -10,6 +10,7 @@
 
 #include "image.h"
 #include "parallel.h"
+#include "util/bits.h"
 #include "util/checksum.h"
 
 enum verdict_of_chunk { CHUNK_GOOD, CHUNK_DAMAGED, CHUNK_HOLE };
@@ -32,7 +33,7 @@ static uint64_t skip_zeroes(const struct snapshot *snapshot, uint64_t at, uint64
 			break;
 		from += run.size;
 	}
-	return (from < end ? from : end) & ~(uint64_t)(FORMAT_RAM_CHUNK - 1);
+	return MIN(from, end) & ~(uint64_t)(FORMAT_RAM_CHUNK - 1);
 }
 
 static int name_base(const struct snapshot *snapshot, const struct snapshot *file, struct error *error)

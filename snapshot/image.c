@@ -17,6 +17,7 @@
 
 #include "page.h"
 #include "snapshot/snapshot.h"
+#include "util/bits.h"
 #include "util/checksum.h"
 #include "util/io.h"
 
@@ -44,7 +45,7 @@ static size_t chunk_size(const struct image *image, uint64_t at)
 {
 	uint64_t rest = image->ram->size - at;
 
-	return rest < FORMAT_RAM_CHUNK ? (size_t)rest : FORMAT_RAM_CHUNK;
+	return (size_t)MIN(rest, FORMAT_RAM_CHUNK);
 }
 
 uint32_t image_zero_checksum(size_t size)
@@ -214,7 +215,7 @@ static int populate(struct update *update, uint64_t at, size_t size, struct erro
 
 	if (!update->looked)
 		page_map_look(&image->map, update->file, image->file + step,
-			      image->ram->size - step < STEP ? image->ram->size - step : STEP);
+			      MIN(image->ram->size - step, STEP));
 	update->looked = true;
 
 	for (uint64_t page = at; page < at + size; page += PAGE) {
@@ -331,7 +332,7 @@ static bool any_named(const struct update *update, uint64_t step, uint64_t size)
 static int update_step(struct update *update, uint64_t step, struct error *error)
 {
 	struct image *image = update->image;
-	uint64_t size = image->ram->size - step < STEP ? image->ram->size - step : STEP;
+	uint64_t size = MIN(image->ram->size - step, STEP);
 
 	if (update->pages && !any_named(update, step, size))
 		return 0;

@@ -2,6 +2,7 @@
 /* Guest memory that is read before anybody needs it, on every processor at once. */
 #include "missing.h"
 #include "parallel.h"
+#include "util/bits.h"
 
 struct load {
 	const struct snapshot *snapshot;
@@ -19,7 +20,7 @@ static int load_missing(void *owner, uint64_t from, uint64_t end, uint8_t *bytes
 	(void)bytes;
 	for (size_t i = missing_find(missing, from); i < missing->count && missing->items[i].from < end; i++) {
 		uint64_t first = missing->items[i].from > from ? missing->items[i].from : from;
-		uint64_t last = missing->items[i].end < end ? missing->items[i].end : end;
+		uint64_t last = MIN(missing->items[i].end, end);
 
 		if (snapshot_read_ram(load->snapshot, first, load->host + first, (size_t)(last - first), error) < 0)
 			return -1;

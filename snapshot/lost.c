@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "chain.h"
+#include "util/bits.h"
 #include "util/io.h"
 
 #define STEP (1u << 20) /* bytes to be read at once */
@@ -31,7 +32,7 @@ static bool is_unreadable(const struct snapshot *snapshot, const struct snapshot
 	char path[SNAPSHOT_PATH];
 
 	for (uint64_t done = 0; done < run->size; done += STEP) {
-		size_t size = run->size - done < STEP ? (size_t)(run->size - done) : STEP;
+		size_t size = (size_t)MIN(run->size - done, STEP);
 		ssize_t got = pread_full(run->in->fd, bytes, size, (off_t)(run->at + done));
 
 		if (got == (ssize_t)size)

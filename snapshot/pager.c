@@ -13,6 +13,7 @@
 #include "memory/userfault.h"
 #include "missing.h"
 #include "snapshot/working_set.h"
+#include "util/bits.h"
 #include "util/io.h"
 #include "util/thread.h"
 
@@ -22,7 +23,7 @@ static uint64_t block_end(const struct pager *pager, uint64_t block)
 {
 	uint64_t end = (block + 1) * pager->block;
 
-	return end < pager->ram.size ? end : pager->ram.size;
+	return MIN(end, pager->ram.size);
 }
 
 static bool is_missing(const struct pager *pager, uint64_t block)
@@ -110,7 +111,7 @@ static int place_block(struct pager *pager, uint64_t block, const uint8_t *bytes
 	for (size_t i = missing_find(&pager->missing, from); i < pager->missing.count && pager->missing.items[i].from < end; i++) {
 		const struct snapshot_stretch *stretch = &pager->missing.items[i];
 		uint64_t first = stretch->from > from ? stretch->from : from;
-		uint64_t last = stretch->end < end ? stretch->end : end;
+		uint64_t last = MIN(stretch->end, end);
 
 		if (place(pager, first, last, bytes + (first - from), error) < 0)
 			return -1;

@@ -12,6 +12,7 @@
 
 #include "chain.h"
 #include "snapshot/snapshot.h"
+#include "util/bits.h"
 #include "util/io.h"
 
 static int get(const struct snapshot *snapshot, void *to, size_t size, uint64_t at, uint64_t offset, struct error *error)
@@ -25,16 +26,11 @@ static int get(const struct snapshot *snapshot, void *to, size_t size, uint64_t 
 	return 0;
 }
 
-static uint64_t least(uint64_t one, uint64_t other)
-{
-	return one < other ? one : other;
-}
-
 /* Frames. */
 
 static size_t frame_bytes(const struct snapshot *snapshot, uint64_t frame)
 {
-	return (size_t)least(snapshot->frames.size, snapshot->ram_size - frame * snapshot->frames.size);
+	return (size_t)MIN(snapshot->frames.size, snapshot->ram_size - frame * snapshot->frames.size);
 }
 
 /* All of one, into frame_bytes(). */
@@ -71,7 +67,7 @@ static int read_frames(const struct snapshot *snapshot, uint64_t offset, uint8_t
 	while (result == 0 && size) {
 		uint64_t frame = offset / snapshot->frames.size;
 		size_t skip = (size_t)(offset % snapshot->frames.size);
-		size_t part = (size_t)least(size, frame_bytes(snapshot, frame) - skip);
+		size_t part = (size_t)MIN(size, frame_bytes(snapshot, frame) - skip);
 
 		/* Most are wanted whole. */
 		if (part == frame_bytes(snapshot, frame)) {
@@ -118,7 +114,7 @@ static uint64_t end_of_pages(const struct snapshot *snapshot, uint64_t offset, u
 		else if (is_here(snapshot, page) != here)
 			break;
 	}
-	return least(page * FORMAT_RAM_PAGE, limit);
+	return MIN(page * FORMAT_RAM_PAGE, limit);
 }
 
 static int read_base(const struct snapshot *base, uint64_t offset, uint8_t *to, size_t size, struct error *error)
@@ -164,7 +160,7 @@ static struct snapshot_run frames_run(const struct snapshot *snapshot, uint64_t 
 			break;
 	return (struct snapshot_run){
 		.kind = zero ? SNAPSHOT_ZERO : SNAPSHOT_FRAMES,
-		.size = least(frame * snapshot->frames.size, limit) - offset,
+		.size = MIN(frame * snapshot->frames.size, limit) - offset,
 		.in = snapshot,
 	};
 }
@@ -184,7 +180,7 @@ static struct snapshot_run plain_run(const struct snapshot *snapshot, uint64_t o
 	data = (off_t)((uint64_t)data / FORMAT_RAM_PAGE * FORMAT_RAM_PAGE); /* holes of file systems may be of smaller blocks */
 	if ((uint64_t)data > at) {
 		run.kind = SNAPSHOT_ZERO;
-		run.size = least((uint64_t)data, end) - at;
+		run.size = MIN((uint64_t)data, end) - at;
 		return run;
 	}
 	hole = lseek(snapshot->fd, (off_t)at, SEEK_HOLE);

@@ -7,6 +7,7 @@
 
 #include "snapshot/format.h"
 #include "snapshot/rewrite.h"
+#include "util/bits.h"
 #include "util/checksum.h"
 #include "util/io.h"
 
@@ -117,7 +118,7 @@ static int receive_head(struct receiver *receiver, struct error *error)
 	    raw.head_end < FORMAT_HEADER_SIZE || raw.head_end > FORMAT_METADATA_LIMIT)
 		return error_set(error, EBADMSG, "the stream's start is damaged");
 	for (left = raw.head_end; left;) {
-		size_t size = left < STREAM_RECORD_LIMIT ? (size_t)left : STREAM_RECORD_LIMIT;
+		size_t size = (size_t)MIN(left, STREAM_RECORD_LIMIT);
 
 		if (get(receiver, receiver->bytes, size, error) < 0 ||
 		    store(receiver, raw.head_end - left, receiver->bytes, size, error) < 0)

@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "memory/page_map.h"
+#include "util/bits.h"
 
 #define STEP (4u << 20) /* bytes of one look at the page map */
 
@@ -39,7 +40,7 @@ int working_set_look(const struct ram *ram, uint8_t *chunks, struct error *error
 
 	page_map_open(&map);
 	for (uint64_t at = 0; result == 0 && at < ram->size; at += STEP) {
-		uint64_t size = ram->size - at < STEP ? ram->size - at : STEP;
+		uint64_t size = MIN(ram->size - at, STEP);
 
 		page_map_look(&map, entries, ram->host + at, size);
 		result = note(chunks, entries, map.page_size, at, size, error);

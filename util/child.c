@@ -85,17 +85,12 @@ int child_start(struct child *child, const char *const arguments[], int fd, stru
 	return -1;
 }
 
-static size_t min(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
-
 static void keep(struct child *child, const char *piece, size_t length)
 {
-	size_t first = min(child->printed, CHILD_FIRST), last = min(child->printed, CHILD_LAST);
-	size_t added = min(length, CHILD_LAST), kept = min(last, CHILD_LAST - added);
+	size_t first = MIN(child->printed, CHILD_FIRST), last = MIN(child->printed, CHILD_LAST);
+	size_t added = MIN(length, CHILD_LAST), kept = MIN(last, CHILD_LAST - added);
 
-	memcpy(child->first + first, piece, min(length, CHILD_FIRST - first));
+	memcpy(child->first + first, piece, MIN(length, CHILD_FIRST - first));
 	memmove(child->last, child->last + last - kept, kept);
 	memcpy(child->last + kept, piece + length - added, added);
 	child->printed += length;
@@ -140,7 +135,7 @@ const char *child_output(struct child *child)
 		if (end)
 			last = end + 1; /* begins with a whole line */
 	}
-	end = child->last + min(child->printed, CHILD_LAST);
+	end = child->last + MIN(child->printed, CHILD_LAST);
 	memcpy(child->line, child->first, first);
 	if (child->printed > CHILD_LAST) {
 		memcpy(child->line + first, " ... ", 5);

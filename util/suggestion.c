@@ -3,12 +3,9 @@
 
 #include <string.h>
 
-#define LONGEST 40u /* letters: no word that we know is longer */
+#include "util/bits.h"
 
-static unsigned smaller(unsigned a, unsigned b)
-{
-	return a < b ? a : b;
-}
+#define LONGEST 40u /* letters: no word that we know is longer */
 
 /* Letters to insert, delete, replace, or swap with their neighbour (optimal string alignment). */
 static unsigned distance(const char *a, size_t a_length, const char *b, size_t b_length)
@@ -20,9 +17,9 @@ static unsigned distance(const char *a, size_t a_length, const char *b, size_t b
 	for (size_t i = 1; i <= a_length; i++) {
 		row[0] = (unsigned)i;
 		for (size_t j = 1; j <= b_length; j++) {
-			row[j] = smaller(smaller(last[j], row[j - 1]) + 1, last[j - 1] + (a[i - 1] != b[j - 1]));
+			row[j] = MIN(MIN(last[j], row[j - 1]) + 1, last[j - 1] + (a[i - 1] != b[j - 1]));
 			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-				row[j] = smaller(row[j], before[j - 2] + 1);
+				row[j] = MIN(row[j], before[j - 2] + 1);
 		}
 		spare = before;
 		before = last;
