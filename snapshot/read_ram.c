@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * RAM in the file, read where it is wanted. By pread: a file that is cut meanwhile, or a disk that fails, is a sentence,
- * where a mapping would be a signal.
+ * Reads RAM from the files of a chain. It uses pread(): if a file is cut meanwhile, or a disk fails, that is an error value,
+ * where an access to a mapping would raise a signal.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -222,4 +222,21 @@ bool snapshot_keeps(const struct snapshot *snapshot, uint64_t offset, uint64_t e
 		offset += run.size;
 	}
 	return false;
+}
+
+static int read_guest_memory(void *owner, uint64_t address, void *to, size_t size, struct error *error)
+{
+	const struct snapshot *snapshot = owner;
+
+	return snapshot_read_ram(snapshot, address - snapshot->ram_base, to, size, error);
+}
+
+struct guest_memory snapshot_memory(const struct snapshot *snapshot)
+{
+	return (struct guest_memory){
+		.base = snapshot->ram_base,
+		.size = snapshot->ram_size,
+		.read = read_guest_memory,
+		.owner = (void *)(uintptr_t)snapshot,
+	};
 }
