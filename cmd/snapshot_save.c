@@ -7,12 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "control/control.h"
 #include "save/request.h"
 #include "snapshot_output.h"
+#include "util/clock.h"
 #include "util/newfile.h"
 
 #define PATIENCE 30   /* seconds for a VMM to answer a quick request */
@@ -91,14 +91,6 @@ static bool show_progress(void *owner)
 	if (save->shows && fstat(save->file.fd, &status) == 0)
 		fprintf(stderr, "\rlkvm: %s: %" PRIu64 " MiB written", save->name, (uint64_t)status.st_blocks >> 11);
 	return true;
-}
-
-static uint64_t now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
 }
 
 static struct save_request describe(const struct save *save)
@@ -276,13 +268,13 @@ static int save_as_wanted(struct save *save, struct error *error)
 static int save_all(struct save *save, bool stops, struct error *error)
 {
 	int hold_fd = stops ? control_start(save->name, "hold", PATIENCE, error) : -1;
-	uint64_t start = now();
+	uint64_t start = monotonic_ns();
 	int result;
 
 	if (stops && hold_fd < 0)
 		return error_context(error, "%s", save->name);
 	result = save_as_wanted(save, error);
-	save->duration = now() - start;
+	save->duration = monotonic_ns() - start;
 	if (result == 0 && stops)
 		result = stop(save, error);
 	if (hold_fd >= 0)

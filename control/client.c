@@ -9,21 +9,13 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "control/control.h"
+#include "util/clock.h"
 
 #define TICK 200 /* milliseconds */
 #define REPLY_LIMIT (64u << 20) /* far more than a VM sends; limits the memory that another program can make us use */
-
-static uint64_t now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
-}
 
 static int no_such(struct error *error)
 {
@@ -73,7 +65,7 @@ static int read_reply(int fd, uint64_t deadline, const struct control_extras *ex
 
 	for (;;) {
 		struct pollfd polled = { .fd = fd, .events = POLLIN };
-		uint64_t time = now();
+		uint64_t time = monotonic_ms();
 		ssize_t got;
 		int ready;
 
@@ -171,7 +163,7 @@ int control_call_with(const char *name, const char *request, unsigned seconds, c
 		reply->pid = peer.pid;
 	result = send_request(fd, request, extras, error);
 	if (result == 0)
-		result = read_reply(fd, now() + seconds * UINT64_C(1000), extras, &reply->body, error);
+		result = read_reply(fd, monotonic_ms() + seconds * UINT64_C(1000), extras, &reply->body, error);
 	if (result == 0)
 		result = read_status(reply->body, error);
 	close(fd);

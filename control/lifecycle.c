@@ -3,9 +3,9 @@
 #include "lifecycle_private.h"
 
 #include <errno.h>
-#include <time.h>
 
 #include "memory/memory_loss.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 void lifecycle_end(struct lifecycle *lifecycle, enum lifecycle_end how)
@@ -77,14 +77,6 @@ void lifecycle_handle_event(struct lifecycle *lifecycle)
 	}
 }
 
-static uint64_t now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
-}
-
 void lifecycle_resume(struct lifecycle *lifecycle)
 {
 	if (!lifecycle->has_paused || lifecycle->in_save_pause || lifecycle->hold_client)
@@ -96,7 +88,7 @@ void lifecycle_resume(struct lifecycle *lifecycle)
 
 void lifecycle_pause(struct lifecycle *lifecycle)
 {
-	lifecycle->paused_at = now();
+	lifecycle->paused_at = monotonic_ns();
 	if (!lifecycle->has_paused)
 		lifecycle->was_running = lifecycle->machine->running;
 	lifecycle->has_paused = true;
@@ -106,7 +98,7 @@ void lifecycle_pause(struct lifecycle *lifecycle)
 void lifecycle_end_save_pause(struct lifecycle *lifecycle)
 {
 	if (lifecycle->in_save_pause)
-		lifecycle->pause = now() - lifecycle->paused_at; /* before it may resume: its vCPUs may run before this thread continues */
+		lifecycle->pause = monotonic_ns() - lifecycle->paused_at; /* before it may resume: its vCPUs may run before this thread continues */
 	lifecycle->in_save_pause = false;
 	lifecycle_resume(lifecycle);
 }

@@ -9,18 +9,11 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "util/clock.h"
+
 #define PATIENCE 5000 /* milliseconds for a client to send its request, and to receive its reply */
-
-static uint64_t now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
-}
 
 /* The timer ticks while there is a client, or while none can be accepted. A second start must not delay it. */
 static void tick(struct control *control, bool on)
@@ -86,7 +79,7 @@ static void write_reply(struct control_client *client)
 		if (sent < 0)
 			break;
 		client->sent += (size_t)sent;
-		client->deadline = now() + PATIENCE; /* it makes progress */
+		client->deadline = monotonic_ms() + PATIENCE; /* it makes progress */
 	}
 	drop(client);
 }
@@ -102,7 +95,7 @@ static void reply(struct control_client *client, const char *status, const char 
 	}
 	client->state = CONTROL_WRITING;
 	client->reply_size = (size_t)size;
-	client->deadline = now() + PATIENCE;
+	client->deadline = monotonic_ms() + PATIENCE;
 	write_reply(client);
 }
 
@@ -121,7 +114,7 @@ void control_defer(struct control_client *client, int event, unsigned seconds, c
 	client->state = CONTROL_DEFERRED;
 	client->event = event;
 	client->timeout = *timeout;
-	client->deadline = now() + seconds * UINT64_C(1000);
+	client->deadline = monotonic_ms() + seconds * UINT64_C(1000);
 	loop_change(client->control->loop, client->fd, POLLHUP);
 }
 
@@ -302,7 +295,7 @@ static void accept_client(void *owner, int fd, uint32_t events)
 	}
 	client->fd = client_fd;
 	client->state = CONTROL_READING;
-	client->deadline = now() + PATIENCE;
+	client->deadline = monotonic_ms() + PATIENCE;
 	tick(control, true);
 }
 
@@ -318,7 +311,7 @@ static void check_deadlines(void *owner, int fd, uint32_t events)
 	for (unsigned i = 0; i < CONTROL_CLIENTS; i++) {
 		struct control_client *client = &control->clients[i];
 
-		if (client->state != CONTROL_FREE && now() >= client->deadline) {
+		if (client->state != CONTROL_FREE && monotonic_ms() >= client->deadline) {
 			if (client->state == CONTROL_DEFERRED)
 				control_refuse(client, &client->timeout);
 			else

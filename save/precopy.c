@@ -5,20 +5,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "save/throttle.h"
+#include "util/clock.h"
 
 #define MOST_ROUNDS 30u
 #define FEWEST_BYTES (1u << 20) /* a rest this small never gets another round */
-
-static uint64_t now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
-}
 
 static uint64_t count(const struct precopy *precopy)
 {
@@ -78,14 +70,14 @@ static int copy(struct precopy *precopy, struct error *error)
 /* Copies one round and measures nanoseconds a page. Without a map, counts the pages that the file has. */
 static int copy_round(struct precopy *precopy, uint64_t *pace, struct error *error)
 {
-	uint64_t start = now(), pages = precopy->has_map ? count(precopy) : 0;
+	uint64_t start = monotonic_ns(), pages = precopy->has_map ? count(precopy) : 0;
 
 	if (copy(precopy, error) < 0)
 		return -1;
 	vfio_precopy(precopy->machine->vfio);
 	if (!pages)
 		pages = snapshot_written(precopy->writer).data / FORMAT_RAM_PAGE + 1;
-	*pace = (now() - start) / pages;
+	*pace = (monotonic_ns() - start) / pages;
 	return take(precopy, error);
 }
 

@@ -6,12 +6,12 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "image.h"
 #include "snapshot/snapshot.h"
 #include "util/checksum.h"
+#include "util/clock.h"
 #include "util/fault.h"
 #include "util/io.h"
 
@@ -30,14 +30,6 @@ static int make_identity(uint8_t identity[16], struct error *error)
 	return 0;
 }
 
-static uint64_t now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_REALTIME, &time);
-	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
-}
-
 static int put(struct snapshot_writer *writer, uint64_t offset, const void *bytes, size_t size, struct error *error)
 {
 	int result = pwrite_full(writer->fd, bytes, size, (off_t)offset);
@@ -50,7 +42,7 @@ static int put(struct snapshot_writer *writer, uint64_t offset, const void *byte
 static int write_head(struct snapshot_writer *writer, uint64_t *ram_offset, struct error *error)
 {
 	struct format_header header = {
-		.version = FORMAT_VERSION, .architecture = FORMAT_ARCHITECTURE, .created = now(),
+		.version = FORMAT_VERSION, .architecture = FORMAT_ARCHITECTURE, .created = realtime_ns(),
 	};
 	struct format_commit *commit = &writer->commit;
 	struct section_writer head = { 0 };
