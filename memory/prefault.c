@@ -5,14 +5,11 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "util/bits.h"
 #include "util/thread.h"
 
-#define BEHIND 19 /* nice: the guest has its turn first */
 #define STEP (1u << 20) /* bytes between two looks at whether it is called off */
 
 /* What cannot be read is left for whoever needs it, and is told there. */
@@ -39,7 +36,7 @@ static void *run(void *argument)
 {
 	struct prefault *prefault = argument;
 
-	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), BEHIND);
+	thread_lowest_priority();
 	for (size_t i = 0; i < prefault->count; i++)
 		(i < prefault->touched ? touch_range : read_range)(prefault, &prefault->ranges[i]);
 	return NULL;

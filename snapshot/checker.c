@@ -2,15 +2,11 @@
 #include "snapshot/checker.h"
 
 #include <poll.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "memory/memory_loss.h"
 #include "util/io.h"
 #include "util/thread.h"
-
-#define BEHIND 19 /* nice: the guest has its turn first */
 
 static bool go_on(void *owner, uint64_t done, uint64_t total)
 {
@@ -36,8 +32,7 @@ static void *work(void *argument)
 	struct checker *checker = argument;
 	const struct snapshot_progress progress = { .step = go_on, .owner = checker };
 
-	/* Of this thread, and of those that it makes. Where it is refused the check is merely less polite. */
-	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), BEHIND);
+	thread_lowest_priority();
 	checker->result = snapshot_check_ram(checker->snapshot, &progress, &checker->error);
 	if (checker->result < 0 && !atomic_load(&checker->cancelled))
 		declare_lost(checker);

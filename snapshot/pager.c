@@ -5,8 +5,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "memory/memory_loss.h"
@@ -16,8 +14,6 @@
 #include "util/bits.h"
 #include "util/io.h"
 #include "util/thread.h"
-
-#define BEHIND 19 /* nice of the reader: the guest has its turn first */
 
 static uint64_t block_end(const struct pager *pager, uint64_t block)
 {
@@ -276,7 +272,7 @@ static void *run_reader(void *argument)
 	uint64_t blocks = (pager->ram.size + pager->block - 1) / pager->block;
 	int result = 0;
 
-	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), BEHIND);
+	thread_lowest_priority();
 	for (uint64_t block = 0; result == 0 && block < blocks && !atomic_load(&pager->cancelled); block++)
 		if (is_in_working_set(pager, block))
 			result = read_ahead(pager, block);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Creates threads with a small stack. */
 #include "util/thread.h"
 
 #define STACK_SIZE (512u << 10)
