@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Header and commit record of a snapshot file. */
 #include "snapshot/format.h"
 
 #include <errno.h>
@@ -6,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "state/sections.h"
 #include "util/checksum.h"
 
 /* What stands in the file; little-endian, as fields.c asserts. */
@@ -53,6 +55,27 @@ void format_write_header(const struct format_header *header, uint8_t bytes[FORMA
 	memcpy(raw.identity, header->identity, sizeof(raw.identity));
 	raw.checksum = checksum(0, &raw, offsetof(struct header_bytes, checksum));
 	memcpy(bytes, &raw, sizeof(raw));
+}
+
+int format_make_head(const struct format_header *header, const struct format_ram *ram, struct format_commit *commit,
+		     struct byte_buffer *head, struct error *error)
+{
+	struct section_writer writer = { 0 };
+
+	byte_buffer_add(&writer.buffer, NULL, FORMAT_HEADER_SIZE);
+	section_begin(&writer, "ram", 1, SECTION_MANDATORY);
+	field_add_number(&writer.buffer, "base", ram->base);
+	field_add_number(&writer.buffer, "size", ram->size);
+	field_add_number(&writer.buffer, "offset", ram->offset);
+	section_end(&writer);
+	*head = writer.buffer;
+	if (head->failed)
+		return error_system(error, ENOMEM, "sections");
+	format_write_header(header, head->bytes);
+	memcpy(commit->identity, header->identity, sizeof(commit->identity));
+	commit->head_end = head->size;
+	commit->checksum = checksum(0, head->bytes, head->size);
+	return 0;
 }
 
 int format_read_header(const uint8_t bytes[FORMAT_HEADER_SIZE], struct format_header *header, struct error *error)

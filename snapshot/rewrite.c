@@ -210,25 +210,13 @@ static int copy_ram(struct copy *copy, struct error *error)
 static int write_head(struct copy *copy, struct error *error)
 {
 	const struct snapshot *from = copy->from;
-	struct section_writer head = { 0 };
-	int result;
+	const struct format_ram ram = { .base = from->ram_base, .size = from->ram_size, .offset = RAM_OFFSET };
+	struct byte_buffer head = { 0 };
+	int result = format_make_head(&from->header, &ram, &copy->commit, &head, error);
 
-	byte_buffer_add(&head.buffer, NULL, FORMAT_HEADER_SIZE);
-	section_begin(&head, "ram", 1, SECTION_MANDATORY);
-	field_add_number(&head.buffer, "base", from->ram_base);
-	field_add_number(&head.buffer, "size", from->ram_size);
-	field_add_number(&head.buffer, "offset", RAM_OFFSET);
-	section_end(&head);
-	if (head.buffer.failed) {
-		result = error_system(error, ENOMEM, "sections");
-	} else {
-		format_write_header(&from->header, head.buffer.bytes);
-		memcpy(copy->commit.identity, from->header.identity, sizeof(copy->commit.identity));
-		copy->commit.head_end = head.buffer.size;
-		copy->commit.checksum = checksum(0, head.buffer.bytes, head.buffer.size);
-		result = put_head(copy, &head.buffer, error);
-	}
-	byte_buffer_free(&head.buffer);
+	if (result == 0)
+		result = put_head(copy, &head, error);
+	byte_buffer_free(&head);
 	return result;
 }
 

@@ -38,36 +38,25 @@ static int put(struct snapshot_writer *writer, uint64_t offset, const void *byte
 	return result < 0 ? error_system(error, -result, "writing %zu bytes at %llu", size, (unsigned long long)offset) : 0;
 }
 
-/* Header and the section that says where RAM is. */
 static int write_head(struct snapshot_writer *writer, uint64_t *ram_offset, struct error *error)
 {
 	struct format_header header = {
 		.version = FORMAT_VERSION, .architecture = FORMAT_ARCHITECTURE, .created = realtime_ns(),
 	};
-	struct format_commit *commit = &writer->commit;
-	struct section_writer head = { 0 };
-	int result = -1;
+	const struct format_ram ram = {
+		.base = writer->ram->base, .size = writer->ram->size, .offset = FORMAT_RAM_ALIGNMENT, /* there is room before it */
+	};
+	struct byte_buffer head = { 0 };
+	int result;
 
 	if (make_identity(header.identity, error) < 0)
 		return -1;
-	*ram_offset = FORMAT_RAM_ALIGNMENT; /* there is room before it */
-	byte_buffer_add(&head.buffer, NULL, FORMAT_HEADER_SIZE);
-	section_begin(&head, "ram", 1, SECTION_MANDATORY);
-	field_add_number(&head.buffer, "base", writer->ram->base);
-	field_add_number(&head.buffer, "size", writer->ram->size);
-	field_add_number(&head.buffer, "offset", *ram_offset);
-	section_end(&head);
-	if (head.buffer.failed) {
-		error_system(error, ENOMEM, "sections");
-	} else {
-		format_write_header(&header, head.buffer.bytes);
-		memcpy(commit->identity, header.identity, sizeof(commit->identity));
-		commit->head_end = head.buffer.size;
-		commit->tail = *ram_offset + writer->ram->size;
-		commit->checksum = checksum(0, head.buffer.bytes, head.buffer.size);
-		result = put(writer, 0, head.buffer.bytes, head.buffer.size, error);
-	}
-	byte_buffer_free(&head.buffer);
+	*ram_offset = ram.offset;
+	writer->commit.tail = ram.offset + ram.size;
+	result = format_make_head(&header, &ram, &writer->commit, &head, error);
+	if (result == 0)
+		result = put(writer, 0, head.bytes, head.size, error);
+	byte_buffer_free(&head);
 	return result;
 }
 

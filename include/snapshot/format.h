@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "state/fields.h"
 #include "util/err.h"
 
 #define FORMAT_VERSION 1u
@@ -51,6 +52,18 @@ struct format_commit {
 /* The usual 36 characters of a UUID. */
 #define FORMAT_IDENTITY_TEXT 37
 void format_identity_text(const uint8_t identity[16], char text[FORMAT_IDENTITY_TEXT]);
+
+/* Where RAM is, in bytes: guest physical address, size, offset in the file. */
+struct format_ram {
+	uint64_t base, size, offset;
+};
+
+/*
+ * Makes all that stands before RAM: the header and the section "ram". Fills in identity, head_end and checksum of `commit`. `head`
+ * is empty at first; the caller frees it, also on failure.
+ */
+int format_make_head(const struct format_header *header, const struct format_ram *ram, struct format_commit *commit,
+		     struct byte_buffer *head, struct error *error);
 
 void format_write_header(const struct format_header *header, uint8_t bytes[FORMAT_HEADER_SIZE]);
 void format_write_commit(const struct format_commit *commit, uint8_t bytes[FORMAT_COMMIT_SIZE]);
