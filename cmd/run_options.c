@@ -11,6 +11,7 @@
 
 #include "cmd/command.h"
 #include "control/control.h"
+#include "util/hash.h"
 #include "util/parse.h"
 
 #define CONFIG(member) offsetof(struct run_options, config.member)
@@ -215,16 +216,6 @@ int run_options_finish(struct run_options *options, const char *kernel, struct e
 	return 0;
 }
 
-/* FNV-1a: spreads similar names. */
-static uint64_t hash(const char *text, unsigned index)
-{
-	uint64_t value = 0xcbf29ce484222325ull ^ index;
-
-	for (; *text; text++)
-		value = (value ^ (uint8_t)*text) * 0x100000001b3ull;
-	return value;
-}
-
 void run_options_name(struct run_options *options, pid_t pid)
 {
 	struct machine_config *config = &options->config;
@@ -235,7 +226,7 @@ void run_options_name(struct run_options *options, pid_t pid)
 	}
 	for (unsigned i = 0; i < config->network_count; i++) {
 		uint8_t *mac = config->networks[i].mac;
-		uint64_t value = hash(config->name, i);
+		uint64_t value = hash_text(HASH_TEXT_START ^ i, config->name);
 
 		if (mac[0] | mac[1] | mac[2] | mac[3] | mac[4] | mac[5])
 			continue;

@@ -9,6 +9,7 @@
 #include "kvm/kvm.h"
 #include "kvm/vm.h"
 #include "util/bits.h"
+#include "util/io.h"
 
 /*
  * Guest physical addresses: 40 bits are the default of KVM and of most guests. RAM uses at most the lower half, because 64-bit
@@ -137,21 +138,14 @@ fail:
 	return -1;
 }
 
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
-
 void vm_close(struct vm *vm)
 {
 	vcpus_close(vm);
-	close_fd(&vm->its_fd);
-	close_fd(&vm->gic_fd);
-	close_fd(&vm->fd);
-	close_fd(&vm->kvm_fd);
-	close_fd(&vm->event_fd);
+	fd_close(&vm->its_fd);
+	fd_close(&vm->gic_fd);
+	fd_close(&vm->fd);
+	fd_close(&vm->kvm_fd);
+	fd_close(&vm->event_fd);
 	/* Close RAM after the VM's descriptor, so that KVM releases it first. */
 	ram_close(&vm->ram);
 	interrupts_close(&vm->interrupts);

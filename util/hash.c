@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* MurmurHash3_x64_128 and FNV-1a. */
 #include "util/hash.h"
 
 #include <assert.h>
@@ -48,4 +49,11 @@ void hash_get(const struct hash *hash, uint64_t value[2])
 	h2 += h1;
 	value[0] = h1;
 	value[1] = h2;
+}
+
+uint64_t hash_text(uint64_t start, const char *text)
+{
+	for (; *text; text++)
+		start = (start ^ (uint8_t)*text) * 0x100000001b3ull;
+	return start;
 }

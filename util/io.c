@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Whole reads and writes, eventfds, and closing. */
 #include "util/io.h"
 
 #include <errno.h>
@@ -89,4 +90,11 @@ bool event_take(int event_fd)
 	eventfd_t value;
 
 	return eventfd_read(event_fd, &value) == 0;
+}
+
+void fd_close(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
 }

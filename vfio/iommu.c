@@ -9,6 +9,7 @@
 
 #include "kvm/kvm.h"
 #include "sysfs.h"
+#include "util/io.h"
 
 int vfio_iommu_open(struct vfio_iommu *iommu, const struct vfio_paths *paths, struct vm *vm, const char *first,
 		    struct error *error)
@@ -34,17 +35,10 @@ int vfio_iommu_attach(struct vfio_iommu *iommu, const char *address, struct erro
 	return iommu->way->attach(iommu, address, &found, error);
 }
 
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
-
 void vfio_iommu_close(struct vfio_iommu *iommu)
 {
-	close_fd(&iommu->kvm_fd); /* it holds references to the groups */
+	fd_close(&iommu->kvm_fd); /* it holds references to the groups */
 	while (iommu->group_count)
-		close_fd(&iommu->groups[--iommu->group_count].fd);
-	close_fd(&iommu->fd); /* unmaps RAM */
+		fd_close(&iommu->groups[--iommu->group_count].fd);
+	fd_close(&iommu->fd); /* unmaps RAM */
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "blk.h"
+#include "util/hash.h"
 
 /* Ends before the fields of features that are not offered. */
 #define CONFIG_SIZE offsetof(struct virtio_blk_config, max_secure_erase_sectors)
@@ -17,12 +18,9 @@
 static void make_serial(struct block *block, const char *serial)
 {
 	char text[VIRTIO_BLK_ID_BYTES + 1];
-	uint64_t hash = 0xcbf29ce484222325ull;
 
 	if (!serial) {
-		for (const char *c = block->path; *c; c++)
-			hash = (hash ^ (uint8_t)*c) * 0x100000001b3ull;
-		snprintf(text, sizeof(text), "lkvm%016" PRIx64, hash);
+		snprintf(text, sizeof(text), "lkvm%016" PRIx64, hash_text(HASH_TEXT_START, block->path));
 		serial = text;
 	}
 	memcpy(block->state.serial, serial, strnlen(serial, sizeof(block->state.serial)));

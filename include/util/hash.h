@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A hash of 128 bits for contents that nobody forges: MurmurHash3_x64_128 with seed 0. Pure. */
+/*
+ * Hashes for contents that nobody forges: MurmurHash3_x64_128 with seed 0 for bytes, FNV-1a for short texts. Pure.
+ */
 #ifndef LKVM_UTIL_HASH_H
 #define LKVM_UTIL_HASH_H
 
@@ -19,5 +21,9 @@ void hash_add(struct hash *hash, const void *bytes, size_t size);
 
 /* The hash of all bytes that were added. `hash` may be added to afterwards. */
 void hash_get(const struct hash *hash, uint64_t value[2]);
+
+/* FNV-1a, 64 bits: spreads similar texts. `start` is HASH_TEXT_START, changed by what else is to be hashed. */
+#define HASH_TEXT_START 0xcbf29ce484222325ull
+uint64_t hash_text(uint64_t start, const char *text);
 
 #endif

@@ -30,4 +30,7 @@ void event_raise(int event_fd);
 /* Makes it unreadable again; whether it was readable. */
 bool event_take(int event_fd);
 
+/* Closes a descriptor if it is open (not -1), and sets it to -1. */
+void fd_close(int *fd);
+
 #endif
