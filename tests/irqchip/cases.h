@@ -14,7 +14,7 @@ struct irqchip_case {
 extern const struct irqchip_case table_cases[];
 extern const struct irqchip_case pending_cases[];
 extern const struct irqchip_case reset_cases[];
-extern const struct irqchip_case foretell_cases[];
+extern const struct irqchip_case predict_cases[];
 extern const struct irqchip_case group_cases[];
 
 #endif

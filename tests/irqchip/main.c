@@ -12,7 +12,7 @@
 int main(int argc, char **argv)
 {
 	static const struct irqchip_case *const groups[] = {
-		table_cases, pending_cases, reset_cases, group_cases, foretell_cases,
+		table_cases, pending_cases, reset_cases, group_cases, predict_cases,
 	};
 
 	if (argc == 4 && !strcmp(argv[1], "compare")) {

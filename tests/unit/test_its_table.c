@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* arm/its_table.c: what stands in tables, and where the walk goes. tests/irqchip/foretell.h asks KVM the same. */
+/* arm/its_table.c: what stands in tables, and where the walk goes. tests/irqchip/predict.h asks KVM the same. */
 #include "unit/its_rig.h"
 
 static void registers_are_decoded(void **state)

@@ -48,11 +48,11 @@ case_vcpu_runs_with_group_0()
 	known_fault "with group 0 alone QEMU's GIC stops the vCPU"
 }
 
-case_foretell_flat() { irqchip foretell_flat; }
-case_foretell_indirect() { irqchip foretell_indirect; }
-case_foretell_full_table() { irqchip foretell_full_table; }
-case_foretell_mutated_flat() { irqchip foretell_mutated_flat; }
-case_foretell_mutated_indirect() { irqchip foretell_mutated_indirect; }
+case_predict_flat() { irqchip predict_flat; }
+case_predict_indirect() { irqchip predict_indirect; }
+case_predict_full_table() { irqchip predict_full_table; }
+case_predict_mutated_flat() { irqchip predict_mutated_flat; }
+case_predict_mutated_indirect() { irqchip predict_mutated_indirect; }
 
 case_all_are_listed_here()
 {

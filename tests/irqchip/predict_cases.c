@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "cases.h"
-#include "foretell.h"
+#include "predict.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define PATCHES 8u
@@ -37,7 +37,7 @@ static const struct row rows[] = {
 	{ "as it is", 0, 0, 0, { { 0 } } },
 
 	/* Collections. */
-	{ "a vCPU behind the last", EINVAL, PROBLEM(VCPU), 0, { AT_COLLECTION(4, CTE(4, FORETELL_VCPUS)) } },
+	{ "a vCPU behind the last", EINVAL, PROBLEM(VCPU), 0, { AT_COLLECTION(4, CTE(4, PREDICT_VCPUS)) } },
 	{ "a vCPU of 32 bits", EINVAL, PROBLEM(VCPU), 0, { AT_COLLECTION(4, CTE(4, 0xfffffffe)) } },
 	{ "on no vCPU", 0, PROBLEM(NOWHERE), 0, { AT_COLLECTION(1, CTE(1, 0xffffffff)) } },
 	{ "on no vCPU, twice", EEXIST, PROBLEM(NOWHERE) | PROBLEM(TWICE), 0,
@@ -227,62 +227,62 @@ static const struct row indirect_rows[] = {
 	  { AT_FIRST(0, BASER_VALID | (RIG_DEVICES)), AT_FIRST(1, 0), AT_FIRST(3, 0) } },
 };
 
-static void try_row(struct foretell *foretell, const struct row *row, bool indirect)
+static void try_row(struct predict *predict, const struct row *row, bool indirect)
 {
-	foretell_lay_out(foretell, indirect);
-	foretell_patch(foretell, row->name, row->patches, PATCHES);
-	foretell_walk(foretell);
-	if (foretell->walk.refusal != row->refusal || foretell->visited.problems != row->problems ||
-	    foretell->visited.stops != row->stops)
-		fail("%s, %s: the walk foretells error %d, problems 0x%x, stops 0x%x", row->name,
-		     indirect ? "indirect" : "flat", foretell->walk.refusal, foretell->visited.problems,
-		     foretell->visited.stops);
-	foretell_compare(foretell);
+	predict_lay_out(predict, indirect);
+	predict_patch(predict, row->name, row->patches, PATCHES);
+	predict_walk(predict);
+	if (predict->walk.refusal != row->refusal || predict->visited.problems != row->problems ||
+	    predict->visited.stops != row->stops)
+		fail("%s, %s: the walk predicts error %d, problems 0x%x, stops 0x%x", row->name,
+		     indirect ? "indirect" : "flat", predict->walk.refusal, predict->visited.problems,
+		     predict->visited.stops);
+	predict_compare(predict);
 }
 
 static void try_rows(const struct row *list, size_t count, bool indirect)
 {
-	struct foretell *foretell = foretell_open();
+	struct predict *predict = predict_open();
 
 	for (size_t i = 0; i < count; i++)
-		try_row(foretell, &list[i], indirect);
-	foretell_close(foretell);
+		try_row(predict, &list[i], indirect);
+	predict_close(predict);
 }
 
-static void foretell_flat(void)
+static void predict_flat(void)
 {
 	try_rows(rows, COUNT(rows), false);
 	try_rows(flat_rows, COUNT(flat_rows), false);
 }
 
-static void foretell_indirect(void)
+static void predict_indirect(void)
 {
 	try_rows(rows, COUNT(rows), true);
 	try_rows(indirect_rows, COUNT(indirect_rows), true);
 }
 
 /* A collection table without an end, and more behind it. */
-static void foretell_full_table(void)
+static void predict_full_table(void)
 {
-	struct foretell *foretell = foretell_open();
+	struct predict *predict = predict_open();
 
-	foretell_lay_out(foretell, false);
-	foretell_patch(foretell, "a full collection table", NULL, 0);
+	predict_lay_out(predict, false);
+	predict_patch(predict, "a full collection table", NULL, 0);
 	for (uint32_t i = 0; i < 8192; i++)
-		*foretell_ram(foretell, RIG_COLLECTIONS + 8 * i) = CTE(8191 - i, i % FORETELL_VCPUS);
-	*foretell_ram(foretell, RIG_COLLECTIONS + 8 * 8192) = CTE(9, 0);
-	foretell_walk(foretell);
-	if (foretell->visited.collection_count != 8192)
-		fail("the walk finds %u collections", foretell->visited.collection_count);
-	foretell_compare(foretell);
-	foretell_close(foretell);
+		*predict_ram(predict, RIG_COLLECTIONS + 8 * i) = CTE(8191 - i, i % PREDICT_VCPUS);
+	*predict_ram(predict, RIG_COLLECTIONS + 8 * 8192) = CTE(9, 0);
+	predict_walk(predict);
+	if (predict->visited.collection_count != 8192)
+		fail("the walk finds %u collections", predict->visited.collection_count);
+	predict_compare(predict);
+	predict_close(predict);
 }
 
-const struct irqchip_case foretell_cases[] = {
-	{ "foretell_flat", foretell_flat },
-	{ "foretell_indirect", foretell_indirect },
-	{ "foretell_full_table", foretell_full_table },
-	{ "foretell_mutated_flat", foretell_mutated_flat },
-	{ "foretell_mutated_indirect", foretell_mutated_indirect },
+const struct irqchip_case predict_cases[] = {
+	{ "predict_flat", predict_flat },
+	{ "predict_indirect", predict_indirect },
+	{ "predict_full_table", predict_full_table },
+	{ "predict_mutated_flat", predict_mutated_flat },
+	{ "predict_mutated_indirect", predict_mutated_indirect },
 	{ 0 },
 };

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-#include "foretell.h"
+#include "predict.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define TRIES 300u
@@ -28,7 +28,7 @@ static uint64_t one_of(const uint64_t *list, size_t count, uint64_t *state)
 #define ONE_OF(list, state) one_of(list, COUNT(list), state)
 
 /* Another place, mostly one where there is something. */
-static struct patch pick_place(const struct foretell *foretell, uint64_t *state)
+static struct patch pick_place(const struct predict *predict, uint64_t *state)
 {
 	static const uint64_t devices[] = { 0, 3, 3, 8, 8, 9, 100, 200, 200, 8191, 8192, 8193, 24580, 24581 };
 	static const uint64_t used[] = { 3, 8, 200, 8191 }, all_used[] = { 3, 8, 200, 8191, 8193, 24581 };
@@ -42,7 +42,7 @@ static struct patch pick_place(const struct foretell *foretell, uint64_t *state)
 		return patch;
 	case 4: case 5: case 6: case 7: case 8:
 		patch.place = EVENT;
-		patch.id = (uint32_t)(foretell->indirect ? ONE_OF(all_used, state) : ONE_OF(used, state));
+		patch.id = (uint32_t)(predict->indirect ? ONE_OF(all_used, state) : ONE_OF(used, state));
 		patch.event = (uint32_t)ONE_OF(events, state);
 		return patch;
 	case 9: case 10: case 11:
@@ -61,7 +61,7 @@ static struct patch pick_place(const struct foretell *foretell, uint64_t *state)
 		return patch;
 	default:
 		patch.place = PENDING;
-		patch.id = (uint32_t)(next_random(state) / 3 % FORETELL_VCPUS);
+		patch.id = (uint32_t)(next_random(state) / 3 % PREDICT_VCPUS);
 		return patch;
 	}
 }
@@ -131,7 +131,7 @@ static uint64_t other_collection(uint64_t old, uint64_t *state)
 	}
 }
 
-/* Registers, and entries of the first level. Not over a pending table: foretell.h. */
+/* Registers, and entries of the first level. Not over a pending table: predict.h. */
 static uint64_t other_register(uint64_t old, uint64_t *state)
 {
 	switch (next_random(state) / 3 % 4) {
@@ -169,7 +169,7 @@ static uint64_t pick_value(const struct patch *patch, uint64_t old, uint64_t *st
 	return patch->place == COLLECTION ? other_collection(old, state) : other_register(old, state);
 }
 
-/* What KVM and the walk see differently: foretell.h. */
+/* What KVM and the walk see differently: predict.h. */
 static bool shares_a_high_lpi(const struct visited *visited)
 {
 	for (unsigned i = 0; i < visited->event_count; i++)
@@ -179,22 +179,22 @@ static bool shares_a_high_lpi(const struct visited *visited)
 	return false;
 }
 
-static void try_one(struct foretell *foretell, unsigned number, bool indirect, uint64_t *state)
+static void try_one(struct predict *predict, unsigned number, bool indirect, uint64_t *state)
 {
 	unsigned count = (unsigned)(next_random(state) / 3 % PATCHES) + 1;
 	struct patch patches[PATCHES] = { 0 };
 	char name[32];
 
 	snprintf(name, sizeof(name), "mutated %u", number);
-	foretell_lay_out(foretell, indirect);
+	predict_lay_out(predict, indirect);
 	for (unsigned i = 0; i < count; i++) {
-		patches[i] = pick_place(foretell, state);
-		patches[i].value = pick_value(&patches[i], *foretell_at(foretell, &patches[i]), state);
-		foretell_patch(foretell, name, patches, i + 1);
+		patches[i] = pick_place(predict, state);
+		patches[i].value = pick_value(&patches[i], *predict_at(predict, &patches[i]), state);
+		predict_patch(predict, name, patches, i + 1);
 	}
-	foretell_walk(foretell);
-	if (foretell->walk.entries <= MOST_ENTRIES && !shares_a_high_lpi(&foretell->visited))
-		foretell_compare(foretell);
+	predict_walk(predict);
+	if (predict->walk.entries <= MOST_ENTRIES && !shares_a_high_lpi(&predict->visited))
+		predict_compare(predict);
 }
 
 static uint64_t seed(void)
@@ -211,25 +211,25 @@ static uint64_t seed(void)
 
 static void try_mutated(bool indirect)
 {
-	struct foretell *foretell = foretell_open();
+	struct predict *predict = predict_open();
 	uint64_t from = seed(), state = (from + 1) * 0x9e3779b97f4a7c15;
 
 	printf("LKVM_SEED=%llu\n", (unsigned long long)from);
 	for (unsigned i = 0; i < TRIES; i++)
-		try_one(foretell, i, indirect, &state);
-	printf("%u tables taken, %u of them saved again, %u refused\n", foretell->taken, foretell->saved,
-	       foretell->refused);
-	if (foretell->taken < TRIES / 8 || foretell->saved < TRIES / 16 || foretell->refused < TRIES / 8)
+		try_one(predict, i, indirect, &state);
+	printf("%u tables taken, %u of them saved again, %u refused\n", predict->taken, predict->saved,
+	       predict->refused);
+	if (predict->taken < TRIES / 8 || predict->saved < TRIES / 16 || predict->refused < TRIES / 8)
 		fail("the tables are not of all kinds");
-	foretell_close(foretell);
+	predict_close(predict);
 }
 
-void foretell_mutated_flat(void)
+void predict_mutated_flat(void)
 {
 	try_mutated(false);
 }
 
-void foretell_mutated_indirect(void)
+void predict_mutated_indirect(void)
 {
 	try_mutated(true);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tables of an ITS that are written by hand, for KVM to restore and for its_tables_walk() to foretell what it makes of
+ * Tables of an ITS that are written by hand, for KVM to restore and for its_tables_walk() to predict what it makes of
  * them. All in one VM, whose ITS and LPIs are made fresh for each try.
  *
  * Where the two do not agree, because the walk looks at RAM as it was saved and keeps no list of mappings:
@@ -11,14 +11,14 @@
  * - Above 16 million entries the walk gives up, and KVM goes on, for minutes.
  * - Memory that KVM cannot allocate (ENOMEM).
  */
-#ifndef LKVM_TESTS_IRQCHIP_FORETELL_H
-#define LKVM_TESTS_IRQCHIP_FORETELL_H
+#ifndef LKVM_TESTS_IRQCHIP_PREDICT_H
+#define LKVM_TESTS_IRQCHIP_PREDICT_H
 
 #include "arm/its_table.h"
 #include "rig.h"
 
-#define FORETELL_VCPUS 4u
-#define FORETELL_RECORDS 9000u
+#define PREDICT_VCPUS 4u
+#define PREDICT_RECORDS 9000u
 
 /* Entries: Documentation/virt/kvm/devices/arm-vgic-its.rst, "ITS Table ABI REV0". */
 #define DTE(itt, bits, next) (BASER_VALID | (uint64_t)(next) << 49 | (uint64_t)(itt) >> 8 << 5 | ((bits) - 1))
@@ -46,18 +46,18 @@ struct patch {
 /* What a walk visited, in its order. */
 struct visited {
 	unsigned collection_count, device_count, event_count;
-	struct its_collection collections[FORETELL_RECORDS];
-	struct its_device devices[FORETELL_RECORDS];
-	struct its_event events[FORETELL_RECORDS];
-	unsigned owners[FORETELL_RECORDS]; /* index of each event's device */
+	struct its_collection collections[PREDICT_RECORDS];
+	struct its_device devices[PREDICT_RECORDS];
+	struct its_event events[PREDICT_RECORDS];
+	unsigned owners[PREDICT_RECORDS]; /* index of each event's device */
 	uint32_t problems, stops; /* bits */
 };
 
 /* Large: on the heap. */
-struct foretell {
+struct predict {
 	struct rig rig;
 	bool indirect;
-	uint64_t device_baser, collection_baser, propbaser, pendbasers[FORETELL_VCPUS];
+	uint64_t device_baser, collection_baser, propbaser, pendbasers[PREDICT_VCPUS];
 	const char *name; /* of the try, for a failure */
 	const struct patch *patches;
 	unsigned patch_count;
@@ -70,26 +70,26 @@ struct foretell {
 	unsigned taken, refused, saved;
 };
 
-struct foretell *foretell_open(void);
-void foretell_close(struct foretell *foretell);
+struct predict *predict_open(void);
+void predict_close(struct predict *predict);
 
 /* RAM is zeroed, and a good set of tables written: several devices, some of whose entries are only left over. */
-void foretell_lay_out(struct foretell *foretell, bool indirect);
+void predict_lay_out(struct predict *predict, bool indirect);
 
-uint64_t *foretell_at(struct foretell *foretell, const struct patch *patch);
-uint64_t *foretell_ram(struct foretell *foretell, uint64_t address);
+uint64_t *predict_at(struct predict *predict, const struct patch *patch);
+uint64_t *predict_ram(struct predict *predict, uint64_t address);
 
 /* Writes them; a failure names them. Up to the first that is NOWHERE. */
-void foretell_patch(struct foretell *foretell, const char *name, const struct patch *patches, unsigned count);
+void predict_patch(struct predict *predict, const char *name, const struct patch *patches, unsigned count);
 
 /* Walks the tables, as they are now. */
-void foretell_walk(struct foretell *foretell);
+void predict_walk(struct predict *predict);
 
 /* After the walk: has KVM restore them, and fails where it says or does something else. */
-void foretell_compare(struct foretell *foretell);
+void predict_compare(struct predict *predict);
 
 /* Hundreds of good tables with something else in a few places. */
-void foretell_mutated_flat(void);
-void foretell_mutated_indirect(void);
+void predict_mutated_flat(void);
+void predict_mutated_indirect(void);
 
 #endif

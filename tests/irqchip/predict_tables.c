@@ -2,7 +2,7 @@
 /* A good set of tables, and places in it. */
 #include <string.h>
 
-#include "foretell.h"
+#include "predict.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -51,69 +51,69 @@ static const struct {
 	uint32_t lpi;
 } pending[] = { { 1, 8201 }, { 3, 8300 }, { 1, 65535 }, { 2, 8501 }, { 0, 8202 }, { 0, 9000 }, { 2, 9002 } };
 
-uint64_t *foretell_ram(struct foretell *foretell, uint64_t address)
+uint64_t *predict_ram(struct predict *predict, uint64_t address)
 {
-	return ram_at(&foretell->rig.vm.ram, address, 8);
+	return ram_at(&predict->rig.vm.ram, address, 8);
 }
 
-uint64_t *foretell_at(struct foretell *foretell, const struct patch *patch)
+uint64_t *predict_at(struct predict *predict, const struct patch *patch)
 {
 	switch (patch->place) {
 	case DEVICE:
-		return foretell_ram(foretell, (foretell->indirect ? RIG_LEVEL2 : RIG_DEVICES) + 8ull * patch->id);
+		return predict_ram(predict, (predict->indirect ? RIG_LEVEL2 : RIG_DEVICES) + 8ull * patch->id);
 	case EVENT:
-		return foretell_ram(foretell, ITT(patch->id) + 8ull * patch->event);
+		return predict_ram(predict, ITT(patch->id) + 8ull * patch->event);
 	case COLLECTION:
-		return foretell_ram(foretell, RIG_COLLECTIONS + 8ull * patch->id);
+		return predict_ram(predict, RIG_COLLECTIONS + 8ull * patch->id);
 	case FIRST:
-		return foretell_ram(foretell, RIG_DEVICES + 8ull * patch->id);
+		return predict_ram(predict, RIG_DEVICES + 8ull * patch->id);
 	case WORD:
-		return foretell_ram(foretell, RIG_RAM + patch->id);
+		return predict_ram(predict, RIG_RAM + patch->id);
 	case DEVICES:
-		return &foretell->device_baser;
+		return &predict->device_baser;
 	case COLLECTIONS:
-		return &foretell->collection_baser;
+		return &predict->collection_baser;
 	case PROPERTIES:
-		return &foretell->propbaser;
+		return &predict->propbaser;
 	case PENDING:
-		return &foretell->pendbasers[patch->id];
+		return &predict->pendbasers[patch->id];
 	case NOWHERE:
 		break;
 	}
 	fail("a patch without a place");
 }
 
-static void apply(struct foretell *foretell, const struct patch *patches, unsigned count)
+static void apply(struct predict *predict, const struct patch *patches, unsigned count)
 {
 	for (unsigned i = 0; i < count && patches[i].place; i++)
-		*foretell_at(foretell, &patches[i]) = patches[i].value;
+		*predict_at(predict, &patches[i]) = patches[i].value;
 }
 
-void foretell_patch(struct foretell *foretell, const char *name, const struct patch *patches, unsigned count)
+void predict_patch(struct predict *predict, const char *name, const struct patch *patches, unsigned count)
 {
-	foretell->name = name;
-	foretell->patches = patches;
-	foretell->patch_count = count;
-	apply(foretell, patches, count);
+	predict->name = name;
+	predict->patches = patches;
+	predict->patch_count = count;
+	apply(predict, patches, count);
 }
 
-void foretell_lay_out(struct foretell *foretell, bool indirect)
+void predict_lay_out(struct predict *predict, bool indirect)
 {
-	uint8_t *ram = foretell->rig.vm.ram.host;
+	uint8_t *ram = predict->rig.vm.ram.host;
 
 	memset(ram, 0, RIG_RAM_SIZE); /* the vCPUs do not run, and need no code */
 	for (uint32_t lpi = 8192; lpi < 65536; lpi++)
-		rig_set_properties(&foretell->rig, lpi, 0xa0, lpi % 2);
-	foretell->indirect = indirect;
-	foretell->device_baser = BASER_VALID | (indirect ? BASER_INDIRECT : 0) | RIG_DEVICES;
-	foretell->collection_baser = BASER_VALID | RIG_COLLECTIONS;
-	foretell->propbaser = RIG_PROPERTIES | 15;
-	for (unsigned i = 0; i < FORETELL_VCPUS; i++)
-		foretell->pendbasers[i] = RIG_PENDING + 0x10000 * i;
+		rig_set_properties(&predict->rig, lpi, 0xa0, lpi % 2);
+	predict->indirect = indirect;
+	predict->device_baser = BASER_VALID | (indirect ? BASER_INDIRECT : 0) | RIG_DEVICES;
+	predict->collection_baser = BASER_VALID | RIG_COLLECTIONS;
+	predict->propbaser = RIG_PROPERTIES | 15;
+	for (unsigned i = 0; i < PREDICT_VCPUS; i++)
+		predict->pendbasers[i] = RIG_PENDING + 0x10000 * i;
 	for (size_t i = 0; i < COUNT(pending); i++)
-		ram[foretell->pendbasers[pending[i].vcpu] - RIG_RAM + pending[i].lpi / 8] |=
+		ram[predict->pendbasers[pending[i].vcpu] - RIG_RAM + pending[i].lpi / 8] |=
 			(uint8_t)(1u << pending[i].lpi % 8);
-	apply(foretell, good, COUNT(good));
+	apply(predict, good, COUNT(good));
 	if (indirect)
-		apply(foretell, behind, COUNT(behind));
+		apply(predict, behind, COUNT(behind));
 }
