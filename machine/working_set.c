@@ -29,7 +29,7 @@ static int look(const struct machine *machine, uint8_t *chunks, struct error *er
 {
 	const struct pager *pager = &machine->pager;
 
-	if (working_set_look(&machine->vm.ram, chunks, error) < 0)
+	if (working_set_record(&machine->vm.ram, chunks, error) < 0)
 		return -1;
 	for (uint64_t at = 0; pager_is_open(pager) && at < machine->vm.ram.size; at += FORMAT_RAM_CHUNK) {
 		uint8_t *byte = &chunks[at / FORMAT_RAM_CHUNK / 8], bit = (uint8_t)(1u << at / FORMAT_RAM_CHUNK % 8);

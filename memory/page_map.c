@@ -22,7 +22,7 @@ void page_map_close(struct page_map *map)
 	map->fd = -1;
 }
 
-bool page_map_look(const struct page_map *map, uint64_t *entries, const uint8_t *host, uint64_t size)
+bool page_map_read(const struct page_map *map, uint64_t *entries, const uint8_t *host, uint64_t size)
 {
 	uint64_t first = (uintptr_t)host / map->page_size;
 	size_t bytes = (size_t)((size + map->page_size - 1) / map->page_size * sizeof(*entries));

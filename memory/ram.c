@@ -53,7 +53,7 @@ int ram_open(struct ram *ram, uint64_t base, uint64_t size, struct error *error)
 void ram_discard(const struct ram *ram, void *host, uint64_t size)
 {
 	/* No fault comes of taking pages away: who keeps what they hold is made to take it by a write. */
-	if (__atomic_load_n(&ram->keeps, __ATOMIC_ACQUIRE) && madvise(host, size, MADV_POPULATE_WRITE) < 0)
+	if (__atomic_load_n(&ram->write_protected, __ATOMIC_ACQUIRE) && madvise(host, size, MADV_POPULATE_WRITE) < 0)
 		return;
 	madvise(host, size, MADV_DONTNEED);
 }

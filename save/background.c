@@ -19,7 +19,7 @@
 #include "util/bits.h"
 #include "util/io.h"
 
-#define BLOCK SNAPSHOT_TAKE_LIMIT /* unprotected at once if nothing waits, so that large pages of the host stay large */
+#define BLOCK SNAPSHOT_CAPTURE_LIMIT /* unprotected at once if nothing waits, so that large pages of the host stay large */
 #define FEW_UNITS 32u             /* a number that is protected quickly */
 #define MOST_TURNS 4u
 
@@ -52,7 +52,7 @@ static void let_go(struct background *background)
 {
 	release(background, background->released, background->ram->size - background->released);
 	background->released = background->ram->size;
-	__atomic_store_n(&background->ram->keeps, false, __ATOMIC_RELEASE);
+	__atomic_store_n(&background->ram->write_protected, false, __ATOMIC_RELEASE);
 }
 
 static void free_all(struct background *background)
@@ -106,7 +106,7 @@ static int take(struct background *background, uint64_t at, struct error *error)
 	if (*unit == TAKEN)
 		return 0;
 	*unit = TAKEN;
-	return snapshot_take(background->writer, at, unit_size(background, at), error);
+	return snapshot_capture(background->writer, at, unit_size(background, at), error);
 }
 
 /* Serves the writes that wait now. */
@@ -145,7 +145,7 @@ static int protect_block(struct background *background, uint64_t at, struct erro
 	if (protect(background, at, size, true, error) < 0)
 		return -1;
 	/* Look now: from here on ram_discard() saves what it discards. */
-	return snapshot_look(background->writer, at, size, &background->blocks[at / BLOCK], error);
+	return snapshot_classify(background->writer, at, size, &background->blocks[at / BLOCK], error);
 }
 
 /* Protects all open units, neighbours with one call. `*count`: how many. */
@@ -175,7 +175,7 @@ static int protect_all(struct background *background, struct error *error)
 	const struct snapshot_progress *progress = background->writer->progress;
 	uint64_t size = background->ram->size, count = FEW_UNITS;
 
-	__atomic_store_n(&background->ram->keeps, true, __ATOMIC_RELEASE);
+	__atomic_store_n(&background->ram->write_protected, true, __ATOMIC_RELEASE);
 	for (uint64_t at = 0; at < size; at += BLOCK) {
 		if (progress && !progress->step(progress->owner, at, size))
 			return error_set(error, ECANCELED, "it was called off");
@@ -225,12 +225,12 @@ static int find_open(struct background *background, uint64_t block, struct error
 	uint64_t end = block + block_size(background, block);
 	uint8_t seen;
 
-	if (snapshot_look(background->writer, block, end - block, &seen, error) < 0)
+	if (snapshot_classify(background->writer, block, end - block, &seen, error) < 0)
 		return -1;
 	for (uint64_t at = block; seen & SNAPSHOT_OPEN && at < end; at += background->unit) {
 		uint8_t seen_of_unit;
 
-		if (snapshot_look(background->writer, at, unit_size(background, at), &seen_of_unit, error) < 0)
+		if (snapshot_classify(background->writer, at, unit_size(background, at), &seen_of_unit, error) < 0)
 			return -1;
 		if (seen_of_unit & SNAPSHOT_OPEN)
 			background->units[at / background->unit] = OPEN;
@@ -260,7 +260,7 @@ static int freeze(struct background *background, struct error *error)
 	if (protect_open(background, &count, error) < 0)
 		return -1;
 	background->frozen = true;
-	return snapshot_take_begin(background->writer, error);
+	return snapshot_capture_begin(background->writer, error);
 }
 
 int background_freeze(struct background *background, struct error *error)
@@ -303,5 +303,5 @@ int background_copy(struct background *background, struct error *error)
 			result = copy_block(background, block, error);
 	}
 	let_go(background);
-	return result < 0 ? -1 : snapshot_take_end(background->writer, error);
+	return result < 0 ? -1 : snapshot_capture_end(background->writer, error);
 }

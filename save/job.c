@@ -49,7 +49,7 @@ static int save_rest_of_ram(struct save_job *job)
 		return -1;
 	if (keeps_account(job) && job->precopy.has_map && job->machine->dirty_log.is_exact)
 		pages = job->precopy.dirty;
-	return snapshot_settle(&job->writer, pages, &job->outcome.error);
+	return snapshot_write_final(&job->writer, pages, &job->outcome.error);
 }
 
 /* Flushes the disks before the snapshot is complete: both must survive a power loss together. The guest runs meanwhile. */

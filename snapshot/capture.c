@@ -22,7 +22,7 @@
 struct part {
 	struct image *image;
 	uint64_t at, end;
-	uint64_t map[SNAPSHOT_TAKE_LIMIT / PAGE];
+	uint64_t map[SNAPSHOT_CAPTURE_LIMIT / PAGE];
 };
 
 static bool has(const struct part *part, uint64_t at, uint64_t bits)
@@ -45,7 +45,7 @@ static bool is_data(const struct part *part, uint64_t at)
 	       !page_is_zero(part->image->ram->host + at);
 }
 
-static int take_chunk(const struct part *part, uint64_t at, uint64_t end, struct error *error)
+static int capture_chunk(const struct part *part, uint64_t at, uint64_t end, struct error *error)
 {
 	struct image *image = part->image;
 	uint32_t crc = 0;
@@ -64,41 +64,41 @@ static int take_chunk(const struct part *part, uint64_t at, uint64_t end, struct
 	return 0;
 }
 
-static int look(struct part *part, struct snapshot_writer *writer, uint64_t at, uint64_t size, struct error *error)
+static int read_map(struct part *part, struct snapshot_writer *writer, uint64_t at, uint64_t size, struct error *error)
 {
 	part->image = writer->image;
 	part->at = at;
 	part->end = at + size;
-	if (page_map_look(&part->image->map, part->map, part->image->ram->host + at, size))
+	if (page_map_read(&part->image->map, part->map, part->image->ram->host + at, size))
 		return 0;
 	return error_system(error, part->image->map.problem ? part->image->map.problem : EIO, "/proc/self/pagemap cannot be read");
 }
 
-int snapshot_look(struct snapshot_writer *writer, uint64_t at, uint64_t size, uint8_t *seen, struct error *error)
+int snapshot_classify(struct snapshot_writer *writer, uint64_t at, uint64_t size, uint8_t *kinds, struct error *error)
 {
 	struct part part;
 
-	*seen = 0;
-	if (look(&part, writer, at, size, error) < 0)
+	*kinds = 0;
+	if (read_map(&part, writer, at, size, error) < 0)
 		return -1;
 	for (; at < part.end; at += part.image->map.page_size) {
 		if (has(&part, at, PAGE_MAP_PROTECTED))
-			*seen |= SNAPSHOT_PROTECTED;
+			*kinds |= SNAPSHOT_PROTECTED;
 		else
-			*seen |= has(&part, at, PAGE_MAP_PRESENT | PAGE_MAP_SWAPPED) ? SNAPSHOT_OPEN : SNAPSHOT_ABSENT;
+			*kinds |= has(&part, at, PAGE_MAP_PRESENT | PAGE_MAP_SWAPPED) ? SNAPSHOT_OPEN : SNAPSHOT_ABSENT;
 	}
 	return 0;
 }
 
-int snapshot_take(struct snapshot_writer *writer, uint64_t at, uint64_t size, struct error *error)
+int snapshot_capture(struct snapshot_writer *writer, uint64_t at, uint64_t size, struct error *error)
 {
 	struct part part;
 
-	if (fault_at(writer->fault, "save", "take", error) < 0 || look(&part, writer, at, size, error) < 0)
+	if (fault_at(writer->fault, "save", "take", error) < 0 || read_map(&part, writer, at, size, error) < 0)
 		return -1;
 	for (uint64_t next; at < part.end; at = next) {
 		next = part.end - at < FORMAT_RAM_CHUNK ? part.end : at + FORMAT_RAM_CHUNK;
-		if (is_protected(&part, at, next) && take_chunk(&part, at, next, error) < 0)
+		if (is_protected(&part, at, next) && capture_chunk(&part, at, next, error) < 0)
 			return -1;
 	}
 	return 0;
@@ -106,7 +106,7 @@ int snapshot_take(struct snapshot_writer *writer, uint64_t at, uint64_t size, st
 
 /* For tests: what the file has to be like. */
 
-static int keep(struct snapshot_writer *writer, struct error *error)
+static int keep_copy(struct snapshot_writer *writer, struct error *error)
 {
 	const struct ram *ram = writer->ram;
 	struct part part;
@@ -119,7 +119,7 @@ static int keep(struct snapshot_writer *writer, struct error *error)
 	for (uint64_t at = 0; at < ram->size;) {
 		uint64_t rest = ram->size - at;
 
-		if (look(&part, writer, at, MIN(rest, SNAPSHOT_TAKE_LIMIT), error) < 0)
+		if (read_map(&part, writer, at, MIN(rest, SNAPSHOT_CAPTURE_LIMIT), error) < 0)
 			return -1;
 		for (; at < part.end; at += PAGE)
 			if (has(&part, at, PAGE_MAP_PRESENT | PAGE_MAP_SWAPPED))
@@ -128,14 +128,14 @@ static int keep(struct snapshot_writer *writer, struct error *error)
 	return 0;
 }
 
-int snapshot_take_begin(struct snapshot_writer *writer, struct error *error)
+int snapshot_capture_begin(struct snapshot_writer *writer, struct error *error)
 {
 	struct error asked;
 
-	return fault_at(writer->fault, "save", "recheck", &asked) < 0 ? keep(writer, error) : 0;
+	return fault_at(writer->fault, "save", "recheck", &asked) < 0 ? keep_copy(writer, error) : 0;
 }
 
-int snapshot_take_end(struct snapshot_writer *writer, struct error *error)
+int snapshot_capture_end(struct snapshot_writer *writer, struct error *error)
 {
 	const struct image *image = writer->image;
 

@@ -81,8 +81,8 @@ static bool may_differ(const struct update *update, uint64_t at, size_t size)
 	/* What was not touched is as it was where RAM comes from. */
 	if (own_only)
 		return false;
-	return (image->ram->from && snapshot_keeps(image->ram->from, at, at + size)) ||
-	       (image->base && snapshot_keeps(image->base, at, at + size));
+	return (image->ram->from && snapshot_has_data(image->ram->from, at, at + size)) ||
+	       (image->base && snapshot_has_data(image->base, at, at + size));
 }
 
 int image_open(struct image *image, const struct ram *ram, const struct snapshot *base, int fd, uint64_t offset,
@@ -214,7 +214,7 @@ static int populate(struct update *update, uint64_t at, size_t size, struct erro
 	uint64_t step = at - at % STEP;
 
 	if (!update->looked)
-		page_map_look(&image->map, update->file, image->file + step,
+		page_map_read(&image->map, update->file, image->file + step,
 			      MIN(image->ram->size - step, STEP));
 	update->looked = true;
 
@@ -338,7 +338,7 @@ static int update_step(struct update *update, uint64_t step, struct error *error
 		return 0;
 	update->looked = false;
 	if (!update->pages)
-		page_map_look(&image->map, update->ram, image->ram->host + step, size);
+		page_map_read(&image->map, update->ram, image->ram->host + step, size);
 	for (uint64_t at = step; at < step + size; at += FORMAT_RAM_CHUNK) {
 		size_t chunk = chunk_size(image, at);
 		uint16_t pages = update->pages ? update->pages[at / FORMAT_RAM_CHUNK] : ALL_PAGES;

@@ -212,7 +212,7 @@ struct snapshot_run snapshot_find_run(const struct snapshot *snapshot, uint64_t 
 	return file->frames.size ? frames_run(file, offset, end) : plain_run(file, offset, end);
 }
 
-bool snapshot_keeps(const struct snapshot *snapshot, uint64_t offset, uint64_t end)
+bool snapshot_has_data(const struct snapshot *snapshot, uint64_t offset, uint64_t end)
 {
 	while (offset < end) {
 		const struct snapshot_run run = snapshot_find_run(snapshot, offset);

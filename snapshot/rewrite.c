@@ -172,7 +172,7 @@ static int copy_piece(void *owner, uint64_t from, uint64_t end, uint8_t *room, s
 {
 	struct copy *copy = owner;
 	size_t size = (size_t)(end - from);
-	bool kept = snapshot_keeps(copy->from, from, end);
+	bool kept = snapshot_has_data(copy->from, from, end);
 
 	if (kept && snapshot_read_ram(copy->from, from, room, size, error) < 0)
 		return -1;

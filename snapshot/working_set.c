@@ -32,7 +32,7 @@ static int note(uint8_t *chunks, const uint64_t *entries, uint64_t page, uint64_
 	return 0;
 }
 
-int working_set_look(const struct ram *ram, uint8_t *chunks, struct error *error)
+int working_set_record(const struct ram *ram, uint8_t *chunks, struct error *error)
 {
 	uint64_t entries[STEP / FORMAT_RAM_PAGE];
 	struct page_map map;
@@ -42,7 +42,7 @@ int working_set_look(const struct ram *ram, uint8_t *chunks, struct error *error
 	for (uint64_t at = 0; result == 0 && at < ram->size; at += STEP) {
 		uint64_t size = MIN(ram->size - at, STEP);
 
-		page_map_look(&map, entries, ram->host + at, size);
+		page_map_read(&map, entries, ram->host + at, size);
 		result = note(chunks, entries, map.page_size, at, size, error);
 	}
 	page_map_close(&map);

@@ -135,7 +135,7 @@ static int recheck(struct snapshot_writer *writer, const uint16_t *pages, struct
 			 writer->ram->base + writer->image->changed);
 }
 
-int snapshot_settle(struct snapshot_writer *writer, const uint16_t *pages, struct error *error)
+int snapshot_write_final(struct snapshot_writer *writer, const uint16_t *pages, struct error *error)
 {
 	if (fault(writer, "ram", error) < 0 || image_update(writer->image, pages, true, writer->progress, error) < 0)
 		return -1;
@@ -169,7 +169,7 @@ void snapshot_end(struct snapshot_writer *writer)
 
 int snapshot_write(struct snapshot_writer *writer, const struct byte_buffer *sections, struct error *error)
 {
-	if (snapshot_begin(writer, error) < 0 || snapshot_settle(writer, NULL, error) < 0)
+	if (snapshot_begin(writer, error) < 0 || snapshot_write_final(writer, NULL, error) < 0)
 		return -1;
 	return snapshot_finish(writer, sections, error);
 }

@@ -24,6 +24,6 @@ void page_map_close(struct page_map *map);
 #define PAGE_MAP_FILE (1ull << 61) /* with PRESENT: it is the file's page, not a private copy of it */
 
 /* One entry a page of the host for [host, host + size), which is aligned to pages. False where that is not known: then all bits are set. */
-bool page_map_look(const struct page_map *map, uint64_t *entries, const uint8_t *host, uint64_t size);
+bool page_map_read(const struct page_map *map, uint64_t *entries, const uint8_t *host, uint64_t size);
 
 #endif

@@ -20,7 +20,7 @@ struct ram {
 	const struct snapshot *from; /* NULL, or what untouched pages come from: the caller's, open as long as the RAM is */
 	uint64_t huge_page; /* bytes of the pages that it is made of, if they are of the host's pool; or 0 */
 	bool is_mapped; /* some of it is of files */
-	bool keeps;     /* what it holds is protected (save/background.h); ram_discard() */
+	bool write_protected; /* for a background snapshot (save/background.h): ram_discard() must not drop pages unseen */
 	uint8_t *marks; /* NULL, or a byte a RAM_MARK bytes: written by a device since it was last taken; ram_mark() */
 };
 

@@ -28,7 +28,7 @@ struct background {
 	pthread_mutex_t lock; /* of the fields below and of all that the thread uses, between the functions below */
 	bool frozen;
 	uint8_t *units;
-	uint8_t *blocks;   /* the result of snapshot_look() for each */
+	uint8_t *blocks;   /* the result of snapshot_classify() for each */
 };
 
 /*

@@ -62,7 +62,7 @@ struct snapshot_writer {
 int snapshot_begin(struct snapshot_writer *writer, struct error *error);
 
 /*
- * Writes RAM, zeroes as holes, while the guest may change it: what is different by then, snapshot_settle() writes. With
+ * Writes RAM, zeroes as holes, while the guest may change it: what is different by then, snapshot_write_final() writes. With
  * `pages`, a bit a FORMAT_RAM_PAGE in an element a FORMAT_RAM_CHUNK of RAM, the lowest first, only pages whose bit is set.
  */
 int snapshot_copy(struct snapshot_writer *writer, const uint16_t *pages, struct error *error);
@@ -71,7 +71,7 @@ int snapshot_copy(struct snapshot_writer *writer, const uint16_t *pages, struct 
  * Writes what RAM has and the file has not. Nothing writes guest memory meanwhile; behind it, the guest may go on. `pages`: as
  * above; with LKVM_FAULT=save/recheck it is looked at whether it was right.
  */
-int snapshot_settle(struct snapshot_writer *writer, const uint16_t *pages, struct error *error);
+int snapshot_write_final(struct snapshot_writer *writer, const uint16_t *pages, struct error *error);
 
 /*
  * Instead of these two: RAM as it was when all of it was write-protected (memory/userfault.h), without a base. Begun while nothing
@@ -79,12 +79,12 @@ int snapshot_settle(struct snapshot_writer *writer, const uint16_t *pages, struc
  * and taking are of whole chunks, no more than the limit at a time, by one thread at a time. With LKVM_FAULT=save/recheck the
  * end looks whether it was right, by a copy of RAM from the beginning.
  */
-#define SNAPSHOT_TAKE_LIMIT (2u << 20)
-enum snapshot_seen { SNAPSHOT_ABSENT = 1, SNAPSHOT_OPEN = 2, SNAPSHOT_PROTECTED = 4 }; /* there, and protected or not */
-int snapshot_look(struct snapshot_writer *writer, uint64_t at, uint64_t size, uint8_t *seen, struct error *error);
-int snapshot_take_begin(struct snapshot_writer *writer, struct error *error);
-int snapshot_take(struct snapshot_writer *writer, uint64_t at, uint64_t size, struct error *error);
-int snapshot_take_end(struct snapshot_writer *writer, struct error *error);
+#define SNAPSHOT_CAPTURE_LIMIT (2u << 20)
+enum snapshot_page_kind { SNAPSHOT_ABSENT = 1, SNAPSHOT_OPEN = 2, SNAPSHOT_PROTECTED = 4 }; /* there, and protected or not */
+int snapshot_classify(struct snapshot_writer *writer, uint64_t at, uint64_t size, uint8_t *kinds, struct error *error);
+int snapshot_capture_begin(struct snapshot_writer *writer, struct error *error);
+int snapshot_capture(struct snapshot_writer *writer, uint64_t at, uint64_t size, struct error *error);
+int snapshot_capture_end(struct snapshot_writer *writer, struct error *error);
 
 /* Writes `sections` (whole ones, without those of RAM), checksums and the commit record. */
 int snapshot_finish(struct snapshot_writer *writer, const struct byte_buffer *sections, struct error *error);
@@ -169,7 +169,7 @@ struct snapshot_run {
 struct snapshot_run snapshot_find_run(const struct snapshot *snapshot, uint64_t offset);
 
 /* Whether anything of RAM in [offset, end) is kept: if not, it is zero. */
-bool snapshot_keeps(const struct snapshot *snapshot, uint64_t offset, uint64_t end);
+bool snapshot_has_data(const struct snapshot *snapshot, uint64_t offset, uint64_t end);
 
 /* Parts of guest memory that a snapshot has something for, and that are zero yet. */
 struct snapshot_stretch {

@@ -22,7 +22,7 @@
 size_t working_set_bytes(uint64_t ram_size);
 
 /* Sets the bits of those chunks of which a page is there in this process, by the host's page map. */
-int working_set_look(const struct ram *ram, uint8_t *chunks, struct error *error);
+int working_set_record(const struct ram *ram, uint8_t *chunks, struct error *error);
 
 void working_set_save(const uint8_t *chunks, uint64_t ram_size, struct section_writer *writer);
 

@@ -299,7 +299,7 @@ static void nothing_is_left_behind(void **state)
 	background_close(&rig.background);
 	snapshot_end(&rig.writer);
 	assert_int_equal(mappings(), before);
-	assert_false(rig.ram.keeps);
+	assert_false(rig.ram.write_protected);
 	write_all();
 }
 

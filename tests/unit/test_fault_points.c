@@ -89,8 +89,8 @@ static void write_snapshot(void)
 	assert_true(writer.fd >= 0);
 	assert_int_equal(snapshot_begin(&writer, &error), 0);
 	assert_int_equal(snapshot_copy(&writer, NULL, &error), 0);
-	snapshot_take(&writer, 0, RAM_SIZE, &error); /* fails on a kernel without PAGEMAP_SCAN, behind its fault point */
-	assert_int_equal(snapshot_settle(&writer, NULL, &error), 0);
+	snapshot_capture(&writer, 0, RAM_SIZE, &error); /* fails on a kernel without PAGEMAP_SCAN, behind its fault point */
+	assert_int_equal(snapshot_write_final(&writer, NULL, &error), 0);
 	assert_int_equal(snapshot_finish(&writer, &none, &error), 0);
 	snapshot_end(&writer);
 	close(writer.fd);

@@ -166,7 +166,7 @@ static void ram_that_changes_is_saved_as_it_was_last(void **state)
 		pthread_join(thread, NULL);
 		memset(ram.host + 2 * FORMAT_RAM_CHUNK + 8192, (int)(round % 3), 4096); /* zero now and then */
 		ram.host[3 * FORMAT_RAM_CHUNK + 4096 * (round % 16)] ^= 0x80;
-		assert_int_equal(snapshot_settle(&writer, NULL, &error), 0);
+		assert_int_equal(snapshot_write_final(&writer, NULL, &error), 0);
 		assert_int_equal(snapshot_finish(&writer, &none, &error), 0);
 		snapshot_end(&writer);
 		close(fd);

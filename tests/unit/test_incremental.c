@@ -75,7 +75,7 @@ static int save_with(unsigned number, bool known, const char *fault, struct erro
 	if (result == 0)
 		result = snapshot_copy(&writer, known ? pages : NULL, error);
 	if (result == 0)
-		result = snapshot_settle(&writer, known ? pages : NULL, error);
+		result = snapshot_write_final(&writer, known ? pages : NULL, error);
 	if (result == 0)
 		result = snapshot_finish(&writer, &none, error);
 	snapshot_end(&writer);

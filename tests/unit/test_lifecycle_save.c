@@ -174,7 +174,7 @@ static void a_point_in_time(void **state)
 	assert_int_equal(way, SAVE_POINT_IN_TIME);
 	assert_int_equal(data, 0x3000);
 	it_was_paused_once();
-	assert_false(bench->machine.vm.ram.keeps);
+	assert_false(bench->machine.vm.ram.write_protected);
 	memset(bench->machine.vm.ram.host, 1, bench->machine.vm.ram.size);
 }
 

@@ -163,12 +163,12 @@ static void what_is_touched_is_told_from_the_rest(void **state)
 	assert_int_equal(snapshot_map_ram(&snapshot, &ram, NULL, &error), 0);
 	assert_int_equal(*(volatile uint8_t *)(ram.host + 40 * CHUNK + 7), model[40 * CHUNK + 7]);
 	ram.host[130 * CHUNK] = 1;
-	assert_int_equal(working_set_look(&ram, chunks, &error), 0);
+	assert_int_equal(working_set_record(&ram, chunks, &error), 0);
 	for (uint64_t chunk = 0; chunk < RAM_SIZE / CHUNK; chunk++)
 		if (chunk == 40 || chunk / 32 != 40 / 32)
 			assert_int_equal(is_set(chunks, chunk), chunk == 40 || chunk == 130);
 	blind = true;
-	assert_int_equal(working_set_look(&ram, chunks, &error), -1);
+	assert_int_equal(working_set_record(&ram, chunks, &error), -1);
 	assert_string_equal(error.text, "this host does not tell which memory is there");
 	ram_close(&ram);
 }
