@@ -30,25 +30,25 @@ static void watch(struct machine *machine)
 static int map(struct machine *machine, struct ram *ram, struct error *error)
 {
 	const struct snapshot *snapshot = machine->config.snapshot;
-	struct snapshot_missing missing;
+	struct snapshot_unloaded unloaded;
 	struct error why;
 	int result = 0;
 
 	watch(machine);
-	if (snapshot_map_ram(snapshot, ram, &missing, error) < 0)
+	if (snapshot_map_ram(snapshot, ram, &unloaded, error) < 0)
 		return -1;
 	memory_loss_watch(ram->host, ram->size);
 	machine->working_set.state = WORKING_SET_AWAITED;
-	if (missing.count && pager_open(&machine->pager, snapshot, ram, &missing, !machine->config.unchecked, &why) == 0) {
-		machine->ram_is_checked = machine->pager.missing.is_all && !machine->config.unchecked;
+	if (unloaded.count && pager_open(&machine->pager, snapshot, ram, &unloaded, !machine->config.unchecked, &why) == 0) {
+		machine->ram_is_checked = machine->pager.unloaded.is_all && !machine->config.unchecked;
 		return 0;
 	}
-	if (missing.count) {
+	if (unloaded.count) {
 		machine->working_set.state = WORKING_SET_NONE;
 		log_message(machine->config.log, LOG_LEVEL_INFO, "all of RAM is loaded first: %s", why.text);
-		result = missing.is_all ? load_all(machine, ram, error) : snapshot_load_missing(snapshot, ram, &missing, error);
+		result = unloaded.is_all ? load_all(machine, ram, error) : snapshot_load_unloaded(snapshot, ram, &unloaded, error);
 	}
-	snapshot_missing_free(&missing);
+	snapshot_unloaded_free(&unloaded);
 	return result;
 }
 

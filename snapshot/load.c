@@ -1,26 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /* Guest memory that is read before anybody needs it, on every processor at once. */
-#include "missing.h"
+#include "unloaded.h"
 #include "parallel.h"
 #include "util/bits.h"
 
 struct load {
 	const struct snapshot *snapshot;
 	uint8_t *host;
-	const struct snapshot_missing *missing;
+	const struct snapshot_unloaded *unloaded;
 	uint64_t block;
 	bool check;
 };
 
-static int load_missing(void *owner, uint64_t from, uint64_t end, uint8_t *bytes, struct error *error)
+static int load_unloaded(void *owner, uint64_t from, uint64_t end, uint8_t *bytes, struct error *error)
 {
 	const struct load *load = owner;
-	const struct snapshot_missing *missing = load->missing;
+	const struct snapshot_unloaded *unloaded = load->unloaded;
 
 	(void)bytes;
-	for (size_t i = missing_find(missing, from); i < missing->count && missing->items[i].from < end; i++) {
-		uint64_t first = missing->items[i].from > from ? missing->items[i].from : from;
-		uint64_t last = MIN(missing->items[i].end, end);
+	for (size_t i = unloaded_find(unloaded, from); i < unloaded->count && unloaded->items[i].from < end; i++) {
+		uint64_t first = unloaded->items[i].from > from ? unloaded->items[i].from : from;
+		uint64_t last = MIN(unloaded->items[i].end, end);
 
 		if (snapshot_read_ram(load->snapshot, first, load->host + first, (size_t)(last - first), error) < 0)
 			return -1;
@@ -28,13 +28,13 @@ static int load_missing(void *owner, uint64_t from, uint64_t end, uint8_t *bytes
 	return 0;
 }
 
-int snapshot_load_missing(const struct snapshot *snapshot, struct ram *ram, const struct snapshot_missing *missing,
+int snapshot_load_unloaded(const struct snapshot *snapshot, struct ram *ram, const struct snapshot_unloaded *unloaded,
 			  struct error *error)
 {
-	struct load load = { .snapshot = snapshot, .host = ram->host, .missing = missing };
-	const struct pieces pieces = { .total = snapshot->ram_size, .work = load_missing, .owner = &load };
+	struct load load = { .snapshot = snapshot, .host = ram->host, .unloaded = unloaded };
+	const struct pieces pieces = { .total = snapshot->ram_size, .work = load_unloaded, .owner = &load };
 
-	return missing->count ? pieces_work(&pieces, error) : 0;
+	return unloaded->count ? pieces_work(&pieces, error) : 0;
 }
 
 uint64_t snapshot_block(const struct snapshot *snapshot)

@@ -7,11 +7,11 @@
 #include <unistd.h>
 
 #include "chain.h"
-#include "missing.h"
+#include "unloaded.h"
 
 #define MOST_MAPPINGS 4096u /* each may split another; the kernel takes 65530 in all */
 
-#define SHORT (2u << 20) /* zeroes of less are missing like what is around them: the kernel keeps fewer areas apart */
+#define SHORT (2u << 20) /* zeroes of less count as unloaded like what is around them: the kernel keeps fewer areas apart */
 
 struct plan {
 	const struct snapshot *snapshot, *oldest;
@@ -20,11 +20,11 @@ struct plan {
 	uint64_t count[64]; /* n: stretches of 2^n to 2^(n+1) bytes that can be mapped */
 	uint64_t least; /* bytes: what is smaller is read rather than mapped */
 	bool any_mapped;
-	struct snapshot_missing missing;
-	struct snapshot_missing scattered; /* the same in mapped memory: it has to be read now */
+	struct snapshot_unloaded unloaded;
+	struct snapshot_unloaded scattered; /* the same in mapped memory: it has to be read now */
 };
 
-/* A stretch that is kept in one way. */
+/* A range that is kept in one way. */
 enum piece_kind {
 	PIECE_THERE,  /* as RAM has it before anything is done */
 	PIECE_MAPPED, /* plain, in a newer file */
@@ -65,22 +65,22 @@ static struct piece find_piece(const struct plan *plan, uint64_t from)
 }
 
 /* The whole pages of it. */
-static struct snapshot_stretch inside(const struct plan *plan, const struct piece *piece)
+static struct snapshot_range inside(const struct plan *plan, const struct piece *piece)
 {
-	return (struct snapshot_stretch){ (piece->from + plan->page - 1) & -plan->page, piece->end & -plan->page };
+	return (struct snapshot_range){ (piece->from + plan->page - 1) & -plan->page, piece->end & -plan->page };
 }
 
 /* Whether something is to be mapped there; over zeroes, nothing that will be read needs to be. */
 static bool can_be_mapped(const struct plan *plan, const struct piece *piece)
 {
-	struct snapshot_stretch whole = inside(plan, piece);
+	struct snapshot_range whole = inside(plan, piece);
 
 	return piece->kind != PIECE_THERE && (piece->kind != PIECE_READ || is_plain(plan->oldest)) && whole.from < whole.end;
 }
 
-static unsigned size_class(const struct snapshot_stretch *stretch)
+static unsigned size_class(const struct snapshot_range *range)
 {
-	return 63 - (unsigned)__builtin_clzll(stretch->end - stretch->from);
+	return 63 - (unsigned)__builtin_clzll(range->end - range->from);
 }
 
 /* The largest are mapped. */
@@ -91,7 +91,7 @@ static void choose(struct plan *plan)
 
 	for (uint64_t at = 0; at < plan->snapshot->ram_size;) {
 		const struct piece piece = find_piece(plan, at);
-		const struct snapshot_stretch whole = inside(plan, &piece);
+		const struct snapshot_range whole = inside(plan, &piece);
 
 		if (can_be_mapped(plan, &piece))
 			plan->count[size_class(&whole)]++;
@@ -105,8 +105,8 @@ static void choose(struct plan *plan)
 /* Where the oldest file is mapped, only what was mapped over is zero. */
 static int place(struct plan *plan, const struct piece *piece, struct error *error)
 {
-	struct snapshot_missing *rest = is_plain(plan->oldest) ? &plan->scattered : &plan->missing;
-	struct snapshot_stretch whole = inside(plan, piece);
+	struct snapshot_unloaded *rest = is_plain(plan->oldest) ? &plan->scattered : &plan->unloaded;
+	struct snapshot_range whole = inside(plan, piece);
 	bool is_mapped = can_be_mapped(plan, piece) && whole.end - whole.from >= plan->least;
 	int fd = piece->kind == PIECE_MAPPED ? piece->in->fd : -1;
 
@@ -114,18 +114,18 @@ static int place(struct plan *plan, const struct piece *piece, struct error *err
 		bool joins = !is_plain(plan->oldest) && piece->end - piece->from < SHORT && rest->count &&
 			     rest->items[rest->count - 1].end == piece->from;
 
-		return joins ? missing_add(rest, plan->page, piece->from, piece->end, error) : 0;
+		return joins ? unloaded_add(rest, plan->page, piece->from, piece->end, error) : 0;
 	}
 	if (!is_mapped)
-		return missing_add(rest, plan->page, piece->from, piece->end, error);
+		return unloaded_add(rest, plan->page, piece->from, piece->end, error);
 	plan->any_mapped = true;
 	if (ram_map(plan->ram, whole.from, whole.end - whole.from, fd, piece->in->ram_offset + whole.from, error) < 0)
 		return -1;
-	if (piece->from < whole.from && missing_add(rest, plan->page, piece->from, whole.from, error) < 0)
+	if (piece->from < whole.from && unloaded_add(rest, plan->page, piece->from, whole.from, error) < 0)
 		return -1;
-	if (piece->kind == PIECE_READ && missing_add(&plan->missing, plan->page, whole.from, whole.end, error) < 0)
+	if (piece->kind == PIECE_READ && unloaded_add(&plan->unloaded, plan->page, whole.from, whole.end, error) < 0)
 		return -1;
-	return piece->end > whole.end ? missing_add(rest, plan->page, whole.end, piece->end, error) : 0;
+	return piece->end > whole.end ? unloaded_add(rest, plan->page, whole.end, piece->end, error) : 0;
 }
 
 static int place_all(struct plan *plan, struct error *error)
@@ -146,7 +146,7 @@ static int place_all(struct plan *plan, struct error *error)
 	return 0;
 }
 
-int snapshot_map_ram(const struct snapshot *snapshot, struct ram *ram, struct snapshot_missing *missing, struct error *error)
+int snapshot_map_ram(const struct snapshot *snapshot, struct ram *ram, struct snapshot_unloaded *unloaded, struct error *error)
 {
 	struct plan plan = { .snapshot = snapshot, .oldest = snapshot, .ram = ram, .page = (uint64_t)sysconf(_SC_PAGESIZE) };
 	int result;
@@ -157,16 +157,16 @@ int snapshot_map_ram(const struct snapshot *snapshot, struct ram *ram, struct sn
 		return -1;
 	ram->from = snapshot;
 	result = place_all(&plan, error);
-	plan.missing.is_all = !is_plain(plan.oldest) && !plan.any_mapped;
+	plan.unloaded.is_all = !is_plain(plan.oldest) && !plan.any_mapped;
 	if (result == 0)
-		result = snapshot_load_missing(snapshot, ram, &plan.scattered, error);
-	if (result == 0 && !missing)
-		result = snapshot_load_missing(snapshot, ram, &plan.missing, error);
-	snapshot_missing_free(&plan.scattered);
-	if (result == 0 && missing)
-		*missing = plan.missing;
+		result = snapshot_load_unloaded(snapshot, ram, &plan.scattered, error);
+	if (result == 0 && !unloaded)
+		result = snapshot_load_unloaded(snapshot, ram, &plan.unloaded, error);
+	snapshot_unloaded_free(&plan.scattered);
+	if (result == 0 && unloaded)
+		*unloaded = plan.unloaded;
 	else
-		snapshot_missing_free(&plan.missing);
+		snapshot_unloaded_free(&plan.unloaded);
 	if (result < 0)
 		ram_close(ram);
 	return result;

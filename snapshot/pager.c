@@ -9,7 +9,7 @@
 
 #include "memory/memory_loss.h"
 #include "memory/userfault.h"
-#include "missing.h"
+#include "unloaded.h"
 #include "snapshot/working_set.h"
 #include "util/bits.h"
 #include "util/io.h"
@@ -22,11 +22,11 @@ static uint64_t block_end(const struct pager *pager, uint64_t block)
 	return MIN(end, pager->ram.size);
 }
 
-static bool is_missing(const struct pager *pager, uint64_t block)
+static bool is_unloaded(const struct pager *pager, uint64_t block)
 {
-	size_t i = missing_find(&pager->missing, block * pager->block);
+	size_t i = unloaded_find(&pager->unloaded, block * pager->block);
 
-	return i < pager->missing.count && pager->missing.items[i].from < block_end(pager, block);
+	return i < pager->unloaded.count && pager->unloaded.items[i].from < block_end(pager, block);
 }
 
 /* 1: `bytes` has it; 0: nothing but zeroes. */
@@ -104,10 +104,10 @@ static int place_block(struct pager *pager, uint64_t block, const uint8_t *bytes
 {
 	uint64_t from = block * pager->block, end = block_end(pager, block);
 
-	for (size_t i = missing_find(&pager->missing, from); i < pager->missing.count && pager->missing.items[i].from < end; i++) {
-		const struct snapshot_stretch *stretch = &pager->missing.items[i];
-		uint64_t first = stretch->from > from ? stretch->from : from;
-		uint64_t last = MIN(stretch->end, end);
+	for (size_t i = unloaded_find(&pager->unloaded, from); i < pager->unloaded.count && pager->unloaded.items[i].from < end; i++) {
+		const struct snapshot_range *range = &pager->unloaded.items[i];
+		uint64_t first = range->from > from ? range->from : from;
+		uint64_t last = MIN(range->end, end);
 
 		if (place(pager, first, last, bytes + (first - from), error) < 0)
 			return -1;
@@ -191,10 +191,10 @@ static void let_go(struct pager *pager)
 {
 	struct userfault_event event;
 
-	for (size_t i = 0; i < pager->missing.count; i++) {
-		const struct snapshot_stretch *stretch = &pager->missing.items[i];
+	for (size_t i = 0; i < pager->unloaded.count; i++) {
+		const struct snapshot_range *range = &pager->unloaded.items[i];
 
-		userfault_unregister(pager->fault_fd, pager->ram.host + stretch->from, stretch->end - stretch->from);
+		userfault_unregister(pager->fault_fd, pager->ram.host + range->from, range->end - range->from);
 	}
 	while (userfault_read(pager->fault_fd, &event))
 		; /* who gave something back at the last moment waits for that */
@@ -244,12 +244,12 @@ static int read_ahead(struct pager *pager, uint64_t block)
 {
 	int result;
 
-	if (atomic_load(&pager->loaded[block]) || (!pager->missing.is_all && !is_missing(pager, block)))
+	if (atomic_load(&pager->loaded[block]) || (!pager->unloaded.is_all && !is_unloaded(pager, block)))
 		return 0;
 	result = read_block(pager, block, pager->ahead_bytes, &pager->ahead_error);
 	if (result < 0)
 		return -1;
-	if (result == 0 && !is_missing(pager, block))
+	if (result == 0 && !is_unloaded(pager, block))
 		return 0;
 	pager->ahead_block = block;
 	pager->ahead_zero = result == 0;
@@ -317,10 +317,10 @@ static int prepare(struct pager *pager, struct error *error)
 	pager->done_fd = event_open(error);
 	if (pager->done_fd < 0)
 		return -1;
-	for (size_t i = 0; i < pager->missing.count; i++) {
-		const struct snapshot_stretch *stretch = &pager->missing.items[i];
+	for (size_t i = 0; i < pager->unloaded.count; i++) {
+		const struct snapshot_range *range = &pager->unloaded.items[i];
 
-		if (userfault_register(pager->fault_fd, pager->ram.host + stretch->from, stretch->end - stretch->from, error) < 0)
+		if (userfault_register(pager->fault_fd, pager->ram.host + range->from, range->end - range->from, error) < 0)
 			return -1;
 	}
 	return 0;
@@ -342,18 +342,18 @@ static int start(struct pager *pager, struct error *error)
 	return error_start(error, result, "a thread to load RAM");
 }
 
-int pager_open(struct pager *pager, const struct snapshot *snapshot, const struct ram *ram, struct snapshot_missing *missing,
+int pager_open(struct pager *pager, const struct snapshot *snapshot, const struct ram *ram, struct snapshot_unloaded *unloaded,
 	       bool check, struct error *error)
 {
 	*pager = (struct pager){
-		.done_fd = -1, .ahead_fd = -1, .snapshot = snapshot, .ram = *ram, .missing = *missing, .check = check,
+		.done_fd = -1, .ahead_fd = -1, .snapshot = snapshot, .ram = *ram, .unloaded = *unloaded, .check = check,
 		.page = (uint64_t)sysconf(_SC_PAGESIZE), .block = snapshot_block(snapshot),
 	};
 	pthread_mutex_init(&pager->lock, NULL);
 	pthread_cond_init(&pager->taken, NULL);
 	pager->fault_fd = userfault_open(error);
 	if (pager->fault_fd >= 0 && prepare(pager, error) == 0 && start(pager, error) == 0) {
-		*missing = (struct snapshot_missing){ 0 };
+		*unloaded = (struct snapshot_unloaded){ 0 };
 		return 0;
 	}
 	if (pager->fault_fd >= 0)
@@ -364,7 +364,7 @@ int pager_open(struct pager *pager, const struct snapshot *snapshot, const struc
 
 bool pager_brings(const struct pager *pager, uint64_t offset)
 {
-	return is_missing(pager, offset / pager->block);
+	return is_unloaded(pager, offset / pager->block);
 }
 
 bool pager_was_asked(const struct pager *pager, uint64_t offset)
@@ -380,6 +380,6 @@ void pager_close(struct pager *pager)
 	event_raise(pager->ahead_fd);
 	pthread_join(pager->server, NULL);
 	pthread_join(pager->reader, NULL);
-	snapshot_missing_free(&pager->missing);
+	snapshot_unloaded_free(&pager->unloaded);
 	release(pager);
 }

@@ -24,7 +24,7 @@ struct pager {
 	/* Private. */
 	const struct snapshot *snapshot;
 	struct ram ram; /* a copy: where it is */
-	struct snapshot_missing missing;
+	struct snapshot_unloaded unloaded;
 	bool check;
 	int fault_fd, ahead_fd; /* ahead_fd: the reader has something for the server, or it is called off */
 	uint64_t page, block; /* bytes; `block` is what is read at once */
@@ -46,11 +46,11 @@ struct pager {
 
 /*
  * Starts; with `check`, checksums are compared. The snapshot stays open and the RAM where it is until it is closed; nobody
- * may have touched the RAM. Where it cannot load what is missing, guest memory is lost (memory/memory_loss.h): it releases nobody
- * who waits. On success `missing` is moved. On failure (this host has no userfaultfd for us, say) nothing is
- * open, and all is still missing.
+ * may have touched the RAM. Where it cannot load a range, guest memory is lost (memory/memory_loss.h): it releases nobody
+ * who waits. On success `unloaded` is moved. On failure (this host has no userfaultfd for us, say) nothing is
+ * open, and nothing is loaded yet.
  */
-int pager_open(struct pager *pager, const struct snapshot *snapshot, const struct ram *ram, struct snapshot_missing *missing,
+int pager_open(struct pager *pager, const struct snapshot *snapshot, const struct ram *ram, struct snapshot_unloaded *unloaded,
 	       bool check, struct error *error);
 
 /* Whether it was opened and not closed: it may have ended. */

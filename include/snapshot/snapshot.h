@@ -172,27 +172,27 @@ struct snapshot_run snapshot_find_run(const struct snapshot *snapshot, uint64_t 
 bool snapshot_has_data(const struct snapshot *snapshot, uint64_t offset, uint64_t end);
 
 /* Parts of guest memory that a snapshot has something for, and that are zero yet. */
-struct snapshot_stretch {
+struct snapshot_range {
 	uint64_t from, end; /* offsets in RAM, whole pages of the host */
 };
 
-struct snapshot_missing {
-	struct snapshot_stretch *items; /* ascending; short zeroes in between may belong to them */
-	size_t count, room;
+struct snapshot_unloaded {
+	struct snapshot_range *items; /* ascending; short zeroes in between may belong to them */
+	size_t count, capacity;
 	bool is_all; /* nothing is mapped: what is not among them is zero in the snapshot, too */
 };
 
-void snapshot_missing_free(struct snapshot_missing *missing);
+void snapshot_unloaded_free(struct snapshot_unloaded *unloaded);
 
 /*
  * Guest memory with what the snapshot has, which must stay open as long as it is. What is plain is mapped privately, and read
- * where it is touched only. What is compressed is missing: the caller's to load and to free; with NULL for `missing` it is read
+ * where it is touched only. What is compressed is not loaded: the caller's to load and to free; with NULL for `unloaded` it is read
  * now, on all processors. Nothing is checked but that it can be read.
  */
-int snapshot_map_ram(const struct snapshot *snapshot, struct ram *ram, struct snapshot_missing *missing, struct error *error);
+int snapshot_map_ram(const struct snapshot *snapshot, struct ram *ram, struct snapshot_unloaded *unloaded, struct error *error);
 
-/* Reads what is missing, on all processors. */
-int snapshot_load_missing(const struct snapshot *snapshot, struct ram *ram, const struct snapshot_missing *missing,
+/* Reads what is not loaded, on all processors. */
+int snapshot_load_unloaded(const struct snapshot *snapshot, struct ram *ram, const struct snapshot_unloaded *unloaded,
 			  struct error *error);
 
 /* Reads all of RAM into memory that is zero, on all processors; with `check`, compares its checksums. */

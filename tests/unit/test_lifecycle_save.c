@@ -487,7 +487,7 @@ ssize_t pread(int fd, void *to, size_t size, off_t at)
 static void start_loading(struct snapshot *snapshot, bool flaw)
 {
 	struct machine *machine = &bench->machine;
-	struct snapshot_missing missing;
+	struct snapshot_unloaded unloaded;
 	char path[80];
 	struct crafted file = {
 		.path = path, .ram = machine->vm.ram.host, .size = machine->vm.ram.size, .frame = FORMAT_RAM_FRAME,
@@ -501,9 +501,9 @@ static void start_loading(struct snapshot *snapshot, bool flaw)
 	lifecycle_close(&bench->lifecycle);
 	ram_close(&machine->vm.ram);
 	assert_int_equal(snapshot_open(snapshot, path, &error), 0);
-	assert_int_equal(snapshot_map_ram(snapshot, &machine->vm.ram, &missing, &error), 0);
+	assert_int_equal(snapshot_map_ram(snapshot, &machine->vm.ram, &unloaded, &error), 0);
 	atomic_store(&held, true);
-	if (pager_open(&machine->pager, snapshot, &machine->vm.ram, &missing, true, &error) < 0) {
+	if (pager_open(&machine->pager, snapshot, &machine->vm.ram, &unloaded, true, &error) < 0) {
 		atomic_store(&held, false);
 		skip();
 	}

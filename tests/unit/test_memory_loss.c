@@ -35,7 +35,7 @@ static uint8_t *model;
 static struct rig {
 	struct memory_loss loss;
 	struct snapshot snapshot;
-	struct snapshot_missing missing;
+	struct snapshot_unloaded unloaded;
 	struct ram ram;
 	struct pager pager;
 	const char *expected; /* in the sentence */
@@ -109,7 +109,7 @@ static void open_file(void)
 	struct error error;
 
 	rig.loss.lost = end_process;
-	if (snapshot_open(&rig.snapshot, path, &error) < 0 || snapshot_map_ram(&rig.snapshot, &rig.ram, &rig.missing, &error) < 0 ||
+	if (snapshot_open(&rig.snapshot, path, &error) < 0 || snapshot_map_ram(&rig.snapshot, &rig.ram, &rig.unloaded, &error) < 0 ||
 	    memory_loss_open(&rig.loss, &error) < 0)
 		_exit(BAD_RIG);
 	memory_loss_watch(rig.ram.host, rig.ram.size);
@@ -254,7 +254,7 @@ static void damage_under_a_thread(void)
 
 	open_ram(FORMAT_RAM_FRAME, DAMAGED);
 	rig.expected = "RAM is damaged: the checksum of the 65536 bytes at 0x80070000 is wrong";
-	if (pager_open(&rig.pager, &rig.snapshot, &rig.ram, &rig.missing, true, &error) < 0)
+	if (pager_open(&rig.pager, &rig.snapshot, &rig.ram, &rig.unloaded, true, &error) < 0)
 		_exit(SKIPPED);
 	start_thread(DAMAGED * FORMAT_RAM_CHUNK);
 }

@@ -26,7 +26,7 @@ static atomic_bool held; /* nothing is read ahead: what is there, somebody waite
 
 static struct rig {
 	struct snapshot snapshot;
-	struct snapshot_missing missing;
+	struct snapshot_unloaded unloaded;
 	struct ram ram;
 	struct pager pager;
 } rig;
@@ -73,7 +73,7 @@ static void open_ram(const char *path)
 	struct error error;
 
 	assert_int_equal(snapshot_open(&rig.snapshot, path, &error), 0);
-	assert_int_equal(snapshot_map_ram(&rig.snapshot, &rig.ram, &rig.missing, &error), 0);
+	assert_int_equal(snapshot_map_ram(&rig.snapshot, &rig.ram, &rig.unloaded, &error), 0);
 }
 
 static void start(const char *path)
@@ -81,7 +81,7 @@ static void start(const char *path)
 	struct error error;
 
 	open_ram(path);
-	if (pager_open(&rig.pager, &rig.snapshot, &rig.ram, &rig.missing, true, &error) < 0) {
+	if (pager_open(&rig.pager, &rig.snapshot, &rig.ram, &rig.unloaded, true, &error) < 0) {
 		print_message("%s\n", error.text);
 		skip();
 	}
@@ -365,15 +365,15 @@ static void without_userfaultfd_it_can_be_loaded(void **state)
 	none = limit;
 	none.rlim_cur = 0;
 	setrlimit(RLIMIT_NOFILE, &none);
-	assert_int_equal(pager_open(&rig.pager, &rig.snapshot, &rig.ram, &rig.missing, true, &error), -1);
+	assert_int_equal(pager_open(&rig.pager, &rig.snapshot, &rig.ram, &rig.unloaded, true, &error), -1);
 	setrlimit(RLIMIT_NOFILE, &limit);
 	assert_false(pager_is_open(&rig.pager));
 	assert_non_null(strstr(error.text, "userfaultfd"));
-	assert_true(rig.missing.is_all);
+	assert_true(rig.unloaded.is_all);
 	assert_true(is_zero(rig.ram.host + PAGE));
-	assert_int_equal(snapshot_load_missing(&rig.snapshot, &rig.ram, &rig.missing, &error), 0);
+	assert_int_equal(snapshot_load_unloaded(&rig.snapshot, &rig.ram, &rig.unloaded, &error), 0);
 	assert_memory_equal(rig.ram.host, model, RAM_SIZE);
-	snapshot_missing_free(&rig.missing);
+	snapshot_unloaded_free(&rig.unloaded);
 	close_ram();
 }
 
