@@ -9,6 +9,7 @@
 
 #include "arm/gic.h"
 #include "kvm/kvm.h"
+#include "state/names.h"
 #include "util/bits.h"
 
 /* By their encodings: op0[15:14] op1[13:11] CRn[10:7] CRm[6:3] op2[2:0]. */
@@ -125,7 +126,7 @@ static int save_one(struct vm *vm, const struct vcpu *vcpu, struct section_write
 
 	if (priority_bits(vm, vcpu, &bits, error) < 0)
 		return -1;
-	snprintf(name, sizeof(name), "gic/cpu-interface%u", vcpu->index);
+	snprintf(name, sizeof(name), SECTION_GIC_CPU_INTERFACE "%u", vcpu->index);
 	section_begin(writer, name, 1, SECTION_MANDATORY);
 	for (size_t i = 0; i < REGISTERS; i++) {
 		uint64_t value;
@@ -190,7 +191,7 @@ int gic_restore_cpu_interfaces(struct vm *vm, struct sections *sections, struct 
 		char name[SECTION_NAME_LENGTH + 1];
 		const struct section *section;
 
-		snprintf(name, sizeof(name), "gic/cpu-interface%u", i);
+		snprintf(name, sizeof(name), SECTION_GIC_CPU_INTERFACE "%u", i);
 		section = sections_need(sections, name, 1, error);
 		if (!section)
 			return -1;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "gic_frame.h"
+#include "state/names.h"
 
 /* Offsets that have a rule of their own. */
 #define GICD_CTLR 0x0000
@@ -62,7 +63,7 @@ int gic_reset_control(struct vm *vm, struct error *error)
 int gic_restore_control(struct vm *vm, struct sections *sections, struct error *error)
 {
 	const struct gic_frame distributor = { .vm = vm };
-	const struct section *section = sections_need(sections, "gic/distributor", 1, error);
+	const struct section *section = sections_need(sections, SECTION_GIC_DISTRIBUTOR, 1, error);
 	uint64_t identity, control;
 	uint32_t typer;
 
@@ -81,7 +82,7 @@ static const struct section *redistributor_section(const struct vcpu *vcpu, stru
 {
 	char name[SECTION_NAME_LENGTH + 1];
 
-	snprintf(name, sizeof(name), "gic/redistributor%u", vcpu->index);
+	snprintf(name, sizeof(name), SECTION_GIC_REDISTRIBUTOR "%u", vcpu->index);
 	return sections_need(sections, name, 1, error);
 }
 
@@ -125,7 +126,7 @@ static int save_redistributor(const struct gic_frame *frame, struct section_writ
 	    gic_read_long(frame, "PROPBASER", GICR_PROPBASER, &properties, error) < 0 ||
 	    gic_read_long(frame, "PENDBASER", GICR_PENDBASER, &pending, error) < 0)
 		return -1;
-	snprintf(name, sizeof(name), "gic/redistributor%u", frame->vcpu->index);
+	snprintf(name, sizeof(name), SECTION_GIC_REDISTRIBUTOR "%u", frame->vcpu->index);
 	section_begin(writer, name, 1, SECTION_MANDATORY);
 	field_add_number(&writer->buffer, "TYPER", typer);
 	field_add_number(&writer->buffer, "CTLR", control);
@@ -194,7 +195,7 @@ int gic_save_distributor(struct vm *vm, unsigned interrupts, struct section_writ
 	for (uint32_t interrupt = GIC_PRIVATE_INTERRUPTS; interrupt < interrupts; interrupt++)
 		if (gic_read(&frame, "IROUTER", GICD_IROUTER + 8 * interrupt, &routes[interrupt], error) < 0)
 			return -1;
-	section_begin(writer, "gic/distributor", 1, SECTION_MANDATORY);
+	section_begin(writer, SECTION_GIC_DISTRIBUTOR, 1, SECTION_MANDATORY);
 	field_add_number(&writer->buffer, "TYPER", typer);
 	field_add_number(&writer->buffer, "IIDR", identity);
 	field_add_number(&writer->buffer, "CTLR", control);
@@ -209,7 +210,7 @@ int gic_save_distributor(struct vm *vm, unsigned interrupts, struct section_writ
 int gic_restore_distributor(struct vm *vm, unsigned interrupts, struct sections *sections, struct error *error)
 {
 	const struct gic_frame frame = { .vm = vm, .interrupts = interrupts };
-	const struct section *section = sections_need(sections, "gic/distributor", 1, error);
+	const struct section *section = sections_need(sections, SECTION_GIC_DISTRIBUTOR, 1, error);
 	struct field routes;
 
 	if (!section ||

@@ -13,6 +13,7 @@
 #include "arm/its_table.h"
 #include "kvm/kvm.h"
 #include "memory/guest_memory.h"
+#include "state/names.h"
 #include "util/bits.h"
 
 int its_open(struct vm *vm, uint64_t base, struct error *error)
@@ -152,7 +153,7 @@ static int save_register(struct vm *vm, const struct its_register *reg, struct b
 
 int its_save(struct vm *vm, struct section_writer *writer, struct error *error)
 {
-	section_begin(writer, "its", 1, SECTION_MANDATORY);
+	section_begin(writer, SECTION_ITS, 1, SECTION_MANDATORY);
 	for (size_t i = 0; i < REGISTERS; i++)
 		if (save_register(vm, &its_registers[i], &writer->buffer, error) < 0)
 			return -1;
@@ -183,7 +184,7 @@ static int restore_register(struct vm *vm, const struct its_register *reg, const
 
 int its_restore_registers(struct vm *vm, struct sections *sections, struct error *error)
 {
-	const struct section *section = sections_need(sections, "its", 1, error);
+	const struct section *section = sections_need(sections, SECTION_ITS, 1, error);
 
 	for (size_t i = 0; section && i < REGISTERS; i++)
 		if (restore_register(vm, &its_registers[i], &section->fields, error) < 0)
@@ -198,7 +199,7 @@ int its_restore_tables(struct vm *vm, struct error *error)
 
 int its_restore_control(struct vm *vm, struct sections *sections, struct error *error)
 {
-	const struct section *section = sections_need(sections, "its", 1, error);
+	const struct section *section = sections_need(sections, SECTION_ITS, 1, error);
 
 	return section ? restore_register(vm, &its_control, &section->fields, error) : -1;
 }

@@ -8,6 +8,7 @@
 #include "arm/its.h"
 #include "memory/memory_loss.h"
 #include "snapshot/snapshot.h"
+#include "state/names.h"
 #include "util/bits.h"
 #include "util/fault.h"
 
@@ -160,7 +161,7 @@ static int check_its(const struct context *context, struct error *error)
 
 		return error_set(error, ESTALE, "%.400s; save again later, or save it anyway with --force", reason.text);
 	}
-	section_begin(context->writer, SNAPSHOT_NOT_RESTORABLE, 1, SECTION_MANDATORY);
+	section_begin(context->writer, SECTION_NOT_RESTORABLE, 1, SECTION_MANDATORY);
 	field_add_text(&context->writer->buffer, "reason", error->text);
 	section_end(context->writer);
 	return 0;

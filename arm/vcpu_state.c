@@ -13,6 +13,7 @@
 #include "arm/register_names.h"
 #include "arm/vcpu_init.h"
 #include "kvm/kvm.h"
+#include "state/names.h"
 #include "util/bits.h"
 
 #define MAX_REGISTERS 65536u
@@ -104,7 +105,7 @@ static int save_one(const struct vcpu *vcpu, struct section_writer *writer, stru
 
 	if (!list)
 		return -1;
-	snprintf(name, sizeof(name), "vcpu%u", vcpu->index);
+	snprintf(name, sizeof(name), SECTION_VCPU "%u", vcpu->index);
 	section_begin(writer, name, 1, SECTION_MANDATORY);
 	field_add_number(&writer->buffer, "mpidr", vcpu->mpidr);
 	result = save_events(vcpu, &writer->buffer, error);
@@ -293,7 +294,7 @@ int vcpus_restore(struct vm *vm, struct sections *sections, const struct error_c
 		char name[SECTION_NAME_LENGTH + 1];
 		const struct section *section;
 
-		snprintf(name, sizeof(name), "vcpu%u", i);
+		snprintf(name, sizeof(name), SECTION_VCPU "%u", i);
 		section = sections_need(sections, name, 1, error);
 		if (!section || restore_one(&vm->vcpus[i], &section->fields, refused, error) < 0)
 			return -1;

@@ -12,6 +12,7 @@
 #include "machine_run.h"
 #include "snapshot/snapshot.h"
 #include "snapshot_output.h"
+#include "state/names.h"
 
 static int configure(struct machine_config *config, const struct run_options *options, struct snapshot *snapshot,
 		     struct error *error)
@@ -72,7 +73,7 @@ static int verify_before(const struct run_options *options, const struct machine
 
 static int refuse_partial(struct snapshot *snapshot, struct error *error)
 {
-	if (!sections_find(&snapshot->sections, SNAPSHOT_PARTIAL))
+	if (!sections_find(&snapshot->sections, SECTION_PARTIAL))
 		return 0;
 	return error_set(error, EINVAL, "it holds of RAM only what is needed to look into it, and cannot be restored");
 }

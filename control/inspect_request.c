@@ -9,6 +9,7 @@
 
 #include "inspect/inspect.h"
 #include "lifecycle_private.h"
+#include "state/names.h"
 
 /* Collects the state of the paused machine. `copy` belongs to the caller, also after a failure. */
 static int collect(struct machine *machine, struct section_writer *sections, struct ram *copy, struct error *error)
@@ -27,7 +28,7 @@ static int write_snapshot(int fd, const struct ram *copy, struct section_writer 
 	int result;
 
 	/* Mandatory: a reader that does not support it must not take the absent RAM for zeroes. */
-	section_begin(sections, SNAPSHOT_PARTIAL, 1, SECTION_MANDATORY);
+	section_begin(sections, SECTION_PARTIAL, 1, SECTION_MANDATORY);
 	section_end(sections);
 	result = snapshot_write(&writer, &sections->buffer, error);
 	snapshot_end(&writer);

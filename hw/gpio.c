@@ -7,6 +7,8 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "state/names.h"
+
 #define PRESS_NANOSECONDS 100000000
 #define KEYS (1u << GPIO_LINE_POWER | 1u << GPIO_LINE_RESTART)
 
@@ -39,7 +41,7 @@ static const struct state_field gpio_fields[] = {
 	STATE_ARRAY(struct gpio_state, padding, STATE_PADDING, 0),
 };
 
-const struct state_table gpio_state_table = STATE_TABLE(struct gpio_state, "gpio", 1, gpio_fields);
+const struct state_table gpio_state_table = STATE_TABLE(struct gpio_state, SECTION_GPIO, 1, gpio_fields);
 
 /* Edges that occurred, and levels as they are now. */
 static uint8_t raw_interrupts(const struct gpio_state *state)

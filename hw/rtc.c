@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "state/names.h"
+
 /* Section 3.2 of the manual. */
 enum rtc_register {
 	RTC_DATA = 0x00,
@@ -30,7 +32,7 @@ static const struct state_field rtc_fields[] = {
 	STATE_FIELD(struct rtc_state, armed, STATE_RUNTIME, 0),
 };
 
-const struct state_table rtc_state_table = STATE_TABLE(struct rtc_state, "rtc", 1, rtc_fields);
+const struct state_table rtc_state_table = STATE_TABLE(struct rtc_state, SECTION_RTC, 1, rtc_fields);
 
 static time_t host_seconds(void)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The registers of the UART as state that is saved, and what follows from them. */
 #include "serial_state.h"
+#include "state/names.h"
 
 static const struct state_field serial_fields[] = {
 	STATE_FIELD(struct serial_state, interrupt_enable, STATE_RUNTIME, 0),
@@ -21,7 +22,7 @@ static const struct state_field serial_fields[] = {
 };
 
 const struct state_table serial_state_table =
-	STATE_TABLE(struct serial_state, "serial", 1, serial_fields);
+	STATE_TABLE(struct serial_state, SECTION_SERIAL, 1, serial_fields);
 
 unsigned serial_fifo_size(const struct serial_state *state)
 {

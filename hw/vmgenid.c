@@ -6,11 +6,13 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "state/names.h"
+
 static const struct state_field vmgenid_fields[] = {
 	STATE_ARRAY(struct vmgenid_state, id, STATE_RUNTIME, 0),
 };
 
-const struct state_table vmgenid_state_table = STATE_TABLE(struct vmgenid_state, "generation", 1, vmgenid_fields);
+const struct state_table vmgenid_state_table = STATE_TABLE(struct vmgenid_state, SECTION_VMGENID, 1, vmgenid_fields);
 
 /*
  * Writes the ID into the page. Call it only while the guest has not accessed the page: Linux reads it uncached,

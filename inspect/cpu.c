@@ -7,6 +7,7 @@
 
 #include "arm/register_fields.h"
 #include "inspect/inspect.h"
+#include "state/names.h"
 
 #define CORE(member) (KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | KVM_REG_ARM_CORE_REG(member))
 
@@ -74,7 +75,7 @@ static int add_vcpu(const struct inspection *inspection, struct report *report, 
 	uint64_t mpidr, state, pc, lr, pstate;
 	char section[SECTION_NAME_LENGTH + 1];
 
-	snprintf(section, sizeof(section), "vcpu%u", vcpu);
+	snprintf(section, sizeof(section), SECTION_VCPU "%u", vcpu);
 	if (inspection_number(inspection, section, "mpidr", &mpidr, error) < 0 ||
 	    inspection_number(inspection, section, "mp_state", &state, error) < 0 ||
 	    inspection_register(inspection, vcpu, CORE(regs.pc), &pc, error) < 0 ||

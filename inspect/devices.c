@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "inspect/inspect.h"
+#include "state/names.h"
 #include "util/bits.h"
 
 #define MOST_ELEMENTS 16u /* of an array, in text: a line */
@@ -123,7 +124,7 @@ bool inspect_is_queue(const struct section *section)
 {
 	const char *part = strrchr(section->name, '/');
 
-	return !strncmp(section->name, "virtio-", 7) && part && !strncmp(part, "/queue", 6);
+	return !strncmp(section->name, "virtio-", 7) && part && !strncmp(part, SECTION_SUFFIX_QUEUE, strlen(SECTION_SUFFIX_QUEUE));
 }
 
 int inspect_load_queue(const struct section *section, struct virtqueue_state *queue, struct error *error)
@@ -200,7 +201,7 @@ static int add_queues(const struct inspection *inspection, const char *name,
 /* What else devices have: "virtio-blk0/device", and those on the board. */
 static bool is_other(const struct section *section)
 {
-	static const char *const names[] = { "serial", "rtc", "gpio", "generation" };
+	static const char *const names[] = { SECTION_SERIAL, SECTION_RTC, SECTION_GPIO, SECTION_VMGENID };
 	const char *part = strrchr(section->name, '/');
 
 	for (size_t i = 0; i < COUNT(names); i++)

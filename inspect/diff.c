@@ -7,6 +7,7 @@
 #include "arm/register_names.h"
 #include "diff.h"
 #include "snapshot/working_set.h"
+#include "state/names.h"
 #include "util/bits.h"
 
 #define TIMER_ISTATUS 4u /* of CNTV_CTL_EL0 and CNTP_CTL_EL0 */
@@ -15,23 +16,23 @@
 
 static bool is_machine(const char *name)
 {
-	return !strcmp(name, "machine") || diff_is_numbered(name, "disk", NULL) || diff_is_numbered(name, "network", NULL) ||
-	       diff_is_numbered(name, "vfio", NULL);
+	return !strcmp(name, SECTION_MACHINE) || diff_is_numbered(name, SECTION_DISK, NULL) || diff_is_numbered(name, SECTION_NETWORK, NULL) ||
+	       diff_is_numbered(name, SECTION_VFIO, NULL);
 }
 
 static bool is_vcpu(const char *name)
 {
-	return diff_is_numbered(name, "vcpu", NULL);
+	return diff_is_numbered(name, SECTION_VCPU, NULL);
 }
 
 static bool is_interrupt_controller(const char *name)
 {
-	return !strncmp(name, "gic/", 4) || !strcmp(name, "its");
+	return !strncmp(name, SECTION_GIC, strlen(SECTION_GIC)) || !strcmp(name, SECTION_ITS);
 }
 
 static bool is_ram(const char *name)
 {
-	return format_is_about_place(name) || !strcmp(name, "ram-checksums") || !strcmp(name, WORKING_SET_SECTION);
+	return format_is_about_place(name) || !strcmp(name, SECTION_RAM_CHECKSUMS) || !strcmp(name, SECTION_WORKING_SET);
 }
 
 static bool is_device(const char *name)
@@ -69,7 +70,7 @@ static void name_register(struct report *report, const struct section *section, 
 	unsigned vcpu = 0;
 	char *end;
 
-	diff_is_numbered(section->name, "vcpu", &vcpu);
+	diff_is_numbered(section->name, SECTION_VCPU, &vcpu);
 	report_number(report, "vcpu", vcpu);
 	if (!strncmp(field, "0x", 2)) {
 		uint64_t id = strtoull(field, &end, 16);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "diff.h"
+#include "state/names.h"
 #include "util/bits.h"
 
 #define FIRST_SPI 32u
@@ -42,8 +43,8 @@ struct origin {
 static bool find_origin(const char *section, struct origin *origin)
 {
 	*origin = (struct origin){ .first = 0 };
-	origin->has_vcpu = diff_is_numbered(section, "gic/redistributor", &origin->vcpu);
-	if (!strcmp(section, "gic/distributor"))
+	origin->has_vcpu = diff_is_numbered(section, SECTION_GIC_REDISTRIBUTOR, &origin->vcpu);
+	if (!strcmp(section, SECTION_GIC_DISTRIBUTOR))
 		origin->first = FIRST_SPI;
 	return origin->has_vcpu || origin->first;
 }

@@ -9,6 +9,7 @@
 
 #include "arm/its_command.h"
 #include "inspect/inspect.h"
+#include "state/names.h"
 
 #define PAGE 4096u
 
@@ -46,7 +47,7 @@ static int keep_its(const struct inspection *inspection, struct error *error)
 	uint64_t cbaser;
 
 	if (inspection_its_tables(inspection, &tables, error) < 0 ||
-	    inspection_number(inspection, "its", "CBASER", &cbaser, error) < 0)
+	    inspection_number(inspection, SECTION_ITS, "CBASER", &cbaser, error) < 0)
 		return -1;
 	queue = its_queue_decode(cbaser, 0, 0);
 	if (queue.valid)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "inspect/inspect.h"
+#include "state/names.h"
 #include "util/bits.h"
 
 #define PRIVATE_INTERRUPTS 32u /* INTIDs below this are a redistributor's */
@@ -114,10 +115,10 @@ static void add_target(const struct view *view, uint64_t route)
 	for (unsigned i = 0; i < view->inspection->config.cpus; i++) {
 		if ((view->affinities[i] & 0xff00ffffff) != (route & 0xffffff))
 			continue;
-		report_number(view->report, "vcpu", i);
+		report_number(view->report, SECTION_VCPU, i);
 		return;
 	}
-	report_string(view->report, "vcpu", NULL);
+	report_string(view->report, SECTION_VCPU, NULL);
 }
 
 static void add_interrupt(const struct view *view, const struct bank *bank, unsigned index)
@@ -204,10 +205,10 @@ static int add_vcpu(const struct view *view, unsigned vcpu, struct error *error)
 	struct bank bank = { .first = 0, .count = PRIVATE_INTERRUPTS };
 	char redistributor[SECTION_NAME_LENGTH + 1], interface[SECTION_NAME_LENGTH + 1];
 
-	snprintf(redistributor, sizeof(redistributor), "gic/redistributor%u", vcpu);
-	snprintf(interface, sizeof(interface), "gic/cpu-interface%u", vcpu);
+	snprintf(redistributor, sizeof(redistributor), SECTION_GIC_REDISTRIBUTOR "%u", vcpu);
+	snprintf(interface, sizeof(interface), SECTION_GIC_CPU_INTERFACE "%u", vcpu);
 	report_begin(view->report, NULL);
-	report_number(view->report, "vcpu", vcpu);
+	report_number(view->report, SECTION_VCPU, vcpu);
 	if (add_registers(view, "redistributor", redistributor, fields, COUNT(fields), error) < 0 ||
 	    add_cpu_interface(view, interface, error) < 0 ||
 	    add_interrupts(view, redistributor, &bank, error) < 0)
@@ -222,12 +223,12 @@ static int add_distributor(const struct view *view, struct error *error)
 	struct bank bank = { .first = PRIVATE_INTERRUPTS };
 	uint64_t typer;
 
-	if (inspection_number(view->inspection, "gic/distributor", "TYPER", &typer, error) < 0)
+	if (inspection_number(view->inspection, SECTION_GIC_DISTRIBUTOR, "TYPER", &typer, error) < 0)
 		return -1;
 	bank.count = 32 * (unsigned)(typer & 0x1f); /* ITLinesNumber */
-	if (add_registers(view, "distributor", "gic/distributor", fields, COUNT(fields), error) < 0)
+	if (add_registers(view, "distributor", SECTION_GIC_DISTRIBUTOR, fields, COUNT(fields), error) < 0)
 		return -1;
-	return add_interrupts(view, "gic/distributor", &bank, error);
+	return add_interrupts(view, SECTION_GIC_DISTRIBUTOR, &bank, error);
 }
 
 static int read_affinities(const struct view *view, struct error *error)
@@ -235,7 +236,7 @@ static int read_affinities(const struct view *view, struct error *error)
 	for (unsigned i = 0; i < view->inspection->config.cpus; i++) {
 		char section[SECTION_NAME_LENGTH + 1];
 
-		snprintf(section, sizeof(section), "vcpu%u", i);
+		snprintf(section, sizeof(section), SECTION_VCPU "%u", i);
 		if (inspection_number(view->inspection, section, "mpidr", &view->affinities[i], error) < 0)
 			return -1;
 	}

@@ -7,8 +7,7 @@
 #include <string.h>
 
 #include "inspect/inspect.h"
-
-#define PCI_SUFFIX "/pci"
+#include "state/names.h"
 
 /* The sections' order is the slots': machine/virtio.c. */
 static void find_devices(struct inspection *inspection)
@@ -17,15 +16,15 @@ static void find_devices(struct inspection *inspection)
 
 	for (size_t i = 0; i < sections->count && inspection->device_count < PCI_SLOTS; i++) {
 		const struct section *section = &sections->items[i];
-		size_t length = strlen(section->name), suffix = strlen(PCI_SUFFIX);
+		size_t length = strlen(section->name), suffix = strlen(SECTION_SUFFIX_PCI);
 		struct inspect_device *device = &inspection->devices[inspection->device_count];
 
-		if (length <= suffix || strcmp(section->name + length - suffix, PCI_SUFFIX) != 0)
+		if (length <= suffix || strcmp(section->name + length - suffix, SECTION_SUFFIX_PCI) != 0)
 			continue;
 		*device = (struct inspect_device){ .slot = inspection->device_count++, .pci = section };
 		memcpy(device->name, section->name, length - suffix);
 		device->is_virtio = !strncmp(device->name, "virtio-", strlen("virtio-"));
-		device->is_passed_through = !strncmp(device->name, "vfio", strlen("vfio"));
+		device->is_passed_through = !strncmp(device->name, SECTION_VFIO, strlen(SECTION_VFIO));
 	}
 }
 
@@ -39,7 +38,7 @@ static int read_lpi_tables(struct inspection *inspection, struct error *error)
 	for (unsigned i = 0; i < count; i++) {
 		char section[SECTION_NAME_LENGTH + 1];
 
-		snprintf(section, sizeof(section), "gic/redistributor%u", i);
+		snprintf(section, sizeof(section), SECTION_GIC_REDISTRIBUTOR "%u", i);
 		if (inspection_number(inspection, section, "PROPBASER", &inspection->propbaser, error) < 0 ||
 		    inspection_number(inspection, section, "PENDBASER", &inspection->pendbasers[i], error) < 0)
 			return -1;
@@ -81,7 +80,7 @@ int inspection_register(const struct inspection *inspection, unsigned vcpu, uint
 {
 	char section[SECTION_NAME_LENGTH + 1], field[24];
 
-	snprintf(section, sizeof(section), "vcpu%u", vcpu);
+	snprintf(section, sizeof(section), SECTION_VCPU "%u", vcpu);
 	snprintf(field, sizeof(field), "0x%016" PRIx64, id);
 	return inspection_number(inspection, section, field, value, error);
 }
@@ -121,9 +120,9 @@ int inspection_its_tables(const struct inspection *inspection, struct its_tables
 		.vcpu_count = inspection->config.cpus,
 		.pendbasers = inspection->pendbasers,
 	};
-	if (inspection_number(inspection, "its", "BASER0", &tables->device_baser, error) < 0)
+	if (inspection_number(inspection, SECTION_ITS, "BASER0", &tables->device_baser, error) < 0)
 		return -1;
-	return inspection_number(inspection, "its", "BASER1", &tables->collection_baser, error);
+	return inspection_number(inspection, SECTION_ITS, "BASER1", &tables->collection_baser, error);
 }
 
 int inspection_walk(const struct inspection *inspection, const struct its_visitor *visitor, struct its_walk **walk,

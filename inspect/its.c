@@ -7,6 +7,7 @@
 
 #include "arm/its_command.h"
 #include "inspect/inspect.h"
+#include "state/names.h"
 #include "util/bits.h"
 
 
@@ -19,7 +20,7 @@ static int add_registers(const struct inspection *inspection, struct report *rep
 		char name[16];
 		uint64_t value;
 
-		if (inspection_number(inspection, "its", names[i], &value, error) < 0)
+		if (inspection_number(inspection, SECTION_ITS, names[i], &value, error) < 0)
 			return -1;
 		snprintf(name, sizeof(name), "GITS_%s", names[i]);
 		inspect_register(report, name, value);
@@ -207,9 +208,9 @@ static int add_commands(const struct inspection *inspection, struct report *repo
 	uint64_t cbaser, creadr, cwriter;
 	struct its_queue queue;
 
-	if (inspection_number(inspection, "its", "CBASER", &cbaser, error) < 0 ||
-	    inspection_number(inspection, "its", "CREADR", &creadr, error) < 0 ||
-	    inspection_number(inspection, "its", "CWRITER", &cwriter, error) < 0)
+	if (inspection_number(inspection, SECTION_ITS, "CBASER", &cbaser, error) < 0 ||
+	    inspection_number(inspection, SECTION_ITS, "CREADR", &creadr, error) < 0 ||
+	    inspection_number(inspection, SECTION_ITS, "CWRITER", &cwriter, error) < 0)
 		return -1;
 	queue = its_queue_decode(cbaser, creadr, cwriter);
 	report_begin_list(report, "commands");

@@ -5,6 +5,7 @@
 
 #include "arm/its_command.h"
 #include "inspect/inspect.h"
+#include "state/names.h"
 
 #define MOST_RANGES 32u /* in text */
 
@@ -81,7 +82,7 @@ static int add_its_tables(const struct inspection *inspection, struct device_tab
 	uint64_t cbaser;
 
 	if (inspection_its_tables(inspection, &tables, error) < 0 ||
-	    inspection_number(inspection, "its", "CBASER", &cbaser, error) < 0)
+	    inspection_number(inspection, SECTION_ITS, "CBASER", &cbaser, error) < 0)
 		return -1;
 	table = its_baser_decode(tables.device_baser, true);
 	if (table.valid)
@@ -102,7 +103,7 @@ static int add_lpi_tables(const struct inspection *inspection, struct report *re
 		char section[SECTION_NAME_LENGTH + 1], name[48];
 		uint64_t control;
 
-		snprintf(section, sizeof(section), "gic/redistributor%u", i);
+		snprintf(section, sizeof(section), SECTION_GIC_REDISTRIBUTOR "%u", i);
 		if (inspection_number(inspection, section, "CTLR", &control, error) < 0)
 			return -1;
 		if (!(control & 1)) /* EnableLPIs */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "inspect/inspect.h"
+#include "state/names.h"
 
 void inspect_part_name(const struct inspect_device *device, const char *part, char name[INSPECT_PART_LENGTH])
 {
@@ -34,7 +35,7 @@ static void add_data(const struct inspection *inspection, const char *name, stru
 		return;
 	}
 	/* Nobody detaches a device for a look at it. */
-	report_string(report, "state", section || sections_find(sections, SNAPSHOT_PARTIAL) ? NULL : "detached");
+	report_string(report, "state", section || sections_find(sections, SECTION_PARTIAL) ? NULL : "detached");
 	report_string(report, "data", NULL);
 }
 

@@ -6,16 +6,17 @@
 #include "arm/register_fields.h"
 #include "arm/register_names.h"
 #include "inspect/inspect.h"
+#include "state/names.h"
 #include "util/bits.h"
 
 /* What comes before the name of a field in these sections, and behind it. A number may follow the section's name. */
 static const struct {
 	const char *section, *before, *behind;
 } prefixes[] = {
-	{ "gic/distributor", "GICD_", "" },
-	{ "gic/redistributor", "GICR_", "" },
-	{ "gic/cpu-interface", "ICC_", "_EL1" },
-	{ "its", "GITS_", "" },
+	{ SECTION_GIC_DISTRIBUTOR, "GICD_", "" },
+	{ SECTION_GIC_REDISTRIBUTOR, "GICR_", "" },
+	{ SECTION_GIC_CPU_INTERFACE, "ICC_", "_EL1" },
+	{ SECTION_ITS, "GITS_", "" },
 };
 
 static bool is_section(const char *section, const char *kind)
@@ -36,7 +37,7 @@ static bool name_by_id(const char *field, char name[REGISTER_NAME_LENGTH])
 
 bool inspect_register_name(const char *section, const char *field, char name[REGISTER_NAME_LENGTH])
 {
-	if (is_section(section, "vcpu"))
+	if (is_section(section, SECTION_VCPU))
 		return name_by_id(field, name);
 	for (size_t i = 0; i < COUNT(prefixes); i++) {
 		if (!is_section(section, prefixes[i].section))

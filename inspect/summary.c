@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "inspect/inspect.h"
+#include "state/names.h"
 
 void inspect_identity(const struct format_header *header, struct report *report)
 {
@@ -121,11 +122,11 @@ static int add_its(const struct inspection *inspection, struct report *report, s
 static int add_interrupts(const struct inspection *inspection, struct report *report, struct error *error)
 {
 	report_begin_list(report, "gic");
-	add_interrupt_row(inspection, "gic/distributor", "SPIs", report);
+	add_interrupt_row(inspection, SECTION_GIC_DISTRIBUTOR, "SPIs", report);
 	for (unsigned i = 0; i < inspection->config.cpus && (report->json || i < 8); i++) {
 		char section[SECTION_NAME_LENGTH + 1], what[40];
 
-		snprintf(section, sizeof(section), "gic/redistributor%u", i);
+		snprintf(section, sizeof(section), SECTION_GIC_REDISTRIBUTOR "%u", i);
 		snprintf(what, sizeof(what), "SGIs and PPIs of vCPU %u", i);
 		add_interrupt_row(inspection, section, what, report);
 	}
@@ -153,7 +154,7 @@ int inspect_summary(const struct inspection *inspection, struct report *report, 
 	report_end(report);
 	report_begin(report, "ram");
 	report_bytes(report, "size", snapshot->ram_size);
-	if (!sections_find(&inspection->snapshot->sections, SNAPSHOT_PARTIAL))
+	if (!sections_find(&inspection->snapshot->sections, SECTION_PARTIAL))
 		report_bytes(report, "in_file", snapshot->disk_size);
 	report_end(report);
 	if (inspect_vcpus(inspection, report, error) < 0 || add_devices(inspection, report, error) < 0)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "arm/its_table.h"
+#include "state/names.h"
 #include "verify_common.h"
 
 #define GICR_CTLR_ENABLE_LPIS 1u
@@ -24,7 +25,7 @@ static bool lpis_are_on(const struct inspection *inspection, unsigned vcpu)
 	struct error error;
 	uint64_t control;
 
-	snprintf(section, sizeof(section), "gic/redistributor%u", vcpu);
+	snprintf(section, sizeof(section), SECTION_GIC_REDISTRIBUTOR "%u", vcpu);
 	return inspection_number(inspection, section, "CTLR", &control, &error) == 0 && control & GICR_CTLR_ENABLE_LPIS;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "arm/its_table.h"
+#include "state/names.h"
 #include "verify_its.h"
 
 #define PLACE_LENGTH 40
@@ -83,7 +84,7 @@ static void see_event(void *owner, const struct its_event *event)
 static void see_stop(void *owner, enum its_stop stop, uint64_t address, uint32_t device)
 {
 	struct check *check = owner;
-	char place[PLACE_LENGTH] = "its";
+	char place[PLACE_LENGTH] = SECTION_ITS;
 
 	if (stop == ITS_STOP_EVENTS)
 		snprintf(place, sizeof(place), "its/device 0x%x", device);
@@ -109,7 +110,7 @@ static int verify_tables(const struct inspection *inspection, const struct its_r
 	if (inspection_walk(inspection, &visitor, NULL, error) < 0 ||
 	    verify_its_places(inspection, registers, &check->stops, &check->ranges, check->verdict, error) < 0)
 		return -1;
-	return ranges_verify_apart(&check->ranges, check->verdict, "its", error);
+	return ranges_verify_apart(&check->ranges, check->verdict, SECTION_ITS, error);
 }
 
 int verify_its(const struct inspection *inspection, struct verdict *verdict, struct error *error)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "arm/its_table.h"
+#include "state/names.h"
 #include "verify_common.h"
 #include "verify_its.h"
 
@@ -20,7 +21,7 @@ static void add_table(const struct places *places, const char *name, uint64_t ad
 {
 	ranges_add(places->ranges, address, size, "%s", name);
 	if (!told && !guest_memory_has(&places->inspection->memory, address, size))
-		verdict_fault(places->verdict, "its", "%s at 0x%llx (%llu bytes) is not all in RAM: what is written "
+		verdict_fault(places->verdict, SECTION_ITS, "%s at 0x%llx (%llu bytes) is not all in RAM: what is written "
 			      "there would be lost", name, (unsigned long long)address, (unsigned long long)size);
 }
 

@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 
+#include "state/names.h"
 #include "util/bits.h"
 #include "verify_common.h"
 #include "verify_its.h"
@@ -25,16 +26,16 @@ bool verify_its_find(const struct inspection *inspection, struct verdict *verdic
 {
 	bool found = true;
 
-	found &= verify_number(inspection, verdict, "its", "CTLR", &registers->control);
-	found &= verify_number(inspection, verdict, "its", "IIDR", &registers->identity);
-	found &= verify_number(inspection, verdict, "its", "CBASER", &registers->queue);
-	found &= verify_number(inspection, verdict, "its", "CREADR", &registers->read);
-	found &= verify_number(inspection, verdict, "its", "CWRITER", &registers->write);
+	found &= verify_number(inspection, verdict, SECTION_ITS, "CTLR", &registers->control);
+	found &= verify_number(inspection, verdict, SECTION_ITS, "IIDR", &registers->identity);
+	found &= verify_number(inspection, verdict, SECTION_ITS, "CBASER", &registers->queue);
+	found &= verify_number(inspection, verdict, SECTION_ITS, "CREADR", &registers->read);
+	found &= verify_number(inspection, verdict, SECTION_ITS, "CWRITER", &registers->write);
 	for (unsigned i = 0; i < COUNT(registers->tables); i++) {
 		char name[16];
 
 		snprintf(name, sizeof(name), "BASER%u", i);
-		found &= verify_number(inspection, verdict, "its", name, &registers->tables[i]);
+		found &= verify_number(inspection, verdict, SECTION_ITS, name, &registers->tables[i]);
 	}
 	return found;
 }
@@ -54,21 +55,21 @@ static void verify_queue(const struct its_registers *registers, struct verdict *
 	uint64_t size = its_queue_size(registers->queue);
 
 	if (registers->queue & 0xf000)
-		verdict_fault(verdict, "its", "GITS_CBASER 0x%llx: its queue is not at a multiple of 64 KiB; KVM "
+		verdict_fault(verdict, SECTION_ITS, "GITS_CBASER 0x%llx: its queue is not at a multiple of 64 KiB; KVM "
 			      "would take 0x%llx for its address", (unsigned long long)registers->queue,
 			      (unsigned long long)its_queue_address(registers->queue));
 	if ((registers->read & OFFSET_BITS) >= size)
-		verdict_fault(verdict, "its", "GITS_CREADR 0x%llx is beyond the queue of %llu bytes; KVM refuses it "
+		verdict_fault(verdict, SECTION_ITS, "GITS_CREADR 0x%llx is beyond the queue of %llu bytes; KVM refuses it "
 			      "(EINVAL)", (unsigned long long)registers->read, (unsigned long long)size);
 	else if (registers->read & ~OFFSET_BITS)
-		verdict_fault(verdict, "its", "GITS_CREADR 0x%llx is no place of a command; KVM would make 0x%llx of it",
+		verdict_fault(verdict, SECTION_ITS, "GITS_CREADR 0x%llx is no place of a command; KVM would make 0x%llx of it",
 			      (unsigned long long)registers->read, (unsigned long long)(registers->read & OFFSET_BITS));
 	if ((registers->write & OFFSET_BITS) >= size)
-		verdict_fault(verdict, "its", "GITS_CWRITER 0x%llx is beyond the queue of %llu bytes; KVM ignores "
+		verdict_fault(verdict, SECTION_ITS, "GITS_CWRITER 0x%llx is beyond the queue of %llu bytes; KVM ignores "
 			      "it, and the guest's commands would be lost", (unsigned long long)registers->write,
 			      (unsigned long long)size);
 	else if (registers->write & ~OFFSET_BITS)
-		verdict_fault(verdict, "its", "GITS_CWRITER 0x%llx is no place of a command; KVM would make 0x%llx of it",
+		verdict_fault(verdict, SECTION_ITS, "GITS_CWRITER 0x%llx is no place of a command; KVM would make 0x%llx of it",
 			      (unsigned long long)registers->write, (unsigned long long)(registers->write & OFFSET_BITS));
 }
 
@@ -77,7 +78,7 @@ static void verify_table(unsigned number, uint64_t value, uint64_t fixed, uint64
 	uint64_t taken = (value & ~BASER_FIXED & ~clear) | fixed;
 
 	if (value & VALID && value != taken)
-		verdict_fault(verdict, "its", "GITS_BASER%u 0x%llx: KVM would make 0x%llx of it, and read its table "
+		verdict_fault(verdict, SECTION_ITS, "GITS_BASER%u 0x%llx: KVM would make 0x%llx of it, and read its table "
 			      "otherwise than it was written", number, (unsigned long long)value,
 			      (unsigned long long)taken);
 }
@@ -89,10 +90,10 @@ static void verify_control(const struct its_registers *registers, struct verdict
 			      !(registers->tables[1] & VALID) ? "GITS_BASER1" : NULL;
 
 	if (registers->control & ~(uint64_t)(CTLR_ENABLE | CTLR_QUIESCENT))
-		verdict_fault(verdict, "its", "GITS_CTLR 0x%llx has bits that KVM would drop",
+		verdict_fault(verdict, SECTION_ITS, "GITS_CTLR 0x%llx has bits that KVM would drop",
 			      (unsigned long long)registers->control);
 	if (registers->control & CTLR_ENABLE && missing)
-		verdict_fault(verdict, "its", "GITS_CTLR 0x%llx turns the ITS on, but %s is not valid; KVM would "
+		verdict_fault(verdict, SECTION_ITS, "GITS_CTLR 0x%llx turns the ITS on, but %s is not valid; KVM would "
 			      "leave it off, and all messages would be lost",
 			      (unsigned long long)registers->control, missing);
 }
@@ -100,7 +101,7 @@ static void verify_control(const struct its_registers *registers, struct verdict
 void verify_its_registers(const struct its_registers *registers, struct verdict *verdict)
 {
 	if (IIDR_REVISION(registers->identity))
-		verdict_fault(verdict, "its", "GITS_IIDR 0x%llx: its tables are of revision %llu; KVM knows 0 and "
+		verdict_fault(verdict, SECTION_ITS, "GITS_IIDR 0x%llx: its tables are of revision %llu; KVM knows 0 and "
 			      "refuses it (EINVAL)", (unsigned long long)registers->identity,
 			      (unsigned long long)IIDR_REVISION(registers->identity));
 	verify_queue(registers, verdict);
@@ -108,7 +109,7 @@ void verify_its_registers(const struct its_registers *registers, struct verdict 
 	verify_table(1, registers->tables[1], BASER_COLLECTIONS, INDIRECT, verdict);
 	for (unsigned i = 2; i < COUNT(registers->tables); i++)
 		if (registers->tables[i])
-			verdict_fault(verdict, "its", "GITS_BASER%u 0x%llx: KVM's ITS has no such table", i,
+			verdict_fault(verdict, SECTION_ITS, "GITS_BASER%u 0x%llx: KVM's ITS has no such table", i,
 				      (unsigned long long)registers->tables[i]);
 	verify_control(registers, verdict);
 }

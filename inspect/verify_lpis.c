@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "arm/its_table.h"
+#include "state/names.h"
 #include "verify_common.h"
 
 #define PLACE_LENGTH (SECTION_NAME_LENGTH + 1)
@@ -15,7 +16,7 @@
 
 static void name_place(char place[PLACE_LENGTH], unsigned vcpu)
 {
-	snprintf(place, PLACE_LENGTH, "gic/redistributor%u", vcpu);
+	snprintf(place, PLACE_LENGTH, SECTION_GIC_REDISTRIBUTOR "%u", vcpu);
 }
 
 struct check {

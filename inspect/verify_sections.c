@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "inspect/verify.h"
+#include "state/names.h"
 #include "util/bits.h"
 
 #define SECTION_VERSION 1u /* of each of them */
@@ -32,14 +33,14 @@ static void expect(const struct expectation *expectation, const char *format, ..
 
 static void expect_processors(const struct expectation *expectation, const struct machine_config *config)
 {
-	expect(expectation, "gic/distributor");
+	expect(expectation, SECTION_GIC_DISTRIBUTOR);
 	for (unsigned i = 0; i < config->cpus; i++) {
-		expect(expectation, "gic/redistributor%u", i);
-		expect(expectation, "gic/cpu-interface%u", i);
-		expect(expectation, "vcpu%u", i);
+		expect(expectation, SECTION_GIC_REDISTRIBUTOR "%u", i);
+		expect(expectation, SECTION_GIC_CPU_INTERFACE "%u", i);
+		expect(expectation, SECTION_VCPU "%u", i);
 	}
 	if (config->irqchip == IRQCHIP_GICV3_ITS)
-		expect(expectation, "its");
+		expect(expectation, SECTION_ITS);
 }
 
 /* Not all kinds have state of their own. */
@@ -61,9 +62,9 @@ static void expect_passed_through(const struct expectation *expectation, unsigne
 	const struct section *data;
 	struct field field;
 
-	expect(expectation, "vfio%u/pci", index);
+	expect(expectation, SECTION_VFIO "%u" SECTION_SUFFIX_PCI, index);
 	for (unsigned i = 0; i < COUNT(kinds); i++) {
-		snprintf(name, sizeof(name), "vfio%u/%s", index, kinds[i]);
+		snprintf(name, sizeof(name), SECTION_VFIO "%u/%s", index, kinds[i]);
 		if (sections_find(expectation->sections, name))
 			expect(expectation, "%s", name);
 	}
@@ -74,12 +75,12 @@ static void expect_passed_through(const struct expectation *expectation, unsigne
 
 static void expect_devices(const struct expectation *expectation, const struct machine_config *config)
 {
-	expect(expectation, "clock");
-	expect(expectation, "serial");
-	expect(expectation, "rtc");
-	expect(expectation, "gpio");
-	if (sections_find(expectation->sections, "generation")) /* machines had none once */
-		expect(expectation, "generation");
+	expect(expectation, SECTION_CLOCK);
+	expect(expectation, SECTION_SERIAL);
+	expect(expectation, SECTION_RTC);
+	expect(expectation, SECTION_GPIO);
+	if (sections_find(expectation->sections, SECTION_VMGENID)) /* machines had none once */
+		expect(expectation, SECTION_VMGENID);
 	for (unsigned i = 0; i < config->disk_count; i++)
 		expect_virtio(expectation, "blk", i, config->disks[i].queues ? config->disks[i].queues : 1, true);
 	for (unsigned i = 0; i < config->network_count; i++) {
@@ -138,7 +139,7 @@ int verify_sections(struct snapshot *snapshot, struct verdict *verdict, struct e
 		find_unknown(&expectation);
 		compare_ram(snapshot, &config, verdict);
 	} else if (error->code != ENOMEM) {
-		verdict_fault(verdict, "machine", "%s", error->text);
+		verdict_fault(verdict, SECTION_MACHINE, "%s", error->text);
 		result = 0;
 	}
 	machine_config_free(&config);

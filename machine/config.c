@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "config_private.h"
+#include "state/names.h"
 
 enum config_kind { CONFIG_BOOL, CONFIG_UNSIGNED, CONFIG_U64, CONFIG_ENUM, CONFIG_TEXT, CONFIG_MAC, CONFIG_LENGTHS };
 
@@ -131,9 +132,9 @@ void machine_config_save(const struct machine_config *config, struct section_wri
 {
 	char name[SECTION_NAME_LENGTH + 1], which[24];
 
-	save_section(writer, "machine", machine_fields, COUNT(machine_fields), config);
+	save_section(writer, SECTION_MACHINE, machine_fields, COUNT(machine_fields), config);
 	for (unsigned i = 0; i < config->disk_count; i++) {
-		snprintf(name, sizeof(name), "disk%u", i);
+		snprintf(name, sizeof(name), SECTION_DISK "%u", i);
 		save_section(writer, name, disk_fields, COUNT(disk_fields), &config->disks[i]);
 		save_identity(writer, name, "identity", &config->disks[i].identity);
 		save_identity(writer, name, "overlay-identity", &config->disks[i].overlay_identity);
@@ -143,11 +144,11 @@ void machine_config_save(const struct machine_config *config, struct section_wri
 		}
 	}
 	for (unsigned i = 0; i < config->network_count; i++) {
-		snprintf(name, sizeof(name), "network%u", i);
+		snprintf(name, sizeof(name), SECTION_NETWORK "%u", i);
 		save_section(writer, name, network_fields, COUNT(network_fields), &config->networks[i]);
 	}
 	for (unsigned i = 0; i < config->vfio.count; i++) {
-		snprintf(name, sizeof(name), "vfio%u", i);
+		snprintf(name, sizeof(name), SECTION_VFIO "%u", i);
 		section_begin(writer, name, 1, SECTION_MANDATORY);
 		field_add_text(&writer->buffer, "address", config->vfio.devices[i]);
 		section_end(writer);
@@ -270,7 +271,7 @@ static int load_disk(struct machine_config *config, struct sections *sections, u
 	struct virtio_block_config *disk = &config->disks[index];
 	char name[SECTION_NAME_LENGTH + 1], which[24];
 
-	snprintf(name, sizeof(name), "disk%u", index);
+	snprintf(name, sizeof(name), SECTION_DISK "%u", index);
 	if (load_section(config, sections, name, disk_fields, COUNT(disk_fields), disk, error) < 0)
 		return -1;
 	if (!disk->path)
@@ -296,7 +297,7 @@ static int load_passed_through(struct vfio_config *config, struct sections *sect
 	for (config->count = 0; config->count < VFIO_MAX_DEVICES; config->count++) {
 		const struct section *section;
 
-		snprintf(name, sizeof(name), "vfio%u", config->count);
+		snprintf(name, sizeof(name), SECTION_VFIO "%u", config->count);
 		if (!sections_find(sections, name))
 			return 0;
 		section = sections_need(sections, name, 1, error);
@@ -311,7 +312,7 @@ int machine_config_load(struct machine_config *config, struct sections *sections
 {
 	char name[SECTION_NAME_LENGTH + 1];
 
-	if (load_section(config, sections, "machine", machine_fields, COUNT(machine_fields), config, error) < 0)
+	if (load_section(config, sections, SECTION_MACHINE, machine_fields, COUNT(machine_fields), config, error) < 0)
 		return -1;
 	for (unsigned i = 0; i < config->disk_count; i++)
 		if (load_disk(config, sections, i, error) < 0)
@@ -319,7 +320,7 @@ int machine_config_load(struct machine_config *config, struct sections *sections
 	for (unsigned i = 0; i < config->network_count; i++) {
 		struct virtio_net_config *network = &config->networks[i];
 
-		snprintf(name, sizeof(name), "network%u", i);
+		snprintf(name, sizeof(name), SECTION_NETWORK "%u", i);
 		network->tap_fd = -1;
 		if (load_section(config, sections, name, network_fields, COUNT(network_fields), network, error) < 0)
 			return -1;

@@ -9,6 +9,7 @@
 #include "arm/migrate.h"
 #include "check_host.h"
 #include "machine/machine.h"
+#include "state/names.h"
 
 /* The virtual counter stops while the machine is paused. */
 static const struct state_field clock_fields[] = {
@@ -16,16 +17,16 @@ static const struct state_field clock_fields[] = {
 	STATE_FIELD(struct machine_clock, resets, STATE_RUNTIME, 0), /* continues after a restore */
 };
 
-const struct state_table machine_clock_table = STATE_TABLE(struct machine_clock, "clock", 1, clock_fields);
+const struct state_table machine_clock_table = STATE_TABLE(struct machine_clock, SECTION_CLOCK, 1, clock_fields);
 
 /* Visits each object of each device, in the order of the sections. */
 static int visit(struct machine *machine, struct state_visitor *visitor, struct error *error)
 {
-	if (visitor->visit(visitor, "clock", &machine_clock_table, &machine->clock, error) < 0 ||
-	    visitor->visit(visitor, "serial", &serial_state_table, &machine->serial.state, error) < 0 ||
-	    visitor->visit(visitor, "rtc", &rtc_state_table, &machine->rtc.state, error) < 0 ||
-	    visitor->visit(visitor, "gpio", &gpio_state_table, &machine->gpio.state, error) < 0 ||
-	    visitor->visit(visitor, "generation", &vmgenid_state_table, &machine->vmgenid.state, error) < 0)
+	if (visitor->visit(visitor, SECTION_CLOCK, &machine_clock_table, &machine->clock, error) < 0 ||
+	    visitor->visit(visitor, SECTION_SERIAL, &serial_state_table, &machine->serial.state, error) < 0 ||
+	    visitor->visit(visitor, SECTION_RTC, &rtc_state_table, &machine->rtc.state, error) < 0 ||
+	    visitor->visit(visitor, SECTION_GPIO, &gpio_state_table, &machine->gpio.state, error) < 0 ||
+	    visitor->visit(visitor, SECTION_VMGENID, &vmgenid_state_table, &machine->vmgenid.state, error) < 0)
 		return -1;
 	for (unsigned i = 0; i < machine->virtio_count; i++)
 		if (virtio_visit(machine->virtio[i], visitor, error) < 0)

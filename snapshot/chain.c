@@ -13,6 +13,7 @@
 
 #include "read.h"
 #include "snapshot/working_set.h"
+#include "state/names.h"
 #include "util/io.h"
 
 #define LONGEST_CHAIN 64u /* files; each is a descriptor, and may be a step of each look at RAM */
@@ -34,10 +35,10 @@ static int read_section(const struct snapshot *snapshot, const struct section *s
 	if (!field_find(&section->fields, "identity", &identity) || identity.size != 1 ||
 	    identity.count != sizeof(base->identity) || !field_find(&section->fields, "pages", &base->pages) ||
 	    base->pages.size != 1 || base->pages.count != snapshot->ram_size / FORMAT_RAM_PAGE / 8)
-		return error_set(error, EBADMSG, "section %s does not fit %llu bytes of RAM", FORMAT_BASE_SECTION,
+		return error_set(error, EBADMSG, "section %s does not fit %llu bytes of RAM", SECTION_RAM_BASE,
 				 (unsigned long long)snapshot->ram_size);
 	if (field_get_text(&section->fields, "path", base->path, sizeof(base->path), error) < 0)
-		return error_context(error, "section %s", FORMAT_BASE_SECTION);
+		return error_context(error, "section %s", SECTION_RAM_BASE);
 	memcpy(base->identity, identity.values, sizeof(base->identity));
 	return 0;
 }
@@ -94,7 +95,7 @@ static int find(struct snapshot *base, const struct base_section *wanted, const 
 /* `path` is the path of `snapshot`; `depth` snapshots are based on it. */
 static int open_base(struct snapshot *snapshot, const char *path, unsigned depth, struct error *error)
 {
-	const struct section *section = sections_find(&snapshot->sections, FORMAT_BASE_SECTION);
+	const struct section *section = sections_find(&snapshot->sections, SECTION_RAM_BASE);
 	struct base_section *wanted;
 	struct snapshot *base;
 	int result = -1;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "state/names.h"
 #include "state/sections.h"
 #include "util/checksum.h"
 
@@ -63,7 +64,7 @@ int format_make_head(const struct format_header *header, const struct format_ram
 	struct section_writer writer = { 0 };
 
 	byte_buffer_add(&writer.buffer, NULL, FORMAT_HEADER_SIZE);
-	section_begin(&writer, "ram", 1, SECTION_MANDATORY);
+	section_begin(&writer, SECTION_RAM, 1, SECTION_MANDATORY);
 	field_add_number(&writer.buffer, "base", ram->base);
 	field_add_number(&writer.buffer, "size", ram->size);
 	field_add_number(&writer.buffer, "offset", ram->offset);
@@ -149,5 +150,5 @@ int format_read_commit(const uint8_t bytes[FORMAT_COMMIT_SIZE], uint64_t size, s
 
 bool format_is_about_place(const char *section)
 {
-	return !strcmp(section, "ram") || !strcmp(section, FORMAT_BASE_SECTION) || !strcmp(section, FORMAT_FRAMES_SECTION);
+	return !strcmp(section, SECTION_RAM) || !strcmp(section, SECTION_RAM_BASE) || !strcmp(section, SECTION_RAM_FRAMES);
 }

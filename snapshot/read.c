@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "state/names.h"
 #include "util/checksum.h"
 #include "util/io.h"
 
@@ -100,7 +101,7 @@ int snapshot_read_sections(struct snapshot *snapshot, struct format_commit *foun
 static int find_frames(struct snapshot *snapshot, const struct format_commit *commit, uint64_t size, uint64_t start,
 		       struct error *error)
 {
-	const struct section *section = sections_need(&snapshot->sections, FORMAT_FRAMES_SECTION, 1, error);
+	const struct section *section = sections_need(&snapshot->sections, SECTION_RAM_FRAMES, 1, error);
 	struct snapshot_frames *frames = &snapshot->frames;
 	uint64_t frame;
 
@@ -125,10 +126,10 @@ static int find_frames(struct snapshot *snapshot, const struct format_commit *co
 
 int snapshot_find_ram(struct snapshot *snapshot, const struct format_commit *commit, struct error *error)
 {
-	const struct section *ram = sections_need(&snapshot->sections, "ram", 1, error);
-	const struct section *sums = ram ? sections_need(&snapshot->sections, "ram-checksums", 1, error) : NULL;
+	const struct section *ram = sections_need(&snapshot->sections, SECTION_RAM, 1, error);
+	const struct section *sums = ram ? sections_need(&snapshot->sections, SECTION_RAM_CHECKSUMS, 1, error) : NULL;
 	uint64_t size, offset;
-	bool plain = !sections_find(&snapshot->sections, FORMAT_FRAMES_SECTION);
+	bool plain = !sections_find(&snapshot->sections, SECTION_RAM_FRAMES);
 
 	if (!sums)
 		return -1;
@@ -178,7 +179,7 @@ const char *snapshot_path(const struct snapshot *snapshot, char *path, size_t si
 
 int snapshot_check_restorable(struct snapshot *snapshot, struct error *error)
 {
-	const struct section *section = sections_find(&snapshot->sections, SNAPSHOT_NOT_RESTORABLE);
+	const struct section *section = sections_find(&snapshot->sections, SECTION_NOT_RESTORABLE);
 	char reason[sizeof(error->text)];
 	struct error malformed;
 

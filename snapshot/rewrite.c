@@ -10,6 +10,7 @@
 #include <zlib.h>
 
 #include "parallel.h"
+#include "state/names.h"
 #include "stream.h"
 #include "util/checksum.h"
 #include "util/io.h"
@@ -236,7 +237,7 @@ static void add_sections(const struct copy *copy, struct section_writer *tail)
 	}
 	if (!copy->rewrite->level)
 		return;
-	section_begin(tail, FORMAT_FRAMES_SECTION, 1, SECTION_MANDATORY);
+	section_begin(tail, SECTION_RAM_FRAMES, 1, SECTION_MANDATORY);
 	field_add_number(&tail->buffer, "frame", FORMAT_RAM_FRAME);
 	field_add(&tail->buffer, "offset", sizeof(*copy->offsets), frames, copy->offsets);
 	field_add(&tail->buffer, "size", sizeof(*copy->sizes), frames, copy->sizes);

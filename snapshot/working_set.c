@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "memory/page_map.h"
+#include "state/names.h"
 #include "util/bits.h"
 
 #define STEP (4u << 20) /* bytes of one look at the page map */
@@ -51,7 +52,7 @@ int working_set_record(const struct ram *ram, uint8_t *chunks, struct error *err
 
 void working_set_save(const uint8_t *chunks, uint64_t ram_size, struct section_writer *writer)
 {
-	section_begin(writer, WORKING_SET_SECTION, 1, 0);
+	section_begin(writer, SECTION_WORKING_SET, 1, 0);
 	field_add(&writer->buffer, "chunks", 1, (uint32_t)working_set_bytes(ram_size), chunks);
 	section_end(writer);
 }
@@ -68,16 +69,16 @@ int working_set_load(struct sections *sections, uint64_t ram_size, struct field 
 	struct field field;
 	bool fits;
 
-	if (!sections_find(sections, WORKING_SET_SECTION))
+	if (!sections_find(sections, SECTION_WORKING_SET))
 		return 0;
-	section = sections_need(sections, WORKING_SET_SECTION, 1, error);
+	section = sections_need(sections, SECTION_WORKING_SET, 1, error);
 	if (!section)
 		return -1;
 	fits = field_find(&section->fields, "chunks", &field) && field.size == 1 && field.count == working_set_bytes(ram_size);
 	for (uint64_t chunk = count; fits && chunk % 8; chunk++)
 		fits = !has(&field, chunk);
 	if (!fits)
-		return error_set(error, EBADMSG, "section %s does not fit %llu bytes of RAM", WORKING_SET_SECTION,
+		return error_set(error, EBADMSG, "section %s does not fit %llu bytes of RAM", SECTION_WORKING_SET,
 				 (unsigned long long)ram_size);
 	*chunks = field;
 	return 0;

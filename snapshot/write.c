@@ -10,6 +10,7 @@
 
 #include "image.h"
 #include "snapshot/snapshot.h"
+#include "state/names.h"
 #include "util/checksum.h"
 #include "util/clock.h"
 #include "util/fault.h"
@@ -85,7 +86,7 @@ static void add_base(const struct snapshot_writer *writer, struct section_writer
 {
 	const struct snapshot *base = writer->base;
 
-	section_begin(to, FORMAT_BASE_SECTION, 1, SECTION_MANDATORY);
+	section_begin(to, SECTION_RAM_BASE, 1, SECTION_MANDATORY);
 	field_add(&to->buffer, "identity", 1, sizeof(base->header.identity), base->header.identity);
 	field_add_text(&to->buffer, "path", writer->base_path);
 	field_add(&to->buffer, "pages", 1, (uint32_t)(writer->ram->size / FORMAT_RAM_PAGE / 8), writer->image->written);
@@ -100,7 +101,7 @@ static int write_tail(struct snapshot_writer *writer, const struct byte_buffer *
 	int result = -1;
 
 	byte_buffer_add(&tail.buffer, sections->bytes, sections->size);
-	section_begin(&tail, "ram-checksums", 1, SECTION_MANDATORY);
+	section_begin(&tail, SECTION_RAM_CHECKSUMS, 1, SECTION_MANDATORY);
 	field_add(&tail.buffer, "crc32", sizeof(uint32_t), (uint32_t)writer->image->chunks, writer->image->checksums);
 	section_end(&tail);
 	if (writer->base)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "device.h"
+#include "state/names.h"
 
 int vfio_device_visit(struct vfio_device *device, unsigned number, struct state_visitor *visitor, struct error *error)
 {
@@ -13,12 +14,12 @@ int vfio_device_visit(struct vfio_device *device, unsigned number, struct state_
 	const struct state_table entries = { .name = "msix", .version = 1, .size = size, .count = 1, .fields = &field };
 	char name[32];
 
-	snprintf(name, sizeof(name), "vfio%u/pci", number);
+	snprintf(name, sizeof(name), SECTION_VFIO "%u" SECTION_SUFFIX_PCI, number);
 	if (visitor->visit(visitor, name, &pci_state_table, &device->pci.state, error) < 0)
 		return -1;
 	if (!size)
 		return 0;
-	snprintf(name, sizeof(name), "vfio%u/msix", number);
+	snprintf(name, sizeof(name), SECTION_VFIO "%u" SECTION_SUFFIX_MSIX, number);
 	return visitor->visit(visitor, name, &entries, device->interrupts.entries, error);
 }
 

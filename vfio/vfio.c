@@ -6,6 +6,7 @@
 
 #include "device.h"
 #include "iommu.h"
+#include "state/names.h"
 #include "sysfs.h"
 
 struct vfio {
@@ -183,7 +184,7 @@ void vfio_cancel_precopy(struct vfio *vfio)
 
 static void section_name(char name[SECTION_NAME_LENGTH + 1], unsigned number)
 {
-	snprintf(name, SECTION_NAME_LENGTH + 1, "vfio%u/data", number);
+	snprintf(name, SECTION_NAME_LENGTH + 1, SECTION_VFIO "%u" SECTION_SUFFIX_DATA, number);
 }
 
 int vfio_save(struct vfio *vfio, struct section_writer *writer, struct error *error)

@@ -38,7 +38,7 @@ struct migrate {
 	enum {
 		MIGRATE_NO_CHECK, /* a save that will not be restored */
 		MIGRATE_CHECK,    /* a save fails if a restore would fail */
-		MIGRATE_MARK,     /* a save adds the section SNAPSHOT_NOT_RESTORABLE if a restore would fail */
+		MIGRATE_MARK,     /* a save adds the section SECTION_NOT_RESTORABLE if a restore would fail */
 	} check;
 	const struct error_collector *refused; /* of a restore: NULL, or gets each refusal; the restore then continues */
 

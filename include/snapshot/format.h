@@ -28,9 +28,6 @@
 #define FORMAT_RAM_FRAME_LIMIT (1u << 20) /* the most that a reader takes */
 #define FORMAT_METADATA_LIMIT (256ull << 20) /* bytes of sections that a reader takes */
 
-#define FORMAT_BASE_SECTION "ram-base"     /* RAM is not whole: what is missing is in another snapshot */
-#define FORMAT_FRAMES_SECTION "ram-frames" /* RAM is compressed */
-
 /* Whether a section says where RAM is and in what form, and nothing of what was saved. */
 bool format_is_about_place(const char *section);
 

@@ -15,13 +15,7 @@
 #include "state/sections.h"
 #include "util/err.h"
 
-/* A section that says: RAM holds only what is needed to look into the machine. It cannot be restored. */
-#define SNAPSHOT_PARTIAL "partial"
-
-/* A section that says: a restore would fail, for the reason in its field "reason". Saved with --force. */
-#define SNAPSHOT_NOT_RESTORABLE "not-restorable"
-
-/* Refuses a snapshot that has such a section, with its reason. */
+/* Refuses a snapshot with a section SECTION_NOT_RESTORABLE, and gives its reason. */
 int snapshot_check_restorable(struct snapshot *snapshot, struct error *error);
 
 struct image;

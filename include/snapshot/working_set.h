@@ -16,8 +16,6 @@
 #include "state/sections.h"
 #include "util/err.h"
 
-#define WORKING_SET_SECTION "working-set"
-
 /* Of the bits, for so many bytes of RAM. */
 size_t working_set_bytes(uint64_t ram_size);
 

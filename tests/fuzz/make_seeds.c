@@ -20,6 +20,7 @@
 #include "hw/rtc.h"
 #include "hw/serial.h"
 #include "snapshot/working_set.h"
+#include "state/names.h"
 
 static const char *folder;
 
@@ -111,7 +112,7 @@ static void make_frames(void)
 	start.head = (uint16_t)writer.buffer.size;
 	byte_buffer_add(&writer.buffer, packed, start.ram);
 	fuzz_add_checksums(&writer, ram);
-	section_begin(&writer, FORMAT_FRAMES_SECTION, 1, SECTION_MANDATORY);
+	section_begin(&writer, SECTION_RAM_FRAMES, 1, SECTION_MANDATORY);
 	field_add_number(&writer.buffer, "frame", FORMAT_RAM_CHUNK);
 	field_add(&writer.buffer, "offset", sizeof(offsets[0]), 2, offsets);
 	field_add(&writer.buffer, "size", sizeof(sizes[0]), 2, sizes);
@@ -137,7 +138,7 @@ static void make_based(void)
 	start.head = (uint16_t)writer.buffer.size;
 	byte_buffer_add(&writer.buffer, ram, start.ram);
 	fuzz_add_checksums(&writer, ram);
-	section_begin(&writer, FORMAT_BASE_SECTION, 1, SECTION_MANDATORY);
+	section_begin(&writer, SECTION_RAM_BASE, 1, SECTION_MANDATORY);
 	field_add(&writer.buffer, "identity", 1, sizeof(identity), identity);
 	field_add_text(&writer.buffer, "path", FUZZ_BASE);
 	field_add(&writer.buffer, "pages", 1, sizeof(pages), pages);

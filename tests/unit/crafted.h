@@ -3,6 +3,7 @@
 #ifndef TESTS_CRAFTED_H
 #define TESTS_CRAFTED_H
 
+#include "state/names.h"
 #include "unit/test.h"
 
 #include <fcntl.h>
@@ -61,7 +62,7 @@ static inline void crafted_frames(const struct crafted *file, int fd, uint64_t *
 		*end += stored;
 	}
 	*end = (*end + 7) & ~7ull;
-	section_begin(tail, FORMAT_FRAMES_SECTION, 1, SECTION_MANDATORY);
+	section_begin(tail, SECTION_RAM_FRAMES, 1, SECTION_MANDATORY);
 	field_add_number(&tail->buffer, "frame", file->frame);
 	field_add(&tail->buffer, "offset", 8, count, offsets);
 	field_add(&tail->buffer, "size", 4, count, sizes);
@@ -116,7 +117,7 @@ static inline void crafted_write(struct crafted *file, uint8_t identity)
 		struct error error;
 
 		assert_int_equal(snapshot_open(&base, file->base_path, &error), 0);
-		section_begin(&tail, FORMAT_BASE_SECTION, 1, SECTION_MANDATORY);
+		section_begin(&tail, SECTION_RAM_BASE, 1, SECTION_MANDATORY);
 		field_add(&tail.buffer, "identity", 1, 16, base.header.identity);
 		field_add_text(&tail.buffer, "path", file->base_path);
 		field_add(&tail.buffer, "pages", 1, (uint32_t)(file->size / FORMAT_RAM_PAGE / 8), file->pages);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The views of a snapshot: of a real guest's, and of ones whose sections were tampered with. */
+#include "state/names.h"
 #include "unit/test.h"
 
 #include <stdlib.h>
@@ -147,7 +148,7 @@ static void a_summary_without_ram(void **state)
 		assert_int_equal(strstr(report_text(&report), "in_file") != NULL, !partial);
 		report_close(&report);
 		if (!partial)
-			strcpy(((struct section *)(uintptr_t)section(rig, "clock"))->name, SNAPSHOT_PARTIAL);
+			strcpy(((struct section *)(uintptr_t)section(rig, "clock"))->name, SECTION_PARTIAL);
 	}
 }
 

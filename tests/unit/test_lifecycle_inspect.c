@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Looking into a machine while it runs: what is in the file, that it goes on whatever happens, when it is refused. */
+#include "state/names.h"
 #include "unit/lifecycle_bench.h"
 
 #include <signal.h>
@@ -128,7 +129,7 @@ static void what_is_in_the_file(void **state)
 	assert_int_equal(inspection_open(&inspection, &snapshot, &error), 0);
 	assert_int_equal(snapshot.ram_base, RAM_BASE);
 	assert_int_equal(snapshot.ram_size, RAM_SIZE);
-	partial = sections_find(&snapshot.sections, SNAPSHOT_PARTIAL);
+	partial = sections_find(&snapshot.sections, SECTION_PARTIAL);
 	assert_non_null(partial);
 	assert_true(partial->flags & SECTION_MANDATORY);
 	assert_non_null(sections_find(&snapshot.sections, "virtio-blk0/queue0"));

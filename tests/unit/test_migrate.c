@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The order of the documented sequences, and that each of their calls may fail. */
+#include "state/names.h"
 #include "unit/test.h"
 
 #include <errno.h>
@@ -350,7 +351,7 @@ static void save_fails_when_restore_would_fail(void **state)
 	writer = (struct section_writer){ 0 };
 	assert_int_equal(migrate_save(&migrate, &writer, &error), 0);
 	assert_int_equal(sections_parse(&sections, writer.buffer.bytes, writer.buffer.size, &error), 0);
-	section = sections_find(&sections, SNAPSHOT_NOT_RESTORABLE);
+	section = sections_find(&sections, SECTION_NOT_RESTORABLE);
 	assert_non_null(section);
 	assert_int_equal(section->flags, SECTION_MANDATORY);
 	assert_int_equal(field_get_text(&section->fields, "reason", reason, sizeof(reason), &error), 0);
@@ -363,7 +364,7 @@ static void save_fails_when_restore_would_fail(void **state)
 	writer = (struct section_writer){ 0 };
 	assert_int_equal(migrate_save(&migrate, &writer, &error), 0);
 	assert_int_equal(sections_parse(&sections, writer.buffer.bytes, writer.buffer.size, &error), 0);
-	assert_null(sections_find(&sections, SNAPSHOT_NOT_RESTORABLE));
+	assert_null(sections_find(&sections, SECTION_NOT_RESTORABLE));
 	sections_free(&sections);
 	byte_buffer_free(&writer.buffer);
 }

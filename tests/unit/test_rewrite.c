@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Snapshots in other forms: whatever the way, the same state comes out, or a sentence. */
+#include "state/names.h"
 #include "unit/test.h"
 
 #include <errno.h>
@@ -130,7 +131,7 @@ static void save_on_base(const char *path)
 	section_begin(&tail, "ram-checksums", 1, SECTION_MANDATORY);
 	field_add(&tail.buffer, "crc32", 4, RAM_SIZE / FORMAT_RAM_CHUNK, checksums);
 	section_end(&tail);
-	section_begin(&tail, FORMAT_BASE_SECTION, 1, SECTION_MANDATORY);
+	section_begin(&tail, SECTION_RAM_BASE, 1, SECTION_MANDATORY);
 	field_add(&tail.buffer, "identity", 1, 16, base.header.identity);
 	field_add_text(&tail.buffer, "path", it.base);
 	field_add(&tail.buffer, "pages", 1, sizeof(pages), pages);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A working set in a snapshot, and how what was touched is told from what nobody touched. */
+#include "state/names.h"
 #include "unit/crafted.h"
 #include "unit/blind.h"
 
@@ -86,7 +87,7 @@ static void another_form_keeps_it(void **state)
 
 	(void)state;
 	make(chunks);
-	assert_int_equal(sections_find(&snapshot.sections, WORKING_SET_SECTION)->flags, 0);
+	assert_int_equal(sections_find(&snapshot.sections, SECTION_WORKING_SET)->flags, 0);
 	rewrite.fd = open(other, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	assert_int_equal(snapshot_rewrite(&snapshot, &rewrite, &error), 0);
 	close(rewrite.fd);
@@ -104,7 +105,7 @@ static int load(uint32_t version, unsigned size, uint32_t count, const void *val
 	struct field field = { .count = 77 };
 	int result;
 
-	section_begin(&writer, WORKING_SET_SECTION, version, 0);
+	section_begin(&writer, SECTION_WORKING_SET, version, 0);
 	if (values)
 		field_add(&writer.buffer, "chunks", size, count, values);
 	section_end(&writer);

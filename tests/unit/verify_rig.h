@@ -13,6 +13,7 @@
 
 #include "arm/its.h"
 #include "inspect/verify.h"
+#include "state/names.h"
 
 #define RIG_RAM 0x80000000ull
 #define RIG_RAM_SIZE 0x100000u
@@ -290,7 +291,7 @@ static inline void rig_write(const struct inspection_rig *rig, struct section_wr
 	}
 	if (rig->passed.present)
 		rig_write_passed(rig, writer);
-	if (rig->partial && rig_begin(rig, writer, SNAPSHOT_PARTIAL))
+	if (rig->partial && rig_begin(rig, writer, SECTION_PARTIAL))
 		section_end(writer);
 }
 
