@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Finds ranges of guest memory that overlap. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>

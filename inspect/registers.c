@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Names registers and shows their fields. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Limits the rows of a list. */
 #include <stdio.h>
 
 #include "inspect/inspect.h"

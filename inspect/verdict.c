@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Reports the faults that a verification finds. */
 #include <stdarg.h>
 #include <stdio.h>
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* What several checks read from a snapshot. */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Verifies RAM against its checksums. */
 #include <inttypes.h>
 #include <stdio.h>
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Reads guest memory through a window of one page. */
 #include "memory/guest_memory.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Reads /proc/self/pagemap. */
 #include "memory/page_map.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Reads ranges of guest memory ahead, in a thread. */
 #include "memory/prefault.h"
 
 #include <errno.h>

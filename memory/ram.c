@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Guest RAM: maps it, maps files over it, and gives pages back to the host. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* userfaultfd: its system calls and events. */
 #include "memory/userfault.h"
 
 #include <errno.h>

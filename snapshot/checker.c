@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Checks the RAM of a snapshot in a thread, while the machine runs. */
 #include "snapshot/checker.h"
 
 #include <poll.h>

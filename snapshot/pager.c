@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Loads RAM from a compressed snapshot while the machine runs. */
 #include "snapshot/pager.h"
 
 #include <errno.h>

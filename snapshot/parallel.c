@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Divides RAM into pieces, and works on them on every processor at once. */
 #include "parallel.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Writes a snapshot in another form: whole, compressed, or as a stream. */
 #include "snapshot/rewrite.h"
 
 #include <errno.h>

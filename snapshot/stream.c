@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Writes and reads the stream form of a snapshot. */
 #include "stream.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Watches the files that guest memory is mapped from. */
 #include "snapshot/watch.h"
 
 #include <errno.h>

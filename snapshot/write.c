@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Writes a snapshot file. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Fields: named arrays of numbers, in a buffer of bytes. */
 #include "state/fields.h"
 
 #include <errno.h>

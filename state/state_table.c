@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Saves and loads a struct as its table describes it. */
 #include "state/state_table.h"
 
 #include <errno.h>

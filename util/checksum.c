@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* CRC-32, with the processor's instructions where it has them. */
 #include <string.h>
 #include <zlib.h>
 

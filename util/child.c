@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Child processes: starts them, keeps what they print, and stops them. */
 #include "util/child.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Error values: sets them, and adds context. */
 #include "util/err.h"
 
 #include <errno.h>

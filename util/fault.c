@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Fault points, for tests. */
 #include "util/fault.h"
 
 #include <errno.h>

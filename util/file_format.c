@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Recognizes the format of a file by its first bytes. */
 #include "util/file_format.h"
 
 #include <string.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Messages to standard error. */
 #include "util/log.h"
 
 #include <stdarg.h>

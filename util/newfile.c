@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Files that get their name once they are complete. */
 #include "util/newfile.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Parses command line options by tables. */
 #include "util/options.h"
 
 #include <assert.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Parses numbers, sizes, ranges, addresses and lists of items. */
 #include "util/parse.h"
 
 #include <errno.h>

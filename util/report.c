@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Reports: collects members, for text or JSON. */
 #include "util/report.h"
 
 #include <assert.h>

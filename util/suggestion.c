@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Finds the known word that is most like a misspelt one. */
 #include "util/suggestion.h"
 
 #include <string.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* UTF-8 characters, and text that is safe to print. */
 #include "util/text.h"
 
 #include <stdbool.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* A thread that handles events of descriptors. */
 #include "util/worker.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Snapshot files: writing one, and reading one without loading its RAM. What the sections mean, others know
- * (machine/state.c); the container is snapshot/format.h.
+ * Snapshot files: writes one, and reads one without loading its RAM. machine/state.c gives the sections their meaning;
+ * snapshot/format.h describes the container.
  */
 #ifndef LKVM_SNAPSHOT_H
 #define LKVM_SNAPSHOT_H
@@ -22,8 +22,7 @@ struct image;
 struct snapshot;
 
 /*
- * Told now and then, with bytes of RAM that are done and that there are. False: stop, the user does not want it any
- * more. `progress` may be NULL.
+ * Called periodically with bytes of RAM done and total. Return false to cancel. `progress` may be NULL.
  */
 struct snapshot_progress {
 	bool (*step)(void *owner, uint64_t done, uint64_t total);
@@ -56,22 +55,22 @@ struct snapshot_writer {
 int snapshot_begin(struct snapshot_writer *writer, struct error *error);
 
 /*
- * Writes RAM, zeroes as holes, while the guest may change it: what is different by then, snapshot_write_final() writes. With
- * `pages`, a bit a FORMAT_RAM_PAGE in an element a FORMAT_RAM_CHUNK of RAM, the lowest first, only pages whose bit is set.
+ * Writes RAM while the guest may change it; zeroes become holes. snapshot_write_final() writes what differs by then. `pages`
+ * selects pages: an element a FORMAT_RAM_CHUNK of RAM, with a bit a FORMAT_RAM_PAGE, the lowest first. NULL selects all.
  */
 int snapshot_copy(struct snapshot_writer *writer, const uint16_t *pages, struct error *error);
 
 /*
- * Writes what RAM has and the file has not. Nothing writes guest memory meanwhile; behind it, the guest may go on. `pages`: as
- * above; with LKVM_FAULT=save/recheck it is looked at whether it was right.
+ * Writes what differs between RAM and the file. Nothing may write guest memory during the call; the guest may resume after it.
+ * `pages` is as above. With LKVM_FAULT=save/recheck it also checks that `pages` was right.
  */
 int snapshot_write_final(struct snapshot_writer *writer, const uint16_t *pages, struct error *error);
 
 /*
- * Instead of these two: RAM as it was when all of it was write-protected (memory/userfault.h), without a base. Begun while nothing
- * writes it. Each chunk is taken once, and may be written behind that. Both looking, which tells what kinds of pages there are,
- * and taking are of whole chunks, no more than the limit at a time, by one thread at a time. With LKVM_FAULT=save/recheck the
- * end looks whether it was right, by a copy of RAM from the beginning.
+ * Instead of these two functions: captures RAM as it was when all of it was write-protected (memory/userfault.h). There is no
+ * base. Nothing writes RAM during snapshot_capture_begin(). Each chunk is captured once, and may be written after that.
+ * snapshot_classify() returns which kinds of pages a range has. Both work on whole chunks, at most SNAPSHOT_CAPTURE_LIMIT at a
+ * time, in one thread at a time. With LKVM_FAULT=save/recheck the beginning copies RAM, and the end compares the file with it.
  */
 #define SNAPSHOT_CAPTURE_LIMIT (2u << 20)
 enum snapshot_page_kind { SNAPSHOT_ABSENT = 1, SNAPSHOT_OPEN = 2, SNAPSHOT_PROTECTED = 4 }; /* there, and protected or not */
@@ -83,13 +82,13 @@ int snapshot_capture_end(struct snapshot_writer *writer, struct error *error);
 /* Writes `sections` (whole ones, without those of RAM), checksums and the commit record. */
 int snapshot_finish(struct snapshot_writer *writer, const struct byte_buffer *sections, struct error *error);
 
-/* What was written until now. */
+/* The figures so far. */
 struct snapshot_figures snapshot_written(const struct snapshot_writer *writer);
 
-/* Frees what the writer holds. Also after a failure, and where nothing was begun. */
+/* Frees what the writer holds. Safe after a failure, and if nothing was begun. */
 void snapshot_end(struct snapshot_writer *writer);
 
-/* All at once, for what stands still. */
+/* All of these steps, for RAM that does not change. */
 int snapshot_write(struct snapshot_writer *writer, const struct byte_buffer *sections, struct error *error);
 
 /* RAM that is compressed: each frame by itself, as zlib has it (RFC 1950). */
@@ -126,27 +125,26 @@ bool snapshot_chain_has(const struct snapshot *snapshot, uint64_t device, uint64
 /* Whether another snapshot can have this one as its base: a reader takes only so many in a row. */
 int snapshot_check_as_base(const struct snapshot *snapshot, struct error *error);
 
-/* The same of a file that may have no name: `fd` is closed with it, or now, and `name` is for sentences. */
+/* As snapshot_open(), for an open file that may have no name. `fd` is closed with the snapshot, or on failure. `name` is for errors. */
 int snapshot_open_file(struct snapshot *snapshot, int fd, const char *name, struct error *error);
 
 /*
- * The same for whom the first fault is not enough: each one is told, and where it stands left out. It is open even if
- * nothing of it could be used: sections.damaged says whether all could, and ram_size is 0 if it is not known where RAM is.
- * -1 only where there is no file that can be read.
+ * As snapshot_open(), but reports every fault to `faults` and leaves the faulty part out. The snapshot is open even if no part was
+ * usable: sections.damaged counts the faults, and ram_size is 0 if RAM was not found. -1 only if the file cannot be read.
  */
 int snapshot_examine(struct snapshot *snapshot, const char *path, const struct error_collector *faults,
 		     struct error *error);
 
-/* Its RAM, to be looked at as long as it is open. Nothing is checked. */
+/* The RAM of an open snapshot, as guest memory. Checksums are not compared. */
 struct guest_memory snapshot_memory(const struct snapshot *snapshot);
 
 /*
- * RAM as the guest had it, `offset` bytes behind its beginning, wherever it is: here or in a base, compressed or not. By any
- * number of threads. Nothing is checked but that it can be read.
+ * Reads RAM as the guest had it, from `offset` in RAM, from this file or a base, compressed or not. Any number of threads may call
+ * it. Checksums are not compared.
  */
 int snapshot_read_ram(const struct snapshot *snapshot, uint64_t offset, void *to, size_t size, struct error *error);
 
-/* A stretch of RAM that is kept in one way. */
+/* A range of RAM that is stored in one way. */
 enum snapshot_run_kind {
 	SNAPSHOT_ZERO,   /* nothing is kept: zeroes */
 	SNAPSHOT_PLAIN,  /* as it is in RAM, `at` in the file of `in`: it can be mapped */
@@ -165,7 +163,7 @@ struct snapshot_run snapshot_find_run(const struct snapshot *snapshot, uint64_t 
 /* Whether anything of RAM in [offset, end) is kept: if not, it is zero. */
 bool snapshot_has_data(const struct snapshot *snapshot, uint64_t offset, uint64_t end);
 
-/* Parts of guest memory that a snapshot has something for, and that are zero yet. */
+/* Ranges of guest memory that have data in a snapshot and are not loaded yet: they read as zeroes. */
 struct snapshot_range {
 	uint64_t from, end; /* offsets in RAM, whole pages of the host */
 };
@@ -185,7 +183,7 @@ void snapshot_unloaded_free(struct snapshot_unloaded *unloaded);
  */
 int snapshot_map_ram(const struct snapshot *snapshot, struct ram *ram, struct snapshot_unloaded *unloaded, struct error *error);
 
-/* Reads what is not loaded, on all processors. */
+/* Loads these ranges, on all processors. */
 int snapshot_load_unloaded(const struct snapshot *snapshot, struct ram *ram, const struct snapshot_unloaded *unloaded,
 			  struct error *error);
 

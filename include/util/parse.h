@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What users write on command lines. Each function returns 0, or -1 with a sentence that names the bad text and says
- * what is wanted; the caller puts the option's name before it by error_context(). Nothing is accepted half: no signs,
- * no spaces, nothing behind the value.
+ * Parses what users write on command lines. Each function returns 0, or -1 with an error that names the bad text and describes what
+ * is accepted. The caller puts the option's name before it with error_context(). Signs, spaces and text after the value are errors.
  */
 #ifndef LKVM_UTIL_PARSE_H
 #define LKVM_UTIL_PARSE_H
@@ -11,7 +10,7 @@
 
 #include "util/err.h"
 
-/* Decimal, or hexadecimal behind "0x", from `minimum` to `maximum`. */
+/* Decimal, or hexadecimal after "0x", from `minimum` to `maximum`. */
 int parse_number(const char *text, uint64_t minimum, uint64_t maximum, uint64_t *value, struct error *error);
 
 /* A size in bytes: a decimal number and B, K, M, G, T or P in either case; without a letter MiB, as with kvmtool. */
@@ -24,7 +23,7 @@ char parse_size_unit(const char *text);
 #define PARSE_SIZE_TEXT 32
 void format_size(uint64_t bytes, char unit, char text[PARSE_SIZE_TEXT]);
 
-/* "0x80000000-0x80100000", where it begins and the byte behind its end, or "0x80000000+1M": [*from, *end), not empty. */
+/* "0x80000000-0x80100000", the first byte and the byte after the last, or "0x80000000+1M": [*from, *end), not empty. */
 int parse_range(const char *text, uint64_t *from, uint64_t *end, struct error *error);
 
 /* "52:54:00:12:34:56": an address that an interface can have, so not a group's and not all zeroes. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Text that comes from elsewhere (guests, users, files) on its way to a person. Whatever its bytes, what is shown is valid
- * UTF-8 and cannot steer a terminal.
+ * Text from guests, users and files, made safe to show to a person. Whatever its bytes were, the result is valid UTF-8 and has no
+ * control characters for a terminal.
  */
 #ifndef LKVM_UTIL_TEXT_H
 #define LKVM_UTIL_TEXT_H

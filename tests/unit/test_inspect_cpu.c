@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* inspect/cpu.c, cpu_registers.c, slide.c: vCPUs of a real snapshot, and made ones. */
+/* inspect/cpu.c, cpu_registers.c, kaslr.c: vCPUs of a real snapshot, and made ones. */
 #include "unit/inspect_rig.h"
 
 #include <linux/kvm.h>
