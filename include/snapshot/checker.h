@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Checking a snapshot's RAM while the machine that was restored from it runs already: RAM is a private mapping of the file,
- * so that only a check reads all of it, and who waits for that waits for the disk. A thread does it, behind everybody
- * else.
+ * Checks a snapshot's RAM while the machine that was restored from it runs. RAM is a private mapping of the file, and only a
+ * check reads all of it. Waiting for the check would mean waiting for the disk, so a thread of the lowest priority runs it.
  */
 #ifndef LKVM_SNAPSHOT_CHECKER_H
 #define LKVM_SNAPSHOT_CHECKER_H
@@ -16,7 +15,7 @@
 #include "util/loop.h"
 
 struct checker {
-	/* On the loop: it has ended. `result` is 0, or -1 with `error`. It is closed by then. */
+	/* Called on the loop after the check has ended and was closed. `result` is 0, or -1 with `error`. */
 	void (*done)(void *owner);
 	void *owner;
 	int result;
@@ -30,16 +29,19 @@ struct checker {
 	atomic_bool cancelled;
 };
 
-/* Starts. `done` and `owner` are set, everything else is not; the snapshot stays open until it is closed. */
+/*
+ * Starts the check. The caller has set `done` and `owner`; other members need no value. The snapshot must stay open until the
+ * checker is closed. If RAM is damaged, the thread declares guest memory lost (memory/memory_loss.h).
+ */
 int checker_open(struct checker *checker, const struct snapshot *snapshot, struct loop *loop, struct error *error);
 
-/* Whether it goes on. */
+/* Whether the check still runs, or has ended and `done` was not called yet. */
 static inline bool checker_is_open(const struct checker *checker)
 {
 	return checker->done_fd >= 0;
 }
 
-/* Calls it off and waits for that; nobody is called. Also where nothing was opened, if done_fd says so. */
+/* Cancels the check and waits for its thread. `done` is not called. Does nothing if done_fd is -1. */
 void checker_close(struct checker *checker);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The container of a snapshot: header, sections, commit record. docs/snapshot-format.md is its specification. Pure, and
- * suspicious: a file may be damaged or made by an enemy.
+ * The container of a snapshot: header, sections, commit record. docs/snapshot-format.md is its specification. Pure. A reader
+ * expects a file that is damaged or hostile.
  *
  *     header | sections ... | padding | RAM, with holes | sections ... | commit record
  *
@@ -22,42 +22,42 @@
 #define FORMAT_HEADER_SIZE 64u
 #define FORMAT_COMMIT_SIZE 64u
 #define FORMAT_RAM_ALIGNMENT 0x10000u /* of RAM in the file: the largest page that an arm64 host may have */
-#define FORMAT_RAM_CHUNK 0x10000u     /* bytes of RAM to one checksum */
-#define FORMAT_RAM_PAGE 4096u         /* what is a hole, or comes from a base, is whole pages */
+#define FORMAT_RAM_CHUNK 0x10000u     /* bytes of RAM per checksum */
+#define FORMAT_RAM_PAGE 4096u         /* bytes: the unit of holes, and of pages that come from a base */
 #define FORMAT_RAM_FRAME 0x10000u     /* bytes of RAM that are compressed together */
-#define FORMAT_RAM_FRAME_LIMIT (1u << 20) /* the most that a reader takes */
-#define FORMAT_METADATA_LIMIT (256ull << 20) /* bytes of sections that a reader takes */
+#define FORMAT_RAM_FRAME_LIMIT (1u << 20) /* bytes of the largest frame that a reader accepts */
+#define FORMAT_METADATA_LIMIT (256ull << 20) /* bytes of sections that a reader accepts, before RAM and again after it */
 
-/* Whether a section says where RAM is and in what form, and nothing of what was saved. */
+/* Whether a section only describes where RAM is stored and in which form. Such a section has no saved state. */
 bool format_is_about_place(const char *section);
 
 struct format_header {
 	uint32_t version;
 	uint32_t architecture;
-	uint8_t identity[16]; /* a random UUID, of this snapshot and no other */
+	uint8_t identity[16]; /* a random UUID, unique to this snapshot */
 	uint64_t created;     /* nanoseconds since 1970, UTC */
 };
 
 struct format_commit {
 	uint8_t identity[16]; /* the header's */
-	uint64_t head_end;    /* offset behind the last section before RAM */
-	uint64_t tail;        /* offset of the first section behind RAM */
-	uint64_t size;        /* of the whole file, this record included: it is the end */
-	uint32_t checksum;    /* CRC-32 of the bytes [0, head_end) and [tail, size - FORMAT_COMMIT_SIZE) in one */
+	uint64_t head_end;    /* offset where the last section before RAM ends */
+	uint64_t tail;        /* offset of the first section after RAM */
+	uint64_t size;        /* of the whole file, which ends with this record */
+	uint32_t checksum;    /* one CRC-32 of the bytes [0, head_end) and then [tail, size - FORMAT_COMMIT_SIZE) */
 };
 
-/* The usual 36 characters of a UUID. */
+/* Writes a UUID as its usual 36 characters. */
 #define FORMAT_IDENTITY_TEXT 37
 void format_identity_text(const uint8_t identity[16], char text[FORMAT_IDENTITY_TEXT]);
 
-/* Where RAM is, in bytes: guest physical address, size, offset in the file. */
+/* The location of RAM, in bytes: guest physical address, size, offset in the file. */
 struct format_ram {
 	uint64_t base, size, offset;
 };
 
 /*
- * Makes all that stands before RAM: the header and the section "ram". Fills in identity, head_end and checksum of `commit`. `head`
- * is empty at first; the caller frees it, also on failure.
+ * Makes everything that the file has before RAM: the header and the section "ram". Fills in identity, head_end and checksum of
+ * `commit`. `head` must be empty. The caller frees it, after a failure too.
  */
 int format_make_head(const struct format_header *header, const struct format_ram *ram, struct format_commit *commit,
 		     struct byte_buffer *head, struct error *error);
@@ -66,7 +66,7 @@ void format_write_header(const struct format_header *header, uint8_t bytes[FORMA
 void format_write_commit(const struct format_commit *commit, uint8_t bytes[FORMAT_COMMIT_SIZE]);
 int format_read_header(const uint8_t bytes[FORMAT_HEADER_SIZE], struct format_header *header, struct error *error);
 
-/* `size` is the file's; all offsets of a record that is taken lie in it, in order. */
+/* `size` is the file's size in bytes. After success all offsets of the record are inside the file and in ascending order. */
 int format_read_commit(const uint8_t bytes[FORMAT_COMMIT_SIZE], uint64_t size, struct format_commit *commit,
 		       struct error *error);
 

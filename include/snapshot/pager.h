@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Loading RAM from a compressed snapshot while the machine runs already. One thread owns the userfaultfd: it brings what
- * somebody waits for, and what a second one, last in line for the processor, reads ahead, the snapshot's working set first. All
- * of it is checked on the way.
+ * Loads RAM from a compressed snapshot while the machine runs. One thread, the server, owns the userfaultfd and fills pages. It
+ * loads each block that an access waits for. A second thread, the reader, has the lowest priority. It reads ahead, the
+ * snapshot's working set first, and passes the blocks to the server. Checksums are compared on request.
  */
 #ifndef LKVM_SNAPSHOT_PAGER_H
 #define LKVM_SNAPSHOT_PAGER_H
@@ -17,53 +17,53 @@
 #include "util/err.h"
 
 struct pager {
-	int done_fd; /* -1: not open. Readable once it has ended: all is loaded, or `result` is -1 */
-	atomic_int result;  /* -1 once `error` is filled in */
-	struct error error; /* what is not loaded reads as zeroes then: only where no guest runs */
+	int done_fd; /* -1: not open. Becomes readable when loading ends: everything is loaded, or `result` is -1 */
+	atomic_int result;  /* -1 after `error` was filled in */
+	struct error error; /* then ranges that are not loaded read as zeroes, which happens only while no guest runs */
 
 	/* Private. */
 	const struct snapshot *snapshot;
-	struct ram ram; /* a copy: where it is */
+	struct ram ram; /* a copy, for its addresses */
 	struct snapshot_unloaded unloaded;
 	bool check;
-	int fault_fd, ahead_fd; /* ahead_fd: the reader has something for the server, or it is called off */
-	uint64_t page, block; /* bytes; `block` is what is read at once */
-	atomic_bool *loaded;  /* one a block; the server's to write */
-	atomic_bool *asked;   /* the same: somebody waited for some of it */
-	uint8_t *removed;     /* a bit a page, the server's: it was given back, what it was is not to come */
-	uint8_t *bytes;       /* a block, the server's */
+	int fault_fd, ahead_fd; /* ahead_fd wakes the server: the reader has a result, or loading is cancelled */
+	uint64_t page, block; /* bytes; `block` is the size of one read */
+	atomic_bool *loaded;  /* one per block; only the server writes it */
+	atomic_bool *asked;   /* the same: an access has waited for a page of this block */
+	uint8_t *removed;     /* one bit per page, the server's: it was discarded, and its old contents must not return */
+	uint8_t *bytes;       /* room for one block, the server's */
 	pthread_t server, reader;
 	atomic_bool cancelled;
 
-	pthread_mutex_t lock; /* what follows */
+	pthread_mutex_t lock; /* protects the members below */
 	pthread_cond_t taken;
 	enum { AHEAD_NONE, AHEAD_BLOCK, AHEAD_END, AHEAD_FAILED } ahead;
 	uint8_t *ahead_bytes;
 	uint64_t ahead_block;
-	bool ahead_zero; /* nothing but zeroes */
+	bool ahead_zero; /* the block has only zeroes */
 	struct error ahead_error;
 };
 
 /*
- * Starts; with `check`, checksums are compared. The snapshot stays open and the RAM where it is until it is closed; nobody
- * may have touched the RAM. Where it cannot load a range, guest memory is lost (memory/memory_loss.h): it releases nobody
- * who waits. On success `unloaded` is moved. On failure (this host has no userfaultfd for us, say) nothing is
- * open, and nothing is loaded yet.
+ * Starts to load `unloaded`. With `check`, checksums are compared. The snapshot must stay open and the RAM must stay mapped
+ * until the pager is closed. The RAM must not have been accessed before. If a range cannot be loaded, guest memory is lost
+ * (memory/memory_loss.h), and accesses that wait for it are not released. On success the pager takes over the list, and
+ * `unloaded` becomes empty. On failure (for example without access to userfaultfd) nothing is open, and nothing is loaded.
  */
 int pager_open(struct pager *pager, const struct snapshot *snapshot, const struct ram *ram, struct snapshot_unloaded *unloaded,
 	       bool check, struct error *error);
 
-/* Whether it was opened and not closed: it may have ended. */
+/* Whether the pager was opened and not closed. Its threads may have ended. */
 static inline bool pager_is_open(const struct pager *pager)
 {
 	return pager->done_fd >= 0;
 }
 
-/* While it is open: whether it brings what is `offset` bytes behind RAM's beginning; whether somebody waited for that. */
+/* While the pager is open: whether it loads the block at `offset` in RAM; whether an access has waited for that block. */
 bool pager_brings(const struct pager *pager, uint64_t offset);
 bool pager_was_asked(const struct pager *pager, uint64_t offset);
 
-/* Calls it off; what is not loaded reads as zeroes. Also where nothing was opened, if done_fd says so. */
+/* Cancels loading and waits for both threads. Ranges that are not loaded read as zeroes. Does nothing if done_fd is -1. */
 void pager_close(struct pager *pager);
 
 #endif

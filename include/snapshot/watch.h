@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Watches the files that guest memory is mapped from. A file that is written meanwhile changes what the guest has not read yet;
- * the kernel reports it neither to the guest nor to us. So the main loop gets it by inotify, and declares guest memory lost. A
- * write through a shared mapping, or by another host of a network file system, is not seen.
+ * Watches the files that guest memory is mapped from. A write to such a file changes the pages that the guest has not read yet,
+ * and the access itself reports nothing. So inotify reports writes to the main loop, which declares guest memory lost. inotify
+ * reports neither a write through a shared mapping nor one by another host of a network file system.
  */
 #ifndef LKVM_SNAPSHOT_WATCH_H
 #define LKVM_SNAPSHOT_WATCH_H
@@ -18,12 +18,12 @@ struct snapshot_watch {
 };
 
 /*
- * Watches each file of the chain that can be mapped; with none of them nothing is opened. Files may be renamed and removed.
- * The snapshot stays open until the watch is closed. On failure no file is watched.
+ * Watches each file of the chain that can be mapped. If there is none, nothing is opened. Files may be renamed and removed. The
+ * snapshot must stay open until the watch is closed. After a failure no file is watched.
  */
 int snapshot_watch_open(struct snapshot_watch *watch, const struct snapshot *snapshot, struct loop *loop, struct error *error);
 
-/* Safe after a failed open, and twice. */
+/* Closes the watch. It may be called after a failed open, and twice. */
 void snapshot_watch_close(struct snapshot_watch *watch);
 
 #endif
