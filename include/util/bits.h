@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The number of elements of an array, the lesser of two numbers, and little-endian numbers in bytes. */
+/* The number of elements of an array, the lesser of two numbers, and reading and writing little-endian numbers. */
 #ifndef LKVM_UTIL_BITS_H
 #define LKVM_UTIL_BITS_H
 

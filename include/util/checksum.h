@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 /*
- * CRC-32 (IEEE 802.3, as zlib has it), by the processor's own instructions where it has some. `crc` is 0 at first, or
- * what the bytes before gave.
+ * Returns the CRC-32 (IEEE 802.3, the same as zlib's), computed by the processor's own instructions where it has them. `crc`
+ * is 0 for the first bytes, or the result for the bytes before these.
  */
 uint32_t checksum(uint32_t crc, const void *bytes, size_t size);
 

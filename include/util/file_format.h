@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Names formats of files by the magic numbers at their start: what a user gave instead of a kernel or a raw disk. */
+/* Recognizes file formats by their magic numbers, for messages about a file that is no kernel or raw disk. */
 #ifndef LKVM_UTIL_FILE_FORMAT_H
 #define LKVM_UTIL_FILE_FORMAT_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#define FILE_FORMAT_HEAD 1024u /* bytes of a file's start in which every magic number lies */
+#define FILE_FORMAT_HEAD 1024u /* bytes at a file's start that include every magic number */
 
 enum file_kind {
 	FILE_COMPRESSED, /* tool: the program that decompresses it */
@@ -26,7 +26,7 @@ struct file_format {
 };
 
 /*
- * The format that the first `size` bytes of a file show, or NULL. FILE_FORMAT_HEAD bytes, or the whole file where it is
+ * Returns the format of a file by its first `size` bytes, or NULL. FILE_FORMAT_HEAD bytes, or the whole file if it is
  * shorter, are enough. An arm64 Image may also be an EFI program: test for the Image first.
  */
 const struct file_format *file_format_find(const void *start, size_t size);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading and writing whole buffers, whatever signals and short transfers come between; eventfds. Descriptors are
- * expected to block unless said otherwise.
+ * Reads and writes whole buffers, and continues after signals and short transfers. Also eventfds. Descriptors must be in
+ * blocking mode unless a function's contract allows others.
  */
 #ifndef LKVM_UTIL_IO_H
 #define LKVM_UTIL_IO_H
@@ -13,21 +13,21 @@
 
 #include "util/err.h"
 
-/* Bytes read, fewer than `size` only at the end of the file; or -errno. */
+/* Return the number of bytes read, which is less than `size` only at the end of the file, or -errno. */
 ssize_t read_full(int fd, void *buffer, size_t size);
 ssize_t pread_full(int fd, void *buffer, size_t size, off_t offset);
 
-/* 0 once all is written, or -errno. */
+/* Return 0 after all bytes are written, or -errno. */
 int write_full(int fd, const void *buffer, size_t size);
 int pwrite_full(int fd, const void *buffer, size_t size, off_t offset);
 
-/* An eventfd, close-on-exec and never blocking; or -1. */
+/* Returns a new eventfd, close-on-exec and non-blocking, or -1. */
 int event_open(struct error *error);
 
-/* Makes it readable. Any thread; async-signal-safe. */
+/* Makes an eventfd readable. Any thread may call it. Async-signal-safe. */
 void event_raise(int event_fd);
 
-/* Makes it unreadable again; whether it was readable. */
+/* Makes an eventfd unreadable. Returns whether it was readable. */
 bool event_take(int event_fd);
 
 /* Closes a descriptor if it is open (not -1), and sets it to -1. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The main thread's event loop: descriptors and what to do when one is ready. Everything that the user or another
- * process asks of a VM happens here, one thing at a time.
+ * The main thread's event loop: it waits for descriptors, and calls a function for each that is ready. Every request of the
+ * user or of another process runs here, one at a time.
  */
 #ifndef LKVM_UTIL_LOOP_H
 #define LKVM_UTIL_LOOP_H
@@ -15,8 +15,8 @@
 
 struct loop_watch {
 	int fd; /* -1: free */
-	uint32_t events; /* POLLIN, POLLOUT; 0: at rest, not even errors are told */
-	uint64_t order;  /* tells a watch from another that had its place before */
+	uint32_t events; /* POLLIN, POLLOUT; 0: suspended, so that not even errors are reported */
+	uint64_t order;  /* distinguishes this watch from an earlier one in the same element */
 	void (*ready)(void *owner, int fd, uint32_t events);
 	void *owner;
 };
@@ -30,19 +30,20 @@ struct loop {
 void loop_open(struct loop *loop);
 
 /*
- * Fails with ENOSPC when LOOP_MAX_WATCHES are in use, EEXIST where `fd` is watched already. `ready` also gets POLLERR
- * and POLLHUP; it must then end the watch, or set it at rest, or it is called for ever.
+ * Watches `fd`. Fails with ENOSPC if LOOP_MAX_WATCHES are in use, and with EEXIST if `fd` is watched already. `ready` also
+ * gets POLLERR and POLLHUP. It must then remove the watch, or suspend it with loop_change(), or it is called without end.
  */
 int loop_add(struct loop *loop, int fd, uint32_t events, void (*ready)(void *owner, int fd, uint32_t events),
 	     void *owner, struct error *error);
 
-/* Both do nothing where `fd` is not watched. A watch must be removed before its descriptor is closed. */
+/* Both do nothing if `fd` is not watched. A watch must be removed before its descriptor is closed. */
 void loop_change(struct loop *loop, int fd, uint32_t events);
 void loop_remove(struct loop *loop, int fd);
 
 /*
- * Serves until loop_stop(), which only `ready` functions call, or someone before loop_run(). Watches may be added,
- * changed and removed from within `ready`: what was seen of a watch before is then not delivered after.
+ * Runs until loop_stop(), which may be called from a `ready` function or before loop_run(). A `ready` function may add,
+ * change and remove watches. Pending events of a removed or replaced watch, or of a kind that is no longer watched, are
+ * dropped.
  */
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);

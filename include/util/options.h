@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Command-line options, said once in a table that parsing, --help and the shell's completion share.
- * Long options are written --name VALUE or --name=VALUE, short ones -n VALUE, -nVALUE or -n=VALUE.
+ * Command-line options. They are declared once, in a table that parsing, --help and the shell's completion share. Long
+ * options are written --name VALUE or --name=VALUE, short ones -n VALUE, -nVALUE or -n=VALUE.
  */
 #ifndef LKVM_UTIL_OPTIONS_H
 #define LKVM_UTIL_OPTIONS_H
@@ -14,65 +14,65 @@
 #include "util/bits.h"
 #include "util/err.h"
 
-/* What a value is, and the type of the field that it goes to. */
+/* The kind of an option's value, and the type of the field that stores it. */
 enum option_kind {
 	OPTION_FLAG,    /* no value; bool, set to true */
 	OPTION_STRING,  /* const char *, into argv */
 	OPTION_FILE,    /* the same; completed with file names */
 	OPTION_NUMBER,  /* uint64_t between minimum and maximum */
 	OPTION_SIZE,    /* uint64_t bytes; a number alone is MiB */
-	OPTION_CHOICE,  /* unsigned: which of `choices` */
-	OPTION_TAKEN,   /* `take` decides; the field is handed to it */
-	OPTION_IGNORED, /* accepted for kvmtool's sake */
+	OPTION_CHOICE,  /* unsigned: the index in `choices` */
+	OPTION_TAKEN,   /* `take` parses the value and stores it in the field */
+	OPTION_IGNORED, /* accepted for compatibility with kvmtool, without effect */
 };
 
 struct option_entry {
 	const char *name;     /* without dashes */
 	char letter;          /* 0: only the long form */
-	bool optional;        /* with OPTION_TAKEN: the value may be left out, and is no next word but one that `is_value` knows */
+	bool optional;        /* with OPTION_TAKEN: needs no value; only a next word that `is_value` accepts is its value */
 	enum option_kind kind;
-	const char *argument; /* what --help calls the value; NULL: the option takes none */
-	const char *choices;  /* "serial|virtio"; with OPTION_TAKEN and OPTION_IGNORED only for completion */
+	const char *argument; /* the value's name in --help; NULL: the option takes no value */
+	const char *choices;  /* as "serial|virtio"; with OPTION_TAKEN and OPTION_IGNORED only for completion */
 	size_t offset;        /* of the field in the target */
 	uint64_t minimum, maximum;
-	/* Stores `value` (NULL if there is none; may be cut up) in `field`; an error needs not name
-	 * the option. */
+	/* Parses `value` and stores it in `field`. `value` is NULL if there is none; `take` may change its
+	 * characters. The error need not name the option. */
 	int (*take)(void *field, char *value, struct error *error);
 	bool (*is_value)(const char *word); /* or NULL */
-	const char *help; /* NULL: shown neither by --help nor by the completion */
+	const char *help; /* NULL: neither --help nor the completion shows the option */
 };
 
 struct option_table {
-	const void *defaults; /* what the target is before the options fill it */
+	const void *defaults; /* the target's value before options_parse() */
 	size_t target_size;
 	size_t count;
 	const struct option_entry *entries;
 };
 
-/* A table out of an array of entries, and the struct with the target's defaults. */
+/* Makes a table from an array of entries and the struct with the target's defaults. */
 #define OPTION_TABLE(array, target_defaults)                                                               \
 	{                                                                                                  \
 		.defaults = &(target_defaults), .target_size = sizeof(target_defaults),                    \
 		.count = COUNT(array), .entries = (array),                           \
 	}
 
-/* What options_parse() gives. */
+/* The result of options_parse(). */
 enum options_result {
-	OPTIONS_BAD = -1, /* the sentence says which option and why */
+	OPTIONS_BAD = -1, /* the error names the option and the reason */
 	OPTIONS_GOOD = 0,
-	OPTIONS_HELP = 1, /* --help or -h; what came behind it was not looked at */
+	OPTIONS_HELP = 1, /* --help or -h; the words after it were not parsed */
 };
 
 /*
- * Fills `target`, which must hold the defaults, from argv[0..*count); options and operands may be mixed, "--"
- * ends the options. Operands are moved to the front of argv, and *count becomes their number. Of an option
- * that is given twice the later one counts. A long name may be cut short where only one option begins so; a misspelt one
- * is refused with the name that is nearest.
+ * Fills `target`, which must have the defaults, from argv[0..*count). Options and operands may be mixed; "--" ends the
+ * options. Operands move to the front of argv, and *count becomes their number. If an option is given twice, the later value
+ * wins. A long name may be abbreviated if only one option begins with that. An unknown name is an error, which suggests the
+ * nearest name.
  */
 enum options_result options_parse(const struct option_table *table, void *target, int *count, char **argv,
 				  struct error *error);
 
-/* The lines of --help. Lines that cannot be written show in ferror(file). */
+/* Prints the lines of --help. After a failed write ferror(file) is true. */
 void options_help(const struct option_table *table, FILE *file);
 
 #endif

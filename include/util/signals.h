@@ -6,8 +6,8 @@
 #include <signal.h>
 
 /*
- * Fills `signals` with those that a thread may block: all but SIGBUS and SIGSEGV. Their handler (memory/memory_loss.h) must run
- * in the thread that cannot access guest memory.
+ * Fills `signals` with those that a thread may block: all but SIGBUS and SIGSEGV. The handler of these two
+ * (memory/memory_loss.h) must run in the thread whose access to guest memory failed.
  */
 void signals_blockable(sigset_t *signals);
 
