@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Guest memory that is lost while the machine runs: the file behind it is damaged, became shorter or cannot be read. No thread
- * may go on with zeroes in its place. So the first thread that meets the loss makes all of guest memory inaccessible, for
- * vCPUs, workers and the kernel alike, and a thread of this module ends the process. Nobody waits for the other threads: one
- * that needs guest memory never returns.
+ * Handles guest memory that is lost while the machine runs: its file is damaged, became shorter or cannot be read. No thread
+ * may continue with zeroes instead. So the first thread that finds the loss makes all guest memory inaccessible to vCPUs,
+ * workers and the kernel. Then a thread of this module ends the process. It does not wait for other threads, as one that
+ * needs guest memory never returns.
  */
 #ifndef LKVM_MEMORY_MEMORY_LOSS_H
 #define LKVM_MEMORY_MEMORY_LOSS_H
@@ -19,17 +19,17 @@
 enum memory_loss_state { MEMORY_LOSS_WATCHED, MEMORY_LOSS_CLAIMED, MEMORY_LOSS_CLOSED };
 
 struct memory_loss {
-	/* Set by the owner: ends the process, and never returns. It runs once, on a thread of its own. */
+	/* Set by the owner. It ends the process and never returns. It runs once, on a thread of its own. */
 	void (*lost)(void *owner);
-	/* Set by the owner, or NULL: whether a file behind guest memory is damaged. On any thread; it takes no lock. */
+	/* Set by the owner, or NULL. Whether a file of guest memory is damaged. Any thread calls it, and it takes no lock. */
 	bool (*is_damaged)(void *owner);
 	void *owner;
 
-	/* What `lost` may read. */
-	const uint8_t *host; /* where guest memory begins */
-	const uint8_t *at;   /* the access that failed, if it was one of this process; or NULL */
+	/* Members that `lost` may read. */
+	const uint8_t *host; /* the beginning of guest memory */
+	const uint8_t *at;   /* the address of the access that failed; NULL if it was not an access by this process */
 	bool hardware;       /* the host's memory failed, not a file */
-	struct error error;  /* of the thread that met it: a sentence, or an empty text; EFAULT: the kernel met it */
+	struct error error;  /* of the thread that found the loss; the text may be empty; EFAULT: the kernel found it */
 
 	/* Private. */
 	uint64_t size;
@@ -41,32 +41,34 @@ struct memory_loss {
 };
 
 /*
- * Starts the thread and handles SIGBUS and SIGSEGV. `lost` and `owner` are set, everything else is zero. There is one in a
- * process. Every thread that reads guest memory must leave these signals unblocked: signals_blockable().
+ * Starts the thread and handles SIGBUS and SIGSEGV. The caller has set `lost` and `owner`, and may have set `is_damaged`. All
+ * other members are zero. A process may have one memory_loss. Every thread that accesses guest memory must leave these
+ * signals unblocked: signals_blockable().
  */
 int memory_loss_open(struct memory_loss *loss, struct error *error);
 
 /*
- * Once no other thread needs guest memory. Where memory is lost already, it does not return: the process ends. A loss that
- * is met later is not declared. Safe after a failed open, and twice.
+ * Call this after all other threads have stopped using guest memory. If memory is lost already, it does not return, and the
+ * process ends. A later loss is not declared. It may be called after a failed open, and twice.
  */
 void memory_loss_close(struct memory_loss *loss);
 
-/* Names the guest memory, before a second thread uses it. Without an open memory_loss this does nothing. */
+/* Sets the range of guest memory. Call it before a second thread uses that. Does nothing without an open memory_loss. */
 void memory_loss_watch(void *host, uint64_t size);
 
 /*
- * Guest memory is lost, `why` says how: a sentence about the file, or with the code EFAULT that of a system call that could not
- * access guest memory. Any thread. Does not return while guest memory is watched; otherwise the caller handles `why` itself.
+ * Declares guest memory lost. `why` describes the file. With the code EFAULT, it describes a system call that could not
+ * access guest memory. Any thread may call it. It does not return while guest memory is watched. Otherwise the caller must
+ * handle `why`.
  */
 void memory_lost(const struct error *why);
 
-/* The same for a system call with guest memory, which gave this errno value: only EFAULT says that it is lost. */
+/* The same for the errno value of a system call on guest memory. Only EFAULT means that guest memory is lost. */
 void memory_check(int code, const char *what);
 
 /*
- * `why` is an error of KVM, vhost or a save. EFAULT may say that guest memory is lost, or that the guest gave an address outside
- * its memory: is_damaged() decides. Returns where nothing is lost.
+ * The same for an error of KVM, vhost or a save. There EFAULT means that guest memory is lost, or that the guest gave an
+ * address outside its memory; is_damaged() decides. Returns if no guest memory is lost.
  */
 void memory_suspect(const struct error *why);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which pages of this process's memory are there, as the kernel's page map has it: without looking at them, which would make
- * them exist. Kernel: Documentation/admin-guide/mm/pagemap.rst.
+ * Finds the present pages of this process's memory in the kernel's page map. Reading the pages themselves would make them
+ * present. Kernel: Documentation/admin-guide/mm/pagemap.rst.
  */
 #ifndef LKVM_MEMORY_PAGE_MAP_H
 #define LKVM_MEMORY_PAGE_MAP_H
@@ -10,20 +10,24 @@
 #include <stdint.h>
 
 struct page_map {
-	int fd; /* -1: there is none, every page may be there */
-	int problem; /* errno of its opening, or 0 */
+	int fd; /* -1: there is no page map, so that every page may be present */
+	int problem; /* errno of a failed open, or 0 */
 	uint64_t page_size;
 };
 
+/* Opens the page map. A failure only sets `problem`. */
 void page_map_open(struct page_map *map);
 void page_map_close(struct page_map *map);
 
 #define PAGE_MAP_PRESENT (1ull << 63)
 #define PAGE_MAP_SWAPPED (1ull << 62)
-#define PAGE_MAP_PROTECTED (1ull << 57) /* by userfaultfd; also of what is neither present nor swapped */
-#define PAGE_MAP_FILE (1ull << 61) /* with PRESENT: it is the file's page, not a private copy of it */
+#define PAGE_MAP_PROTECTED (1ull << 57) /* by userfaultfd; may also be set if the page is neither present nor swapped */
+#define PAGE_MAP_FILE (1ull << 61) /* with PRESENT: it is the file's page, not a private copy */
 
-/* One entry a page of the host for [host, host + size), which is aligned to pages. False where that is not known: then all bits are set. */
+/*
+ * Reads one entry per page of the host for [host, host + size). `host` is aligned to pages. Returns false if the page map
+ * cannot be read, and then sets all bits of all entries.
+ */
 bool page_map_read(const struct page_map *map, uint64_t *entries, const uint8_t *host, uint64_t size);
 
 #endif

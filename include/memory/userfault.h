@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory that another thread fills at its first touch, or lets be written at its first write, whoever touches it: guest, device or the kernel itself
- * (Documentation/admin-guide/mm/userfaultfd.rst). Ranges are whole pages of the host.
+ * Memory whose first access, or first write, waits for another thread. That thread fills the page, or removes its write
+ * protection. The access may come from the guest, a device or the kernel. Ranges are whole pages of the host. Kernel:
+ * Documentation/admin-guide/mm/userfaultfd.rst.
  */
 #ifndef LKVM_MEMORY_USERFAULT_H
 #define LKVM_MEMORY_USERFAULT_H
@@ -11,50 +12,50 @@
 
 #include "util/err.h"
 
-/* Something that somebody waits with until it is read. */
+/* An event. The thread that caused it waits at least until the event is read. */
 struct userfault_event {
 	enum userfault_kind {
-		USERFAULT_TOUCHED, /* a page at `at` that is not there, or protected: waits until that changes, or is woken */
-		USERFAULT_REMOVED, /* [at, end) goes back to the kernel (MADV_DONTNEED); what it was is not to come again */
+		USERFAULT_TOUCHED, /* access at `at` to an absent or protected page: waits until that changes, or for a wake */
+		USERFAULT_REMOVED, /* [at, end) was discarded (MADV_DONTNEED): its old contents must not be filled in */
 	} kind;
 	uint8_t *at, *end;
 };
 
-/* A descriptor, close-on-exec and never blocking; or -1 where the host has none for us. */
+/* Returns a descriptor, close-on-exec and non-blocking, or -1 if the host does not permit or support it. */
 int userfault_open(struct error *error);
 
-/* The same for userfault_protect(). KVM reaches arm64's guests' pages so since Linux 6.10. */
+/* The same for userfault_protect(). On arm64 this works for a guest's pages since Linux 6.10. */
 int userfault_open_protecting(struct error *error);
 
-/* From now on, untouched pages of this anonymous memory are events. */
+/* After this, each access to an absent page of this anonymous memory is an event. */
 int userfault_register(int fd, void *at, uint64_t size, struct error *error);
 
-/* From now on, this anonymous memory, or huge pages, can be protected. */
+/* After this, the range can be protected. It is anonymous memory or huge pages. */
 int userfault_register_protecting(int fd, void *at, uint64_t size, struct error *error);
 
 /*
- * Whoever writes what is there waits, or no longer. What is not there is not protected, but for huge pages, and comes without
- * an event. MADV_DONTNEED takes away what is protected, and says nothing.
+ * Turns write protection of present pages on or off. A write to a protected page waits. Absent pages are not protected,
+ * except huge pages, and become present without an event. MADV_DONTNEED drops protected pages without an event.
  */
 int userfault_protect(int fd, void *at, uint64_t size, bool on, struct error *error);
 
 /*
- * No more: who waits goes on, and what is not there is zero. Closing the descriptor does the same, but not as long as a child
- * that was forked meanwhile has a copy.
+ * Ends the registration: waiting accesses continue, and absent pages are zero. Closing the descriptor does the same, unless a
+ * child process that was forked before has a copy.
  */
 void userfault_unregister(int fd, void *at, uint64_t size);
 
-/* Whether there was one. */
+/* Reads the next event. Returns false if there is none. */
 bool userfault_read(int fd, struct userfault_event *event);
 
 /*
- * Fill pages that are not there, and wake who waits for them. Bytes done, at least a page; or -EEXIST: the first page is
- * there; -EAGAIN: an event is to be read first; or another -errno.
+ * Fill absent pages, and wake the accesses that wait for them. Return the number of bytes done, at least a page, or -errno.
+ * -EEXIST: the first page is present. -EAGAIN: an event must be read first.
  */
 int64_t userfault_copy(int fd, void *to, const void *from, uint64_t size);
 int64_t userfault_zero(int fd, void *to, uint64_t size);
 
-/* Who waits for them looks again. */
+/* Wakes the accesses that wait for these pages, so that they are tried again. */
 void userfault_wake(int fd, void *at, uint64_t size);
 
 #endif
