@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The state of a device is said once: a plain struct without pointers, file descriptors or threads, and
- * beside it one table that names every field. Reset, save, restore and inspect all walk that table, so
- * that none of them can forget what another knows. A unit test checks that each table leaves no gap.
+ * The state of a device is declared once: a plain struct without pointers, file descriptors or threads, and one table that
+ * names every field. Reset, save, restore and inspect all use that table, so that none of them can miss a field. A unit test
+ * checks that each table has no gap.
  */
 #ifndef LKVM_STATE_STATE_TABLE_H
 #define LKVM_STATE_STATE_TABLE_H
@@ -16,18 +16,18 @@
 #include "util/err.h"
 
 enum state_kind {
-	STATE_CONFIG,  /* follows from how the machine was made: saved, must be equal on restore, kept on reset */
-	STATE_RUNTIME, /* changes as the guest runs: saved, restored, set to `reset` on reset */
-	STATE_PADDING, /* only fills the struct: never looked at */
+	STATE_CONFIG,  /* determined by the machine's configuration: saved, must be equal on restore, kept on reset */
+	STATE_RUNTIME, /* changes while the guest runs: saved, restored, set to `reset` on reset */
+	STATE_PADDING, /* only fills the struct: not saved, restored or reset */
 };
 
 struct state_field {
 	const char *name;
 	uint32_t offset;
 	uint32_t size;  /* of one element, in bytes: 1, 2, 4 or 8 */
-	uint32_t count; /* elements; 1 unless it is an array */
+	uint32_t count; /* elements; 1 if it is not an array */
 	enum state_kind kind;
-	uint64_t reset; /* every element's value after reset */
+	uint64_t reset; /* the value of every element after a reset */
 };
 
 struct state_table {
@@ -52,7 +52,7 @@ struct state_table {
 	STATE_MEMBER_(type, member, STATE_SIZE_(type, member) / STATE_SIZE_(type, member[0]),              \
 		      STATE_SIZE_(type, member[0]), kind, reset)
 
-/* A table for `type` out of an array of fields. */
+/* Makes a table for `type` from an array of fields. */
 #define STATE_TABLE(type, table_name, table_version, array)                                               \
 	{                                                                                                  \
 		.name = (table_name), .version = (table_version), .size = sizeof(type),                    \
@@ -62,36 +62,37 @@ struct state_table {
 /* Sets every STATE_RUNTIME field of `object` to its reset value. */
 void state_reset(const struct state_table *table, void *object);
 
-/* Adds every field but padding. */
+/* Adds every field but padding to the buffer. */
 void state_save(const struct state_table *table, const void *object, struct byte_buffer *buffer);
 
 /*
- * Fills in every STATE_RUNTIME field from `fields`, which were saved at version `version` of the table: one that is
- * missing in an older version gets its reset value. Refuses, and says which field: a STATE_CONFIG field with another
- * value than `object` has, another shape, a field that the table does not know. After a failure `object` is undefined.
+ * Fills in every STATE_RUNTIME field from `fields`, which were saved at version `version` of the table. A field that an
+ * older version does not have gets its reset value. Fails if a STATE_CONFIG field has another value than in `object`. Fails
+ * too if a field has another shape, or if the table does not have it. The error names the field. After a failure `object` is
+ * undefined.
  */
 int state_load(const struct state_table *table, void *object, const struct fields *fields, uint32_t version,
 	       struct error *error);
 
 /*
- * Whoever walks all state of a machine: each device shows its objects, always in the same order. Names are those of
- * sections. 0 or -1; a device stops at the first failure.
+ * A callback for all state of a machine. Each device calls `visit` for each of its objects, always in the same order. `name`
+ * is the name of the object's section. `visit` returns 0 or -1. A device stops at the first failure.
  */
 struct state_visitor {
 	int (*visit)(struct state_visitor *visitor, const char *name, const struct state_table *table, void *object,
 		     struct error *error);
 };
 
-/* One that saves: `visit` is state_write, which makes a mandatory section of each object. */
+/* A visitor that saves. `visit` is state_write(), which writes a mandatory section for each object. */
 struct section_writer;
 struct state_writer {
-	struct state_visitor visitor; /* first */
+	struct state_visitor visitor; /* must be the first member */
 	struct section_writer *sections;
 };
 int state_write(struct state_visitor *writer, const char *name, const struct state_table *table, void *object,
 		struct error *error);
 
-/* True if the fields stand in order, do not overlap and cover the struct to its last byte. */
+/* Whether the fields are in order, do not overlap, and cover the struct to its last byte. */
 bool state_table_is_complete(const struct state_table *table);
 
 #endif
