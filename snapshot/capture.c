@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writing RAM as it was at one point in time, while the guest goes on: all of it was write-protected then, and is let go
- * where it was taken. What nobody had touched is not protected, as that would need page tables for it; nor need it be: what
- * is there and not protected came later, and was zero.
+ * Writes RAM as it was at one point in time, while the guest runs. At that time all of RAM was write-protected. Each range
+ * may be unprotected after it was captured. Pages that were absent then are not protected, because that would need page
+ * tables for them. They need no protection: a page that is present and not protected was made present later, and was zero
+ * before.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -18,7 +19,7 @@
 
 #define PAGE FORMAT_RAM_PAGE
 
-/* What is taken, with its entries of the page map. */
+/* The range [at, end) of RAM that is captured, with its entries of the page map. */
 struct part {
 	struct image *image;
 	uint64_t at, end;
@@ -38,7 +39,7 @@ static bool is_protected(const struct part *part, uint64_t at, uint64_t end)
 	return false;
 }
 
-/* Huge pages are protected where they are not there, too: looking at them would make them exist. */
+/* Absent huge pages are protected too. Reading them would make them present. */
 static bool is_data(const struct part *part, uint64_t at)
 {
 	return has(part, at, PAGE_MAP_PROTECTED) && has(part, at, PAGE_MAP_PRESENT | PAGE_MAP_SWAPPED) &&
@@ -104,7 +105,7 @@ int snapshot_capture(struct snapshot_writer *writer, uint64_t at, uint64_t size,
 	return 0;
 }
 
-/* For tests: what the file has to be like. */
+/* For tests: a copy of RAM, to compare the file with. */
 
 static int keep_copy(struct snapshot_writer *writer, struct error *error)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The snapshot that an incremental one is based on, and its own base, and so on. */
+/* Opens a snapshot and the chain of its bases. */
 #include "chain.h"
 
 #include <errno.h>
@@ -16,7 +16,7 @@
 #include "state/names.h"
 #include "util/io.h"
 
-#define LONGEST_CHAIN 64u /* files; each is a descriptor, and may be a step of each look at RAM */
+#define LONGEST_CHAIN 64u /* files; each needs a descriptor, and may add a step to each read of RAM */
 
 static int chain_open(struct snapshot *snapshot, int fd, const char *path, unsigned depth,
 		      const struct error_collector *faults, struct error *error);
@@ -43,7 +43,7 @@ static int read_section(const struct snapshot *snapshot, const struct section *s
 	return 0;
 }
 
-/* What has the same name in the folder of `of` may be it. "" where that is too long. */
+/* Sets `beside` to the file of the same name in the folder of `of`, which may be the base. "" if that path is too long. */
 static void path_beside(const char *of, const char *path, char beside[PATH_MAX])
 {
 	const char *name = strrchr(path, '/'), *folder_end = strrchr(of, '/');
@@ -54,8 +54,8 @@ static void path_beside(const char *of, const char *path, char beside[PATH_MAX])
 }
 
 /*
- * Whether a file is a snapshot with that identity. Only its header is looked at: files that are based on one another in a
- * circle would else be opened for ever.
+ * Whether a file is a snapshot with that identity. Reads only its header. Otherwise files that are based on one another in a
+ * circle would be opened without end.
  */
 static bool is_it(const char *path, const uint8_t identity[16], struct error *error)
 {
@@ -92,7 +92,7 @@ static int find(struct snapshot *base, const struct base_section *wanted, const 
 	return chain_open(base, -1, path, depth, NULL, error) < 0 ? error_context(error, "its base") : 0;
 }
 
-/* `path` is the path of `snapshot`; `depth` snapshots are based on it. */
+/* Opens the base, if there is one. `path` is the path of `snapshot`. `depth` is the number of snapshots based on it. */
 static int open_base(struct snapshot *snapshot, const char *path, unsigned depth, struct error *error)
 {
 	const struct section *section = sections_find(&snapshot->sections, SECTION_RAM_BASE);
@@ -133,11 +133,11 @@ static int find_contents(struct snapshot *snapshot, const struct format_commit *
 		return -1;
 	if (open_base(snapshot, path, depth, error) == 0)
 		return working_set_load(&snapshot->sections, snapshot->ram_size, &snapshot->working_set, error);
-	snapshot->ram_size = 0; /* some of its pages are in no file */
+	snapshot->ram_size = 0; /* no open file has some of its pages */
 	return -1;
 }
 
-/* A field that is missing because its section is damaged is no second fault. */
+/* If sections are damaged, a later failure is not counted as another fault: a damaged section may have caused it. */
 static int read_contents(struct snapshot *snapshot, const char *path, unsigned depth, struct error *error)
 {
 	const struct error_collector *faults = snapshot->sections.faults;
@@ -150,7 +150,7 @@ static int read_contents(struct snapshot *snapshot, const char *path, unsigned d
 	return error_collect(faults, error);
 }
 
-/* `fd` may be open already. */
+/* Opens one file of a chain, and its bases. `fd` is its descriptor if it is open already, or -1. */
 static int chain_open(struct snapshot *snapshot, int fd, const char *path, unsigned depth,
 		     const struct error_collector *faults, struct error *error)
 {

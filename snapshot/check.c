@@ -18,10 +18,10 @@ enum verdict_of_chunk { CHUNK_GOOD, CHUNK_DAMAGED, CHUNK_HOLE };
 struct check {
 	const struct snapshot *snapshot;
 	uint32_t zero;             /* checksum of a chunk of zeroes */
-	uint8_t *chunks;           /* enum verdict_of_chunk of each, which one thread writes; NULL: the first damage is enough */
+	uint8_t *chunks;           /* enum verdict_of_chunk, each written by one thread; NULL: stop at the first damage */
 };
 
-/* The end of the zeroes at `at` that nobody has to read, rounded down to a whole chunk; `at` where there are none. */
+/* Returns the end of the run at `at` without stored data, rounded down to a whole chunk; `at` if there is no such run. */
 static uint64_t skip_zeroes(const struct snapshot *snapshot, uint64_t at, uint64_t end)
 {
 	uint64_t from = at;
@@ -43,9 +43,7 @@ static int name_base(const struct snapshot *snapshot, const struct snapshot *fil
 	return file == snapshot ? -1 : error_context(error, "its base %s", snapshot_path(file, path, sizeof(path)));
 }
 
-/*
- * Every file of a chain has checksums of all RAM: the oldest one whose RAM is wrong there is the damaged one.
- */
+/* Every file of a chain has checksums of all RAM. The damaged file is the oldest one whose RAM at `offset` is wrong. */
 static const struct snapshot *find_damaged(const struct snapshot *snapshot, uint64_t offset)
 {
 	uint8_t *bytes = snapshot->base ? malloc(FORMAT_RAM_CHUNK) : NULL;
@@ -84,7 +82,7 @@ static int judge(struct check *check, uint64_t at, uint32_t is, enum verdict_of_
 	return 0;
 }
 
-/* [from, end) of RAM, with `bytes` for what is read. */
+/* Checks [from, end) of RAM. `bytes` is the buffer for reads. */
 static int check_piece(void *owner, uint64_t from, uint64_t end, uint8_t *bytes, struct error *error)
 {
 	struct check *check = owner;
@@ -103,7 +101,7 @@ static int check_piece(void *owner, uint64_t from, uint64_t end, uint8_t *bytes,
 	return 0;
 }
 
-/* Neighbours that are damaged alike are one range. */
+/* Reports the damage. Neighbouring chunks with the same verdict are one range. */
 static void tell_all(const struct check *check, void (*tell)(void *owner, const struct snapshot_damage *damage), void *owner)
 {
 	uint64_t count = check->snapshot->ram_size / FORMAT_RAM_CHUNK;
@@ -141,7 +139,7 @@ static int check_all(struct check *check, const struct snapshot_progress *progre
 	};
 	int result = pieces_work(&pieces, error);
 
-	/* Behind the end of a file that was cut meanwhile is a hole, too: then that is the reason. */
+	/* A file that was cut during the check also appears to have a hole at its end. Then the cut is the reason. */
 	if (result < 0 && error->code != EBADMSG)
 		return -1;
 	return check_length(check->snapshot, error) < 0 ? -1 : result;

@@ -18,7 +18,7 @@ static bool go_on(void *owner, uint64_t done, uint64_t total)
 	return !atomic_load(&checker->cancelled);
 }
 
-/* At once, by this thread: the loop may be busy, and the guest runs. */
+/* This thread declares the loss at once: the loop may be busy, and the guest runs. */
 static void declare_lost(const struct checker *checker)
 {
 	struct error error = checker->error;

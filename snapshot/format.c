@@ -11,7 +11,7 @@
 #include "state/sections.h"
 #include "util/checksum.h"
 
-/* What stands in the file; little-endian, as fields.c asserts. */
+/* The layout in the file, little-endian. fields.c asserts that the host is little-endian too. */
 struct header_bytes {
 	char magic[8];
 	uint32_t version;
@@ -19,7 +19,7 @@ struct header_bytes {
 	uint8_t identity[16];
 	uint64_t created;
 	uint8_t zero[20];
-	uint32_t checksum; /* of what is before it */
+	uint32_t checksum; /* of the bytes before it */
 };
 _Static_assert(sizeof(struct header_bytes) == FORMAT_HEADER_SIZE, "size of the header");
 
@@ -31,7 +31,7 @@ struct commit_bytes {
 	uint64_t size;
 	uint32_t sections_checksum;
 	uint32_t zero[2];
-	uint32_t checksum; /* of what is before it */
+	uint32_t checksum; /* of the bytes before it */
 };
 _Static_assert(sizeof(struct commit_bytes) == FORMAT_COMMIT_SIZE, "size of the commit record");
 
@@ -86,7 +86,7 @@ int format_read_header(const uint8_t bytes[FORMAT_HEADER_SIZE], struct format_he
 	memcpy(&raw, bytes, sizeof(raw));
 	if (memcmp(raw.magic, header_magic, sizeof(raw.magic)) != 0)
 		return error_set(error, EBADMSG, "this is no lkvm snapshot");
-	/* The version first: all but the magic may look different in another one. */
+	/* Check the version first: in another version everything but the magic number may be different. */
 	if (raw.version != FORMAT_VERSION)
 		return error_set(error, ENOTSUP, "it is of format version %u, this lkvm reads version %u", raw.version,
 				 FORMAT_VERSION);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writing RAM. Most of a guest's memory was never touched: the kernel's page map says what is there, so that the rest
- * is not even looked at. What is there and all zero becomes a hole. The second time, what the file has is compared with RAM,
- * which costs a quarter of writing it and lets no writer of memory escape: vCPU, device or the host's kernel. Who knows which
- * chunks were written says so, and only these are compared.
+ * Writes RAM to a snapshot file. Most of a guest's memory was never accessed. The kernel's page map has the present pages,
+ * and the others are not read. A present page of zeroes becomes a hole. A second update compares the file with RAM. That
+ * takes a quarter of the time of writing, and finds the writes of every vCPU, device and the host's kernel. If the caller
+ * passes the pages that were written, only these are compared.
  */
 #include "image.h"
 
@@ -21,20 +21,20 @@
 #include "util/checksum.h"
 #include "util/io.h"
 
-#define PAGE FORMAT_RAM_PAGE /* holes are made of these, whatever the host's pages are */
+#define PAGE FORMAT_RAM_PAGE /* the unit of holes, for every page size of the host */
 #define ALL_PAGES 0xffffu /* of a chunk */
-#define STEP (4u << 20) /* bytes between two reports of progress, and of one look at the page map */
+#define STEP (4u << 20) /* bytes between two reports of progress, and per read of the page map */
 
-/* What an update works with. */
+/* The state of one update. */
 struct update {
 	struct image *image;
-	const uint16_t *pages; /* NULL, or for each chunk a bit a page that may be other than in the file */
+	const uint16_t *pages; /* NULL, or one bit per page of each chunk: the page may differ from the file */
 	bool still;
-	uint64_t ram[STEP / PAGE];  /* the page map's entries of the part that is looked at */
-	uint64_t file[STEP / PAGE]; /* the same of the mapped file, once `looked` */
+	uint64_t ram[STEP / PAGE];  /* the page map's entries of the current step */
+	uint64_t file[STEP / PAGE]; /* the same of the mapped file, valid if `looked` is set */
 	bool looked;
-	uint8_t page[PAGE] __attribute__((aligned(16))); /* one of RAM, as it was when it was looked at */
-	uint8_t below[FORMAT_RAM_CHUNK] __attribute__((aligned(16))); /* what the base has of the chunk that is looked at */
+	uint8_t page[PAGE] __attribute__((aligned(16))); /* a copy of the current page of RAM */
+	uint8_t below[FORMAT_RAM_CHUNK] __attribute__((aligned(16))); /* the base's contents of the current chunk */
 };
 
 const uint8_t image_zeroes[PAGE] __attribute__((aligned(16)));
@@ -65,7 +65,7 @@ static bool is_base_of_ram(const struct image *image)
 	       memcmp(image->base->header.identity, from->header.identity, sizeof(from->header.identity)) == 0;
 }
 
-/* Whether a chunk may be other than in the base, or than zero, by what the page map says of it. */
+/* Whether a chunk may differ from the base, or from zero without a base, by its entries in the page map. */
 static bool may_differ(const struct update *update, uint64_t at, size_t size)
 {
 	const struct image *image = update->image;
@@ -78,7 +78,7 @@ static bool may_differ(const struct update *update, uint64_t at, size_t size)
 		if (entry & PAGE_MAP_SWAPPED || (entry & PAGE_MAP_PRESENT && !(own_only && entry & PAGE_MAP_FILE)))
 			return true;
 	}
-	/* What was not touched is as it was where RAM comes from. */
+	/* Pages that were not accessed are equal to the snapshot that RAM was mapped from. */
 	if (own_only)
 		return false;
 	return (image->ram->from && snapshot_has_data(image->ram->from, at, at + size)) ||
@@ -105,7 +105,7 @@ int image_open(struct image *image, const struct ram *ram, const struct snapshot
 		return error_system(error, errno, "mapping the file");
 	}
 	page_map_open(&image->map);
-	/* A mapping ends where its file does, and zeroes that hide a base's data are a hole that is looked at. */
+	/* An access after the file's end would fail. Zeroes that replace a base's data are a hole, which is read. */
 	if (base && ftruncate(fd, (off_t)(offset + ram->size)) < 0) {
 		image_close(image);
 		return error_system(error, errno, "making the file larger");
@@ -116,7 +116,7 @@ int image_open(struct image *image, const struct ram *ram, const struct snapshot
 		image_close(image);
 		return error_system(error, ENOMEM, "checksums of RAM");
 	}
-	/* Reckoned once: for 256 MiB it took as long as copying 40 MiB to reckon it for each. */
+	/* Computed only once: for 256 MiB, computing it for each chunk took as long as copying 40 MiB. */
 	zero = image_zero_checksum(FORMAT_RAM_CHUNK);
 	for (uint64_t i = 0; i < image->chunks; i++)
 		image->checksums[i] = base ? (uint32_t)field_element(&base->checksums, (uint32_t)i) : zero;
@@ -153,7 +153,7 @@ static bool any_written(const struct image *image, uint64_t at, size_t size)
 	return false;
 }
 
-/* What the file has at `at`, or the base if the file has nothing. */
+/* Returns the contents of the page at `at` in the file, or in the base if the file does not have the page. */
 static const uint8_t *kept(const struct update *update, uint64_t at)
 {
 	const struct image *image = update->image;
@@ -189,8 +189,8 @@ int image_write(struct image *image, uint64_t at, const uint8_t *bytes, size_t s
 }
 
 /*
- * Of what is in the file. RAM that changes cannot be asked: what it says now need not be what was written, and it might
- * yet become that again.
+ * Returns the checksum of the chunk in the file. RAM that changes cannot be used for it: its contents may differ from the
+ * bytes that were written, and may become equal again later.
  */
 static uint32_t chunk_checksum(const struct update *update, uint64_t at, size_t size)
 {
@@ -204,9 +204,9 @@ static uint32_t chunk_checksum(const struct update *update, uint64_t at, size_t 
 }
 
 /*
- * Makes sure that what the file has of the chunk is mapped: touching it would be a signal instead of a sentence if it had to
- * be read again from a disk that failed. It is there from when its checksum was made, or nearly all: so the page map is
- * asked first. Linux 5.14 can read it ahead; before that it is taken to be there.
+ * Makes sure that the chunk's pages of the file are present. If an absent page had to be read from a disk that failed, the
+ * access would raise a signal instead of returning an error. Nearly all pages are present since their checksum was computed,
+ * so that the page map is read first. Reading a page ahead needs Linux 5.14. An older kernel is assumed to have it present.
  */
 static int populate(struct update *update, uint64_t at, size_t size, struct error *error)
 {
@@ -228,7 +228,7 @@ static int populate(struct update *update, uint64_t at, size_t size, struct erro
 	return 0;
 }
 
-/* Zeroes over a base's data are a hole, too, which the file has already. */
+/* A page of zeroes that replaces a base's page is a hole too, which the file has already. */
 static int write_changed(struct image *image, uint64_t at, const uint8_t *bytes, size_t size, struct error *error)
 {
 	if (image->base && size == PAGE && !is_written(image, at) && page_is_zero(bytes)) {
@@ -238,7 +238,7 @@ static int write_changed(struct image *image, uint64_t at, const uint8_t *bytes,
 	return image_write(image, at, bytes, size, error);
 }
 
-/* All of a chunk may be other. Neighbours are written at once. */
+/* Every page of the chunk may differ. Neighbouring pages are written together. */
 static int update_all(struct update *update, uint64_t at, size_t size, struct error *error)
 {
 	struct image *image = update->image;
@@ -248,7 +248,7 @@ static int update_all(struct update *update, uint64_t at, size_t size, struct er
 	for (uint64_t page = at, next; page < end; page = next) {
 		for (next = page; next < end && !is_same(update, next);) {
 			next += PAGE;
-			if (image->base) /* each might be a hole */
+			if (image->base) /* each page might be a hole */
 				break;
 		}
 		if (next > page && write_changed(image, page, image->ram->host + page, next - page, error) < 0)
@@ -262,8 +262,8 @@ static int update_all(struct update *update, uint64_t at, size_t size, struct er
 }
 
 /*
- * Some pages may be other, and only they are looked at. A checksum is linear: what a page adds to that of its chunk is taken
- * out and put in by itself, wherever the others are.
+ * Only the pages in `pages` may differ, and only these are compared. The CRC is linear: a page's old contribution to the
+ * chunk's checksum can be replaced by the new one without reading the other pages.
  */
 static int update_some(struct update *update, uint64_t at, size_t size, uint16_t pages, struct error *error)
 {
@@ -275,7 +275,10 @@ static int update_some(struct update *update, uint64_t at, size_t size, uint16_t
 
 		if (!(pages & 1) || is_same(update, page))
 			continue;
-		/* What is summed up is what is written, also where RAM changes; asking the file for it would map it page by page. */
+		/*
+		 * RAM may change, so the checksum and the write use one copy. Reading the file again would map it page by
+		 * page.
+		 */
 		memcpy(update->page, image->ram->host + page, PAGE);
 		difference = checksum(0, kept(update, page), PAGE) ^ checksum(0, update->page, PAGE);
 		if (write_changed(image, page, update->page, PAGE, error) < 0)
@@ -287,7 +290,7 @@ static int update_some(struct update *update, uint64_t at, size_t size, uint16_t
 	return changed;
 }
 
-/* What the base has of these pages, where the file has none. */
+/* Reads the base's contents of these pages, if the file does not have them. */
 static int read_below(struct update *update, uint64_t at, size_t size, uint16_t pages, struct error *error)
 {
 	const struct image *image = update->image;
@@ -319,7 +322,7 @@ static int update_chunk(struct update *update, uint64_t at, size_t size, uint16_
 	return changed < 0 ? -1 : 0;
 }
 
-/* Whether any page of a step is to be looked at: of much RAM, most is not. */
+/* Whether `pages` has a page in this step. With much RAM, most steps have none. */
 static bool any_named(const struct update *update, uint64_t step, uint64_t size)
 {
 	uint16_t any = 0;

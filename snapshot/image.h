@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * RAM in a snapshot file: as it is in the guest, page for page, holes for pages that were zero. It can be written while the
- * guest goes on: image_update() then writes what is different from the file by now.
+ * Plain RAM in a snapshot file: the same pages in the same order as in the guest, with holes for pages of zeroes. It can be
+ * written while the guest runs. A later image_update() writes the pages that differ from the file by then.
  */
 #ifndef LKVM_SNAPSHOT_IMAGE_H
 #define LKVM_SNAPSHOT_IMAGE_H
@@ -19,44 +19,44 @@ struct snapshot_progress;
 
 struct image {
 	const struct ram *ram;
-	const struct snapshot *base; /* NULL, or what has the pages that are not in the file */
+	const struct snapshot *base; /* NULL, or the snapshot with the pages that are not in the file */
 	int fd;
 	uint64_t offset;     /* of RAM in the file */
 	uint64_t chunks;
-	uint32_t *checksums; /* one a chunk: of what is in the file */
-	uint8_t *written;    /* a bit a page: it is in the file, and not the base's or zero */
-	const uint8_t *file; /* RAM in the file, mapped; only what is written may be looked at */
-	uint64_t pages;      /* so many are data in the file */
-	uint64_t changes;    /* chunks that were brought up to date, each as often as it was */
-	uint64_t changed;    /* the last of them: offset in RAM */
+	uint32_t *checksums; /* one per chunk, of its contents in the file or its base */
+	uint8_t *written;    /* one bit per page: this file has the page; otherwise it is the base's, or zero */
+	const uint8_t *file; /* RAM in the file, mapped; only written pages may be read */
+	uint64_t pages;      /* the number of pages with data in the file */
+	uint64_t changes;    /* the number of updates of chunks; a chunk may count several times */
+	uint64_t changed;    /* the chunk of the last update: offset in RAM */
 	struct page_map map; /* of this process */
 };
 
 /*
- * `ram`, `base` and `fd` are the caller's, and stay as long as the image. The base has RAM of the same size. On failure
- * nothing is to be closed.
+ * `ram`, `base` and `fd` are the caller's, and must stay valid until image_close(). The base has RAM of the same size. After
+ * a failure do not call image_close().
  */
 int image_open(struct image *image, const struct ram *ram, const struct snapshot *base, int fd, uint64_t offset,
 	       struct error *error);
 void image_close(struct image *image);
 
 /*
- * Brings the file up to date with RAM, and the checksums with the file. `pages`: NULL, or for each chunk of RAM a bit
- * a page, of which those that are 0 are in the file as they are. Not `still`: RAM changes meanwhile, and the file then has something of
- * before and something of after.
+ * Updates the file from RAM, and the checksums from the file. `pages` is NULL, or has one bit per page of each chunk: a page
+ * whose bit is 0 is up to date in the file. If `still` is false, RAM may change during the call, and the file gets a mix of
+ * old and new contents.
  */
 int image_update(struct image *image, const uint16_t *pages, bool still, const struct snapshot_progress *progress,
 		 struct error *error);
 
-/* Writes `bytes` as whole pages of RAM at offset `at`. Their chunks' checksums are the caller's. */
+/* Writes `bytes`, whole pages, at offset `at` of RAM. The caller must update the checksums of their chunks. */
 int image_write(struct image *image, uint64_t at, const uint8_t *bytes, size_t size, struct error *error);
 
-/* How much of RAM is data in the file. */
+/* Returns the bytes of RAM that are data in the file. */
 uint64_t image_bytes(const struct image *image);
 
-extern const uint8_t image_zeroes[]; /* a page */
+extern const uint8_t image_zeroes[]; /* one page */
 
-/* The checksum of a chunk of `size` bytes that are all zero. */
+/* Returns the checksum of `size` bytes of zeroes. */
 uint32_t image_zero_checksum(size_t size);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Guest memory that is read before anybody needs it, on every processor at once. */
+/* Loads guest memory ahead of the first access, on every processor at once. */
 #include "unloaded.h"
 #include "parallel.h"
 #include "util/bits.h"
@@ -46,7 +46,7 @@ uint64_t snapshot_block(const struct snapshot *snapshot)
 	return block;
 }
 
-/* What is zero already is not even touched. */
+/* Chunks of zeroes are not written: the memory is zero already. */
 static int load_all(void *owner, uint64_t from, uint64_t end, uint8_t *bytes, struct error *error)
 {
 	const struct load *load = owner;

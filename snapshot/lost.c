@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which file of a snapshot's chain is why RAM that was mapped from it cannot be accessed any more. */
+/* Finds the file of a snapshot's chain because of which mapped RAM cannot be accessed any more. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include "util/bits.h"
 #include "util/io.h"
 
-#define STEP (1u << 20) /* bytes to be read at once */
+#define STEP (1u << 20) /* bytes per read */
 #define WHILE "while it was in use"
 
 static bool is_cut(const struct snapshot *snapshot, struct error *error)
@@ -53,7 +53,7 @@ void snapshot_explain_write(const struct snapshot *file, struct error *error)
 		error_set(error, EBADMSG, "the snapshot %s was written " WHILE, snapshot_path(file, path, sizeof(path)));
 }
 
-/* What is compressed was read, not mapped. */
+/* Reads all plain RAM in [from, end). Compressed RAM is not mapped from the file, so that its file cannot be the reason. */
 static bool find_unreadable(const struct snapshot *snapshot, uint64_t from, uint64_t end, struct error *error)
 {
 	uint8_t *bytes = malloc(STEP);
@@ -81,7 +81,7 @@ bool snapshot_find_lost(const struct snapshot *snapshot, uint64_t offset, struct
 		return find_unreadable(snapshot, 0, snapshot->ram_size, error);
 	if (find_unreadable(snapshot, offset, offset + 1, error))
 		return true;
-	/* It failed once, and can be read again. */
+	/* The access failed, but the file can be read again now. */
 	error_set(error, EIO, "the snapshot %s could not be read " WHILE ": RAM at 0x%" PRIx64,
 		  snapshot_path(snapshot_find_file(snapshot, offset, &end), path, sizeof(path)), snapshot->ram_base + offset);
 	return true;

@@ -1,35 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Guest memory out of snapshots. The oldest file of a chain is mapped, and over it what is newer, as far as it lies in the
- * files as it does in RAM: on whole pages of this host, and in so few stretches that the kernel keeps them apart cheaply. What
- * is compressed, or too scattered, is read.
+ * Maps guest memory from the files of a chain. The oldest file is mapped first, and ranges of newer files over it. Such a
+ * range must be plain, and is mapped on whole pages of this host. The number of mappings is limited, so that the kernel
+ * handles them cheaply. Ranges that are compressed or too scattered are read.
  */
 #include <unistd.h>
 
 #include "chain.h"
 #include "unloaded.h"
 
-#define MOST_MAPPINGS 4096u /* each may split another; the kernel takes 65530 in all */
+#define MOST_MAPPINGS 4096u /* each may split another; the kernel permits 65530 in all */
 
-#define SHORT (2u << 20) /* zeroes of less count as unloaded like what is around them: the kernel keeps fewer areas apart */
+#define SHORT (2u << 20) /* bytes: a shorter run of zeroes joins the unloaded range before it, for fewer areas in the kernel */
 
 struct plan {
 	const struct snapshot *snapshot, *oldest;
 	struct ram *ram;
 	uint64_t page; /* of the host, bytes */
-	uint64_t count[64]; /* n: stretches of 2^n to 2^(n+1) bytes that can be mapped */
-	uint64_t least; /* bytes: what is smaller is read rather than mapped */
+	uint64_t count[64]; /* at n: the number of ranges of 2^n to 2^(n+1) bytes that can be mapped */
+	uint64_t least; /* bytes: smaller ranges are read instead of mapped */
 	bool any_mapped;
 	struct snapshot_unloaded unloaded;
-	struct snapshot_unloaded scattered; /* the same in mapped memory: it has to be read now */
+	struct snapshot_unloaded scattered; /* ranges over the mapped oldest file, which must be read now */
 };
 
-/* A range that is kept in one way. */
+/* A range that is stored in one way. */
 enum piece_kind {
-	PIECE_THERE,  /* as RAM has it before anything is done */
+	PIECE_THERE,  /* RAM has it already: from the oldest file's mapping, or zeroes */
 	PIECE_MAPPED, /* plain, in a newer file */
-	PIECE_ZERO,   /* where the oldest file has something else */
-	PIECE_READ,
+	PIECE_ZERO,   /* zeroes, over the mapping of the oldest file */
+	PIECE_READ,   /* compressed */
 };
 
 struct piece {
@@ -64,13 +64,15 @@ static struct piece find_piece(const struct plan *plan, uint64_t from)
 	return piece;
 }
 
-/* The whole pages of it. */
+/* Returns the whole pages of the host in the piece. */
 static struct snapshot_range inside(const struct plan *plan, const struct piece *piece)
 {
 	return (struct snapshot_range){ (piece->from + plan->page - 1) & -plan->page, piece->end & -plan->page };
 }
 
-/* Whether something is to be mapped there; over zeroes, nothing that will be read needs to be. */
+/*
+ * Whether the piece needs a mapping and has a whole page. A compressed piece needs one only over the oldest file's mapping.
+ */
 static bool can_be_mapped(const struct plan *plan, const struct piece *piece)
 {
 	struct snapshot_range whole = inside(plan, piece);
@@ -83,7 +85,7 @@ static unsigned size_class(const struct snapshot_range *range)
 	return 63 - (unsigned)__builtin_clzll(range->end - range->from);
 }
 
-/* The largest are mapped. */
+/* Chooses the largest pieces for mapping, at most MOST_MAPPINGS. */
 static void choose(struct plan *plan)
 {
 	uint64_t total = 0;
@@ -102,7 +104,10 @@ static void choose(struct plan *plan)
 	plan->least = class < 64 ? 1ull << class : UINT64_MAX;
 }
 
-/* Where the oldest file is mapped, only what was mapped over is zero. */
+/*
+ * Maps a piece, or adds it to a list of ranges to load. If the oldest file is mapped, only memory that was mapped over it is
+ * zero and can be loaded later. The rest is read now.
+ */
 static int place(struct plan *plan, const struct piece *piece, struct error *error)
 {
 	struct snapshot_unloaded *rest = is_plain(plan->oldest) ? &plan->scattered : &plan->unloaded;

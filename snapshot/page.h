@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Looking at pages, two words at a time: they are aligned, and comparing them is most of a save's pause. */
+/* Compares aligned pages, two words at a time. Comparing them takes most of the time of a save's pause. */
 #ifndef LKVM_SNAPSHOT_PAGE_H
 #define LKVM_SNAPSHOT_PAGE_H
 

@@ -30,7 +30,7 @@ static bool is_unloaded(const struct pager *pager, uint64_t block)
 	return i < pager->unloaded.count && pager->unloaded.items[i].from < block_end(pager, block);
 }
 
-/* 1: `bytes` has it; 0: nothing but zeroes. */
+/* Returns 1 if `bytes` has the block, 0 if the block has only zeroes, -1 on failure. */
 static int read_block(const struct pager *pager, uint64_t block, uint8_t *bytes, struct error *error)
 {
 	uint64_t from = block * pager->block;
@@ -45,7 +45,7 @@ static bool is_removed(const struct pager *pager, uint64_t at)
 	return pager->removed[at / pager->page / 8] >> at / pager->page % 8 & 1;
 }
 
-/* What a device gave back is zero from then on, and it waits for us to know that. */
+/* Pages that a device discarded must stay zero. The device waits until the event is read. */
 static void remove_pages(struct pager *pager, const struct userfault_event *event)
 {
 	uint64_t at = (uint64_t)(event->at - pager->ram.host), end = (uint64_t)(event->end - pager->ram.host);
@@ -54,13 +54,13 @@ static void remove_pages(struct pager *pager, const struct userfault_event *even
 		pager->removed[at / pager->page / 8] |= (uint8_t)(1u << at / pager->page % 8);
 }
 
-/* While one fault is served: pages that were given back, now; who touches another one asks again. */
+/* Called while one fault is served. Handles discarded pages now, and wakes other accesses, which then fault again. */
 static void take_events(struct pager *pager)
 {
 	struct pollfd wait = { .fd = pager->fault_fd, .events = POLLIN };
 	struct userfault_event event;
 
-	poll(&wait, 1, 1); /* the kernel refuses a little before it tells why */
+	poll(&wait, 1, 1); /* the kernel returns EAGAIN a little before the event is readable */
 	while (userfault_read(pager->fault_fd, &event)) {
 		if (event.kind == USERFAULT_REMOVED)
 			remove_pages(pager, &event);
@@ -79,7 +79,7 @@ static bool is_wanted(const struct pager *pager, uint64_t at, const uint8_t *byt
 	return !is_removed(pager, at) && !is_zero(bytes, pager->page);
 }
 
-/* [at, end) of RAM, which `bytes` has. What is zero comes when it is touched. */
+/* Fills [at, end) of RAM from `bytes`. Pages of zeroes are left out: an access fills them later. */
 static int place(struct pager *pager, uint64_t at, uint64_t end, const uint8_t *bytes, struct error *error)
 {
 	while (at < end) {
@@ -117,7 +117,7 @@ static int place_block(struct pager *pager, uint64_t block, const uint8_t *bytes
 	return 0;
 }
 
-/* Somebody waits for the page at `at` of RAM. */
+/* Serves an access that waits for the page at `at` in RAM. */
 static int serve(struct pager *pager, uint64_t at, struct error *error)
 {
 	uint64_t block = at / pager->block;
@@ -131,7 +131,7 @@ static int serve(struct pager *pager, uint64_t at, struct error *error)
 			return -1;
 		atomic_store(&pager->loaded[block], true);
 	}
-	/* What is not there by now is zero. */
+	/* If the page is still absent, it is zero. */
 	at &= -pager->page;
 	done = userfault_zero(pager->fault_fd, pager->ram.host + at, pager->page);
 	if (done == -EAGAIN)
@@ -143,7 +143,7 @@ static int serve(struct pager *pager, uint64_t at, struct error *error)
 	return 0;
 }
 
-/* 1: that was the last one. */
+/* Takes the reader's result. Returns 1 if it was the last one, 0 if not, -1 on failure. */
 static int take_ahead(struct pager *pager, struct error *error)
 {
 	int result = 0;
@@ -155,7 +155,7 @@ static int take_ahead(struct pager *pager, struct error *error)
 	} else if (pager->ahead == AHEAD_END) {
 		result = 1;
 	} else if (pager->ahead == AHEAD_BLOCK) {
-		/* It may have been loaded meanwhile, and pages of it given back since. */
+		/* The block may have been loaded since it was read, and pages of it discarded after that. */
 		if (!pager->ahead_zero && !atomic_load(&pager->loaded[pager->ahead_block]))
 			result = place_block(pager, pager->ahead_block, pager->ahead_bytes, error);
 		atomic_store(&pager->loaded[pager->ahead_block], true);
@@ -166,7 +166,7 @@ static int take_ahead(struct pager *pager, struct error *error)
 	return result;
 }
 
-/* 0: called off; 1: all is loaded; -1. */
+/* Returns 1 after everything was loaded, 0 if loading was cancelled, -1 on failure. */
 static int serve_all(struct pager *pager, struct error *error)
 {
 	struct pollfd wait[] = { { .fd = pager->fault_fd, .events = POLLIN }, { .fd = pager->ahead_fd, .events = POLLIN } };
@@ -187,7 +187,7 @@ static int serve_all(struct pager *pager, struct error *error)
 	return result;
 }
 
-/* Nobody is left waiting: what is not there is zero from now on. */
+/* Ends the registration, so that no access waits any more. Absent pages are zero after it. */
 static void let_go(struct pager *pager)
 {
 	struct userfault_event event;
@@ -198,11 +198,11 @@ static void let_go(struct pager *pager)
 		userfault_unregister(pager->fault_fd, pager->ram.host + range->from, range->end - range->from);
 	}
 	while (userfault_read(pager->fault_fd, &event))
-		; /* who gave something back at the last moment waits for that */
+		; /* a thread that discarded pages just before waits until its event is read */
 	close(pager->fault_fd);
 }
 
-/* The guest must not run on zeroes: whoever waits goes on waiting until the process ends. */
+/* The guest must not run with zeroes instead of its memory. Waiting accesses are not released until the process ends. */
 static void declare_lost(const struct pager *pager)
 {
 	struct error error = pager->error;
@@ -230,7 +230,7 @@ static void *run_server(void *argument)
 
 /* The reader. */
 
-/* Gives the server one thing, and waits until it was taken. */
+/* Gives one result to the server, and waits until the server has taken it. */
 static void hand_over(struct pager *pager, int what)
 {
 	pthread_mutex_lock(&pager->lock);
@@ -266,7 +266,7 @@ static bool is_in_working_set(const struct pager *pager, uint64_t block)
 	return false;
 }
 
-/* What the guest will want soon, then all. */
+/* Reads the working set, which the guest probably needs soon, and then all of RAM. */
 static void *run_reader(void *argument)
 {
 	struct pager *pager = argument;
@@ -283,7 +283,7 @@ static void *run_reader(void *argument)
 	return NULL;
 }
 
-/* Both. */
+/* Both threads. */
 
 static void release(struct pager *pager)
 {
@@ -338,7 +338,7 @@ static int start(struct pager *pager, struct error *error)
 		return 0;
 	atomic_store(&pager->cancelled, true);
 	event_raise(pager->ahead_fd);
-	pthread_join(pager->server, NULL); /* it has closed the descriptor */
+	pthread_join(pager->server, NULL); /* the server has closed fault_fd */
 	pager->fault_fd = -1;
 	return error_start(error, result, "a thread to load RAM");
 }

@@ -13,11 +13,11 @@
 
 struct crew {
 	const struct pieces *pieces;
-	_Atomic uint64_t next; /* the piece that nobody took yet: offset in RAM */
+	_Atomic uint64_t next; /* the next piece to work on: offset in RAM */
 	_Atomic uint64_t done; /* bytes */
 	atomic_bool stop;
 	pthread_mutex_t lock;
-	int result;            /* -1: `error` is the first one */
+	int result;            /* -1: a thread failed, and `error` is the first failure */
 	struct error error;
 };
 
@@ -31,7 +31,7 @@ static void fail(struct crew *crew, const struct error *error)
 	atomic_store(&crew->stop, true);
 }
 
-/* Takes pieces as long as there are some. `progress` is NULL but for one of the threads. */
+/* Works on pieces until none is left. `progress` is NULL for all threads but the caller's. */
 static void work(struct crew *crew, const struct snapshot_progress *progress)
 {
 	const struct pieces *pieces = crew->pieces;
@@ -65,7 +65,10 @@ static void *run(void *argument)
 	return NULL;
 }
 
-/* As many as there are processors and pieces; the calling thread is one. Where no more can be made, fewer do it. */
+/*
+ * Runs one thread per processor, but no more than there are pieces. The calling thread is one of them. If a thread cannot be
+ * created, fewer threads do the work.
+ */
 static void run_all(struct crew *crew)
 {
 	const struct snapshot_progress *progress = crew->pieces->progress;
@@ -75,7 +78,7 @@ static void run_all(struct crew *crew)
 	unsigned count = 0;
 	struct error error;
 
-	/* The others may be done before this thread finds a piece: who calls it off at once is heard. */
+	/* The other threads may be done before this one gets a piece. So check for cancellation before they start. */
 	if (progress && !progress->step(progress->owner, 0, crew->pieces->total)) {
 		error_set(&error, ECANCELED, "it was called off");
 		fail(crew, &error);

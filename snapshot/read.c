@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Reads one snapshot file: header, commit record, sections, and where RAM is. */
+/* Reads one snapshot file: header, commit record, sections, and the location of RAM. */
 #include "read.h"
 
 #include <errno.h>
@@ -26,7 +26,7 @@ static int get(const struct snapshot *snapshot, void *to, size_t size, uint64_t 
 	return 0;
 }
 
-/* The bytes [offset, end) on the heap, 8-byte aligned; NULL on failure. */
+/* Reads the bytes [offset, end) into a new heap block, which is 8-byte aligned. Returns NULL on failure. */
 static uint8_t *get_range(const struct snapshot *snapshot, uint64_t offset, uint64_t end, struct error *error)
 {
 	size_t size = (size_t)(end - offset); /* format_read_commit() limits it */
@@ -65,7 +65,7 @@ int snapshot_read_sections(struct snapshot *snapshot, struct format_commit *foun
 	struct format_commit commit;
 	size_t tail_size;
 
-	/* Whether it is a snapshot at all is a better answer than that something is wrong with its end. */
+	/* Check the header first: "this is no snapshot" is a better error than one about the end of the file. */
 	if (size < sizeof(header))
 		return error_set(error, EBADMSG, "this is no lkvm snapshot");
 	if (get(snapshot, header, sizeof(header), 0, error) < 0 ||
@@ -89,7 +89,7 @@ int snapshot_read_sections(struct snapshot *snapshot, struct format_commit *foun
 	if (sections_parse(&snapshot->sections, snapshot->head + sizeof(header), commit.head_end - sizeof(header), error) < 0 ||
 	    sections_parse(&snapshot->sections, snapshot->tail, tail_size, error) < 0)
 		return -1;
-	/* Each section is as it was written: but are they all of one snapshot? */
+	/* Each section is intact. The commit record's checksum shows whether all of them belong to one snapshot. */
 	if (checksum(checksum(0, snapshot->head, commit.head_end), snapshot->tail, tail_size) != commit.checksum &&
 	    !snapshot->sections.damaged)
 		return error_set(error, EBADMSG, "its sections do not belong together: the commit record's checksum is wrong");
@@ -97,7 +97,7 @@ int snapshot_read_sections(struct snapshot *snapshot, struct format_commit *foun
 	return 0;
 }
 
-/* RAM of `size` bytes, which begins at `start` of the file, is compressed. */
+/* Finds the frames of compressed RAM, which has `size` bytes and begins at `start` in the file. */
 static int find_frames(struct snapshot *snapshot, const struct format_commit *commit, uint64_t size, uint64_t start,
 		       struct error *error)
 {

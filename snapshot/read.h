@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The steps of reading one snapshot file. chain.c takes them for each file of a chain. */
+/* The steps of reading one snapshot file. chain.c calls them for each file of a chain. */
 #ifndef LKVM_SNAPSHOT_READ_H
 #define LKVM_SNAPSHOT_READ_H
 

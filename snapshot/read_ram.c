@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads RAM from the files of a chain. It uses pread(): if a file is cut meanwhile, or a disk fails, that is an error value,
- * where an access to a mapping would raise a signal.
+ * Reads RAM from the files of a chain. It uses pread(), which returns an error if a file is cut meanwhile or a disk fails. An
+ * access to a mapping would raise a signal instead.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -33,7 +33,7 @@ static size_t frame_bytes(const struct snapshot *snapshot, uint64_t frame)
 	return (size_t)MIN(snapshot->frames.size, snapshot->ram_size - frame * snapshot->frames.size);
 }
 
-/* All of one, into frame_bytes(). */
+/* Decompresses one frame. `to` has room for frame_bytes(). */
 static int inflate_frame(const struct snapshot *snapshot, uint64_t frame, uint8_t *to, struct error *error)
 {
 	uint64_t offset = frame * snapshot->frames.size;
@@ -69,7 +69,7 @@ static int read_frames(const struct snapshot *snapshot, uint64_t offset, uint8_t
 		size_t skip = (size_t)(offset % snapshot->frames.size);
 		size_t part = (size_t)MIN(size, frame_bytes(snapshot, frame) - skip);
 
-		/* Most are wanted whole. */
+		/* Most callers read whole frames. These need no copy. */
 		if (part == frame_bytes(snapshot, frame)) {
 			result = inflate_frame(snapshot, frame, to, error);
 		} else {
@@ -85,7 +85,7 @@ static int read_frames(const struct snapshot *snapshot, uint64_t offset, uint8_t
 	return result;
 }
 
-/* What is in this file. */
+/* Reads RAM that this file has. */
 static int read_own(const struct snapshot *snapshot, uint64_t offset, uint8_t *to, size_t size, struct error *error)
 {
 	if (snapshot->frames.size)
@@ -100,7 +100,7 @@ static bool is_here(const struct snapshot *snapshot, uint64_t page)
 	return snapshot->pages.values[page / 8] >> page % 8 & 1;
 }
 
-/* Behind the pages that are kept alike, here or in the base; at most `limit`. */
+/* Returns the end of the run of pages from `offset` on that are all in this file, or all in the base; at most `limit`. */
 static uint64_t end_of_pages(const struct snapshot *snapshot, uint64_t offset, uint64_t limit)
 {
 	uint64_t page = offset / FORMAT_RAM_PAGE;
@@ -108,7 +108,7 @@ static uint64_t end_of_pages(const struct snapshot *snapshot, uint64_t offset, u
 	uint8_t all = here ? 0xff : 0;
 
 	for (page++; page * FORMAT_RAM_PAGE < limit; page++) {
-		/* Most of them are not here: eight at a time. */
+		/* Runs are long: check eight pages at a time. */
 		if (page % 8 == 0 && snapshot->pages.values[page / 8] == all)
 			page += 7;
 		else if (is_here(snapshot, page) != here)
@@ -165,7 +165,7 @@ static struct snapshot_run frames_run(const struct snapshot *snapshot, uint64_t 
 	};
 }
 
-/* Where the file system knows no holes, all is data. */
+/* If the file system does not support holes, all of the file is data. */
 static struct snapshot_run plain_run(const struct snapshot *snapshot, uint64_t offset, uint64_t limit)
 {
 	uint64_t at = snapshot->ram_offset + offset, end = snapshot->ram_offset + limit;
@@ -177,7 +177,7 @@ static struct snapshot_run plain_run(const struct snapshot *snapshot, uint64_t o
 			run.kind = SNAPSHOT_ZERO;
 		return run;
 	}
-	data = (off_t)((uint64_t)data / FORMAT_RAM_PAGE * FORMAT_RAM_PAGE); /* holes of file systems may be of smaller blocks */
+	data = (off_t)((uint64_t)data / FORMAT_RAM_PAGE * FORMAT_RAM_PAGE); /* a file system's blocks may be smaller */
 	if ((uint64_t)data > at) {
 		run.kind = SNAPSHOT_ZERO;
 		run.size = MIN((uint64_t)data, end) - at;

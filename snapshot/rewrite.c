@@ -16,7 +16,7 @@
 #include "util/checksum.h"
 #include "util/io.h"
 
-#define RAM_OFFSET FORMAT_RAM_ALIGNMENT /* in the new file; the head has room before it */
+#define RAM_OFFSET FORMAT_RAM_ALIGNMENT /* in the new file; the head fits before it */
 
 _Static_assert(PIECE % FORMAT_RAM_FRAME == 0 && PIECE <= STREAM_RECORD_LIMIT, "a piece is frames, and fits a record");
 
@@ -28,7 +28,7 @@ struct copy {
 	uint32_t *sizes;
 	_Atomic uint64_t data; /* bytes of RAM in pages that are not zero */
 	_Atomic uint64_t size; /* bytes that were written */
-	pthread_mutex_t lock;  /* where frames are appended: around writing one */
+	pthread_mutex_t lock;  /* held while a frame is appended */
 	uint64_t end;          /* of RAM in the new file */
 	struct format_commit commit;
 };
@@ -89,7 +89,7 @@ static bool is_zero(const uint8_t *page)
 	return memcmp(page, zeroes, FORMAT_RAM_PAGE) == 0;
 }
 
-/* The next pages that are not zero, in [*at, end): how many bytes, and where in `at`. */
+/* Finds the next pages in [*at, end) that are not zero. Returns their bytes, and their offset in `at`. */
 static size_t next_data(const uint8_t *bytes, size_t *at, size_t end)
 {
 	size_t start;
@@ -113,7 +113,7 @@ static int write_plain(struct copy *copy, uint64_t from, const uint8_t *bytes, s
 	return 0;
 }
 
-/* Frames stand in the order in which they were ready. */
+/* Frames are in the file in the order in which they were compressed. */
 static int append_frame(struct copy *copy, uint64_t frame, const uint8_t *bytes, size_t size, struct error *error)
 {
 	int result;
@@ -127,7 +127,7 @@ static int append_frame(struct copy *copy, uint64_t frame, const uint8_t *bytes,
 	return result;
 }
 
-/* How large it is then, in `room`, which has compressBound(FORMAT_RAM_FRAME) bytes. */
+/* Compresses a frame into `room`, which has compressBound(FORMAT_RAM_FRAME) bytes. Returns the compressed size. */
 static size_t pack(z_stream *packer, const uint8_t *bytes, size_t size, uint8_t *room)
 {
 	deflateReset(packer);
@@ -156,7 +156,7 @@ static int write_frames(struct copy *copy, z_stream *packer, uint64_t from, cons
 	return 0;
 }
 
-/* One packer for many frames: to make one costs as much as a small frame. */
+/* One packer serves many frames, because making one takes as long as compressing a small frame. */
 static int write_packed(struct copy *copy, uint64_t from, const uint8_t *bytes, size_t size, uint8_t *room,
 			struct error *error)
 {
@@ -222,7 +222,7 @@ static int write_head(struct copy *copy, struct error *error)
 	return result;
 }
 
-/* Those about its place are made anew; its checksums are the same. */
+/* Copies the sections, with RAM's checksums. The sections about RAM's place are not copied but made anew. */
 static void add_sections(const struct copy *copy, struct section_writer *tail)
 {
 	uint32_t frames = (uint32_t)frame_count(copy->from);

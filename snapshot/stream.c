@@ -14,21 +14,21 @@
 
 static const char stream_magic[8] = { 'l', 'k', 'v', 'm', 'P', 'I', 'P', 'E' };
 
-/* What stands in the stream; little-endian, as fields.c asserts. */
+/* The layout in the stream, little-endian. fields.c asserts that the host is little-endian too. */
 struct start_bytes {
 	char magic[8];
 	uint32_t version;
 	uint32_t zero;
 	uint64_t head_end;
 	uint32_t zero_too;
-	uint32_t checksum; /* of what is before it */
+	uint32_t checksum; /* of the bytes before it */
 };
 _Static_assert(sizeof(struct start_bytes) == STREAM_START_SIZE, "size of a stream's start");
 
 struct record_bytes {
 	uint64_t offset; /* in the file */
-	uint32_t size;   /* 0: the last one */
-	uint32_t checksum; /* of what is before it, and of the bytes that follow */
+	uint32_t size;   /* of the bytes that follow; 0: this is the last record */
+	uint32_t checksum; /* of the bytes before it, and of the bytes that follow */
 };
 _Static_assert(sizeof(struct record_bytes) == STREAM_RECORD_SIZE, "size of a record's start");
 
@@ -75,11 +75,11 @@ int stream_write_record(int fd, uint64_t offset, const void *bytes, size_t size,
 
 struct receiver {
 	int stream, into;
-	uint64_t end; /* of what was written to the file */
-	uint8_t *bytes; /* of a record */
+	uint64_t end; /* of the bytes written so far: offset in the file */
+	uint8_t *bytes; /* the buffer for one record */
 };
 
-/* Exactly that much. */
+/* Reads exactly `size` bytes of the stream. */
 static int get(const struct receiver *receiver, void *to, size_t size, struct error *error)
 {
 	ssize_t got = read_full(receiver->stream, to, size);
@@ -129,7 +129,7 @@ static int receive_head(struct receiver *receiver, struct error *error)
 	return 0;
 }
 
-/* 1: there are more; 0: it was the last one, and the tail comes next. */
+/* Reads one record and stores its bytes. Returns 1, or 0 after the last record, which the tail follows, or -1. */
 static int receive_record(struct receiver *receiver, struct error *error)
 {
 	struct record_bytes raw;

@@ -6,12 +6,12 @@
 #include "snapshot/snapshot.h"
 
 /*
- * Adds [from, end), rounded outwards to pages of the host of `page` bytes. It begins at or after the beginning of the last
- * range; they are joined where they touch or overlap. -1: out of memory.
+ * Adds [from, end), rounded outwards to pages of the host of `page` bytes. It must begin at or after the beginning of the
+ * last range. Ranges that touch or overlap are joined. Fails if memory runs out.
  */
 int unloaded_add(struct snapshot_unloaded *unloaded, uint64_t page, uint64_t from, uint64_t end, struct error *error);
 
-/* The index of the first range that ends after `at`; `count` if there is none. */
+/* Returns the index of the first range that ends after `at`, or `count` if there is none. */
 size_t unloaded_find(const struct snapshot_unloaded *unloaded, uint64_t at);
 
 #endif

@@ -10,13 +10,16 @@
 
 #include "memory/memory_loss.h"
 
-/* What is compressed is read, not mapped: its checksums show a change. */
+/* Compressed RAM is not mapped but read, and its checksums reveal a change. */
 static bool is_mapped(const struct snapshot *file)
 {
 	return file->frames.size == 0;
 }
 
-/* By its descriptor: the file may be renamed, and another one may get its name. Again, it gives the same number. */
+/*
+ * Watches the file by its descriptor, because the file may be renamed and another one may get its name. A second call for the
+ * same file returns the same number.
+ */
 static int add(int fd, const struct snapshot *file)
 {
 	char path[32];
@@ -40,7 +43,7 @@ static void declare(const struct snapshot_watch *watch, int number)
 static void snapshot_watch_serve(void *owner, int fd, uint32_t events)
 {
 	const struct snapshot_watch *watch = owner;
-	/* No event has a name: all watches are of files. */
+	/* Events of watched files have no name, so that all have this size. */
 	struct inotify_event happened[16];
 	ssize_t got = read(fd, happened, sizeof(happened));
 

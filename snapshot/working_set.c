@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a machine touched is what its memory has in the page tables of this process: KVM takes a guest's pages out of them.
- * With a file's page that is read Linux maps those beside it that are in its cache, in windows of 64 KiB, aligned as our
- * chunks are. So a chunk is what can be told, and no page of it.
+ * Records, saves and loads the working set. The pages that a machine accessed are those in the page tables of this process,
+ * as KVM gets a guest's pages from them. When a file's page is read, Linux also maps its neighbours that are in the page
+ * cache. It does that in windows of 64 KiB, aligned as our chunks. So the working set has whole chunks, not pages.
  */
 #include "snapshot/working_set.h"
 
@@ -12,14 +12,14 @@
 #include "state/names.h"
 #include "util/bits.h"
 
-#define STEP (4u << 20) /* bytes of one look at the page map */
+#define STEP (4u << 20) /* bytes of RAM per read of the page map */
 
 size_t working_set_bytes(uint64_t ram_size)
 {
 	return (size_t)((ram_size / FORMAT_RAM_CHUNK + 7) / 8);
 }
 
-/* `size` bytes at `at` of RAM, whose entries in the page map these are. */
+/* Sets the bits for `size` bytes of RAM at `at`. `entries` are their entries in the page map. */
 static int note(uint8_t *chunks, const uint64_t *entries, uint64_t page, uint64_t at, uint64_t size, struct error *error)
 {
 	for (uint64_t i = 0; i < size / page; i++) {

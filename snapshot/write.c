@@ -46,7 +46,7 @@ static int write_head(struct snapshot_writer *writer, uint64_t *ram_offset, stru
 		.version = FORMAT_VERSION, .architecture = FORMAT_ARCHITECTURE, .created = realtime_ns(),
 	};
 	const struct format_ram ram = {
-		.base = writer->ram->base, .size = writer->ram->size, .offset = FORMAT_RAM_ALIGNMENT, /* there is room before it */
+		.base = writer->ram->base, .size = writer->ram->size, .offset = FORMAT_RAM_ALIGNMENT, /* after the head */
 	};
 	struct byte_buffer head = { 0 };
 	int result;
@@ -121,7 +121,7 @@ static int write_tail(struct snapshot_writer *writer, const struct byte_buffer *
 	return put(writer, commit->size - FORMAT_COMMIT_SIZE, record, sizeof(record), error);
 }
 
-/* For tests: whether what was said to be all that changed is all. */
+/* For tests: checks that no page changed outside of `pages`. */
 static int recheck(struct snapshot_writer *writer, const uint16_t *pages, struct error *error)
 {
 	uint64_t before = writer->image->changes;
