@@ -19,7 +19,10 @@ int guest_memory_read(const struct guest_memory *memory, uint64_t address, void 
 	return memory->read(memory->owner, address, to, size, error);
 }
 
-/* Fetches the page around `address`, as much of it as is RAM; from `address` on, where the piece leaves the page. */
+/*
+ * Fetches the part of the page around `address` that is RAM. If the piece crosses the page's end, it fetches from `address`
+ * on.
+ */
 static int fetch(struct guest_window *window, uint64_t address, unsigned size, struct error *error)
 {
 	const struct guest_memory *memory = window->memory;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mprotect() rather than UFFDIO_POISON: it works on every kernel, covers mapped files and pages that are loaded already, and is
- * one call. A thread that sleeps in a page fault of a userfaultfd is left asleep: its memory is never released, and the end of
- * the process ends it. Where such a thread does look again, it finds memory that it may not access.
+ * Declares guest memory lost. It uses mprotect() and not UFFDIO_POISON: mprotect() works on every kernel, covers mapped files
+ * and loaded pages too, and is one call. A thread that sleeps in a page fault of a userfaultfd is not woken. Its page is
+ * never filled, and it ends with the process. If such a thread repeats the access, the memory is inaccessible.
  */
 #include "memory/memory_loss.h"
 
@@ -19,9 +19,7 @@
 static const int memory_loss_signals[] = { SIGBUS, SIGSEGV };
 #define SIGNALS (COUNT(memory_loss_signals))
 
-/*
- * The one mutable variable of file scope: a signal's handler gets no argument of ours. It is NULL while nothing is open.
- */
+/* The one mutable variable of file scope: a signal handler gets no argument of its owner. NULL while nothing is open. */
 static struct memory_loss *_Atomic watched;
 
 static void stop_for_ever(void)
@@ -30,7 +28,10 @@ static void stop_for_ever(void)
 		pause();
 }
 
-/* What the first thread says counts. Returns only when it is closed. Async-signal-safe, as it runs in a handler. */
+/*
+ * Keeps the first thread's arguments, and ignores those of later ones. Returns only if `loss` is closed. Async-signal-safe,
+ * as it runs in a signal handler.
+ */
 static void declare(struct memory_loss *loss, const uint8_t *at, bool hardware, const struct error *why)
 {
 	int state = MEMORY_LOSS_WATCHED;
@@ -40,7 +41,7 @@ static void declare(struct memory_loss *loss, const uint8_t *at, bool hardware, 
 		loss->hardware = hardware;
 		if (why)
 			loss->error = *why;
-		/* It can only fail for want of kernel memory. Then threads that meet the loss still stop here one by one. */
+		/* It can fail only for lack of kernel memory. Then each thread that finds the loss still stops here. */
 		mprotect((void *)(uintptr_t)loss->host, loss->size, PROT_NONE);
 		atomic_store(&loss->declared, true);
 		event_raise(loss->event_fd);
@@ -54,7 +55,7 @@ static bool is_guest_memory(const struct memory_loss *loss, const uint8_t *at)
 	return loss && loss->host && at >= loss->host && at < loss->host + loss->size;
 }
 
-/* Guest memory is accessible until a loss is claimed: before that, SIGSEGV is a fault of ours. */
+/* Guest memory is accessible until a loss is claimed. Before that, SIGSEGV is a bug of lkvm. */
 static bool can_be_lost(const struct memory_loss *loss, int number)
 {
 	return number == SIGBUS || atomic_load(&loss->state) == MEMORY_LOSS_CLAIMED;
@@ -66,10 +67,10 @@ static void memory_loss_handle(int number, siginfo_t *info, void *context)
 	bool hardware = number == SIGBUS && (info->si_code == BUS_MCEERR_AR || info->si_code == BUS_MCEERR_AO);
 
 	(void)context;
-	/* A signal of the kernel, not of kill(2). */
+	/* A positive code: the kernel sent the signal, and not kill(2). */
 	if (info->si_code > 0 && is_guest_memory(loss, info->si_addr) && can_be_lost(loss, number))
 		declare(loss, info->si_addr, hardware, NULL);
-	/* A fault of ours: the access is repeated, and ends the process as if nobody handled it. */
+	/* A bug of lkvm: the access is repeated, and ends the process as it would without a handler. */
 	signal(number, SIG_DFL);
 	if (info->si_code <= 0 || hardware)
 		raise(number);

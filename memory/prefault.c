@@ -11,9 +11,9 @@
 #include "util/bits.h"
 #include "util/thread.h"
 
-#define STEP (1u << 20) /* bytes between two looks at whether it is called off */
+#define STEP (1u << 20) /* bytes between two checks for cancellation */
 
-/* What cannot be read is left for whoever needs it, and is told there. */
+/* Errors are ignored: a later access to the same page fails, and reports the error. */
 static void touch_range(struct prefault *prefault, const struct prefault_range *range)
 {
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
@@ -23,7 +23,9 @@ static void touch_range(struct prefault *prefault, const struct prefault_range *
 		madvise(prefault->ram.host + at, MIN(end - at, STEP), MADV_POPULATE_READ);
 }
 
-/* One after the other: all at once (MADV_WILLNEED) the disk would have to do it before what the guest waits for. */
+/*
+ * Reads the range step by step. With MADV_WILLNEED the disk would read all of it before the pages that the guest waits for.
+ */
 static void read_range(struct prefault *prefault, const struct prefault_range *range)
 {
 	const struct guest_memory *file = &prefault->file;

@@ -8,8 +8,8 @@
 #include "memory/ram.h"
 
 /*
- * Aligned to a huge page, so that the host can back guest memory with blocks: one stage 2 fault then serves 2 MiB.
- * NORESERVE, as guests use less than they are given.
+ * Reserves address space, aligned to a huge page. The host can then map guest memory in blocks, and one stage 2 fault maps 2
+ * MiB. It is MAP_NORESERVE, because most guests use less memory than they have.
  */
 static uint8_t *reserve(uint64_t size)
 {
@@ -35,8 +35,8 @@ int ram_map(struct ram *ram, uint64_t offset, uint64_t size, int fd, uint64_t at
 	if (mmap(area, size, PROT_READ | PROT_WRITE, flags, fd, (off_t)at) == MAP_FAILED)
 		return error_system(error, errno, "%llu MiB of guest memory", (unsigned long long)ram->size >> 20);
 	ram->is_mapped |= fd >= 0;
-	madvise(area, size, MADV_HUGEPAGE); /* a kernel without huge pages refuses: nothing lost */
-	madvise(area, size, MADV_DONTDUMP); /* a core dump is about the VMM */
+	madvise(area, size, MADV_HUGEPAGE); /* a kernel without huge pages refuses, which does no harm */
+	madvise(area, size, MADV_DONTDUMP); /* a core dump is for debugging the VMM, not the guest */
 	return 0;
 }
 
@@ -53,7 +53,7 @@ int ram_open(struct ram *ram, uint64_t base, uint64_t size, struct error *error)
 
 void ram_discard(const struct ram *ram, void *host, uint64_t size)
 {
-	/* No fault comes of taking pages away: who keeps what they hold is made to take it by a write. */
+	/* Discarding pages causes no fault. A write does, and makes the background snapshot capture the pages first. */
 	if (__atomic_load_n(&ram->write_protected, __ATOMIC_ACQUIRE) && madvise(host, size, MADV_POPULATE_WRITE) < 0)
 		return;
 	madvise(host, size, MADV_DONTNEED);

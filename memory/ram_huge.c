@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Guest memory out of the host's pool of huge pages. Kernel: Documentation/admin-guide/mm/hugetlbpage.rst.
- */
+/* Maps guest memory from the host's pool of huge pages. Kernel: Documentation/admin-guide/mm/hugetlbpage.rst. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,9 +9,9 @@
 
 #include "memory/ram.h"
 
-#define HUGE_SHIFT 26 /* of the size's logarithm in mmap()'s flags */
+#define HUGE_SHIFT 26 /* the shift of the size's binary logarithm in mmap()'s flags */
 
-/* The number behind `what`, which is "" or how a line begins; 0 where there is none. */
+/* Returns the number after `what`, which is the beginning of a line, or "". 0 if there is none. */
 static uint64_t read_number(const char *path, const char *what)
 {
 	FILE *file = fopen(path, "re");
@@ -45,7 +43,7 @@ static int refuse(uint64_t size, uint64_t page, struct error *error)
 
 int ram_open_huge(struct ram *ram, uint64_t base, uint64_t size, uint64_t page, struct error *error)
 {
-	/* What is mapped is reserved: nobody who touches it later finds the pool empty. */
+	/* The mapping reserves its pages, so that a later access cannot fail because the pool is empty. */
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB;
 	uint8_t *area;
 
@@ -65,7 +63,7 @@ int ram_open_huge(struct ram *ram, uint64_t base, uint64_t size, uint64_t page, 
 	if (area == MAP_FAILED)
 		return error_system(error, errno, "huge pages of %" PRIu64 " KiB", page >> 10);
 	madvise(area, size, MADV_DONTDUMP);
-	madvise(area, size, MADV_DONTFORK); /* copies for a child would be of pages that nobody reserved */
+	madvise(area, size, MADV_DONTFORK); /* copies for a child would need pages that are not reserved */
 	*ram = (struct ram){ .host = area, .base = base, .size = size, .huge_page = page };
 	return 0;
 }

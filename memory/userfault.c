@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 /*
- * KVM reads guest memory in the kernel, and only a privileged process gets such faults by the system call; since Linux 6.1
- * whoever may open the device does, too.
+ * KVM accesses guest memory in the kernel. With the system call only a privileged process gets such faults. Since Linux 6.1 a
+ * process that may open the device gets them too.
  */
 static int open_any(void)
 {
@@ -85,7 +85,7 @@ bool userfault_read(int fd, struct userfault_event *event)
 {
 	struct uffd_msg message;
 
-	/* Of other events we asked for none. */
+	/* Other events are not enabled. */
 	while (read(fd, &message, sizeof(message)) == sizeof(message)) {
 		if (message.event == UFFD_EVENT_PAGEFAULT) {
 			uint8_t *at = (uint8_t *)(uintptr_t)message.arg.pagefault.address;
@@ -105,7 +105,7 @@ bool userfault_read(int fd, struct userfault_event *event)
 	return false;
 }
 
-/* A part that was done is an error to the kernel. */
+/* The kernel returns an error for a partial success. `done` has its bytes. */
 static int64_t outcome(int result, int64_t done, uint64_t size)
 {
 	if (result == 0)
