@@ -11,7 +11,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "snapshots are little-
 #define ALIGNMENT 8u
 #define SMALLEST_CAPACITY 4096u
 
-/* What stands before each field's name and values, each of which is padded to ALIGNMENT. */
+/* The header of a field. The name and the values follow, each padded to ALIGNMENT. */
 struct field_header {
 	uint8_t name_length;
 	uint8_t element_size;
@@ -89,7 +89,7 @@ static size_t align_up(size_t size)
 	return (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
 }
 
-/* Names are for people and JSON: no control characters, no quotes. */
+/* Whether this is a valid name. Names are printed and used in JSON: no spaces, control characters, quotes or backslashes. */
 static bool is_name(const uint8_t *name, size_t length)
 {
 	for (size_t i = 0; i < length; i++)
@@ -98,7 +98,7 @@ static bool is_name(const uint8_t *name, size_t length)
 	return length > 0 && length <= FIELD_NAME_LENGTH;
 }
 
-/* Padding: something else than zeroes there means something to another version, and must not be dropped unseen. */
+/* Padding must be zero. Other values may have a meaning in another version, and must not be ignored. */
 static bool is_zero(const uint8_t *bytes, size_t size)
 {
 	while (size && !bytes[size - 1])

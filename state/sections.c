@@ -8,16 +8,16 @@
 
 #include "util/checksum.h"
 
-/* As in the file; little-endian, as fields.c asserts. */
+/* The layout in the file, little-endian. fields.c asserts that the host is little-endian too. */
 struct section_bytes {
 	char magic[4];
 	uint32_t version;
 	uint32_t flags;
 	uint32_t body_checksum;
 	uint64_t size; /* of the body, a multiple of 8 */
-	char name[SECTION_NAME_LENGTH + 1]; /* filled up with zeroes */
+	char name[SECTION_NAME_LENGTH + 1]; /* padded with zeroes */
 	uint32_t zero;
-	uint32_t checksum; /* of what is before it */
+	uint32_t checksum; /* of the bytes before it */
 };
 _Static_assert(sizeof(struct section_bytes) == 64, "size of a section's header");
 
@@ -51,7 +51,7 @@ void section_end(struct section_writer *writer)
 	memcpy(at, &raw, sizeof(raw));
 }
 
-/* Reading them. */
+/* Parsing sections. */
 
 static bool is_name(const char name[SECTION_NAME_LENGTH + 1])
 {
@@ -75,8 +75,8 @@ static const struct section *find(const struct sections *sections, const char *n
 }
 
 /*
- * One section from [bytes, bytes + size), which is not empty. Its whole size goes to `*taken`, after a failure, too, where
- * it is known.
+ * Parses one section from [bytes, bytes + size), which is not empty. Sets `*taken` to the section's whole size. After a
+ * failure `*taken` is unchanged if the size is unknown.
  */
 static int parse_one(struct sections *sections, const uint8_t *bytes, size_t size, size_t *taken, struct error *error)
 {
@@ -126,7 +126,7 @@ int sections_parse(struct sections *sections, const uint8_t *bytes, size_t size,
 			return -1;
 		sections->damaged++;
 		if (!taken)
-			break; /* where the next one begins is not known */
+			break; /* the beginning of the next section is unknown */
 	}
 	return 0;
 }

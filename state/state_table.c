@@ -8,7 +8,7 @@
 
 #include "state/sections.h"
 
-/* Each at once: a device's interrupt thread may look at a field while a vCPU resets the device. */
+/* Stores one element atomically: a device's interrupt thread may read a field while a vCPU resets the device. */
 static void set_element(void *to, uint32_t size, uint64_t value)
 {
 	switch (size) {
@@ -58,7 +58,7 @@ static const struct state_field *find(const struct state_table *table, const cha
 	return NULL;
 }
 
-/* The first element that differs, in words. */
+/* Sets an error that names the first element that differs, and both values. */
 static int tell_difference(const struct state_field *field, const struct field *saved, const uint8_t *here,
 			   struct error *error)
 {
