@@ -17,7 +17,7 @@
 #include "util/bits.h"
 #include "util/text.h"
 
-#define MAX_READS 64 /* at a time: a program that prints without end does not keep us */
+#define MAX_READS 64 /* per call, so that a program that prints without end cannot block the caller */
 
 static int prepare(posix_spawn_file_actions_t *files, posix_spawnattr_t *attributes, int fd, int output)
 {
@@ -27,7 +27,7 @@ static int prepare(posix_spawn_file_actions_t *files, posix_spawnattr_t *attribu
 	sigemptyset(&none);
 	sigfillset(&all);
 	result = posix_spawn_file_actions_addopen(files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-	/* Our standard output is the guest's console: messages of programs must not go there. */
+	/* Our standard output is the guest's console. A program's messages must not go there. */
 	if (!result)
 		result = posix_spawn_file_actions_adddup2(files, output, STDOUT_FILENO);
 	if (!result)
@@ -97,7 +97,7 @@ static void keep(struct child *child, const char *piece, size_t length)
 	child->printed += length;
 }
 
-/* Reads what the pipe holds. */
+/* Reads the bytes that are in the pipe now. */
 static void drain(struct child *child)
 {
 	char piece[4096];
@@ -111,12 +111,12 @@ static void drain(struct child *child)
 	}
 }
 
-/* Line ends, and NUL, which would end the text, become spaces; none are left at the end. */
+/* Replaces tabs, line ends and NUL bytes by spaces, and removes spaces at the end. A NUL byte would end the text. */
 static void make_one_line(char *text, size_t length)
 {
 	text[length] = '\0';
 	for (size_t i = 0; i < length; i++)
-		if (strchr("\t\r\n", text[i])) /* finds NUL, too */
+		if (strchr("\t\r\n", text[i])) /* also finds NUL */
 			text[i] = ' ';
 	while (length > 0 && text[length - 1] == ' ')
 		text[--length] = '\0';
@@ -134,7 +134,7 @@ const char *child_output(struct child *child)
 		first = end ? (size_t)(end - child->first) : CHILD_FIRST;
 		end = memchr(last, '\n', CHILD_LAST - 1);
 		if (end)
-			last = end + 1; /* begins with a whole line */
+			last = end + 1; /* begin with a whole line */
 	}
 	end = child->last + MIN(child->printed, CHILD_LAST);
 	memcpy(child->line, child->first, first);
@@ -147,7 +147,7 @@ const char *child_output(struct child *child)
 	return child->line;
 }
 
-/* `status` is of waitpid(). */
+/* Sets the error for a child that has ended. `status` is from waitpid(). */
 static void set_ended(struct child *child, int status, struct error *error)
 {
 	bool signaled = WIFSIGNALED(status);
@@ -179,7 +179,7 @@ enum child_state child_wait(struct child *child, int milliseconds, struct error 
 void child_detach_output(struct child *child)
 {
 	drain(child);
-	/* The program must not wait for a reader. */
+	/* A write to a full pipe then fails, so that the program does not wait for a reader. */
 	fcntl(child->write_fd, F_SETFL, O_NONBLOCK);
 }
 
@@ -200,7 +200,7 @@ void child_stop(struct child *child)
 	int *const fds[] = { &child->pid_fd, &child->output_fd, &child->write_fd };
 
 	if (child->pid > 0) {
-		kill(child->pid, SIGKILL); /* it has nothing to tidy up, and may take long by itself */
+		kill(child->pid, SIGKILL); /* it has nothing to clean up, and may take long to end by itself */
 		while (waitpid(child->pid, NULL, 0) < 0 && errno == EINTR)
 			;
 	}

@@ -11,9 +11,9 @@
 #include "util/bits.h"
 #include "util/text.h"
 
-#define START_FAILED (-1) /* no errno value: EAGAIN of a thread or process that does not start */
+#define START_FAILED (-1) /* no errno value: stands for EAGAIN of a thread or process that does not start */
 
-/* Every function formats aside first: an argument may be the text that is being replaced. */
+/* Formats into a copy first, because an argument may be the text that is replaced. */
 static void format_text(struct error *error, const char *format, va_list arguments)
 	__attribute__((format(printf, 2, 0)));
 
@@ -25,7 +25,7 @@ static void format_text(struct error *error, const char *format, va_list argumen
 	*error = formatted;
 }
 
-/* Appends as much as fits. */
+/* Appends as much of `text` as fits. */
 static void append(struct error *error, const char *text)
 {
 	size_t length = strlen(error->text);
@@ -45,7 +45,7 @@ int error_set(struct error *error, int code, const char *format, ...)
 	return -1;
 }
 
-/* The limits that may cause `code`. */
+/* Appends the resource limits that may be the cause of `code`. */
 static void append_limits(struct error *error, int code)
 {
 	static const struct limit {

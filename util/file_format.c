@@ -8,7 +8,7 @@
 
 #define MAGIC(text) .magic = (text), .length = sizeof(text) - 1
 
-/* More specific ones first: a bzImage is an EFI program, too. */
+/* More specific formats come first: a bzImage is also an EFI program. */
 static const struct file_format formats[] = {
 	{ "gzip", FILE_COMPRESSED, "gunzip", 0, MAGIC("\x1f\x8b\x08") },
 	{ "xz", FILE_COMPRESSED, "unxz", 0, MAGIC("\xfd" "7zXZ\0") },

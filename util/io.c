@@ -79,9 +79,9 @@ int event_open(struct error *error)
 
 void event_raise(int event_fd)
 {
-	int saved = errno; /* signal handlers must leave it alone */
+	int saved = errno; /* a signal handler must not change errno */
 
-	eventfd_write(event_fd, 1); /* can only fail where the counter is full: readable anyway */
+	eventfd_write(event_fd, 1); /* can fail only if the counter is full, and then the eventfd is readable */
 	errno = saved;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Messages to standard error. */
+/* Formats diagnostics and passes them to the log's owner. */
 #include "util/log.h"
 
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * poll(2) rather than epoll(7): standard input may be a regular file, which epoll refuses, and there are few
- * watches.
+ * The main thread's event loop. It uses poll(2) and not epoll(7), because standard input may be a regular file, which epoll
+ * refuses, and because there are few watches.
  */
 #include "util/loop.h"
 
@@ -60,7 +60,7 @@ void loop_remove(struct loop *loop, int fd)
 		*watch = (struct loop_watch){ .fd = -1 };
 }
 
-/* One poll(2), and each watch's turn if something is there for it. */
+/* Calls poll(2) once, and then `ready` of each watch that has an event. */
 static void serve(struct loop *loop)
 {
 	struct pollfd polled[LOOP_MAX_WATCHES];
@@ -78,13 +78,13 @@ static void serve(struct loop *loop)
 		orders[count++] = watch->order;
 	}
 	if (poll(polled, count, -1) < 0)
-		return; /* a signal, or the kernel is short of memory for now */
+		return; /* interrupted by a signal, or the kernel lacks memory for now */
 
 	for (unsigned i = 0; i < count && !loop->stopping; i++) {
 		struct loop_watch *watch = watches[i];
 		uint32_t events = (uint16_t)polled[i].revents;
 
-		/* What ran before may have removed, replaced or changed this watch. */
+		/* A `ready` function that ran before may have removed, replaced or changed this watch. */
 		if (watch->fd < 0 || watch->order != orders[i] || !watch->events)
 			continue;
 		events &= watch->events | POLLERR | POLLHUP | POLLNVAL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Files that get their name once they are complete. */
+/* Makes files that get their name after they are complete. */
 #include "util/newfile.h"
 
 #include <errno.h>
@@ -15,9 +15,9 @@
 #include "util/io.h"
 
 #define MODE 0666 /* less the umask */
-#define MAX_LINKS 40 /* that lead to one another: the kernel's limit */
+#define MAX_LINKS 40 /* symbolic links in a row: the kernel's limit */
 
-/* The n-th name to try beside `path`. False if it is too long. */
+/* Makes the n-th temporary name for `path`, in the same folder. Returns false if it is too long. */
 static bool name_beside(const char *path, unsigned n, char name[PATH_MAX])
 {
 	return snprintf(name, PATH_MAX, "%s.%d-%u.new", path, (int)getpid(), n) < PATH_MAX;
@@ -37,7 +37,10 @@ static int open_named(struct new_file *file, mode_t mode)
 	return -1;
 }
 
-/* As fs.protected_symlinks has it: in a sticky folder that all may write, a link is the user's or the folder's owner's. */
+/*
+ * Whether a symbolic link may be followed, by the rule of fs.protected_symlinks. In a sticky, world-writable folder the link
+ * must belong to the user or to the folder's owner.
+ */
 static bool may_follow(const char *path, const struct stat *link)
 {
 	char copy[PATH_MAX];
@@ -51,8 +54,9 @@ static bool may_follow(const char *path, const struct stat *link)
 }
 
 /*
- * Replaces a path whose last part is a symbolic link by where that leads. 0 or an errno; *done: it is none. Somebody else may
- * replace the link at any time: what is checked is what is read.
+ * If the last part of `path` is a symbolic link, replaces `path` by the link's target. Otherwise sets *done. Returns 0 or an
+ * errno value. Another process may replace the link at any time, so the link is opened once, and checked and read by its
+ * descriptor.
  */
 static int follow(char path[PATH_MAX], bool *done)
 {
@@ -83,7 +87,7 @@ static int follow(char path[PATH_MAX], bool *done)
 	return 0;
 }
 
-/* Finds where the file will be. stat(2) comes first, and finds circles. */
+/* Finds the final path of the file. stat(2) comes first, and detects circles of links. */
 static int find_target(struct new_file *file, struct error *error)
 {
 	struct stat named, target;
@@ -123,7 +127,10 @@ int new_file_open(struct new_file *file, const char *path, struct error *error)
 	return open_file(file, path, MODE, error);
 }
 
-/* linkat(2) replaces nothing: so first another name, then a rename. */
+/*
+ * Gives the file a temporary name, which is renamed later, because linkat(2) cannot replace a file. Returns 0 or an errno
+ * value.
+ */
 static int give_name(struct new_file *file)
 {
 	char self[64];
@@ -141,7 +148,7 @@ static int give_name(struct new_file *file)
 	return errno;
 }
 
-/* Makes the rename last. Not every file system can; what was renamed stands all the same. */
+/* Makes the rename durable. Not every file system supports that. Errors are ignored, as the rename itself has succeeded. */
 static void sync_folder(const char *path)
 {
 	char copy[PATH_MAX];
@@ -171,7 +178,7 @@ int new_file_commit(struct new_file *file, struct error *error)
 	return result ? error_system(error, result, "%s", file->path) : 0;
 }
 
-/* Not in /tmp, which may be memory. */
+/* The default is not /tmp, which may be in memory. */
 int new_file_open_temporary(struct error *error)
 {
 	const char *wanted = getenv("TMPDIR"), *folder = wanted && wanted[0] ? wanted : "/var/tmp";

@@ -9,7 +9,7 @@
 #include "util/parse.h"
 #include "util/suggestion.h"
 
-/* Which of "a|b|c" the value is, or -1. */
+/* Returns the index of the value in "a|b|c", or -1. */
 static int find_choice(const char *choices, const char *value)
 {
 	size_t length = strlen(value);
@@ -44,7 +44,7 @@ static int store(const struct option_entry *entry, void *target, char *value, st
 	case OPTION_SIZE:
 		return parse_size(value, field, error);
 	case OPTION_CHOICE:
-		assert(value); /* or the table forgot to name its argument */
+		assert(value); /* fails if the table's entry has no `argument` */
 		choice = find_choice(entry->choices, value);
 		if (choice < 0)
 			return error_set(error, EINVAL, "\"%.100s\" is none of %s", value, entry->choices);
@@ -58,13 +58,15 @@ static int store(const struct option_entry *entry, void *target, char *value, st
 	return 0;
 }
 
-/* Every command has --help, which is in no table. */
+/* Whether `name` is a beginning of "help". Every command has --help, which is in no table. */
 static bool begins_help(const char *name, size_t length)
 {
 	return length > 0 && length <= strlen("help") && strncmp("help", name, length) == 0;
 }
 
-/* The option of that name, or the only one whose name begins so, as with kvmtool. NULL: none, or several. */
+/*
+ * Returns the option of that name, or the only one whose name begins with it, as with kvmtool. NULL if none or several fit.
+ */
 static const struct option_entry *find_long(const struct option_table *table, const char *name, size_t length)
 {
 	const struct option_entry *found = NULL;
@@ -91,12 +93,12 @@ static const struct option_entry *find_short(const struct option_table *table, c
 	return NULL;
 }
 
-/* One word of the command line, taken apart: "--mem=256", "-m256", "-m". */
+/* The parts of one word of the command line: "--mem=256", "-m256", "-m". */
 struct word {
 	char *text;                       /* as the user wrote it, for error messages */
-	int shown;                        /* bytes of it that name the option */
-	const struct option_entry *entry; /* NULL: unknown */
-	char *value;                      /* NULL: none in this word */
+	int shown;                        /* the number of its bytes that name the option */
+	const struct option_entry *entry; /* NULL: the option is unknown */
+	char *value;                      /* NULL: the word has no value */
 };
 
 static struct word split_word(const struct option_table *table, char *text)
@@ -119,9 +121,9 @@ static struct word split_word(const struct option_table *table, char *text)
 	return word;
 }
 
-#define MOST_SHOWN 6 /* names of options in a sentence */
+#define MOST_SHOWN 6 /* names of options in an error */
 
-/* "--di may be --disk, --disable-sve": false where no option begins so. */
+/* Sets the error "--di may be --disk, --disable-sve". Returns false if no option begins with the word. */
 static bool set_ambiguous(const struct option_table *table, const struct word *word, struct error *error)
 {
 	size_t length = (size_t)word->shown - 2;
@@ -224,7 +226,7 @@ void options_help(const struct option_table *table, FILE *file)
 			fputc('\n', file);
 			width = 0;
 		}
-		/* A line break in the text goes on at the same column. */
+		/* Each further line of the text begins at the same column. */
 		for (const char *at = entry->help; at;) {
 			const char *end = strchrnul(at, '\n');
 

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The value of a digit in bases up to 16; 16 where it is none. */
+/* Returns the value of a digit in bases up to 16, or 16 if it is no digit. */
 static unsigned digit_value(char digit)
 {
 	if (digit >= '0' && digit <= '9')
@@ -22,7 +22,7 @@ static unsigned digit_value(char digit)
 
 enum digits { DIGITS_NONE, DIGITS_OVERFLOW, DIGITS_GOOD };
 
-/* Reads digits and leaves `*text` behind them. strtoull() would take spaces and signs too. */
+/* Reads digits and moves `*text` to their end. strtoull() would also accept spaces and signs. */
 static enum digits read_digits(const char **text, unsigned base, uint64_t *value)
 {
 	enum digits result = DIGITS_NONE;
@@ -52,7 +52,7 @@ int parse_number(const char *text, uint64_t minimum, uint64_t maximum, uint64_t 
 	return 0;
 }
 
-/* Powers of two; -1 for a letter that is no unit. */
+/* Returns the unit's power of two, or -1 if the letter is no unit. */
 static int unit_shift(char unit)
 {
 	switch (unit) {
@@ -62,7 +62,7 @@ static int unit_shift(char unit)
 	case 'k':
 	case 'K':
 		return 10;
-	case '\0': /* kvmtool's default */
+	case '\0': /* MiB, as with kvmtool */
 	case 'm':
 	case 'M':
 		return 20;
@@ -119,7 +119,7 @@ void format_size(uint64_t bytes, char unit, char text[PARSE_SIZE_TEXT])
 		snprintf(text, PARSE_SIZE_TEXT, "%" PRIu64 " %s", whole, names[shift / 10]);
 }
 
-/* An address or a size: hexadecimal, or as any size. */
+/* Parses an address or a size: hexadecimal, or in any form that parse_size() accepts. */
 static int parse_bytes(const char *text, uint64_t *value, struct error *error)
 {
 	return text[0] == '0' && (text[1] == 'x' || text[1] == 'X') ? parse_number(text, 0, UINT64_MAX, value, error) :

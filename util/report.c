@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Reports: collects members, for text or JSON. */
+/* Collects the members of a report, and renders them as text or JSON. */
 #include "util/report.h"
 
 #include <assert.h>
@@ -54,7 +54,7 @@ static void add(struct report *report, enum report_kind kind, const char *name, 
 	}
 	node = &report->nodes[report->count++];
 	node->kind = kind;
-	/* gcc 12's analyzer loses sight of what the array keeps. */
+	/* gcc 12's analyzer does not see that the array keeps the texts, and reports a leak. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wpragmas"
 #pragma GCC diagnostic ignored "-Wunknown-warning-option"
@@ -123,7 +123,7 @@ void report_bool(struct report *report, const char *name, bool value)
 		add(report, REPORT_LITERAL, name, value ? "yes" : "no");
 }
 
-/* In the largest unit that makes it at least one; with one decimal, rounded down, where it is not whole. */
+/* Formats a size in the largest unit in which it is at least one. If it is not whole, it has one decimal, rounded down. */
 static void format_bytes(uint64_t bytes, char *to, size_t size)
 {
 	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };

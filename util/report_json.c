@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* RFC 8259, on one line. */
+/* Renders a report as JSON (RFC 8259), on one line. */
 #include "report_node.h"
 #include "util/text.h"
 
@@ -15,7 +15,7 @@ static void put_string(FILE *out, const char *text)
 			fputs("\\ufffd", out);
 		else if (code == '"' || code == '\\')
 			fprintf(out, "\\%c", (char)code);
-		else if (code < 0x20 || (code >= 0x7f && code < 0xa0)) /* the latter for terminals' sake */
+		else if (code < 0x20 || (code >= 0x7f && code < 0xa0)) /* DEL and C1 are escaped because terminals obey them */
 			fprintf(out, "\\u%04x", code);
 		else
 			fwrite(text, length, 1, out);

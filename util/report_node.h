@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * What a report's two renderers know of it. Private to util/report*.c.
- */
+/* The nodes of a report, for its two renderers. Private to util/report*.c. */
 #ifndef LKVM_UTIL_REPORT_NODE_H
 #define LKVM_UTIL_REPORT_NODE_H
 
@@ -14,12 +12,12 @@ enum report_kind {
 	REPORT_LIST,    /* its elements follow, up to its REPORT_END */
 	REPORT_END,
 	REPORT_STRING,  /* quoted in JSON */
-	REPORT_LITERAL, /* shown as it is: a number, true, null */
+	REPORT_LITERAL, /* printed without quotes: a number, true, null */
 };
 
 struct report_node {
 	enum report_kind kind;
-	char *name;  /* NULL inside a list, and of an end */
+	char *name;  /* NULL inside a list, and for REPORT_END */
 	char *value; /* NULL unless a string or literal */
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A report for a person. An object is a block of aligned "name  value" lines, what it contains indented below:
+ * Renders a report as text. An object is a block of aligned "name  value" lines, with nested objects and lists indented
+ * below:
  *
  *	state    running
  *	memory   512 MiB
@@ -8,8 +9,8 @@
  *	  name         requests  errors
  *	  virtio-blk0  210       0
  *
- * A list of values is one line, a list of objects with the same members a table, any other list has "- " before
- * each element. Recursion is as deep as the report, at most REPORT_MAX_DEPTH.
+ * A list of values is one line. A list of objects with the same members is a table. Any other list has "- " before each
+ * element. Recursion is as deep as the report, at most REPORT_MAX_DEPTH.
  */
 #include <string.h>
 
@@ -26,13 +27,13 @@ static bool is_value(const struct report_node *node)
 	return node->kind == REPORT_STRING || node->kind == REPORT_LITERAL;
 }
 
-/* Whether `index` is a member or element, and not behind the last one. */
+/* Whether the node at `index` is a member or element, and not the end of its object or list. */
 static bool is_inside(const struct report *report, size_t index)
 {
 	return index < report->count && report->nodes[index].kind != REPORT_END;
 }
 
-/* The node behind the one at `index` and all that it contains. */
+/* Returns the index of the node after the one at `index` and all nodes inside that. */
 static size_t next(const struct report *report, size_t index)
 {
 	unsigned depth = 0;
@@ -53,7 +54,9 @@ static void put_spaces(FILE *out, size_t count)
 	fprintf(out, "%*s", (int)count, "");
 }
 
-/* Prints what may come from a guest, and "-" for nothing; returns its columns. With no `out`, only counts. */
+/*
+ * Prints a text, which may come from a guest, or "-" for an empty one. Returns its columns. Prints nothing if `out` is NULL.
+ */
 static size_t put_text(FILE *out, const char *text)
 {
 	char character[5];
@@ -88,7 +91,7 @@ static size_t put_name(FILE *out, const char *name)
 
 static void put_members(FILE *out, const struct report *report, size_t index, size_t indent, bool started);
 
-/* Whether the node is one value, nothing, or a list of values short enough to stand in one line. */
+/* Whether the node fits on one line: a value, an empty object or list, or a short list of values. */
 static bool is_line(const struct report *report, size_t index)
 {
 	enum report_kind kind = report->nodes[index].kind;
@@ -122,7 +125,9 @@ static void put_line(FILE *out, const struct report *report, size_t index)
 	fputc('\n', out);
 }
 
-/* Values only, with the same names in the same order; `header` and `index` are the first members. */
+/*
+ * Whether two objects have only values, with the same names in the same order. `header` and `index` are their first members.
+ */
 static bool has_same_names(const struct report *report, size_t header, size_t index)
 {
 	for (; is_inside(report, header) && is_inside(report, index); header++, index++)
@@ -133,8 +138,8 @@ static bool has_same_names(const struct report *report, size_t header, size_t in
 }
 
 /*
- * Fills in the columns' widths of a list of objects that have values only, and the same ones; the number of columns,
- * or 0 if it makes no table. `index` is the first element.
+ * Computes the widths of a table's columns. A list is a table if its elements are objects that have only values, with the
+ * same names. Returns the number of columns, or 0 if the list is no table or too wide. `index` is the first element.
  */
 static size_t measure_table(const struct report *report, size_t index, size_t indent,
 			    size_t widths[MAX_COLUMNS])
@@ -158,13 +163,13 @@ static size_t measure_table(const struct report *report, size_t index, size_t in
 				widths[i] = width;
 		}
 	}
-	/* The last column may be a sentence, which a terminal wraps. */
+	/* The last column may be a long text, which a terminal wraps, and does not count. */
 	for (size_t i = 0; i + 1 < columns; i++)
 		total += widths[i] + GAP;
 	return total <= MAX_WIDTH ? columns : 0;
 }
 
-/* Colour, where the reader is a terminal: names of tables' columns and of blocks stand out, and so does what is wrong. */
+/* Sets a terminal's colour, if the report is coloured. Names of columns and blocks are bold, and problems are red. */
 static void put_style(FILE *out, const struct report *report, const char *style)
 {
 	if (report->colored)
@@ -176,7 +181,7 @@ static bool is_alarming(const struct report_node *node)
 	return node->kind == REPORT_STRING && node->name && !strcmp(node->name, "problem");
 }
 
-/* One line of a table: the names or the values of the object whose first member is at `index`. */
+/* Prints one line of a table: the names or the values of the object whose first member is at `index`. */
 static void put_row(FILE *out, const struct report *report, size_t index, size_t indent, bool names,
 		    size_t columns, const size_t widths[MAX_COLUMNS])
 {
@@ -197,7 +202,7 @@ static void put_row(FILE *out, const struct report *report, size_t index, size_t
 	fputc('\n', out);
 }
 
-/* A list that is no line: a table, or elements of any kind. `index` is the first. */
+/* Prints a list that does not fit on one line: a table, or elements of any kind. `index` is the first element. */
 static void put_list(FILE *out, const struct report *report, size_t index, size_t indent)
 {
 	size_t widths[MAX_COLUMNS];
@@ -223,7 +228,7 @@ static void put_list(FILE *out, const struct report *report, size_t index, size_
 	}
 }
 
-/* `index` is the first member; `started`: its line is indented already. */
+/* Prints the members of an object. `index` is the first member. `started`: its line is indented already. */
 static void put_members(FILE *out, const struct report *report, size_t index, size_t indent, bool started)
 {
 	size_t width = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The signals that a thread of lkvm may block. */
+/* Lists the signals that a thread of lkvm may block. */
 #include "util/signals.h"
 
 void signals_blockable(sigset_t *signals)

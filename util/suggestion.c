@@ -6,9 +6,9 @@
 
 #include "util/bits.h"
 
-#define LONGEST 40u /* letters: no word that we know is longer */
+#define LONGEST 40u /* letters: no candidate is longer */
 
-/* Letters to insert, delete, replace, or swap with their neighbour (optimal string alignment). */
+/* Returns the number of letters to insert, delete, replace, or swap with their neighbour (optimal string alignment). */
 static unsigned distance(const char *a, size_t a_length, const char *b, size_t b_length)
 {
 	unsigned rows[3][LONGEST + 1], *before = rows[0], *last = rows[1], *row = rows[2], *spare;

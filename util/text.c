@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* RFC 3629: the shortest form only, no surrogates, nothing beyond U+10FFFF. */
+/* Valid characters are those of RFC 3629: in their shortest form, no surrogates, none above U+10FFFF. */
 size_t text_character(const char *text, uint32_t *code)
 {
 	static const uint32_t smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
@@ -17,7 +17,7 @@ size_t text_character(const char *text, uint32_t *code)
 	if ((first >= 0x80 && first < 0xc0) || first >= 0xf8)
 		return 1;
 	for (size_t i = 1; i < length; i++) {
-		uint8_t next = (uint8_t)text[i]; /* a terminator fails the test: nothing behind it is read */
+		uint8_t next = (uint8_t)text[i]; /* a terminator fails the test, so that no byte after it is read */
 
 		if ((next & 0xc0) != 0x80)
 			return 1;
@@ -29,7 +29,7 @@ size_t text_character(const char *text, uint32_t *code)
 	return length;
 }
 
-/* C0, DEL and C1: terminals obey C1 controls in UTF-8 too. */
+/* Whether this is a control character: C0, DEL or C1. Terminals also obey C1 controls in UTF-8. */
 static bool is_control(uint32_t code)
 {
 	return code < 0x20 || (code >= 0x7f && code < 0xa0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The priority of threads. Apart from thread.c, which unit tests replace. */
+/* Lowers the priority of threads. It is not in thread.c, because unit tests replace that file. */
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>

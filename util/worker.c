@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A thread that handles events of descriptors. */
+/* A device's worker thread: waits for kicks, runs the device's work, and parks. */
 #include "util/worker.h"
 
 #include <errno.h>
@@ -22,7 +22,7 @@ int worker_open(struct worker *worker, struct error *error)
 	worker->started = false;
 	atomic_init(&worker->wanted, false);
 
-	/* Blocking: while nothing is watched, waiting is one read(2) of it. */
+	/* In blocking mode: without a watched descriptor, the thread waits in one read(2) of it. */
 	worker->kick_fd = eventfd(0, EFD_CLOEXEC);
 	if (worker->kick_fd < 0)
 		return error_system(error, errno, "eventfd");
@@ -55,7 +55,7 @@ static void wait_for_work(struct worker *worker)
 	take_kicks(worker);
 }
 
-/* Stays here as long as the worker is paused. False when the thread is to end. */
+/* Waits as long as the worker is paused. Returns false if the thread must end. */
 static bool park(struct worker *worker)
 {
 	bool stopping;
@@ -73,8 +73,8 @@ static bool park(struct worker *worker)
 }
 
 /*
- * Who wants the thread sets `wanted` first and kicks second, so either `wanted` is seen here before the next
- * `work`, or the kick ends the wait after it. No lock is taken between two kicks.
+ * worker_pause() and worker_close() set `wanted` first and kick second. So this thread either reads `wanted` before the next
+ * `work`, or the kick ends the wait after that. The thread takes no lock between two kicks.
  */
 static void *run(void *argument)
 {
@@ -111,7 +111,7 @@ void worker_kick(struct worker *worker)
 {
 	const uint64_t one = 1;
 
-	/* It cannot fail short of 2^64 - 2 kicks that nobody took. */
+	/* The write cannot fail before 2^64 - 2 kicks are pending. */
 	while (write(worker->kick_fd, &one, sizeof(one)) < 0 && errno == EINTR)
 		;
 }
