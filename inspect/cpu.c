@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The vCPUs: where each one is and what it waits for; all registers by name and field. */
+/* The view of vCPUs: state, mode, PC, pending exceptions and registers. */
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/kvm.h>
@@ -35,7 +35,7 @@ static void add_mode(struct report *report, uint64_t pstate)
 {
 	char text[REGISTER_FIELD_LENGTH];
 
-	register_field_text(register_fields("pstate"), pstate, text); /* M, its first */
+	register_field_text(register_fields("pstate"), pstate, text); /* its first field, M */
 	report_string(report, "mode", text);
 }
 
@@ -97,7 +97,7 @@ static int add_vcpu(const struct inspection *inspection, struct report *report, 
 	return 0;
 }
 
-/* NULL: the file's `vectors` are in no vCPU's VBAR_EL1, so that it is another kernel's, or this one set up none yet. */
+/* NULL: no vCPU's VBAR_EL1 matches `vectors`. The file is another kernel's, or the guest has not set VBAR_EL1 yet. */
 static void add_slide(const struct inspection *inspection, struct report *report)
 {
 	if (!inspection->symbols)

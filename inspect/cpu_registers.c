@@ -8,8 +8,8 @@
 #include "inspect/inspect.h"
 #include "util/bits.h"
 
-#define MAX_REGISTERS 1024u /* of one vCPU: KVM has a third of them */
-#define MAX_SIZE 256u       /* bytes of one: of SVE's */
+#define MAX_REGISTERS 1024u /* of one vCPU; KVM has a third of that */
+#define MAX_SIZE 256u       /* bytes of a register: SVE has the largest */
 
 enum group { GENERAL, SYSTEM, VECTOR, OTHER };
 
@@ -27,7 +27,7 @@ static enum group group_of(uint64_t id)
 	}
 }
 
-/* Little-endian words of whatever size, as one number. */
+/* Writes little-endian words of any size as one number. */
 static void write_wide(const struct field *field, char text[2 * MAX_SIZE + 3])
 {
 	size_t size = (size_t)field->size * field->count;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The devices' state: of virtio what the negotiation came to and how far each queue is, of all what their tables name. */
+/* The view of devices: virtio negotiation and queues, passed-through devices, and the fields of other devices. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,8 +8,8 @@
 #include "state/names.h"
 #include "util/bits.h"
 
-#define MOST_ELEMENTS 16u /* of an array, in text: a line */
-#define MOST_FIELDS 1024u /* of a section: lkvm writes a few dozen */
+#define MOST_ELEMENTS 16u /* of an array in text: one line */
+#define MOST_FIELDS 1024u /* of a section; lkvm writes a few dozen */
 
 static bool is_text(const struct field *field)
 {
@@ -47,7 +47,7 @@ int inspect_fields(const struct fields *fields, struct report *report, struct er
 			return error_set(error, EBADMSG, "it has more than %u fields", MOST_FIELDS);
 		if (field.count > INSPECT_MOST_VALUES)
 			return error_set(error, EBADMSG, "%s has %u values, more than any device", field.name, field.count);
-		/* Names are keys. */
+		/* The names become keys of one object, so they must differ. */
 		if (field_find(fields, field.name, &first) && first.values != field.values)
 			return error_set(error, EBADMSG, "%s is there twice", field.name);
 		if (field.count == 1) {
@@ -102,7 +102,7 @@ int inspect_virtio(const struct inspection *inspection, const struct inspect_dev
 	return 0;
 }
 
-/* An index that the guest or the device keeps in a ring; none where the ring is not in RAM. */
+/* Adds the index in an available or used ring. It has no value if the queue is disabled or the ring is not in RAM. */
 static int add_index(const struct inspection *inspection, const char *name, uint64_t ring, bool enabled,
 		     struct report *report, struct error *error)
 {
@@ -119,7 +119,6 @@ static int add_index(const struct inspection *inspection, const char *name, uint
 	return 0;
 }
 
-/* "virtio-net0/queue1" */
 bool inspect_is_queue(const struct section *section)
 {
 	const char *part = strrchr(section->name, '/');
@@ -131,7 +130,7 @@ int inspect_load_queue(const struct section *section, struct virtqueue_state *qu
 {
 	uint64_t maximum = 0;
 
-	/* It must be what the device has, and there is no device. */
+	/* Loading compares `maximum` with the device's. There is no device here, so take the section's own value. */
 	if (field_get_number(&section->fields, "maximum", &maximum, error) < 0)
 		return error_context(error, "section %s", section->name);
 	*queue = (struct virtqueue_state){ .maximum = (uint16_t)maximum };
@@ -163,7 +162,7 @@ static int add_queue(const struct inspection *inspection, const struct section *
 	return 0;
 }
 
-/* How far both sides are: what the device takes and gives back next, and the indices in the rings. */
+/* Adds the device's own positions in the rings, and the indices that the rings hold. */
 static int add_progress(const struct inspection *inspection, const struct section *section, struct report *report,
 			struct error *error)
 {
@@ -198,7 +197,7 @@ static int add_queues(const struct inspection *inspection, const char *name,
 	return 0;
 }
 
-/* What else devices have: "virtio-blk0/device", and those on the board. */
+/* Other device sections: "virtio-blk0/device" and the like, and the devices on the board. */
 static bool is_other(const struct section *section)
 {
 	static const char *const names[] = { SECTION_SERIAL, SECTION_RTC, SECTION_GPIO, SECTION_VMGENID };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What changed between two snapshots: which part compares what, in the order of the report. */
+/* Compares two snapshots: the parts in the order of the report, and the sections of each list. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,7 @@
 
 #define TIMER_ISTATUS 4u /* of CNTV_CTL_EL0 and CNTP_CTL_EL0 */
 
-/* The sections of each list. RAM is compared by what is in it. */
+/* The sections of each list. diff_ram() compares the contents of RAM, so its sections are in no list. */
 
 static bool is_machine(const char *name)
 {
@@ -63,7 +63,7 @@ static int compare_device(struct diff *diff, const struct section *before, const
 	return diff_fields(diff, &style, before, after, error);
 }
 
-/* A KVM register's field has its id as its name; parts of vectors have an index behind it. */
+/* The field's name is KVM's id of the register. The name of a part of a vector register has an index after the id. */
 static void name_register(struct report *report, const struct section *section, const char *field)
 {
 	char name[REGISTER_NAME_LENGTH + FIELD_NAME_LENGTH + 32];
@@ -82,7 +82,10 @@ static void name_register(struct report *report, const struct section *section, 
 	report_string(report, "register", field);
 }
 
-/* ISTATUS of a timer: KVM makes it of the host's time when it is read, the machine's being compare value and counter. */
+/*
+ * Leaves out ISTATUS of the timers. KVM computes it from the host's time when the register is read. The compare value and
+ * the counter are the machine's state.
+ */
 static uint64_t meaning_of_register(const char *field)
 {
 	char name[REGISTER_NAME_LENGTH];

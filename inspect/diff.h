@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* What the parts of a comparison share. Private to inspect/diff*.c. */
+/* The shared state and functions of a comparison. Private to inspect/diff*.c. */
 #ifndef INSPECT_DIFF_H
 #define INSPECT_DIFF_H
 
 #include "inspect/diff.h"
 
-#define DIFF_VALUE_LENGTH 512 /* of a value as text; longer ones are cut */
+#define DIFF_VALUE_LENGTH 512 /* of a value as text; longer values are cut */
 
 struct diff {
 	const struct inspection *before, *after;
@@ -13,26 +13,26 @@ struct diff {
 	bool all;
 	uint64_t changes; /* found, shown or not */
 	size_t shown;     /* rows of all lists */
-	/* The list to which rows are added now. */
+	/* The current list. */
 	const char *list;
-	bool open; /* said in the report */
+	bool open; /* begun in the report */
 	size_t rows, limit;
-	uint64_t hidden;
+	uint64_t hidden; /* rows above the limit */
 };
 
-/* A list at the root. It appears in text once it has a row. `limit`: rows in text. */
+/* Begins a list at the root. Text shows it only if it has a row. `limit` is the number of rows in text. */
 void diff_list_begin(struct diff *diff, const char *name, size_t limit);
 void diff_list_end(struct diff *diff);
 
-/* Counts a change; true: it is shown, and its row, an object, was begun. The caller adds members and ends it. */
+/* Counts a change. True: it is shown and its row, an object, is begun. The caller adds members and ends the row. */
 bool diff_row(struct diff *diff);
 
-/* Members "before" and "after"; NULL: not there. Ends the row. */
+/* Adds the members "before" and "after", where NULL means absent. Ends the row. */
 void diff_end_row(struct diff *diff, const char *before, const char *after);
 
 /*
- * Which of two rows of names belong together: the k-th of a name with the k-th of the same name. `partners[i]` is the
- * index of the other one, or DIFF_NOTHING. To be freed.
+ * Pairs two arrays of names: the k-th of a name with the k-th of the same name. `before[i]` is the index of the partner of the
+ * i-th name of the first array, or DIFF_NOTHING. `after` is the same for the second array. Free with diff_pairs_free().
  */
 #define DIFF_NOTHING UINT32_MAX
 
@@ -46,25 +46,25 @@ void diff_pairs_free(struct diff_pairs *pairs);
 
 /* How the fields of some sections are shown. */
 struct diff_style {
-	bool is_configuration; /* decimal numbers; a text may be one byte */
+	bool is_configuration; /* numbers are decimal; one byte may be a text */
 	bool has_vectors;      /* two elements of 8 bytes are one number */
-	bool has_registers;    /* rows say which bits changed, where the register's are known */
-	/* Adds to a row what says which field it is of. */
+	bool has_registers;    /* rows show which bits changed, if the register's fields are known */
+	/* Adds members to a row that identify the field. */
 	void (*name)(struct report *report, const struct section *section, const char *field);
-	/* The bits of a number that mean something; may be NULL: all. */
+	/* Returns the bits of a number that are compared; NULL: all bits are. */
 	uint64_t (*meaning)(const char *field);
-	/* Whether a field is compared elsewhere; may be NULL. */
+	/* Returns whether another list compares the field; may be NULL. */
 	bool (*elsewhere)(const struct section *section, const struct field *before, const struct field *after);
 };
 
-/* A row for each field of two sections that differs. */
+/* Adds a row for each field that differs between two sections. */
 int diff_fields(struct diff *diff, const struct diff_style *style, const struct section *before,
 		const struct section *after, struct error *error);
 
-/* Elements [from, to) of a field, the first of them where there are many. */
+/* Writes elements [from, to) of a field: at most 8 bytes or 4 larger elements, then "...". */
 void diff_format(const struct field *field, uint32_t from, uint32_t to, bool decimal, char text[DIFF_VALUE_LENGTH]);
 
-/* Calls `compare` for the sections that both have and that are not the same byte for byte, in their order. */
+/* Calls `compare` for each section that both snapshots have with different bytes, in the order of the first snapshot. */
 typedef int (*diff_compare)(struct diff *diff, const struct section *before, const struct section *after,
 			    struct error *error);
 int diff_each_section(struct diff *diff, bool (*wanted)(const char *name), diff_compare compare, struct error *error);
@@ -75,10 +75,10 @@ int diff_its(struct diff *diff, struct error *error);
 int diff_sections(struct diff *diff, struct error *error);
 int diff_ram(struct diff *diff, struct error *error);
 
-/* Whether a field is an array with something for each interrupt, which diff_interrupts() tells apart. */
+/* Returns whether a field is an array with an element for each interrupt, which diff_interrupts() compares. */
 bool diff_is_by_interrupt(const struct section *section, const struct field *before, const struct field *after);
 
-/* Whether `name` is `stem` and digits; their number in `*number`, which may be NULL. */
+/* Returns whether `name` is `stem` followed by 1 to 6 digits. Stores their value in `*number`, which may be NULL. */
 bool diff_is_numbered(const char *name, const char *stem, unsigned *number);
 
 #endif

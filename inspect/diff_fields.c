@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Two sections, field by field. */
+/* Compares two sections, field by field. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@ struct field_list {
 	struct field *items;
 	const char **names;
 	uint32_t count;
-	bool over; /* there are more */
+	bool over; /* there are more than DIFF_MAX_FIELDS */
 };
 
 static void free_list(struct field_list *list)
@@ -52,7 +52,7 @@ static int read_list(struct field_list *list, const struct section *section, str
 
 /* Values as text. */
 
-/* By its beginning; an empty one may be a text. */
+/* Returns whether a field begins with printable UTF-8; DIFF_VALUE_LENGTH bytes are checked. An empty field may be a text. */
 static bool is_text(const struct field *field, const struct diff_style *style)
 {
 	char copy[DIFF_VALUE_LENGTH];
@@ -74,7 +74,7 @@ static bool is_text(const struct field *field, const struct diff_style *style)
 	return true;
 }
 
-/* A text, cut where it is too long. */
+/* Writes a text, and cuts it if it is too long. */
 static void format_text(const struct field *field, char text[DIFF_VALUE_LENGTH])
 {
 	bool whole = field->count < DIFF_VALUE_LENGTH;
@@ -113,14 +113,14 @@ static bool is_vector(const struct field *field)
 	return field->size == 8 && field->count == 2;
 }
 
-/* A register of 128 bits as one number. */
+/* Writes a register of 128 bits as one number. */
 static void format_vector(const struct field *field, char text[DIFF_VALUE_LENGTH])
 {
 	snprintf(text, DIFF_VALUE_LENGTH, "0x%016llx%016llx", (unsigned long long)field_element(field, 1),
 		 (unsigned long long)field_element(field, 0));
 }
 
-/* What only its owner understands, if that: a passed-through device's data. */
+/* The data of a passed-through device, which only its host driver can interpret. */
 static bool is_bulk(const struct field *field)
 {
 	return field->count > INSPECT_MOST_VALUES;
@@ -141,7 +141,7 @@ struct comparison {
 	const struct section *section;
 };
 
-/* `bits`: which of a register's changed, or NULL. */
+/* `bits`: the fields of a register that changed, or NULL. */
 static void add_row_with(const struct comparison *comparison, const char *name, const char *before, const char *after,
 			 const char *bits)
 {
@@ -162,7 +162,7 @@ static void add_row(const struct comparison *comparison, const char *name, const
 	add_row_with(comparison, name, before, after, NULL);
 }
 
-/* One number each: by the fields of the register, if it is one that is known. */
+/* Both values are one number. The row shows the changed fields if the register is known. */
 static void add_number(const struct comparison *comparison, const struct field *before, const struct field *after)
 {
 	char name[REGISTER_NAME_LENGTH], bits[REGISTER_FIELDS_LENGTH], was[DIFF_VALUE_LENGTH], is[DIFF_VALUE_LENGTH];
@@ -176,7 +176,7 @@ static void add_number(const struct comparison *comparison, const struct field *
 	add_row_with(comparison, before->name, was, is, known ? bits : NULL);
 }
 
-/* A field that only one has. */
+/* Adds a field that only one of the snapshots has. */
 static void add_single(const struct comparison *comparison, const struct field *field, bool is_before)
 {
 	char text[DIFF_VALUE_LENGTH];
@@ -192,7 +192,7 @@ static void add_single(const struct comparison *comparison, const struct field *
 	add_row(comparison, field->name, is_before ? text : NULL, is_before ? NULL : text);
 }
 
-/* Elements [from, to) differ. */
+/* Adds a row for elements [from, to), which all differ. */
 static void add_range(const struct comparison *comparison, const struct field *before, const struct field *after,
 		      uint32_t from, uint32_t to)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The arrays of distributor and redistributors, interrupt by interrupt (ARM IHI 0069, 12.9 and 12.11). */
+/* Compares the arrays of distributor and redistributors, interrupt by interrupt (ARM IHI 0069, 12.9 and 12.11). */
 #include <stdio.h>
 #include <string.h>
 
@@ -20,8 +20,8 @@ static const char *const numbers[WORDS] = { "0", "1" };
 
 static const struct property {
 	const char *field, *name;
-	unsigned bits; /* an interrupt */
-	const char *const *words; /* for small values; NULL: hexadecimal */
+	unsigned bits; /* for each interrupt */
+	const char *const *words; /* texts of small values; NULL: hexadecimal */
 } properties[] = {
 	{ "IGROUPR", "group", 1, numbers },
 	{ "ISENABLER", "enabled", 1, no_yes },
@@ -33,7 +33,7 @@ static const struct property {
 	{ "IROUTER", "route", 32, NULL },
 };
 
-/* Of which interrupts a section tells. */
+/* The interrupts that a section has. */
 struct origin {
 	uint32_t first;
 	bool has_vcpu;
@@ -70,7 +70,7 @@ bool diff_is_by_interrupt(const struct section *section, const struct field *bef
 
 	if (!find_origin(section->name, &origin))
 		return false;
-	/* One that is there twice is told apart once. */
+	/* Only the first of two fields with one name is compared by interrupt. */
 	for (size_t i = 0; i < COUNT(properties); i++)
 		if (!strcmp(properties[i].field, before->name))
 			return field_find(&section->fields, before->name, &first) && first.values == before->values &&
@@ -117,7 +117,7 @@ static void add_row(struct diff *diff, const struct origin *origin, const struct
 	diff_end_row(diff, was, is);
 }
 
-/* The arrays that both have alike. */
+/* A property's arrays. `there`: both snapshots have it, with the same size. */
 struct arrays {
 	bool there;
 	struct field before, after;

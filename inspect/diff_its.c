@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the ITS's tables map: collections, devices and events that came, went or changed. */
+/* Compares what the ITS's tables map: collections, devices and events. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,17 +9,17 @@
 
 #define PROPERTIES 6
 
-/* An entry of a table; `key` says which, the rest is what may change. */
+/* An entry of a table. `key` identifies it; `values` may change. */
 struct entry {
 	uint64_t key;
 	uint64_t values[PROPERTIES];
-	uint32_t order; /* of entries with the same key */
+	uint32_t order; /* in the walk: sorts entries with the same key */
 };
 
 struct entries {
 	struct entry *items;
 	uint32_t count, capacity;
-	bool over, failed; /* there are more; memory ran out */
+	bool over, failed; /* there are more than DIFF_MAX_EVENTS; there was no memory */
 };
 
 enum table { COLLECTIONS, DEVICES, EVENTS, FAULTS, TABLES };
@@ -34,7 +34,7 @@ enum value { VALUE_NONE, VALUE_NUMBER, VALUE_HEX, VALUE_BOOL, VALUE_VCPU, VALUE_
 struct property {
 	const char *name;
 	enum value value;
-	bool left_out; /* where a whole entry is described in a few words */
+	bool left_out; /* of the short text of a whole entry */
 };
 
 static void name_collection(struct report *report, const struct inspection *inspection, uint64_t key)
@@ -143,7 +143,7 @@ static int compare_entries(const void *left, const void *right)
 	return (a->order > b->order) - (a->order < b->order);
 }
 
-/* Where there is no ITS, nothing is mapped. */
+/* A machine without an ITS maps nothing. */
 static int collect(const struct inspection *inspection, struct mappings *mappings, struct error *error)
 {
 	const struct its_visitor visitor = { take_collection, take_device, take_event, take_stop, mappings };
@@ -189,7 +189,7 @@ static void format_value(enum value kind, uint64_t value, char text[VALUE_LENGTH
 	}
 }
 
-/* "LPI 8192, vCPU 0, enabled". */
+/* Writes a text such as "LPI 8192, vCPU 0, enabled". */
 static void describe(const struct table_view *view, const struct entry *entry, char text[DIFF_VALUE_LENGTH])
 {
 	size_t length = 0;
@@ -237,7 +237,7 @@ static void compare_entry(struct diff *diff, const struct table_view *view, cons
 	}
 }
 
-/* Which of two tables has the next key: negative: the first; 0: both. */
+/* Finds the table that has the next key. Negative: `before`; positive: `after`; 0: both. */
 static int compare_next(const struct entries *before, uint32_t i, const struct entries *after, uint32_t j)
 {
 	if (i == before->count)
@@ -269,7 +269,7 @@ static void compare_tables(struct diff *diff, const struct table_view *view, con
 		j += order >= 0;
 	}
 	diff_list_end(diff);
-	/* What they hold is in RAM, whose comparison misses nothing. */
+	/* Entries above the limit are not lost: the tables are in RAM, which diff_ram() compares completely. */
 	if (before->over || after->over) {
 		char name[48];
 

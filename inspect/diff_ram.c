@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* RAM: where checksums differ, page by page. */
+/* Compares RAM page by page, in the chunks whose checksums differ. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 
 struct ram_diff {
 	struct diff *diff;
-	uint64_t start, end; /* of the range that grows: empty at first */
+	uint64_t start, end; /* of the current range: empty at first */
 	uint64_t pages;      /* that differ */
 	uint8_t before[FORMAT_RAM_CHUNK], after[FORMAT_RAM_CHUNK];
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Rows and lists of a comparison, and the pairs that are compared. */
+/* Rows and lists of a comparison, and the pairing of names. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,7 +59,7 @@ void diff_end_row(struct diff *diff, const char *before, const char *after)
 	report_end(diff->report);
 }
 
-/* Pairs: sorted by name, and where names are the same by place; then two fingers. */
+/* Pairing: sorts both arrays by name, then by index, and merges them. */
 
 static int compare_names(const void *left, const void *right, void *owner)
 {

@@ -59,7 +59,7 @@ int diff_each_section(struct diff *diff, bool (*wanted)(const char *name), diff_
 	return result;
 }
 
-/* The list of sections that differ as a whole. */
+/* The list of sections that only one snapshot has, or that have another version or other flags. */
 
 static void add_section(struct diff *diff, const char *name, const char *what, const char *before, const char *after)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Whether the files of a snapshot's disks are still as they were at the save. */
+/* Compares the files of a snapshot's disks with their identities at the save. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -14,7 +14,7 @@ struct file {
 	const struct disk_identity *saved;
 };
 
-/* A snapshot may name anything: what is neither a file nor a block device is not opened. */
+/* A hostile snapshot may have any path, so only regular files and block devices are opened. */
 static int open_file(const struct file *file, struct error *error)
 {
 	struct stat status;

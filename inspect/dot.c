@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The way of an interrupt as a graph for graphviz: device, event, LPI, collection, vCPU. */
+/* The interrupts as a graph for graphviz: device, event, LPI, collection, vCPU. */
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -10,10 +10,10 @@
 struct graph {
 	const struct inspection *inspection;
 	FILE *out;
-	bool open; /* a device's node: its events are to follow */
+	bool open; /* the node of a device is begun, and its events follow */
 };
 
-/* Only letters, digits and what does no harm in a label: a name may be anything. */
+/* Writes letters, digits and "-", and "_" for all else: a name from the file could break the syntax of a label. */
 static void put_label(FILE *out, const char *text)
 {
 	for (; *text; text++)
@@ -36,7 +36,7 @@ static void put_collection(void *owner, const struct its_collection *collection)
 			collection->vcpu, collection->vcpu, collection->vcpu);
 }
 
-/* A record: the name, then a port an event. */
+/* Begins a record: the name, then a port for each event. */
 static void put_device(void *owner, const struct its_device *device)
 {
 	struct graph *graph = owner;
@@ -68,7 +68,7 @@ static void put_event(void *owner, const struct its_event *event)
 		event->collection);
 }
 
-/* What nobody could look at is not drawn. */
+/* Refuses a graph that is too large to look at. */
 static int check_size(const struct inspection *inspection, struct error *error)
 {
 	const struct its_visitor nobody = { 0 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Collects all ITS events, to be found by device and event. */
+/* Collects all ITS events, and finds them by device and event. */
 #include <errno.h>
 #include <stdlib.h>
 

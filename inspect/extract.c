@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What of a halted machine's RAM is needed to look into it: the tables and rings that its state speaks of. They are read
- * as the views and checks read them, and each page that is read is kept.
+ * Copies the part of a paused machine's RAM that the views and checks need: the tables and rings that its state refers to.
+ * Reads them as the views and checks do, and keeps each page that is read.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -29,7 +29,7 @@ static int read_and_keep(void *owner, uint64_t address, void *to, size_t size, s
 	return 0;
 }
 
-/* As much of [address, address + size) as is RAM. */
+/* Keeps the pages of [address, address + size) that are RAM. */
 static void keep(const struct guest_memory *memory, uint64_t address, uint64_t size)
 {
 	struct error none;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The GIC without its ITS: registers, and the state of each SPI, PPI and SGI, with what drives it. */
+/* The view of the GIC without the ITS: registers, and state and device of each SPI, PPI and SGI. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,23 +8,23 @@
 #include "state/names.h"
 #include "util/bits.h"
 
-#define PRIVATE_INTERRUPTS 32u /* INTIDs below this are a redistributor's */
+#define PRIVATE_INTERRUPTS 32u /* lower INTIDs belong to a redistributor */
 #define FIRST_PPI 16u
 #define PPI_PMU 23u
 #define PPI_VIRTUAL_TIMER 27u
 #define PPI_PHYSICAL_TIMER 30u
 
-/* State by interrupt, in one section: `first` is the INTID of the arrays' first element. */
+/* The arrays of one section with an element for each interrupt. `first` is the INTID of their first element. */
 struct bank {
 	unsigned first, count;
 	struct field group, enabled, line, latch, active, priority;
-	struct field trigger, route; /* of SPIs alone: the others' is fixed */
+	struct field trigger, route; /* only of SPIs; SGIs and PPIs have fixed ones */
 };
 
 struct view {
 	const struct inspection *inspection;
 	struct report *report;
-	uint64_t *affinities; /* by vCPU: MPIDR */
+	uint64_t *affinities; /* MPIDR of each vCPU */
 };
 
 static int read_words(const struct inspection *inspection, const char *section, const char *name, uint32_t count,
@@ -55,7 +55,7 @@ static int read_bank(const struct inspection *inspection, const char *section, s
 	return read_words(inspection, section, "IROUTER", bank->count, &bank->route, error);
 }
 
-/* The value of interrupt `index` of the bank in an array of `bits` (1 to 8) an interrupt. */
+/* Returns the value of interrupt `index` of the bank, in an array with `bits` (1 to 8) for each interrupt. */
 static unsigned element(const struct field *words, unsigned index, unsigned bits)
 {
 	unsigned per_word = 32 / bits;
@@ -63,7 +63,7 @@ static unsigned element(const struct field *words, unsigned index, unsigned bits
 	return (unsigned)(field_element(words, index / per_word) >> (index % per_word * bits)) & ((1u << bits) - 1);
 }
 
-/* KVM lets no guest change the triggers of SGIs and PPIs. */
+/* KVM does not let a guest change the triggers of SGIs (edge) and PPIs (level). */
 static bool is_edge(const struct bank *bank, unsigned index)
 {
 	unsigned intid = bank->first + index;
@@ -71,7 +71,7 @@ static bool is_edge(const struct bank *bank, unsigned index)
 	return intid < PRIVATE_INTERRUPTS ? intid < FIRST_PPI : element(&bank->trigger, index, 2) & 2;
 }
 
-/* What may drive a PPI, by the SBSA's numbers; NULL: nothing. */
+/* Returns the device that may drive a PPI, by the SBSA's numbers, or NULL. */
 static const char *private_device(unsigned intid)
 {
 	static const char *const names[PRIVATE_INTERRUPTS] = {
@@ -100,7 +100,7 @@ static const char *shared_device(const struct inspection *inspection, unsigned s
 	}
 }
 
-/* Whether this machine has what drives the interrupt. */
+/* Returns whether this machine has a device that drives the interrupt. */
 static bool has_device(const struct inspection *inspection, unsigned intid)
 {
 	if (intid >= PRIVATE_INTERRUPTS)
@@ -108,7 +108,7 @@ static bool has_device(const struct inspection *inspection, unsigned intid)
 	return intid == PPI_VIRTUAL_TIMER || intid == PPI_PHYSICAL_TIMER || (intid == PPI_PMU && inspection->config.pmu);
 }
 
-/* KVM looks at the lower three levels of affinity only. */
+/* KVM compares only the lower three levels of affinity. */
 static void add_target(const struct view *view, uint64_t route)
 {
 	report_hex(view->report, "affinity", route & 0xffffff);
@@ -138,7 +138,7 @@ static void add_interrupt(const struct view *view, const struct bank *bank, unsi
 			      shared_device(view->inspection, intid - PRIVATE_INTERRUPTS));
 	report_number(report, "group", element(&bank->group, index, 1));
 	report_bool(report, "enabled", enabled);
-	/* As KVM has it: a level-triggered one is pending by its line, or by what was written to ISPENDR. */
+	/* As in KVM: the line, or a write to ISPENDR, makes a level-triggered interrupt pending. */
 	report_bool(report, "pending", latch || (!edge && line));
 	report_bool(report, "latch", latch);
 	report_bool(report, "line", line);
@@ -161,7 +161,7 @@ static int add_interrupts(const struct view *view, const char *section, struct b
 	return 0;
 }
 
-/* A list of the registers that are these fields of a section. */
+/* Adds a list of registers, which are the given fields of a section. */
 static int add_registers(const struct view *view, const char *list, const char *section, const char *const *fields,
 			 size_t count, struct error *error)
 {
@@ -179,7 +179,7 @@ static int add_registers(const struct view *view, const char *list, const char *
 	return 0;
 }
 
-/* How many active priority registers there are depends on the host. */
+/* The number of active priority registers (AP0Rn, AP1Rn) depends on the host. */
 static int add_cpu_interface(const struct view *view, const char *section, struct error *error)
 {
 	static const char *const names[] = {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* An open inspection: its devices, and values of its sections by name. */
+/* Opens an inspection, finds its devices, and reads values of its sections by name. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -9,7 +9,7 @@
 #include "inspect/inspect.h"
 #include "state/names.h"
 
-/* The sections' order is the slots': machine/virtio.c. */
+/* The sections have the order of the slots, see machine/virtio.c. */
 static void find_devices(struct inspection *inspection)
 {
 	const struct sections *sections = &inspection->snapshot->sections;

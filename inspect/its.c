@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The ITS as the guest programmed it: registers, tables, commands that wait, and what is wrong where it stands. */
+/* The view of the ITS: registers, tables and waiting commands, with the problems of each entry. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +29,7 @@ static int add_registers(const struct inspection *inspection, struct report *rep
 	return 0;
 }
 
-/* A walk tells of collections, devices and events in turn, a report has a list of each: a walk for each. */
+/* A walk visits collections, devices and events in turn, but the report has a list of each kind. So each list has a walk. */
 
 struct view {
 	const struct inspection *inspection;
@@ -201,7 +201,7 @@ static int add_entries(const struct inspection *inspection, struct report *repor
 	return 0;
 }
 
-/* What the guest wrote and the ITS did not take yet. */
+/* Adds the commands that the guest wrote and the ITS has not executed yet. */
 static int add_commands(const struct inspection *inspection, struct report *report, struct error *error)
 {
 	struct guest_window window = { .memory = &inspection->memory };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where a kernel that moves itself (KASLR) went: VBAR_EL1 of a vCPU that is in it holds its `vectors`. While user space
- * runs it may hold those of the trampoline (KPTI), which are elsewhere; then another vCPU may tell.
+ * Finds the slide of a kernel that moves itself (KASLR). VBAR_EL1 of a vCPU in the kernel has the address of `vectors`.
+ * In user space VBAR_EL1 may have the address of the trampoline's vectors (KPTI). So vCPUs at EL0 are skipped, and another
+ * vCPU may be in the kernel.
  */
 #include <linux/kvm.h>
 #include <stdio.h>
@@ -10,7 +11,7 @@
 
 #define PSTATE (KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | KVM_REG_ARM_CORE_REG(regs.pstate))
 #define VBAR_EL1 ARM64_SYS_REG(3, 0, 12, 0, 0)
-#define SLIDE_ALIGNMENT 0x10000u /* arch/arm64/include/asm/efi.h: a kernel's segments are, wherever it goes */
+#define SLIDE_ALIGNMENT 0x10000u /* of the kernel's segments: arch/arm64/include/asm/efi.h */
 
 static bool try_vcpu(const struct inspection *inspection, unsigned vcpu, uint64_t vectors, uint64_t *slide)
 {
@@ -37,7 +38,7 @@ void inspection_use_symbols(struct inspection *inspection, struct symbols *symbo
 		symbols->slide = 0;
 }
 
-/* A return address may carry a signature above the 48 bits that code has: bit 55 says that it is the kernel's. */
+/* A return address may have a signature (pointer authentication) above its 48 bits. Bit 55 is set in kernel addresses. */
 static uint64_t without_signature(uint64_t address)
 {
 	return address >> 55 & 1 ? address | 0xffffull << 48 : address;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* RAM: how much of it was touched, what is zero, where the interrupt tables are. Its contents are not read. */
+/* The view of RAM: ranges with data, zero ranges and interrupt tables. RAM itself is not read, only the ITS's tables are. */
 #include <stdio.h>
 #include <string.h>
 
@@ -7,9 +7,9 @@
 #include "inspect/inspect.h"
 #include "state/names.h"
 
-#define MOST_RANGES 32u /* in text */
+#define MOST_RANGES 32u /* ranges in text */
 
-/* A chunk's checksum says whether it is zero; the file system, where its holes are, need not be asked. */
+/* Compares the checksum with that of a zero chunk, so the file's holes need not be looked up. */
 static bool is_zero(const struct snapshot *snapshot, uint32_t zero, uint64_t chunk)
 {
 	return field_element(&snapshot->checksums, (uint32_t)chunk) == zero;
@@ -23,7 +23,7 @@ static void add_range(struct report *report, uint64_t address, uint64_t size)
 	report_end(report);
 }
 
-/* Runs of chunks that are not zero, and how much they are. */
+/* Adds the runs of chunks that are not zero. Returns their size in bytes. */
 static uint64_t add_ranges(const struct inspection *inspection, struct report *report)
 {
 	const struct snapshot *snapshot = inspection->snapshot;
@@ -56,7 +56,7 @@ static void add_table(struct report *report, const char *name, uint64_t address,
 	report_end(report);
 }
 
-/* The tables of devices, which are as many as the guest likes. */
+/* The devices' event tables (ITTs). The guest chooses their number, so the rows have a limit. */
 struct device_tables {
 	struct report *report;
 	struct inspect_rows rows;

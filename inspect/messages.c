@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The messages that a function sends. Their vectors are in different places: a virtio device's table is in columns beside
- * its config space, a passed-through device's in a section of its own, entry for entry; MSI is in config space alone.
+ * The MSI and MSI-X vectors of a function. The snapshot has them in different places. The MSI-X table of a virtio device is
+ * in columns in the section of its config space. That of a passed-through device is in its own section, entry by entry.
+ * MSI is only in config space.
  */
 #include <linux/pci_regs.h>
 #include <stdio.h>
@@ -10,11 +11,11 @@
 #include "inspect/inspect.h"
 #include "util/bits.h"
 
-#define MOST_CAPABILITIES 48u /* more do not fit 256 bytes: a chain that is longer is a ring */
-#define MOST_MESSAGES 5u      /* as a power of two: MSI has no more */
+#define MOST_CAPABILITIES 48u /* more do not fit 256 bytes: a longer chain is a ring */
+#define MOST_MESSAGES 5u      /* binary logarithm: MSI has at most 32 */
 #define ENTRY_WORDS 4u        /* of a passed-through device's table: address, its upper half, data, control */
 
-/* Offset of a capability, or 0. No list of a sound device is longer than the room for capabilities. */
+/* Returns the offset of a capability, or 0. The limit ends the search in a damaged list that is a ring. */
 static unsigned find_capability(const uint8_t *config, uint8_t id)
 {
 	unsigned offset = config[PCI_CAPABILITY_LIST] & ~3u;
@@ -29,7 +30,7 @@ static unsigned find_capability(const uint8_t *config, uint8_t id)
 	return 0;
 }
 
-/* How many messages the guest allows; no more than the device can send. */
+/* Returns the number of messages that the guest enabled, at most what the device can send. */
 static unsigned count_messages(uint32_t control)
 {
 	unsigned able = (control & PCI_MSI_FLAGS_QMASK) >> 1, allowed = (control & PCI_MSI_FLAGS_QSIZE) >> 4;
@@ -50,7 +51,7 @@ void inspect_find_messages(const uint8_t *config, enum inspect_kind kind, struct
 		messages->masked = control & PCI_MSIX_FLAGS_MASKALL;
 		messages->vectors = offset ? (control & PCI_MSIX_FLAGS_QSIZE) + 1 : 0;
 	} else if (offset) {
-		/* Where a guest turns both on, MSI-X it is. */
+		/* MSI-X has precedence if a guest enables both. */
 		inspect_find_messages(config, INSPECT_MSIX, &other);
 		messages->enabled = control & PCI_MSI_FLAGS_ENABLE && !other.enabled;
 		messages->vectors = messages->enabled ? count_messages(control) : 0;
@@ -63,7 +64,7 @@ const char *inspect_kind_name(enum inspect_kind kind)
 	return kind == INSPECT_MSIX ? "MSI-X" : "MSI";
 }
 
-/* Where they are. */
+/* Finding the vectors. */
 
 static bool find_column(const struct section *section, const char *name, unsigned size, uint32_t count, struct field *column)
 {
@@ -104,7 +105,7 @@ bool inspect_vectors_open(struct inspect_vectors *vectors, const struct inspecti
 	return section && find_column(section, "entries", sizeof(uint32_t), ENTRY_WORDS * vectors->count, &vectors->entries);
 }
 
-/* What they say. */
+/* Reading a vector. */
 
 static void read_message(const struct inspect_vectors *vectors, unsigned number, struct inspect_vector *vector)
 {
@@ -115,7 +116,7 @@ static void read_message(const struct inspect_vectors *vectors, unsigned number,
 	vector->address = inspect_pci_read(capability, PCI_MSI_ADDRESS_LO, 4);
 	if (wide)
 		vector->address |= (uint64_t)inspect_pci_read(capability, PCI_MSI_ADDRESS_HI, 4) << 32;
-	/* The device puts the number of the vector into the lowest bits. */
+	/* The device replaces the lowest bits by the number of the vector. */
 	data = inspect_pci_read(capability, wide ? PCI_MSI_DATA_64 : PCI_MSI_DATA_32, 2);
 	vector->data = (data & ~(vectors->count - 1)) | number;
 	if (control & PCI_MSI_FLAGS_MASKBIT)

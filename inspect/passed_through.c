@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Passed-through devices: which of the host's they were, and whether their own state is there. */
+/* The list of passed-through devices: their host addresses, and whether the snapshot has their state. */
 #include <stdio.h>
 #include <string.h>
 
@@ -19,7 +19,7 @@ static const struct inspect_device *find_device(const struct inspection *inspect
 	return NULL;
 }
 
-/* Only its driver in the host understands that: what there is to say is how much it is. */
+/* Only the device's host driver can interpret its state, so only the size is shown. */
 static void add_data(const struct inspection *inspection, const char *name, struct report *report)
 {
 	struct sections *sections = &inspection->snapshot->sections;
@@ -34,7 +34,7 @@ static void add_data(const struct inspection *inspection, const char *name, stru
 		report_bytes(report, "data", (uint64_t)data.size * data.count);
 		return;
 	}
-	/* Nobody detaches a device for a look at it. */
+	/* A partial snapshot has no data, although the device is attached: an inspection does not detach it. */
 	report_string(report, "state", section || sections_find(sections, SECTION_PARTIAL) ? NULL : "detached");
 	report_string(report, "data", NULL);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* PCI functions as the guest programmed them, and where each vector leads. PCI 3.0, chapter 6. */
+/* The view of PCI: functions and BARs as the guest programmed them, and the target of each vector. PCI 3.0, chapter 6. */
 #include <errno.h>
 #include <linux/pci_regs.h>
 #include <stdio.h>
@@ -7,7 +7,7 @@
 
 #include "inspect/inspect.h"
 
-/* "on", "off", "held"; NULL: it does not have them. */
+/* "on", "off" or "held"; NULL: the function does not have the capability. */
 static const char *state_of(const uint8_t *config, enum inspect_kind kind)
 {
 	struct inspect_messages messages;
@@ -86,12 +86,12 @@ static void add_vector(const struct inspect_device *device, const struct inspect
 		report_string(report, "lpi", NULL);
 	inspect_vcpu(report, event ? event->vcpu : ITS_NO_VCPU);
 	report_string(report, "kind", inspect_kind_name(messages->kind));
-	/* Whether hardware forwards it, the host knows, and no file. */
+	/* The snapshot does not record whether hardware forwarded the vector (vLPI). */
 	report_string(report, "path", !messages->enabled ? NULL : messages->masked || vector.masked ? "masked" : "irqfd");
 	report_end(report);
 }
 
-/* The vectors that the guest programmed: those that are unmasked or hold an address. */
+/* Adds the vectors that the guest programmed: those that are unmasked, pending, or have an address. */
 static int add_vectors(const struct inspection *inspection, const struct inspect_device *device, const uint8_t *config,
 		       const struct inspect_events *events, struct report *report, struct error *error)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The config space of a function: finds and reads it. */
+/* Finds and reads the config space of a function. */
 #include <errno.h>
 
 #include "inspect/inspect.h"
 
-/* Little-endian. inspect_pci_config() has checked that all bytes are there. */
+/* Little-endian. inspect_pci_config() has checked the size of the config space. */
 uint32_t inspect_pci_read(const uint8_t *config, unsigned offset, unsigned size)
 {
 	uint32_t value = 0;

@@ -38,7 +38,7 @@ void ranges_add(struct ranges *ranges, uint64_t start, uint64_t size, const char
 	va_end(arguments);
 }
 
-/* By start, the longer one first. */
+/* Sorts by start, then longer ranges first. */
 static int compare(const void *a, const void *b)
 {
 	const struct range *one = a, *other = b;

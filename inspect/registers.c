@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Names registers and shows their fields. */
+/* Names registers, and reports their values and fields. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 #include "state/names.h"
 #include "util/bits.h"
 
-/* What comes before the name of a field in these sections, and behind it. A number may follow the section's name. */
+/* A register's name is `before`, the name of the field, `behind`. A number may follow the section's name. */
 static const struct {
 	const char *section, *before, *behind;
 } prefixes[] = {
@@ -27,7 +27,7 @@ static bool is_section(const char *section, const char *kind)
 	return !strncmp(section, kind, length) && strspn(section + length, "0123456789") == strlen(section + length);
 }
 
-/* A vCPU's field "0x" and 16 digits is KVM's id of a register. */
+/* A field of a vCPU named "0x" and 16 digits is a register with that KVM id. */
 static bool name_by_id(const char *field, char name[REGISTER_NAME_LENGTH])
 {
 	if (strlen(field) != 18 || strncmp(field, "0x", 2) != 0 || strspn(field + 2, "0123456789abcdef") != 16)
@@ -49,7 +49,7 @@ bool inspect_register_name(const char *section, const char *field, char name[REG
 	return false;
 }
 
-/* A person reads one text. A program gets all fields, those that are zero too; addresses as it gets them elsewhere. */
+/* Text has the fields in one string. JSON has a member for each field, also for zero ones; addresses are hexadecimal. */
 void inspect_register_fields(struct report *report, const char *name, uint64_t value)
 {
 	const struct register_field *field = register_fields(name);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One screen: which machine this is, what its vCPUs do, which devices it has, how its interrupts stand. */
+/* The summary, which fits one screen: machine, vCPUs, devices and interrupts. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,7 +75,7 @@ void inspect_machine(const struct machine_config *config, struct report *report)
 	}
 }
 
-/* Bits of the words of one array that are set. */
+/* Counts the bits that are set in an array. Returns 0 if it is missing. */
 static unsigned count_bits(const struct inspection *inspection, const char *section, const char *name)
 {
 	struct error none;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Reads parts of a file of symbols, and collects the symbols. */
+/* Reads parts of a file of symbols, and appends symbols to the list. */
 #include "symbol_file.h"
 
 #include <errno.h>
@@ -42,7 +42,7 @@ int symbols_add(struct symbols *symbols, uint64_t address, const char *name, str
 {
 	if (strnlen(name, SYMBOL_NAME_LIMIT + 1) > SYMBOL_NAME_LIMIT)
 		return 0;
-	/* Grows by doubling: a power of two is full. */
+	/* The array grows by doubling, so it is full if `count` is a power of two. */
 	if ((symbols->count & (symbols->count - 1)) == 0) {
 		size_t capacity = symbols->count ? symbols->count * 2 : 1;
 		struct symbol *items = reallocarray(symbols->items, capacity, sizeof(*items));

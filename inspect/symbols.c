@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Opens a file of symbols, sorts them, and names addresses. */
+/* Opens a file of symbols, sorts the symbols, and finds names for addresses. */
 #include "inspect/symbols.h"
 
 #include <errno.h>
@@ -14,9 +14,9 @@
 #include "symbol_file.h"
 #include "util/io.h"
 
-#define MAX_DISTANCE 0x10000u /* bytes: no function is longer */
+#define MAX_DISTANCE 0x10000u /* bytes from a symbol: no function is longer */
 
-/* System.map: lines of "ffff800008010000 T name"; t and w are code, too. */
+/* Reads a System.map, which has lines like "ffff800008010000 T name". t, w and W are code, too. */
 static int read_map(struct symbols *symbols, const struct symbol_file *file, struct error *error)
 {
 	unsigned number = 0;
@@ -49,7 +49,7 @@ static size_t underscores(const char *name)
 	return strspn(name, "_");
 }
 
-/* By address. A function's own name has less underscores in front than the linker script's marks. */
+/* Sorts by address, then by leading underscores: a function's name has fewer than the linker script's symbols. */
 static int compare(const void *left, const void *right)
 {
 	const struct symbol *a = left, *b = right;
@@ -117,7 +117,7 @@ bool symbols_find(const struct symbols *symbols, const char *name, uint64_t *add
 	return false;
 }
 
-/* How many symbols are not above the address. */
+/* Counts the symbols at or below the address. */
 static size_t count_up_to(const struct symbols *symbols, uint64_t address)
 {
 	size_t low = 0, high = symbols->count;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The symbol table of an ELF file: System V ABI, chapters 4 and 5. */
+/* Reads the symbol table of an ELF file (System V ABI, chapters 4 and 5). */
 #include <elf.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -36,7 +36,7 @@ static int read_sections(struct elf *elf, struct error *error)
 	return 0;
 }
 
-/* Names of the assembler's own ("$x", ".L1") are of no use. */
+/* Skips the assembler's own symbols ("$x", ".L1"). */
 static bool is_code(const struct elf *elf, const Elf64_Sym *symbol, const char *name)
 {
 	return symbol->st_shndx < elf->count && (elf->sections[symbol->st_shndx].sh_flags & SHF_EXECINSTR) &&
@@ -56,7 +56,7 @@ static int add_table(struct symbols *symbols, const struct elf *elf, const Elf64
 	if (!items)
 		return -1;
 	for (size_t i = 0; result == 0 && i < table->sh_size / sizeof(*items); i++) {
-		/* A name at the very end is the zero that symbol_file_read() added. */
+		/* st_name may equal sh_size: it refers to the zero that symbol_file_read() appends. */
 		if (items[i].st_name > strings->sh_size)
 			result = error_set(error, EBADMSG, "the name of symbol %zu lies outside of its table", i);
 		else if (is_code(elf, &items[i], symbols->texts + items[i].st_name))

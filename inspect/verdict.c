@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Reports the faults that a verification finds. */
+/* Counts and reports the faults of a verification. */
 #include <stdarg.h>
 #include <stdio.h>
 

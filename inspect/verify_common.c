@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What several checks read from a snapshot. */
+/* Reads values that several checks need. */
 #include <stdio.h>
 #include <stdlib.h>
 

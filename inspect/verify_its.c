@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Whether KVM will take the ITS as it is, and whether all of the guest's interrupts are in it. */
+/* Verifies the ITS: KVM would accept it unchanged, and no interrupt of the guest would be lost. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@ struct check {
 	struct its_stops stops;
 };
 
-/* What follows from a problem. */
+/* Describes the consequence of a problem. */
 static const char *consequence(enum its_problem problem, char text[64])
 {
 	int refusal = its_problem_refusal(problem);
@@ -66,7 +66,7 @@ static void see_device(void *owner, const struct its_device *device)
 	snprintf(place, sizeof(place), "its/device 0x%x", device->id);
 	snprintf(subject, sizeof(subject), "the entry at 0x%llx", (unsigned long long)device->address);
 	tell_problems(check, place, subject, device->problems);
-	/* Once for each id that a device can have: so there are not more than 65536. */
+	/* The walk reports a second device with the same id as a problem, so there are at most 65536 ranges. */
 	if (!device->problems)
 		ranges_add(&check->ranges, device->itt, device->itt_size, "the events' table of device 0x%x", device->id);
 }

@@ -11,19 +11,19 @@ struct its_registers {
 	uint64_t tables[8];                             /* BASERn */
 };
 
-/* False where one is missing, which is a fault. */
+/* Reads the registers. Reports a fault for each one that is missing, and then returns false. */
 bool verify_its_find(const struct inspection *inspection, struct verdict *verdict, struct its_registers *registers);
 
-/* What a restore would have refused or changed of them. */
+/* Reports each register that KVM would refuse or change on a restore. */
 void verify_its_registers(const struct its_registers *registers, struct verdict *verdict);
 
-/* Where the queue is, as KVM takes GITS_CBASER. */
+/* Address and size (bytes) of the command queue, as KVM decodes GITS_CBASER. */
 uint64_t its_queue_address(uint64_t cbaser);
 uint64_t its_queue_size(uint64_t cbaser);
 
 /*
- * What a walk met, told already: so that a table is not told again. Second levels by the number of their entry; those of
- * ids above 16 bits are of no use to anyone.
+ * Tables at which the walk stopped. The walk has reported them, so verify_its_places() does not report them again.
+ * `second` is indexed by the entry in the first level. Device ids have 16 bits, so only the first 8 entries matter.
  */
 #define ITS_SECOND_LEVELS 8u
 #define ITS_SECOND_LEVEL_IDS (ITS_TABLE_PAGE / 8u)
@@ -32,7 +32,10 @@ struct its_stops {
 	bool second[ITS_SECOND_LEVELS];
 };
 
-/* Adds the tables and the queue to `ranges`, and tells which are not all RAM. -1: RAM cannot be read. */
+/*
+ * Adds the tables and the queue to `ranges`. Reports a fault for each one that is not completely in RAM. Returns -1 if RAM
+ * cannot be read, or without memory.
+ */
 int verify_its_places(const struct inspection *inspection, const struct its_registers *registers,
 		      const struct its_stops *stops, struct ranges *ranges, struct verdict *verdict, struct error *error);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Where the ITS's tables are: in RAM as a whole, so that the guest can go on using what it does not use yet. */
+/* Verifies that the ITS's tables are completely in RAM, also the parts that the guest does not use yet. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -43,7 +43,7 @@ static int add_second_levels(const struct places *places, const struct its_baser
 	return 0;
 }
 
-/* The LPIs' tables of vCPUs that use them. Two pending tables at one address are verify_lpis()' matter. */
+/* Adds the LPI tables of vCPUs that use them. verify_lpis() reports two pending tables at one address. */
 static int add_lpi_tables(const struct places *places, struct error *error)
 {
 	const struct inspection *inspection = places->inspection;

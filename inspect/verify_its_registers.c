@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * GITS registers: a restore writes what KVM gave at the save, in the order of arm/its.c. So what KVM would not take as it
- * is never came from it. Kernel: arch/arm64/kvm/vgic/vgic-its.c.
+ * Verifies the GITS registers. A restore writes the values that KVM returned at the save, in the order of arm/its.c. A value
+ * that KVM would refuse or change cannot come from KVM. Kernel: arch/arm64/kvm/vgic/vgic-its.c.
  */
 #include <stdio.h>
 
@@ -17,7 +17,7 @@
 #define OFFSET_BITS 0xfffe0ull    /* of CREADR and CWRITER */
 #define IIDR_REVISION(value) ((value) >> 12 & 0xf)
 
-/* Of a BASER: type, size of an entry less one, and pages of 64 KiB. */
+/* Fixed fields of a BASER: type, size of an entry less one, and pages of 64 KiB. */
 #define BASER_FIXED (7ull << 56 | 0x1full << 48 | 3ull << 8)
 #define BASER_DEVICES (1ull << 56 | 7ull << 48 | 2ull << 8)
 #define BASER_COLLECTIONS (4ull << 56 | 7ull << 48 | 2ull << 8)

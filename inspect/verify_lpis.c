@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * LPIs: where the redistributors keep them, and the pending ones. SAVE_PENDING_TABLES writes the bits of mapped LPIs
- * only, and a restore takes those only: what else is pending in a table goes nowhere.
+ * Verifies the redistributors' LPI tables and the pending LPIs. KVM_DEV_ARM_VGIC_SAVE_PENDING_TABLES writes only the bits of
+ * mapped LPIs, and a restore reads only those. Other bits in a table have no effect.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 #include "verify_common.h"
 
 #define PLACE_LENGTH (SECTION_NAME_LENGTH + 1)
-#define PENDING_START (ITS_FIRST_LPI / 8) /* bytes: below are interrupts that are no LPIs */
+#define PENDING_START (ITS_FIRST_LPI / 8) /* bytes; the bits before it are not of LPIs */
 
 static void name_place(char place[PLACE_LENGTH], unsigned vcpu)
 {
@@ -23,10 +23,10 @@ struct check {
 	const struct inspection *inspection;
 	struct verdict *verdict;
 	struct its_walk *walk;
-	uint64_t *tables; /* by vCPU, 0: it has none */
+	uint64_t *tables; /* pending table of each vCPU; 0: it has none */
 };
 
-/* KVM has one GICR_PROPBASER, which all redistributors show. */
+/* KVM has one GICR_PROPBASER, which it returns for all redistributors. */
 static void verify_properties(const struct check *check)
 {
 	const struct inspection *inspection = check->inspection;
@@ -76,7 +76,7 @@ static void verify_pending_lpi(const struct check *check, unsigned vcpu, uint32_
 		      (unsigned long long)address, now);
 }
 
-/* -1: RAM cannot be read. */
+/* Returns -1 if RAM cannot be read. */
 static int verify_pending_table(const struct check *check, unsigned vcpu, struct error *error)
 {
 	const struct guest_memory *memory = &check->inspection->memory;
@@ -101,7 +101,7 @@ static int verify_pending_table(const struct check *check, unsigned vcpu, struct
 	return 0;
 }
 
-/* Each vCPU has a table of its own: in one for two, each would take the other's interrupts. */
+/* Each vCPU must have its own table. In a shared one, each vCPU would get the other's interrupts. */
 static void verify_own_table(const struct check *check, unsigned vcpu)
 {
 	uint64_t address = check->tables[vcpu];
@@ -124,7 +124,7 @@ static int verify_vcpus(const struct check *check, struct error *error)
 		uint64_t control;
 
 		name_place(place, i);
-		/* A vCPU may have LPIs on and no table while no event goes there; verify_its() tells of one that does. */
+		/* A vCPU may enable LPIs without a table while no event targets it; verify_its() reports such an event. */
 		if (!verify_number(check->inspection, check->verdict, place, "CTLR", &control) || !check->tables[i])
 			continue;
 		verify_own_table(check, i);
@@ -154,7 +154,7 @@ int verify_lpis(const struct inspection *inspection, struct verdict *verdict, st
 	struct its_tables tables;
 	int result;
 
-	/* A register that is missing is verify_its()' fault to tell. */
+	/* verify_its() reports a register that is missing. */
 	if (!inspection_has_its(inspection) || inspection_its_tables(inspection, &tables, error) < 0)
 		return 0;
 	result = look(&check, &tables, error);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * MSI and MSI-X: a vector that the guest left open sends a message as soon as its device has news, and the ITS drops one of which
- * it knows no event. A guest that masks what it does not use, as it must, has none such.
+ * Verifies MSI and MSI-X vectors. A vector that is not masked sends a message on its device's next interrupt. The ITS drops a
+ * message without a mapped event. A correct guest masks the vectors that it does not use.
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
@@ -15,7 +15,7 @@
 #define DOORBELL (MACHINE_ITS + ITS_DOORBELL_OFFSET)
 #define PLACE_LENGTH (SECTION_NAME_LENGTH + 16)
 
-/* Vectors that send elsewhere, or an event that the ITS does not map. */
+/* Reports vectors that send to another address, or send an event that the ITS does not map. */
 static void verify_vectors(const struct inspect_device *device, const struct inspect_vectors *vectors,
 			   const struct inspect_events *events, struct verdict *verdict)
 {
@@ -36,7 +36,7 @@ static void verify_vectors(const struct inspect_device *device, const struct ins
 	}
 }
 
-/* A table that a passed-through device's configuration space knows nothing of. */
+/* Reports an MSI-X table of a passed-through device whose configuration space has no MSI-X capability. */
 static void verify_no_table(const struct inspection *inspection, const struct inspect_device *device,
 			    struct verdict *verdict)
 {
@@ -85,7 +85,7 @@ int verify_msix(const struct inspection *inspection, struct verdict *verdict, st
 	struct inspect_events events;
 
 	if (inspect_events_open(&events, inspection, error) < 0) {
-		/* Without its registers nothing is known; that is verify_its()' fault to tell. */
+		/* A register of the ITS is missing, so the events cannot be read. verify_its() reports that. */
 		return error->code == ENOENT || error->code == EBADMSG ? 0 : -1;
 	}
 	for (unsigned slot = 0; slot < inspection->device_count; slot++)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Virtqueues: negotiation and rings as virtio/restore.c will want them, and the indices as virtio/queue.c keeps them. In
- * a device that the guest has to reset first, they may be anything: that may be why.
+ * Verifies virtqueues: negotiation and rings as virtio/restore.c checks them, indices as virtio/queue.c maintains them. A
+ * device that needs a reset may have any rings and indices, as they may be the reason for it.
  */
 #include <linux/virtio_pci.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@ struct device {
 	struct verdict *verdict;
 	struct inspect_messages msix;
 	bool running; /* it uses its queues */
-	bool broken;  /* it asked for a reset */
+	bool broken;  /* it needs a reset */
 };
 
 static void verify_vector(const struct device *device, const char *place, const char *what, uint64_t vector)
@@ -27,7 +27,7 @@ static void verify_vector(const struct device *device, const char *place, const 
 			      (unsigned long long)vector, device->msix.vectors);
 }
 
-/* False where the device cannot be looked at. */
+/* Returns false if a field of the negotiation is missing. */
 static bool verify_negotiation(struct device *device)
 {
 	const struct inspection *inspection = device->inspection;
@@ -63,7 +63,7 @@ static bool verify_ring(const struct device *device, const char *place, const ch
 	return false;
 }
 
-/* The index of a ring, its second half-word. */
+/* Reads the index of a ring, its second half-word. */
 static int read_index(const struct device *device, uint64_t ring, uint16_t *index, struct error *error)
 {
 	uint8_t bytes[2];
@@ -128,7 +128,7 @@ static int verify_queue(const struct device *device, const struct section *secti
 	memset(&queue, 0, sizeof(queue));
 	if (!verify_number(device->inspection, device->verdict, section->name, "maximum", &maximum))
 		return 0;
-	queue.maximum = (uint16_t)maximum; /* the device's, whichever it is */
+	queue.maximum = (uint16_t)maximum; /* there is no device to compare it with */
 	if (state_load(&virtqueue_state_table, &queue, &section->fields, section->version, &reason) < 0) {
 		verdict_fault(device->verdict, section->name, "%s", reason.text);
 		return 0;

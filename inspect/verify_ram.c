@@ -5,12 +5,12 @@
 
 #include "inspect/verify.h"
 
-#define MAX_RANGES 64 /* that are told one by one */
+#define MAX_RANGES 64 /* that are reported one by one */
 
 struct damage {
 	struct verdict *verdict;
 	unsigned ranges;
-	uint64_t untold; /* bytes */
+	uint64_t untold; /* bytes in further ranges */
 };
 
 static void add(void *owner, const struct snapshot_damage *range)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The sections that a machine has, as follows from its configuration. machine/virtio.c makes the devices so. */
+/* Verifies that the sections match the machine's configuration. machine/virtio.c creates the devices from the same one. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -9,7 +9,7 @@
 #include "state/names.h"
 #include "util/bits.h"
 
-#define SECTION_VERSION 1u /* of each of them */
+#define SECTION_VERSION 1u /* the highest version of any section */
 
 struct expectation {
 	struct sections *sections;
@@ -43,7 +43,7 @@ static void expect_processors(const struct expectation *expectation, const struc
 		expect(expectation, SECTION_ITS);
 }
 
-/* Not all kinds have state of their own. */
+/* `own`: devices of this kind have state beside the queues. */
 static void expect_virtio(const struct expectation *expectation, const char *kind, unsigned index, unsigned queues, bool own)
 {
 	expect(expectation, "virtio-%s%u/pci", kind, index);
@@ -54,10 +54,10 @@ static void expect_virtio(const struct expectation *expectation, const char *kin
 		expect(expectation, "virtio-%s%u/device", kind, index);
 }
 
-/* What else there is of one depends on the device. */
+/* The other sections, "msix" and "data", depend on the device. */
 static void expect_passed_through(const struct expectation *expectation, unsigned index)
 {
-	static const char *const kinds[] = { "msix", "data" }; /* the last one is looked into */
+	static const char *const kinds[] = { "msix", "data" }; /* `name` keeps the last one, which is checked below */
 	char name[SECTION_NAME_LENGTH + 1];
 	const struct section *data;
 	struct field field;
@@ -79,14 +79,14 @@ static void expect_devices(const struct expectation *expectation, const struct m
 	expect(expectation, SECTION_SERIAL);
 	expect(expectation, SECTION_RTC);
 	expect(expectation, SECTION_GPIO);
-	if (sections_find(expectation->sections, SECTION_VMGENID)) /* machines had none once */
+	if (sections_find(expectation->sections, SECTION_VMGENID)) /* older snapshots have none */
 		expect(expectation, SECTION_VMGENID);
 	for (unsigned i = 0; i < config->disk_count; i++)
 		expect_virtio(expectation, "blk", i, config->disks[i].queues ? config->disks[i].queues : 1, true);
 	for (unsigned i = 0; i < config->network_count; i++) {
 		unsigned pairs = config->networks[i].queues;
 
-		/* With more than one there is a control queue, which says how many are used. */
+		/* With more than one pair there is a control queue, which sets the number of pairs in use. */
 		expect_virtio(expectation, "net", i, pairs > 1 ? 2 * pairs + 1 : 2, true);
 	}
 	if (config->console == CONSOLE_VIRTIO)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Names of a guest kernel's code: from its System.map, or from its ELF file (vmlinux). The file may be hostile: it costs no
- * more than its size, up to a limit.
+ * Names of functions of a guest kernel, from its System.map or its ELF file (vmlinux). The file may be hostile. Reading it
+ * takes memory in proportion to its size, up to a limit.
  */
 #ifndef LKVM_INSPECT_SYMBOLS_H
 #define LKVM_INSPECT_SYMBOLS_H
@@ -13,25 +13,25 @@
 #include "util/err.h"
 
 struct symbol {
-	uint64_t address; /* as the file says */
+	uint64_t address; /* in the file, without the slide */
 	const char *name;
 };
 
 struct symbols {
-	struct symbol *items; /* of code, by address; of several at one address the best to show is first */
+	struct symbol *items; /* of code, sorted by address; of several at one address the preferred name is first */
 	size_t count;
-	char *texts; /* that the names are in */
-	uint64_t slide; /* added to a file's address, modulo 2^64, gives the guest's: the kernel may move itself (KASLR) */
+	char *texts; /* storage of the names */
+	uint64_t slide; /* guest address less file address, modulo 2^64: the kernel may move itself (KASLR) */
 };
 
-/* The slide is 0. */
+/* Reads the symbols, with a slide of 0. After a failure the symbols are closed. */
 int symbols_open(struct symbols *symbols, const char *path, struct error *error);
 void symbols_close(struct symbols *symbols);
 
-/* The file's address of a symbol; false if it has none of that name. */
+/* Finds the address of a symbol in the file. False: no symbol has that name. */
 bool symbols_find(const struct symbols *symbols, const char *name, uint64_t *address);
 
-/* "schedule+0x1c" for a guest's address; false where no symbol is near. */
+/* Writes a text such as "schedule+0x1c" for a guest address. False: no symbol is near. */
 #define SYMBOL_TEXT_LENGTH 96
 bool symbols_name(const struct symbols *symbols, uint64_t address, char text[SYMBOL_TEXT_LENGTH]);
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whether a snapshot is right: each check looks at one part of it and tells every fault that it finds. A check fails (-1)
- * only where it cannot look at all: the file cannot be read, memory ran out. What the file lacks or says wrongly is a fault.
+ * Verifies a snapshot. Each check examines one part and reports every fault that it finds.
+ *
+ * A check returns -1 only if it could not run: the file cannot be read, or there is no memory. Missing or wrong contents are
+ * faults, and the check returns 0.
  */
 #ifndef LKVM_INSPECT_VERIFY_H
 #define LKVM_INSPECT_VERIFY_H
@@ -11,38 +13,38 @@
 
 struct verdict {
 	unsigned faults;
-	/* `place` is a part of the snapshot ("its", "virtio-blk0/queue0", "RAM"), `what` a sentence without a full stop. */
+	/* `place` is a part of the snapshot ("its", "virtio-blk0/queue0", "RAM"). `what` is a sentence without a full stop. */
 	void (*tell)(void *owner, const char *place, const char *what);
 	void *owner;
 };
 
-/* Counts and tells a fault. */
+/* Counts and reports a fault. */
 void verdict_fault(struct verdict *verdict, const char *place, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /*
- * Whether the sections are there that the machine's configuration promises, none more that a reader must know, and RAM is
- * the machine's. What looks into them comes after it: it would say the same again in other words.
+ * Verifies that the snapshot has each section that the machine's configuration implies, and no unknown mandatory one. Verifies
+ * that base and size of RAM match the configuration. Run this check first: the others would report the same faults again.
  */
 int verify_sections(struct snapshot *snapshot, struct verdict *verdict, struct error *error);
 
-/* RAM against its checksums: reads all of it, on all processors. `progress` may be NULL. */
+/* Verifies RAM against its checksums. Reads all of RAM, on all processors. `progress` may be NULL. */
 int verify_ram(const struct snapshot *snapshot, const struct snapshot_progress *progress, struct verdict *verdict,
 	       struct error *error);
 
 /*
- * The ITS: registers that a restore would have refused or changed; its tables, as RESTORE_TABLES will read them, and
- * whether they and the command queue are in RAM and apart from each other. Good where the machine has none.
+ * Verifies the ITS. Registers: KVM would accept them unchanged. Tables: KVM_DEV_ARM_ITS_RESTORE_TABLES would accept them. They
+ * and the command queue lie in RAM and do not overlap. A machine without an ITS has no faults here.
  */
 int verify_its(const struct inspection *inspection, struct verdict *verdict, struct error *error);
 
-/* LPIs: the redistributors' tables, and whether each pending LPI is one that an event sends there. */
+/* Verifies the redistributors' LPI tables, and that an event maps each pending LPI to that vCPU. */
 int verify_lpis(const struct inspection *inspection, struct verdict *verdict, struct error *error);
 
-/* Virtqueues: what a restore would have refused, and whether their indices and the rings in RAM belong together. */
+/* Verifies that a restore would accept the virtqueues, and that their indices match the rings in RAM. */
 int verify_queues(const struct inspection *inspection, struct verdict *verdict, struct error *error);
 
-/* MSI-X: whether each vector that may send does so to an event that the ITS knows. */
+/* Verifies that each MSI and MSI-X vector that is not masked sends an event that the ITS maps. */
 int verify_msix(const struct inspection *inspection, struct verdict *verdict, struct error *error);
 
 #endif
