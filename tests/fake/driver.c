@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* A machine without vCPUs, and the driver side of virtio-pci and of split virtqueues. */
 #include <linux/pci_regs.h>
 #include <linux/virtio_pci.h>
 #include <linux/virtio_ring.h>
@@ -35,7 +36,7 @@ void fake_machine_open(struct fake_machine *machine, bool has_msi)
 	struct error error;
 
 	memset(machine, 0, sizeof(*machine));
-	machine->vm.fd = eventfd(0, EFD_CLOEXEC); /* any number that nobody else has */
+	machine->vm.fd = eventfd(0, EFD_CLOEXEC); /* a descriptor that nothing else uses */
 	must(ram_open(&machine->vm.ram, FAKE_RAM_BASE, FAKE_RAM_SIZE, &error) == 0);
 	must(bus_open(&machine->vm.bus, &error) == 0);
 	must(interrupts_open(&machine->vm.interrupts, machine->vm.fd, &error) == 0);

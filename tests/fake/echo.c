@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* The virtio device that returns each request, and its fixture. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -175,14 +176,14 @@ void echo_offer(struct echo *echo, unsigned queue)
 	fake_offer(&echo->rings[queue], 0);
 }
 
-/* Whether an MSI-X vector was signalled since the last look; all are masked, so its eventfd keeps it. */
+/* All MSI-X vectors are masked, so the eventfd is not attached to KVM and keeps the signal. */
 bool echo_signalled(struct echo *echo, unsigned vector)
 {
 	int fd = echo->device.pci.vectors[vector].event_fd;
 	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
 	eventfd_t count;
 
-	/* The interrupt comes just after the used entry that a test waited for. */
+	/* The device signals after it writes the used entry, so a test may call this before the signal. */
 	return poll(&poll_fd, 1, 1000) == 1 && eventfd_read(fd, &count) == 0;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A virtio device for tests of the transport: it gives every request back, counts what it is asked, and sits in a
- * machine with a driver for it.
+ * A virtio device for tests of the transport. It returns every request unchanged and counts the calls of its operations.
+ * The fixture has a fake machine with the device, and a driver for it.
  */
 #ifndef TESTS_FAKE_ECHO_H
 #define TESTS_FAKE_ECHO_H
@@ -9,7 +9,7 @@
 #include "fake/driver.h"
 
 #define ECHO_QUEUES 2
-#define ECHO_SIZE 16 /* entries a queue */
+#define ECHO_SIZE 16 /* entries of a queue */
 #define ECHO_RINGS(n) (FAKE_RAM_BASE + 0x10000ull * ((n) + 1))
 #define ECHO_FEATURE (1ull << 40)
 
@@ -21,7 +21,7 @@ struct echo {
 	struct fake_machine machine;
 	struct fake_function function;
 	struct fake_queue rings[ECHO_QUEUES];
-	unsigned complaints; /* lines in the VM's log */
+	unsigned complaints; /* warnings in the VM's log */
 };
 
 /* cmocka's setup and teardown, with and without MSI. */
@@ -29,16 +29,19 @@ int echo_setup(void **state);
 int echo_setup_line(void **state);
 int echo_teardown(void **state);
 
-/* From reset to DRIVER_OK with every feature; vector 0 for configuration changes, 1 + n for queue n. */
+/* Runs the driver from reset to DRIVER_OK, with all features. Vector 0 is for configuration changes, 1 + n for queue n. */
 void echo_run_driver(struct echo *echo);
 
-/* Clears the rings, as a driver does that starts again. */
+/* Clears the rings, as a driver does after a reset. */
 void echo_clear_rings(struct echo *echo);
 
-/* One request, without a notification. */
+/* Offers one request, without a notification. */
 void echo_offer(struct echo *echo, unsigned queue);
 
-/* Whether an MSI-X vector was signalled since the last look, waiting for it; or was not, for a while. */
+/*
+ * echo_signalled() waits up to 1 s for a signal of an MSI-X vector, and clears it. echo_quiet() returns true if there is none
+ * for 20 ms.
+ */
 bool echo_signalled(struct echo *echo, unsigned vector);
 bool echo_quiet(struct echo *echo, unsigned vector);
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Replaces kvm/kvm.c: records calls, and makes them fail. */
 #include <errno.h>
 #include <linux/kvm.h>
 #include <pthread.h>
@@ -51,7 +52,7 @@ size_t fake_find_attribute(size_t from, int fd, uint32_t group, uint64_t attribu
 	return SIZE_MAX;
 }
 
-/* A descriptor that may be closed like KVM's, and mapped like a vCPU's. */
+/* Returns a descriptor that can be closed like KVM's and mapped like a vCPU's. */
 static int new_fd(void)
 {
 	int fd = memfd_create("fake-kvm", MFD_CLOEXEC);
@@ -86,7 +87,7 @@ static int run(int fd)
 	return -EINTR;
 }
 
-/* Bytes of a group's values. */
+/* Returns the size in bytes of a group's values. */
 static size_t width(uint32_t group)
 {
 	return group == KVM_DEV_ARM_VGIC_GRP_ADDR || group == KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS ||

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A KVM that does nothing but remember: in place of kvm/kvm.c it records each call, answers what a caller needs to go
- * on, and fails where a test wants it to. It proves the order of calls and the error paths; that KVM accepts them, only
- * the tests on real KVM show.
+ * A fake KVM that replaces kvm/kvm.c. It records each call, returns the values that a caller needs, and fails the calls that a
+ * test chooses. It proves the order of calls and the error paths. Only the tests on real KVM prove that KVM accepts the calls.
  */
 #ifndef TESTS_FAKE_KVM_H
 #define TESTS_FAKE_KVM_H
@@ -20,14 +19,17 @@ struct fake_call {
 	unsigned long request;
 	uintptr_t argument;
 	/*
-	 * For device attributes; KVM_IOEVENTFD leaves its flags, address and descriptor here, a memory slot its number
-	 * with the flags from bit 16 on, its address and its size, KVM_IRQFD its flags, GSI and descriptor; in the last two,
-	 * KVM_IRQ_LINE its interrupt and level, KVM_ENABLE_CAP the capability and its first argument, KVM_CLEAR_DIRTY_LOG
-	 * the first page and how many are cleared.
+	 * Of device attributes. Other requests use the three fields so:
+	 * KVM_IOEVENTFD: flags, address, descriptor.
+	 * KVM_SET_USER_MEMORY_REGION: slot with the flags from bit 16 on, address, size.
+	 * KVM_IRQFD: flags, GSI, descriptor.
+	 * KVM_IRQ_LINE: none, interrupt, level.
+	 * KVM_ENABLE_CAP: none, capability, first argument.
+	 * KVM_CLEAR_DIRTY_LOG: none, first page, number of pages that are cleared.
 	 */
 	uint32_t group;
 	uint64_t attribute;
-	uint64_t value; /* what was set, as wide as the group's values are */
+	uint64_t value; /* of KVM_SET_DEVICE_ATTR: 4 or 8 bytes, as the group has them */
 };
 
 struct fake_kvm {
@@ -38,19 +40,19 @@ struct fake_kvm {
 	/* Fails every call of this request; 0: none. */
 	unsigned long fail_request;
 	int fail_with; /* a positive errno value */
-	uint64_t attribute_value; /* what each device attribute reads as */
-	int extensions; /* what KVM_CHECK_EXTENSION says to all but the IPA size */
-	/* What KVM_RUN does; NULL: sleeps until immediate_exit, then -EINTR. */
+	uint64_t attribute_value; /* of each device attribute that is read */
+	int extensions; /* KVM_CHECK_EXTENSION returns this, except for the IPA size and the number of vCPUs */
+	/* Replaces KVM_RUN; NULL: sleeps until immediate_exit, then returns -EINTR. */
 	int (*run)(int vcpu_fd, struct kvm_run *run);
 };
 
-/* The one fake, as kvm_call() has no other way to find it. */
+/* A global variable, as kvm_call() has no other way to find the fake. */
 extern struct fake_kvm fake_kvm;
 
-/* Forgets calls and wishes. */
+/* Clears the recorded calls and a test's settings. */
 void fake_kvm_reset(void);
 
-/* The index of the first call from `from` on that matches, or SIZE_MAX. */
+/* Return the index of the first matching call at or after `from`, or SIZE_MAX. */
 size_t fake_find(size_t from, unsigned long request);
 size_t fake_find_attribute(size_t from, int fd, uint32_t group, uint64_t attribute);
 

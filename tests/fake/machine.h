@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A machine without a guest, in place of machine/machine.c and machine/run.c: it counts what is asked of it, and behaves as its
- * kernel's name says. For one source file a test program, as it defines the functions.
+ * A machine without a guest, which replaces machine/machine.c and machine/run.c. It counts the calls. The name of its kernel
+ * selects what its guest does. It defines the functions, so only one source file of a test program may include it.
  */
 #ifndef TESTS_FAKE_MACHINE_H
 #define TESTS_FAKE_MACHINE_H
@@ -16,16 +16,16 @@
 #include "machine/machine.h"
 
 struct fake_machine {
-	bool deaf;          /* listens to no key */
+	bool deaf;          /* machine_press() fails: no driver for the keys */
 	bool reset_fails;
 	bool kernel_gone;   /* machine_check_kernel() fails */
 	bool open_fails;
-	const char *refuses; /* what machine_check_host() tells */
+	const char *refuses; /* the error that machine_check_host() collects, or NULL */
 	unsigned pauses, resumes, resets, closes;
 	unsigned presses[2];
 	bool pressed_paused; /* a key was pressed while it was paused */
 	uint64_t balloon;
-	struct machine_config config; /* as machine_open() got it */
+	struct machine_config config; /* the argument of machine_open() */
 };
 
 static struct fake_machine fake_machine;
@@ -39,7 +39,7 @@ static inline void fake_machine_event(struct machine *machine, enum vm_event_kin
 	vm_event_post(&machine->vm, &event);
 }
 
-/* "crash" in the kernel's name: the guest does so at once; and so on. */
+/* A kernel whose name has "unusable" is refused. See machine_resume() and machine_press() for other names. */
 int machine_open(struct machine *machine, const struct machine_config *config, struct loop *loop,
 		 struct terminal *terminal, struct error *error)
 {

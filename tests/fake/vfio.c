@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Replaces vfio/ioctl.c: records calls, makes them fail, and emulates one device. */
 #include "fake/vfio.h"
 
 #include <errno.h>
@@ -70,7 +71,7 @@ static void say(const char *data)
 		abort();
 }
 
-/* Files that give and take a device's data: a pipe, whose other end is here. */
+/* Returns the read end of a pipe, from which lkvm reads the device's data. The fake keeps the write end. */
 static int open_source(void)
 {
 	int ends[2];
@@ -120,7 +121,7 @@ static int feature(struct vfio_device_feature *request)
 	case VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT: {
 		const struct vfio_device_feature_dma_logging_report *report = payload;
 
-		*(uint64_t *)(uintptr_t)report->bitmap |= 1; /* the first of them, each time */
+		*(uint64_t *)(uintptr_t)report->bitmap |= 1; /* the first page, each time */
 		return fake_vfio.logs ? 0 : -ENOTTY;
 	}
 	default:
@@ -156,7 +157,7 @@ static void record(int fd, unsigned long request, uintptr_t argument)
 		call->address = map->iova;
 		call->size = map->size;
 	} else if (request == MAP_OF_IOMMUFD) {
-		const uint64_t *map = (const void *)argument; /* host, length, address behind four 32-bit words */
+		const uint64_t *map = (const void *)argument; /* four 32-bit words, then host address, length, guest address */
 
 		call->size = map[3];
 		call->address = map[4];
@@ -181,7 +182,7 @@ int vfio_call(int fd, unsigned long request, uintptr_t argument)
 		return 0;
 	case VFIO_GROUP_GET_DEVICE_FD:
 		return fcntl(fake_vfio.fd, F_DUPFD_CLOEXEC, 0);
-	case BIND: /* from here on this file is the device, which has no other one */
+	case BIND: /* this descriptor becomes the device's */
 		return dup2(fake_vfio.fd, fd) < 0 ? -errno : 0;
 	case VFIO_DEVICE_GET_INFO:
 		((struct vfio_device_info *)argument)->flags =

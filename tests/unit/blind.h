@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A host whose page map nobody may read: open(2) as a test wants it, for a program of one file. */
+/* Replaces open(2), so that opening /proc/self/pagemap fails while `blind` is set. For test programs of one file. */
 #ifndef TESTS_BLIND_H
 #define TESTS_BLIND_H
 
@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-static bool blind; /* there is no page map */
+static bool blind; /* opening the page map fails with EACCES */
 
 int open(const char *name, int flags, ...)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a device of the board hangs on: a bus, an event loop, interrupt lines to a KVM that only remembers. */
+/* The surroundings of a board device: a bus, an event loop, and interrupt lines of the fake KVM. */
 #ifndef TESTS_UNIT_BOARD_H
 #define TESTS_UNIT_BOARD_H
 
@@ -49,7 +49,7 @@ static inline bool board_line(const struct board *board, unsigned line)
 	return board->interrupts.lines >> line & 1;
 }
 
-/* A guest that writes and reads anything anywhere; the sanitizers watch. */
+/* Reads and writes random values at random offsets, as a hostile guest may. The sanitizers report errors. */
 static inline void board_torture(struct board *board, uint64_t base, uint64_t size)
 {
 	uint64_t random = 88172645463325252u;

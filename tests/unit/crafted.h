@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Snapshot files with nothing but RAM, kept in any of the ways that a reader takes. */
+/* Writes snapshot files that have only RAM, in each form that a reader accepts: plain, compressed, or on a base. */
 #ifndef TESTS_CRAFTED_H
 #define TESTS_CRAFTED_H
 
@@ -20,14 +20,14 @@
 
 struct crafted {
 	const char *path;
-	const uint8_t *ram;     /* all of it, as it shall be read */
-	uint64_t size;
-	uint64_t frame;         /* 0: plain */
-	const char *base_path;  /* NULL, or what pages outside of `pages` come from */
-	const uint8_t *pages;
+	const uint8_t *ram;     /* the complete RAM that a reader must get */
+	uint64_t size;          /* of RAM, in bytes */
+	uint64_t frame;         /* bytes of a compressed frame; 0: plain */
+	const char *base_path;  /* snapshot that has the pages outside of `pages`, or NULL */
+	const uint8_t *pages;   /* bitmap of pages in this file; NULL: all are */
 	uint8_t identity[16];
-	struct byte_buffer more; /* sections behind those of RAM: freed here */
-	uint32_t damaged_chunk; /* its checksum is wrong, unless it is 0 */
+	struct byte_buffer more; /* sections after those of RAM; crafted_write() frees it */
+	uint32_t damaged_chunk; /* chunk whose checksum is wrong; 0: none */
 };
 
 static inline bool crafted_has(const struct crafted *file, uint64_t at)
@@ -83,7 +83,7 @@ static inline void crafted_pages(const struct crafted *file, int fd, uint64_t *e
 	*end += file->size;
 }
 
-/* Writes the file, and gives it an identity. */
+/* Writes the file. All bytes of its identity are `identity`. */
 static inline void crafted_write(struct crafted *file, uint8_t identity)
 {
 	int fd = open(file->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);

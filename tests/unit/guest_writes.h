@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writes to RAM of a test that plays the guest. ThreadSanitizer must not look at them, as a guest writes RAM while others read
- * it. A save reads again what it read too early, or the write waits for it. A device takes any descriptor that a guest writes.
+ * Writes of a test that plays the guest. ThreadSanitizer must ignore them, as a guest writes RAM while other threads read it.
+ * A save copies such a page again, or makes the write wait. A device accepts any descriptor that a guest writes.
  */
 #ifndef TESTS_UNIT_GUEST_WRITES_H
 #define TESTS_UNIT_GUEST_WRITES_H

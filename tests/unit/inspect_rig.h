@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Snapshots to look into: a golden one out of its file, or sections that a test made up. */
+/* Opens a snapshot for the views: a golden one, or one of sections that a test wrote. */
 #ifndef TESTS_INSPECT_RIG_H
 #define TESTS_INSPECT_RIG_H
 
@@ -19,10 +19,10 @@ struct inspect_rig {
 	struct snapshot snapshot;
 	struct inspection inspection;
 	struct report report;
-	struct section_writer writer; /* of sections that are made up */
+	struct section_writer writer; /* for sections that a test writes */
 };
 
-/* tests/golden/NAME.lkvm.gz */
+/* Opens tests/golden/NAME.lkvm.gz. */
 static inline void rig_open_golden(struct inspect_rig *rig, const char *name)
 {
 	char packed[64], path[] = "/tmp/lkvm-inspect-XXXXXX";
@@ -45,7 +45,7 @@ static inline void rig_open_golden(struct inspect_rig *rig, const char *name)
 	unlink(path);
 }
 
-/* Sections were added to the writer. The configuration is the caller's. */
+/* Opens the sections in `writer`. The caller fills in the configuration. */
 static inline void rig_open_made(struct inspect_rig *rig)
 {
 	struct byte_buffer *buffer = &rig->writer.buffer;
@@ -57,7 +57,7 @@ static inline void rig_open_made(struct inspect_rig *rig)
 	rig->inspection.snapshot = &rig->snapshot;
 }
 
-/* What the view shows; NULL and a sentence where it fails. Stays until the next one. */
+/* Returns the text of a view, or NULL with an error. The text is valid until the next call. */
 static inline const char *rig_show(struct inspect_rig *rig, inspect_view *view, bool json, struct error *error)
 {
 	report_close(&rig->report);

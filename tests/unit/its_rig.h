@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * RAM with an ITS's tables, written by hand from Documentation/virt/kvm/devices/arm-vgic-its.rst, "ITS Table ABI REV0",
- * and what a walk over them visits.
+ * RAM with an ITS's tables, and a visitor that records a walk over them. The entries are encoded by hand from
+ * Documentation/virt/kvm/devices/arm-vgic-its.rst, "ITS Table ABI REV0".
  */
 #ifndef TESTS_UNIT_ITS_RIG_H
 #define TESTS_UNIT_ITS_RIG_H
@@ -18,19 +18,19 @@
 #define INDIRECT (1ull << 62)
 #define PROBLEM(name) (1u << ITS_PROBLEM_##name)
 #define VCPUS 2u
-#define ROOM 64u /* for what a walk visits */
+#define ROOM 64u /* recorded visits of each kind */
 
-/* RAM, and where the tables are in it. */
+/* RAM, and the addresses of the tables in it. */
 #define RAM 0x80000000ull
 #define RAM_SIZE 0x800000ull
 #define END (RAM + RAM_SIZE)
 #define DEVICES (RAM + 0x10000)
 #define COLLECTIONS (RAM + 0x20000)
-#define SECOND(index) (RAM + 0x30000 + 0x10000ull * (index)) /* 0 to 2 */
+#define SECOND(index) (RAM + 0x30000 + 0x10000ull * (index)) /* index 0 to 2 */
 #define PROPERTIES (RAM + 0x60000)
 #define PENDING(vcpu) (RAM + 0x70000 + 0x10000ull * (vcpu))
 #define ITT(number) (RAM + 0x90000 + 0x1000ull * (number))
-#define EMPTY (RAM + 0x100000) /* nothing is there up to RAM's end */
+#define EMPTY (RAM + 0x100000) /* from here to the end, RAM is zero */
 
 #define DTE(itt, bits, next) (VALID | (uint64_t)(next) << 49 | (itt) >> 8 << 5 | ((bits) - 1))
 #define ITE(lpi, collection, next) ((uint64_t)(next) << 48 | (uint64_t)(lpi) << 16 | (collection))
@@ -73,7 +73,7 @@ static inline void put(struct rig *rig, uint64_t address, uint64_t entry)
 		rig->ram[address - RAM + i] = (uint8_t)(entry >> 8 * i);
 }
 
-/* Two collections, one a vCPU; device 2 with the events 0 and 3, device 5 with event 1. */
+/* Two collections, one for each vCPU; device 2 with the events 0 and 3; device 5 with event 1. */
 static inline int open_rig(void **state)
 {
 	struct rig *rig = calloc(1, sizeof(*rig));
@@ -147,7 +147,7 @@ static inline int walk(struct rig *rig)
 	return its_tables_walk(&rig->tables, &visitor, &rig->walk, &rig->error);
 }
 
-/* A walk without a stop that meets so many. */
+/* Walks without a stop, and expects these numbers of entries. */
 static inline void expect(struct rig *rig, int refusal, unsigned collections, unsigned devices, unsigned events)
 {
 	assert_int_equal(walk(rig), 0);

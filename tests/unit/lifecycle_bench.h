@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A lifecycle with a fake machine, and children that ask something of it over the real socket. For one file a program. */
+/* A lifecycle with a fake machine, and child processes that send requests over the real socket. For programs of one file. */
 #ifndef TESTS_UNIT_LIFECYCLE_BENCH_H
 #define TESTS_UNIT_LIFECYCLE_BENCH_H
 
@@ -62,7 +62,7 @@ static inline int tear_down(void **state)
 	return system(command);
 }
 
-/* A child that asks, and tells by a pipe what the answer was. */
+/* A child process that sends a request, and writes the reply to a pipe. */
 struct asking {
 	pid_t child;
 	int fd;
@@ -91,8 +91,8 @@ static inline struct asking ask(const char *request)
 }
 
 /*
- * The same with a file in `scratch`, opened with `flags`, that goes along, and another one unless it is -1; `tick` as in
- * struct control_extras.
+ * The same with descriptors: a file in `scratch`, opened with `flags`, and `other_fd` unless it is -1. `tick` is as in struct
+ * control_extras.
  */
 static inline struct asking ask_with_files(const char *request, int flags, int other_fd, bool (*tick)(void *owner))
 {
@@ -125,14 +125,14 @@ static inline struct asking ask_with_file(const char *request, int flags, bool (
 	return ask_with_files(request, flags, -1, tick);
 }
 
-/* The answer, or "" if there is none yet. */
+/* Returns the reply, or "" if there is none yet. */
 static inline const char *answer(struct asking asking, bool wait)
 {
 	struct pollfd polled = { .fd = asking.fd, .events = POLLIN };
 	static char text[512];
 	ssize_t got;
 
-	/* Longer than the child has patience: it holds the listening socket, too, and may wait for nobody. */
+	/* Longer than the child's timeout: the child inherits the listening socket, so without a server it waits till then. */
 	if (poll(&polled, 1, wait ? 30000 : 0) == 0)
 		return "";
 	got = read(asking.fd, text, sizeof(text) - 1);
@@ -149,7 +149,7 @@ static inline void answered(void *owner, int fd, uint32_t events)
 	loop_stop(owner);
 }
 
-/* Runs the loop until there is an answer. */
+/* Runs the loop until there is a reply. */
 static inline const char *serve(struct asking asking)
 {
 	struct error error;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How many descriptors this process has open: what closes must leave none behind. */
+/* Counts the open descriptors of this process, so that a test finds one that was not closed. */
 #ifndef TESTS_UNIT_OPEN_FDS_H
 #define TESTS_UNIT_OPEN_FDS_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Saving a virtio device's state into sections, and loading it into another one that was made alike. */
+/* Saves a virtio device's state into sections, and loads it into another device of the same kind. */
 #ifndef TESTS_UNIT_RESTORE_RIG_H
 #define TESTS_UNIT_RESTORE_RIG_H
 
@@ -32,7 +32,7 @@ static inline int saved_load(struct state_visitor *visitor, const char *name, co
 	return section ? state_load(table, object, &section->fields, section->version, error) : -1;
 }
 
-/* Everything of a device that does not run, as the machine saves it. */
+/* Saves the complete state of a paused device, as the machine does. */
 static inline void save_device(struct saved *saved, struct virtio_device *device)
 {
 	struct error error;
@@ -43,7 +43,7 @@ static inline void save_device(struct saved *saved, struct virtio_device *device
 	assert_int_equal(sections_parse(&saved->sections, saved->writer.buffer.bytes, saved->writer.buffer.size, &error), 0);
 }
 
-/* Into a device that was just opened. */
+/* Loads the state into a device that was just opened. */
 static inline void load_device(struct saved *saved, struct virtio_device *device)
 {
 	struct error error;

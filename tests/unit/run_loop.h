@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Serves an event loop for a while, or until nothing more happens in it. */
+/* Runs an event loop for a given time. */
 #ifndef TESTS_UNIT_RUN_LOOP_H
 #define TESTS_UNIT_RUN_LOOP_H
 

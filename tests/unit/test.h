@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* cmocka and what it wants included before it. */
+/* Includes cmocka and the headers that it needs. */
 #ifndef TESTS_UNIT_TEST_H
 #define TESTS_UNIT_TEST_H
 
@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-/* Under ThreadSanitizer a case takes ten times as long: `fewer` rounds there. */
+/* A case takes ten times as long under ThreadSanitizer, so it has `fewer` rounds there. */
 #ifdef __SANITIZE_THREAD__
 #define ROUNDS(many, fewer) (fewer)
 #else

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A small snapshot with an ITS and two virtio devices, all of it right, as a running guest's would be: two vCPUs, a
- * collection for each, three events a device. A test breaks one thing, runs a check, and looks at the faults.
+ * A small snapshot of a running guest, without faults. It has an ITS, two virtio devices, two vCPUs, a collection for each
+ * vCPU, and three events for each device. A test changes one value, runs a check, and compares the faults.
  */
 #ifndef TESTS_UNIT_VERIFY_RIG_H
 #define TESTS_UNIT_VERIFY_RIG_H
@@ -25,7 +25,7 @@
 #define RIG_ITT(device) (RIG_RAM + 0x60000 + (device) * 0x100u)
 #define RIG_SECOND (RIG_RAM + 0x70000)
 #define RIG_RINGS(device) (RIG_RAM + 0x80000 + (device) * 0x10000u)
-#define RIG_DRIVER 0x1000u /* bytes behind the descriptors */
+#define RIG_DRIVER 0x1000u /* bytes after RIG_RINGS; the same for RIG_DEVICE */
 #define RIG_DEVICE 0x2000u
 #define RIG_END (RIG_RAM + RIG_RAM_SIZE)
 
@@ -48,17 +48,17 @@ struct inspection_rig {
 	struct virtqueue_state queues[RIG_PCI_DEVICES];
 	struct {
 		bool present;
-		struct pci_state pci; /* of which only config space means anything */
-		uint32_t entries[RIG_VECTORS][4], words; /* 0: no section */
-		uint32_t data;        /* its bytes; 0: no section */
+		struct pci_state pci; /* only its config space is used */
+		uint32_t entries[RIG_VECTORS][4], words; /* of the MSI-X table; no words: no section */
+		uint32_t data;        /* bytes of device data; 0: no section */
 		const char *data_name;
 	} passed;
-	bool no_its;       /* of the machine */
-	bool partial;      /* it is a look into a running machine */
-	const char *leave; /* a section that is not there, or a register of the ITS, or NULL */
+	bool no_its;       /* the machine has a GIC without an ITS */
+	bool partial;      /* has the section of a partial snapshot, as an inspection of a running machine writes it */
+	const char *leave; /* a section or a register of the ITS that is left out, or NULL */
 
 	unsigned faults;
-	char place[64], what[512]; /* the first one */
+	char place[64], what[512]; /* of the first fault */
 };
 
 static inline uint64_t rig_get(const struct inspection_rig *rig, uint64_t address)
@@ -126,7 +126,7 @@ static inline void rig_make_device(struct inspection_rig *rig, unsigned device)
 		.status = VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER | VIRTIO_STATUS_FEATURES_OK |
 			  VIRTIO_STATUS_DRIVER_OK,
 	};
-	/* Its indices went round: 4 requests wait, 2 are in work. */
+	/* The indices wrapped around: 4 requests wait, 2 are in progress. */
 	rig->queues[device] = (struct virtqueue_state){
 		.descriptors = rings, .driver = rings + RIG_DRIVER, .device = rings + RIG_DEVICE,
 		.maximum = 256, .size = 128, .enabled = 1, .vector = 1, .next_available = 0xfffe, .next_used = 0xfffc,
@@ -141,7 +141,7 @@ static inline void rig_make_device(struct inspection_rig *rig, unsigned device)
 	rig_put(rig, RIG_DEVICES + 64 * device, rig_device(RIG_ITT(device), 5, device ? 0 : 8));
 }
 
-/* A passed-through device in the next slot, whose driver set up MSI-X. */
+/* Adds a passed-through device in the next slot, whose driver set up MSI-X. */
 static inline void rig_pass(struct inspection_rig *rig)
 {
 	const unsigned device = RIG_PCI_DEVICES;
@@ -162,7 +162,7 @@ static inline void rig_pass(struct inspection_rig *rig)
 	rig_put(rig, RIG_DEVICES + 128, rig_device(RIG_ITT(device), 5, 0));
 }
 
-/* The same with plain MSI: two messages of the four that it can send, in a capability with 64 bits and mask bits. */
+/* The same with MSI: two of four possible messages are enabled. The capability has a 64-bit address and mask bits. */
 static inline void rig_pass_msi(struct inspection_rig *rig)
 {
 	uint8_t *capability = rig->passed.pci.config + RIG_MSIX;
@@ -175,7 +175,7 @@ static inline void rig_pass_msi(struct inspection_rig *rig)
 	capability[PCI_MSI_FLAGS] = PCI_MSI_FLAGS_ENABLE | 2 << 1 | 1 << 4 | PCI_MSI_FLAGS_64BIT;
 	capability[PCI_MSI_FLAGS + 1] = PCI_MSI_FLAGS_MASKBIT >> 8;
 	memcpy(capability + PCI_MSI_ADDRESS_LO, &doorbell, sizeof(doorbell));
-	capability[PCI_MSI_DATA_64] = 1; /* whose lowest bit the device sets */
+	capability[PCI_MSI_DATA_64] = 1; /* the device replaces the lowest bit */
 }
 
 static inline struct inspection_rig *rig_new(void)
@@ -316,7 +316,7 @@ static inline void rig_tell(void *owner, const char *place, const char *what)
 
 typedef int (*rig_check)(const struct inspection *inspection, struct verdict *verdict, struct error *error);
 
-/* Runs a check over what the rig holds now. */
+/* Runs a check on the current state of the rig. Returns the number of faults. */
 static inline unsigned rig_verify(struct inspection_rig *rig, rig_check check)
 {
 	struct verdict verdict = { .tell = rig_tell, .owner = rig };
@@ -341,7 +341,7 @@ static inline unsigned rig_verify(struct inspection_rig *rig, rig_check check)
 	return rig->faults;
 }
 
-/* One fault, at this place, whose sentence has this part; then the rig is freed. */
+/* Expects one fault at this place, whose text contains `part`. Frees the rig. */
 static inline void rig_expect(struct inspection_rig *rig, rig_check check, const char *place, const char *part)
 {
 	if (rig_verify(rig, check) != 1 || strcmp(rig->place, place) != 0 || !strstr(rig->what, part))

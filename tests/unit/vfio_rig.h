@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A host with one device that may be passed through, in a folder: what /sys and /dev have of it, the fake VFIO behind that;
- * and a machine's PCI bus, on which a guest reaches the device.
+ * A host with one device that can be passed through. A scratch folder replaces /sys and /dev, and the fake replaces VFIO.
+ * A machine's PCI bus plays the guest, which accesses the device.
  */
 #ifndef TESTS_UNIT_VFIO_RIG_H
 #define TESTS_UNIT_VFIO_RIG_H
@@ -94,8 +94,10 @@ static inline int remove_one(const char *path, const struct stat *status, int ki
 	return remove(path);
 }
 
-/* A network card of sorts: 32 KiB of 64-bit registers with the MSI-X table at 0x2000 and
- * its pending bits at 0x4000, 4 KiB in another BAR, a line, MSI. */
+/*
+ * Makes a device of the network class. A 64-bit BAR has 32 KiB, with the MSI-X table at 0x2000 and its pending bits at 0x4000.
+ * Another BAR has 4 KiB. The device has an interrupt line and MSI, too.
+ */
 static inline void make_device(void)
 {
 	uint8_t *config = fake_vfio_region(VFIO_PCI_CONFIG_REGION_INDEX);
@@ -112,7 +114,7 @@ static inline void make_device(void)
 	config[0x40] = PCI_CAP_ID_PM;
 	config[0x41] = 0x50;
 	put16(config + 0x42, 0xf803);
-	put16(config + 0x44, 3); /* asleep */
+	put16(config + 0x44, 3); /* D3hot */
 	config[0x50] = PCI_CAP_ID_MSI;
 	config[0x51] = 0x70;
 	put16(config + 0x52, PCI_MSI_FLAGS_64BIT | PCI_MSI_FLAGS_MASKBIT | 2 << 1 | PCI_MSI_FLAGS_ENABLE);
@@ -130,7 +132,7 @@ static inline void make_device(void)
 	config[0xa0] = PCI_CAP_ID_EXP;
 	put16(config + 0xa2, 2); /* version 2, an endpoint */
 	put32(config + 0xac, 0x12345678);
-	/* Errors, then a serial number. */
+	/* Advanced error reporting, then a serial number. */
 	put32(config + 0x100, PCI_EXT_CAP_ID_ERR | 1 << 16 | 0x140u << 20);
 	put32(config + 0x140, PCI_EXT_CAP_ID_DSN | 1 << 16);
 	put32(config + 0x144, 0x11223344);
@@ -206,7 +208,7 @@ static inline int close_rig(void **state)
 	return 0;
 }
 
-/* 0, or -1 and the sentence in rig->error. */
+/* Returns 0, or -1 with rig->error. */
 static inline int pass_through(struct rig *rig)
 {
 	const struct vfio_config config = { .paths = &rig->paths, .count = 1, .devices = { DEVICE } };
@@ -215,7 +217,7 @@ static inline int pass_through(struct rig *rig)
 	return rig->vfio ? 0 : -1;
 }
 
-/* It is refused, by these words. */
+/* Expects that the device is refused, with an error that contains `words`. */
 static inline void refused(struct rig *rig, const char *words)
 {
 	assert_int_equal(pass_through(rig), -1);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The views of what the inspection rig holds: a small snapshot, of which a test changes a thing. */
+/* Runs views on the snapshot of verify_rig.h, in which a test changes a value. */
 #ifndef TESTS_UNIT_VIEWS_RIG_H
 #define TESTS_UNIT_VIEWS_RIG_H
 
@@ -9,7 +9,7 @@
 
 typedef int (*view)(const struct inspection *inspection, struct report *report, struct error *error);
 
-/* The rig, opened as it is now. */
+/* An open snapshot with the current state of the rig. */
 struct opened {
 	struct section_writer writer;
 	struct snapshot snapshot;
@@ -52,7 +52,7 @@ static inline const char *show(struct opened *opened, view how, bool json)
 	return report_text(&opened->report);
 }
 
-/* `text` has all of these, in this order. */
+/* Asserts that `text` has all of these, in this order. */
 static inline void assert_lines(const char *text, const char *const *lines)
 {
 	const char *at = text;
@@ -64,7 +64,7 @@ static inline void assert_lines(const char *text, const char *const *lines)
 	}
 }
 
-/* The same for the view of a rig, which is freed then. */
+/* The same for a view of the rig. Frees the rig. */
 static inline void expect(struct inspection_rig *rig, view how, const char *const *lines)
 {
 	struct opened opened;

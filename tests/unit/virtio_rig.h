@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One virtio device in a fake machine, its driver, and guest memory for buffers: what the device tests share. */
+/* One virtio device in a fake machine, its driver, and guest memory for buffers. The tests of devices share it. */
 #ifndef TESTS_UNIT_VIRTIO_RIG_H
 #define TESTS_UNIT_VIRTIO_RIG_H
 
@@ -19,8 +19,8 @@ struct rig {
 	struct virtio_device *device;
 	struct fake_function function;
 	struct fake_queue queues[VIRTIO_MAX_QUEUES];
-	uint64_t free; /* guest physical: no buffer lies here yet */
-	bool msix;     /* the driver uses MSI-X, a vector a queue */
+	uint64_t free; /* guest physical address of the next buffer */
+	bool msix;     /* the driver uses MSI-X, with a vector for each queue */
 };
 
 static inline struct rig *rig_open(void)
@@ -42,7 +42,7 @@ static inline void rig_close(struct rig *rig)
 	free(rig);
 }
 
-/* Runs the VM, and its driver up to DRIVER_OK, with all features but `without`. */
+/* Resumes the device, and runs the driver up to DRIVER_OK with all features except `without` and the event index. */
 static inline void rig_start(struct rig *rig, uint64_t without)
 {
 	virtio_resume(rig->device);
@@ -64,7 +64,7 @@ static inline void rig_reset(struct rig *rig)
 	fake_set_common(&rig->function, VIRTIO_PCI_COMMON_STATUS, 1, 0);
 }
 
-/* Guest memory for a buffer, and where it is in ours. */
+/* rig_memory() allocates guest memory for a buffer. rig_at() returns its address in this process. */
 static inline uint64_t rig_memory(struct rig *rig, uint64_t size)
 {
 	uint64_t address = rig->free;
@@ -79,7 +79,7 @@ static inline void *rig_at(struct rig *rig, uint64_t address)
 	return ram_at(&rig->machine.vm.ram, address, 1);
 }
 
-/* Offers one buffer in descriptor `index` and notifies. Flags: 0 or VRING_DESC_F_WRITE. Its guest address. */
+/* Offers a buffer in descriptor `index` and notifies. Flags: 0 or VRING_DESC_F_WRITE. Returns the buffer's guest address. */
 static inline uint64_t rig_offer(struct rig *rig, uint16_t queue, uint16_t index, uint32_t size, uint16_t flags)
 {
 	uint64_t address = rig_memory(rig, size);
@@ -90,7 +90,7 @@ static inline uint64_t rig_offer(struct rig *rig, uint16_t queue, uint16_t index
 	return address;
 }
 
-/* Takes the next used entry, which must come. Bytes written. */
+/* Waits for the next used entry and takes it. Returns the bytes written. */
 static inline uint32_t rig_take(struct rig *rig, uint16_t queue, uint16_t expected_head)
 {
 	uint32_t written = 0;
@@ -102,7 +102,7 @@ static inline uint32_t rig_take(struct rig *rig, uint16_t queue, uint16_t expect
 	return written;
 }
 
-/* Long enough for a worker to do what it should not. */
+/* Waits long enough for a worker to do something wrong. */
 static inline void rig_settle(void)
 {
 	const struct timespec pause = { .tv_nsec = 20000000 };
@@ -110,7 +110,7 @@ static inline void rig_settle(void)
 	nanosleep(&pause, NULL);
 }
 
-/* For what a worker will do: waits until it is so. False when it takes seconds. */
+/* Waits until a worker makes the condition true. Returns false after some seconds. */
 #define rig_wait_until(condition)                                                                          \
 	__extension__({                                                                                    \
 		unsigned turns_ = 0;                                                                       \
