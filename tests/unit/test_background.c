@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* RAM that is copied as it was at one point in time, while others write it: the file has nothing of what came later. */
+/* Copies RAM as of one point in time while other threads and the kernel write it. The file has no later writes. */
 #include "unit/test.h"
 
 #include <errno.h>
@@ -19,7 +19,7 @@
 
 #define BASE 0x80000000u
 #define RAM_SIZE (16ull << 20)
-#define TOUCHED (12ull << 20) /* nobody used what is behind it */
+#define TOUCHED (12ull << 20) /* RAM from here on was never accessed */
 #define PAGE FORMAT_RAM_PAGE
 
 static struct rig {
@@ -28,7 +28,7 @@ static struct rig {
 	struct snapshot_writer writer;
 	struct background background;
 	struct snapshot_progress progress;
-	uint64_t steps; /* then it is called off; 0: never */
+	uint64_t steps; /* after so many steps the copy is cancelled; 0: never */
 	pthread_t thread;
 	sem_t prepared;
 	int result;
@@ -106,7 +106,7 @@ static void *copy(void *argument)
 	return NULL;
 }
 
-/* Up to the pause. */
+/* Starts the copying thread, and waits until it has prepared for the pause. */
 static void prepare(const char *fault)
 {
 	open_point(fault);
@@ -161,7 +161,7 @@ static void file_is_the_model(void)
 	snapshot_close(&snapshot);
 }
 
-/* All of it, at once and by hand: as long as somebody would have to wait this does not end. */
+/* Writes all of RAM. It does not return while a page is protected. */
 static void write_all(void) { guest_fill(rig.ram.host, 0xa5, RAM_SIZE); }
 
 static void write_backwards(void)
@@ -170,7 +170,7 @@ static void write_backwards(void)
 		guest_fill(rig.ram.host + at - PAGE, 0x5a, PAGE);
 }
 
-/* Parts that the mapping of RAM is divided into. Others come and go as ThreadSanitizer needs memory. */
+/* Counts the mappings of RAM. Other mappings are not counted, as ThreadSanitizer maps and unmaps memory. */
 static unsigned mappings(void)
 {
 	FILE *file = fopen("/proc/self/maps", "r");
@@ -211,7 +211,7 @@ static void what_is_written_meanwhile_is_not(void **state)
 		assert_int_equal(rig.ram.host[at], 0x5a);
 }
 
-/* While all is being protected, and with most of it so: in places that were there, that were not, and that went and came again. */
+/* Writes before the pause, while RAM is being protected: to pages that exist, that never did, and that were discarded. */
 static void what_was_written_before_is_there(void **state)
 {
 	(void)state;
@@ -235,7 +235,7 @@ static void what_was_written_before_is_there(void **state)
 	file_is_the_model();
 }
 
-/* As KVM, vhost and a device's read(2) do. */
+/* The kernel writes RAM for KVM, for vhost, and for a device's read(2). */
 static void nor_what_the_kernel_writes(void **state)
 {
 	uint8_t bytes[PAGE];
@@ -250,7 +250,7 @@ static void nor_what_the_kernel_writes(void **state)
 		if (at == RAM_SIZE / 2)
 			background_proceed(&rig.background);
 		assert_int_equal(write(pipes[1], bytes, PAGE), PAGE);
-		/* Not read(), whose write to RAM ThreadSanitizer sees: guest_writes.h. */
+		/* Not read(): ThreadSanitizer intercepts it and would report its write to RAM (guest_writes.h). */
 		assert_int_equal(syscall(SYS_read, pipes[0], rig.ram.host + at - PAGE, PAGE), PAGE);
 	}
 	join(0);
@@ -274,7 +274,7 @@ static void what_is_discarded_is_kept_before(void **state)
 	assert_int_equal(resident(), 0);
 }
 
-/* Small pages, or one that is touched is many. */
+/* With small pages, as one access to a huge page would make many pages resident. */
 static void what_nobody_touched_stays_so(void **state)
 {
 	uint64_t before;
@@ -303,7 +303,7 @@ static void nothing_is_left_behind(void **state)
 	write_all();
 }
 
-/* However it ends, who waits goes on. */
+/* Threads that wait for a protected page continue after a failure, too. */
 static void it_may_fail(void **state)
 {
 	(void)state;
@@ -362,7 +362,7 @@ static void a_mapping_of_a_file_is_refused(void **state)
 	assert_false(background_is_open(&rig.background));
 }
 
-/* What a test relies on that compares the file with a copy of RAM. */
+/* Other tests rely on the recheck, which compares the file with a copy of RAM. */
 static void a_recheck_sees_what_is_wrong(void **state)
 {
 	(void)state;

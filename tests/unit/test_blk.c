@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* virtio/blk.c and virtio/disk.c: requests against a file, right ones and wrong ones. */
+/* virtio/blk.c and virtio/disk.c: valid and invalid requests on a file. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -56,7 +56,7 @@ static struct virtio_device *open_disk(struct fixture *f, bool read_only, struct
 
 static void run_driver(struct fixture *f, uint64_t without)
 {
-	/* The rings are the driver's again only after a reset. */
+	/* The driver may write the rings again only after a reset. */
 	fake_set_common(&f->function, VIRTIO_PCI_COMMON_STATUS, 1, 0);
 	for (uint16_t i = 0; i < QUEUES; i++)
 		fake_queue_init(&f->rings[i], &f->machine.vm.ram, RINGS(i), SIZE);
@@ -79,7 +79,7 @@ static struct fixture *open_fixture(bool read_only, bool in_memory)
 	if (in_memory)
 		snprintf(f.path, sizeof(f.path), "/proc/self/fd/%d", f.fd);
 	assert_true(f.fd >= 0);
-	assert_int_equal(ftruncate(f.fd, SECTORS * 512 + 100), 0); /* a ragged end is left out */
+	assert_int_equal(ftruncate(f.fd, SECTORS * 512 + 100), 0); /* an incomplete last sector is not part of the disk */
 	f.device = open_disk(&f, read_only, &error);
 	if (!f.device)
 		fail_msg("%s", error.text);
@@ -95,7 +95,7 @@ static int setup(void **state)
 	return 0;
 }
 
-/* tmpfs knows no FALLOC_FL_ZERO_RANGE. */
+/* tmpfs does not support FALLOC_FL_ZERO_RANGE. */
 static int setup_in_memory(void **state)
 {
 	*state = open_fixture(false, true);
@@ -126,7 +126,7 @@ struct part {
 	bool writable;
 };
 
-/* One request of several buffers on a queue; the bytes that the device says it wrote, or -1 if it never answers. */
+/* Sends a request of several buffers on a queue. Returns the written bytes in the used entry, or -1 without an answer. */
 static int64_t request(struct fixture *f, unsigned queue, const struct part *parts, unsigned count)
 {
 	uint32_t written;
@@ -148,7 +148,7 @@ static uint8_t *status_byte(struct fixture *f)
 	return ram_at(&f->machine.vm.ram, STATUS, 1);
 }
 
-/* The usual layout: header, data, status. The status. */
+/* Sends a request in the usual layout: header, data, status. Returns the status. */
 static uint8_t simple(struct fixture *f, uint32_t type, uint64_t sector, uint32_t length, bool from_device)
 {
 	const struct virtio_blk_outhdr header = { .type = type, .sector = sector };
@@ -192,15 +192,15 @@ static void test_write_and_read(void **state)
 	assert_int_equal(simple(f, VIRTIO_BLK_T_FLUSH, 0, 0, false), VIRTIO_BLK_S_OK);
 }
 
-/* Header, data and status in any number of buffers, cut anywhere, and on the other queue. */
+/* Header, data and status may be in any number of buffers, divided anywhere. Uses the other queue. */
 static void test_any_framing(void **state)
 {
 	struct fixture *f = *state;
 	const struct virtio_blk_outhdr out = { .type = VIRTIO_BLK_T_OUT, .sector = 9 };
 	const struct virtio_blk_outhdr in = { .type = VIRTIO_BLK_T_IN, .sector = 9 };
 	const struct part write[] = {
-		{ DATA, 5, false },          /* of the header */
-		{ DATA + 5, 11 + 24, false }, /* its rest, and some data */
+		{ DATA, 5, false },          /* part of the header */
+		{ DATA + 5, 11 + 24, false }, /* the rest of the header, and some data */
 		{ DATA + 40, 1000, false },
 		{ STATUS, 1, true },
 	};
@@ -244,7 +244,7 @@ static void test_ranges(void **state)
 	assert_int_equal(simple(f, VIRTIO_BLK_T_OUT, ~0ull, 512, false), VIRTIO_BLK_S_IOERR);
 	assert_int_equal(simple(f, VIRTIO_BLK_T_OUT, 0, 100, false), VIRTIO_BLK_S_IOERR);
 	assert_int_equal(simple(f, 77, 0, 512, true), VIRTIO_BLK_S_UNSUPP);
-	/* The file grew by nothing. */
+	/* The size of the file did not change. */
 	struct stat stat;
 
 	assert_int_equal(fstat(f->fd, &stat), 0);
@@ -346,7 +346,7 @@ static void test_erase(void **state)
 	assert_int_equal(stat.st_size, SECTORS * 512 + 100);
 }
 
-/* Without the feature, each write lasts by itself; the request looks the same. */
+/* Without the flush feature, each write is durable when it completes. The request is the same. */
 static void test_without_flush(void **state)
 {
 	struct fixture *f = *state;
@@ -380,7 +380,7 @@ static void test_file_shrank(void **state)
 	assert_int_equal(f->device->counters.errors, 2);
 }
 
-/* As on a full disk: the first half is written, the rest is refused. */
+/* As on a full disk: the first half is written, and the rest fails. */
 static void test_write_fails_half_way(void **state)
 {
 	struct fixture *f = *state;
@@ -396,7 +396,7 @@ static void test_write_fails_half_way(void **state)
 
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
 	assert_int_equal(status, VIRTIO_BLK_S_IOERR);
-	assert_int_equal(next, VIRTIO_BLK_S_OK); /* and the device lives */
+	assert_int_equal(next, VIRTIO_BLK_S_OK); /* the device still works */
 }
 
 static void test_short_header(void **state)
@@ -437,7 +437,7 @@ static void test_bad_data_needs_reset(void **state)
 	assert_true(fake_wait_status(&f->function, VIRTIO_STATUS_NEEDS_RESET));
 }
 
-/* Both queues full at once, by one notification each. */
+/* Both queues are full at once, with one notification each. */
 static void test_full_queues(void **state)
 {
 	struct fixture *f = *state;
@@ -505,7 +505,7 @@ static void test_refused_files(void **state)
 	assert_non_null(strstr(error.text, "smaller than one sector"));
 }
 
-/* Writes the magic number to an empty disk of 64 KiB and tries to open that. */
+/* Writes the magic number to an empty disk of 64 KiB and opens it. */
 static int open_with_magic(struct fixture *f, const char *magic, size_t length, off_t offset,
 			   const struct virtio_block_config *config, struct error *error)
 {
@@ -556,7 +556,7 @@ static void disk_open_refuses_images_that_are_not_raw(void **state)
 		    !strstr(error.text, "format=raw") || !strstr(error.text, f->path))
 			fail_msg("case %zu: %s", i, error.text);
 
-		/* The user says that it is raw; a snapshot has it, whose guest may have written that. */
+		/* The user declared the disk raw, or it is a snapshot's: then the guest may have written the magic number. */
 		config.raw = true;
 		assert_int_equal(open_with_magic(f, cases[i].magic, cases[i].length, cases[i].offset, &config, &error), 0);
 		config.raw = false;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Where kernels and initrds of every accepted kind land, and what is said of the others. */
+/* boot_load() and boot_check(): addresses of kernels and initrds in each format, and the errors for other files. */
 #include "unit/test.h"
 
 #include <fcntl.h>
@@ -60,7 +60,7 @@ static void write_file(const char *path, const void *bytes, size_t size)
 	fclose(file);
 }
 
-/* An Image of `size` bytes. */
+/* Returns an Image of `size` bytes. */
 static uint8_t *make_image(size_t size, uint64_t text_offset, uint64_t image_size)
 {
 	uint8_t *image = calloc(1, size);
@@ -117,7 +117,7 @@ static void gzip_is_inflated(void **state)
 	assert_int_equal(fixture->boot.entry, BASE);
 	assert_memory_equal(fixture->ram.host, image, size);
 
-	/* Cut short. */
+	/* The file is truncated. */
 	assert_int_equal(truncate(fixture->kernel, 2000), 0);
 	assert_int_equal(load(fixture, false), -1);
 	assert_non_null(strstr(fixture->error.text, "gzip"));
@@ -177,7 +177,7 @@ static void the_initrd_lies_between_kernel_and_tree(void **state)
 	assert_true(fixture->boot.initrd + size <= fixture->boot.fdt);
 	assert_memory_equal(ram_at(&fixture->ram, fixture->boot.initrd, size), initrd, size);
 
-	/* More than the first 256 MiB hold: further up. */
+	/* An initrd that does not fit the first 256 MiB is placed above. */
 	ram_close(&fixture->ram);
 	assert_int_equal(ram_open(&fixture->ram, BASE, 1024 * MIB, &fixture->error), 0);
 	assert_int_equal(truncate(fixture->initrd, 300 * MIB), 0);
@@ -232,7 +232,7 @@ static void refusals_say_why(void **state)
 	assert_int_equal(boot_open(&fixture->boot, "/tmp", NULL, &fixture->error), -1);
 }
 
-/* Files that users give by mistake: each is refused before anything is loaded, compressed by gzip or not. */
+/* Files that users give by mistake are refused before anything is loaded, compressed by gzip or not. */
 static void boot_open_refuses_formats_by_name(void **state)
 {
 	static const struct {
@@ -283,7 +283,7 @@ static void boot_open_refuses_formats_by_name(void **state)
 	}
 }
 
-/* The EFI stub makes an arm64 Image an EFI program, too. */
+/* An arm64 Image with an EFI stub is also an EFI program. */
 static void boot_open_accepts_image_that_is_efi_program(void **state)
 {
 	struct fixture *fixture = *state;
@@ -296,7 +296,7 @@ static void boot_open_accepts_image_that_is_efi_program(void **state)
 	free(image);
 }
 
-/* `run` asks for 64 MiB, but a snapshot may say anything, and a reset loads the kernel again. */
+/* `run` requires 64 MiB. A snapshot may have any size, and a reset loads the kernel again. */
 static void ram_without_room_for_a_tree_is_refused(void **state)
 {
 	static const uint64_t sizes[] = { 4096, 0x90000, MIB, FDT_MAX_SIZE - 4096 };
@@ -336,7 +336,7 @@ static void bootargs_add_what_is_missing(void **state)
 	assert_int_equal(bootargs_build(line, 16, "quiet", "ttyS0", false), -1);
 }
 
-/* Each fault that boot_load() would find is found without a byte of RAM written; then the file is put back. */
+/* boot_check() finds each fault that boot_load() would find, and writes no RAM. Each file is restored afterwards. */
 static void check_finds_what_load_would_and_writes_nothing(void **state)
 {
 	struct fixture *fixture = *state;
@@ -367,7 +367,7 @@ static void check_finds_what_load_would_and_writes_nothing(void **state)
 	free(image);
 }
 
-/* A snapshot may name anything as its kernel. */
+/* A snapshot may have any path as its kernel. */
 static void kernel_that_is_a_fifo_is_refused_at_once(void **state)
 {
 	struct fixture *fixture = *state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* kvm/bus.c: which region an access belongs to, and changes while accesses run. */
+/* kvm/bus.c: finds the region of an access, and allows changes during accesses. */
 #include "unit/test.h"
 
 #include <errno.h>
@@ -62,7 +62,7 @@ static void accesses_reach_their_region(void **state)
 	assert_int_equal(end.offset, 0xfff);
 	assert_int_equal(a.calls + b.calls + end.calls, 3);
 
-	/* Outside, and across an end: even where another region begins there, or at the end of all addresses. */
+	/* Accesses outside of a region or across its end fail, also if another region follows or the addresses end there. */
 	assert_false(bus_read(&bus, 0xfff, 1, &value));
 	assert_true(value == UINT64_MAX);
 	assert_false(bus_read(&bus, 0x1ffd, 4, &value));
@@ -111,7 +111,7 @@ static void a_full_bus_says_so(void **state)
 
 	(void)state;
 	bus_open(&bus, &error);
-	/* In an order that is neither ascending nor descending: 7 and the number of regions have no common factor. */
+	/* The order is neither ascending nor descending: 7 and the number of regions have no common factor. */
 	for (unsigned i = 0; i < BUS_MAX_REGIONS; i++) {
 		unsigned place = i * 7 % BUS_MAX_REGIONS;
 
@@ -149,7 +149,7 @@ static void only_the_owner_unmaps(void **state)
 	bus_close(&bus);
 }
 
-/* As a BAR does that the guest moves. */
+/* A region moves itself during a write, as a BAR does. */
 static void move_itself(void *owner, uint64_t offset, unsigned size, uint64_t value)
 {
 	static const struct bus_ops ops = { .read = device_read, .write = move_itself };

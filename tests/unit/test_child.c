@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Programs that lkvm runs: their status and the end of their output, which may be anything, and what they leave behind. */
+/* util/child.c: exit status and last output line of programs that lkvm runs, and that they leave no descriptor or zombie. */
 #include "unit/test.h"
 
 #include <signal.h>
@@ -21,7 +21,7 @@ static int run(const char *script, struct child *child, struct error *error)
 	return result;
 }
 
-/* `sentence` is all of the message. */
+/* `sentence` is the complete error. */
 static void assert_fails(const char *script, const char *sentence)
 {
 	struct child child;
@@ -52,7 +52,7 @@ static void child_run_keeps_first_line_and_end_of_much_output(void **state)
 	assert_memory_equal(error.text, beginning, sizeof(beginning) - 1);
 	assert_string_equal(error.text + strlen(error.text) - 4, "last");
 	assert_true(strlen(error.text) < CHILD_LINE + 40);
-	assert_int_equal(run("printf '%0300d'; exit 3", &child, &error), -1); /* one line that is too long */
+	assert_int_equal(run("printf '%0300d'; exit 3", &child, &error), -1); /* one line that is longer than kept */
 	assert_int_equal(strlen(child.line), CHILD_LINE - 1);
 }
 
@@ -66,7 +66,7 @@ static void child_run_returns_output_of_success(void **state)
 	assert_string_equal(child.line, "hello");
 }
 
-/* A background program of the script has the pipe, too. */
+/* A background program of the script also has the pipe open. */
 static void child_run_does_not_wait_for_background_programs(void **state)
 {
 	struct child child;
@@ -77,7 +77,7 @@ static void child_run_does_not_wait_for_background_programs(void **state)
 	assert_int_equal(kill((pid_t)atoi(child.line), SIGKILL), 0); /* it runs */
 }
 
-/* It is ended by SIGPIPE at child_stop(). */
+/* SIGPIPE ends the background program at child_stop(). */
 static void child_run_ends_when_background_program_prints_without_end(void **state)
 {
 	struct child child;
@@ -107,7 +107,7 @@ static void child_stop_leaves_no_descriptor_and_no_zombie(void **state)
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 }
 
-/* Nobody reads what it prints once it has started. */
+/* Its output is not read after child_detach_output(). */
 static void child_never_waits_for_detached_output(void **state)
 {
 	const char *const arguments[] = { "/bin/sh", "-c",

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The whole program, as its users see it: words in, exit status and texts out. Only the machine is a fake. */
+/* The complete program: command lines in, exit status and output out. Only the machine is a fake. */
 #include "unit/test.h"
 
 #include <dirent.h>
@@ -25,7 +25,7 @@ struct result {
 
 static struct result result;
 
-/* A lkvm that was started and not waited for. */
+/* An lkvm process that was started and not waited for. */
 struct process {
 	pid_t pid;
 	int out, err;
@@ -49,7 +49,7 @@ static struct process start(const char *line)
 		dup2(open("/dev/null", O_RDONLY | O_CLOEXEC), STDIN_FILENO);
 		dup2(process.out, STDOUT_FILENO);
 		dup2(process.err, STDERR_FILENO);
-		exit(command_main(command_table, count, words)); /* not _exit: the leak checker looks now */
+		exit(command_main(command_table, count, words)); /* not _exit(): the leak checker runs at exit */
 	}
 	return process;
 }
@@ -89,7 +89,7 @@ static void make_file(const char *name)
 	close(open(name, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
 }
 
-/* The folder has what passes for kernels; tests run in it. */
+/* The tests run in a folder with files that replace kernels. */
 static int set_up(void **state)
 {
 	char *top = getcwd(NULL, 0);
@@ -213,7 +213,7 @@ static void test_usage(void **state)
 	assert_says(result.err, "10 is not in the range from 1 to 9");
 }
 
-/* Standard input is empty here. */
+/* Standard input is empty. */
 static void test_streams(void **state)
 {
 	(void)state;
@@ -226,7 +226,7 @@ static void test_streams(void **state)
 	assert_int_not_equal(access("out", F_OK), 0);
 }
 
-/* What `lkvm help` ends with when it has this standard output, or none. */
+/* Returns the exit status of `lkvm help` with this standard output, or without one. */
 static int help_to(const char *path)
 {
 	struct process process = { .out = open("/dev/null", O_RDONLY | O_CLOEXEC) };
@@ -255,7 +255,7 @@ static void test_a_result_that_cannot_be_written(void **state)
 	assert_int_equal(help_to(NULL), 1);
 }
 
-/* lkvm run: what the words mean. */
+/* lkvm run: options. */
 
 static struct run_options parse_run(const char *line)
 {
@@ -375,7 +375,7 @@ static void test_run_networks(void **state)
 	assert_int_equal(nets[3].queues, 3);
 	assert_true(nets[3].vhost);
 
-	/* Addresses that follow from the name: local, of one interface, and not the same. */
+	/* MAC addresses derived from the name: locally administered, unicast, and different. */
 	assert_int_equal(nets[1].mac[0], 2);
 	assert_memory_not_equal(nets[1].mac, nets[2].mac, 6);
 	same = parse_run("-k X --name vm -n mode=user,mac=52:54:00:12:34:56 -n mode=user");
@@ -479,7 +479,7 @@ static void test_run_too_many_devices(void **state)
 	assert_says(result.err, "lkvm: run: -n: there are more than 8 interfaces;");
 }
 
-/* lkvm run: how it ends. */
+/* lkvm run: exit. */
 
 static void test_run_without_its_kernel(void **state)
 {
@@ -576,7 +576,7 @@ static void test_detach(void **state)
 	(void)state;
 	assert_int_equal(lkvm("run --detach -k idle --name d"), 0);
 	assert_string_equal(result.out, "d\n");
-	assert_int_equal(lkvm("list --quiet"), 0); /* at once */
+	assert_int_equal(lkvm("list --quiet"), 0); /* does not wait */
 	assert_string_equal(result.out, "d\n");
 	assert_int_equal(lkvm("stop d --force"), 0);
 
@@ -591,7 +591,7 @@ static void test_detach(void **state)
 	assert_says(result.err, "  Fatal: Unable to open kernel nowhere");
 }
 
-/* What is made from the tables, or must agree with them. */
+/* Completion and manual page, which must match the tables of commands and options. */
 
 static void test_completion(void **state)
 {
@@ -636,7 +636,7 @@ static void test_completion(void **state)
 	}
 }
 
-/* The text has the word, not only the beginning of another one. */
+/* Asserts that the text has the word, and not only as the beginning of another one. */
 static void assert_has_word(const char *text, const char *word)
 {
 	const char *at = text;
@@ -647,7 +647,7 @@ static void assert_has_word(const char *text, const char *word)
 	fail_msg("the manual page has no \"%s\"", word);
 }
 
-/* Each command and each option stands in the manual page: "Ic run", "Fl -kernel". */
+/* The manual page has each command and each option: "Ic run", "Fl -kernel". */
 static void test_the_manual_page_is_complete(void **state)
 {
 	static char page[131072];

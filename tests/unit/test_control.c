@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Both ends of the control socket, over real sockets in a scratch directory; the server has a thread. */
+/* Client and server of the control socket, over real sockets in a scratch directory. The server has its own thread. */
 #include "unit/test.h"
 
 #include <errno.h>
@@ -33,7 +33,7 @@ struct server {
 
 enum { EVENT_BELL = 7, EVENT_NEVER };
 
-/* The verbs of a make-believe VM. */
+/* Serves the requests of a simulated VM. */
 static void serve(void *owner, struct control_client *client, unsigned count, char **words)
 {
 	struct server *server = owner;
@@ -129,7 +129,7 @@ static void assert_refusal(const char *name, const char *request, int code, cons
 	assert_int_equal(error.code, code);
 }
 
-/* A client of no manners. */
+/* Connects as a misbehaving client. */
 static int connect_raw(const char *name)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -247,7 +247,7 @@ static void test_bad_clients_do_not_disturb(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 5; i++)
 		fds[i] = connect_raw("busy");
-	/* Says nothing; begins a line; leaves at once; says garbage; does not take its reply. */
+	/* Sends nothing; begins a line; disconnects at once; sends garbage; does not read its reply. */
 	send(fds[1], "ech", 3, MSG_NOSIGNAL);
 	close(fds[2]);
 	send(fds[3], "\0\xff\x01\n\n\n", 6, MSG_NOSIGNAL);
@@ -274,7 +274,7 @@ static void test_bad_clients_do_not_disturb(void **state)
 	stop(server);
 }
 
-/* A request is never served without a file that came with it. The kernel drops what there is no room for. */
+/* The kernel drops descriptors for which the process has no room. A request is not served without its descriptors. */
 static void control_refuses_request_when_descriptors_are_lost(void **state)
 {
 	struct server *server = start("lost");
@@ -301,7 +301,7 @@ static void control_refuses_request_when_descriptors_are_lost(void **state)
 	stop(server);
 }
 
-/* More silent clients than there are places: they are dropped in the end, and others get theirs. */
+/* With more silent clients than the limit, the server drops them after a while, and accepts others. */
 static void test_silent_clients_are_dropped(void **state)
 {
 	struct server *server = start("silent");
@@ -318,7 +318,7 @@ static void test_silent_clients_are_dropped(void **state)
 	stop(server);
 }
 
-/* Waits in a child; its exit status says how that ended. */
+/* Calls in a child process, whose exit status is the result. */
 static pid_t call_in_child(const char *name, const char *request)
 {
 	pid_t child = fork();
@@ -365,7 +365,7 @@ static void test_replies_wait_for_events(void **state)
 	stop(server);
 }
 
-/* Those who wait and leave give their places back. */
+/* A waiting client that disconnects frees its place. */
 static void test_waiting_clients_may_leave(void **state)
 {
 	struct server *server = start("leave");
@@ -381,7 +381,7 @@ static void test_waiting_clients_may_leave(void **state)
 	stop(server);
 }
 
-/* The socket is withdrawn first, so that the name is free when the reply comes. */
+/* The server removes the socket first, so the name is free when the reply arrives. */
 static void test_the_last_reply_comes_after_the_name_is_free(void **state)
 {
 	struct server *server = start("last");
@@ -409,7 +409,7 @@ static void test_a_vmm_that_hangs(void **state)
 	time_t begin = time(NULL);
 
 	(void)state;
-	loop_open(&server->loop); /* nobody runs it */
+	loop_open(&server->loop); /* it does not run */
 	assert_int_equal(control_open(&server->control, "hung", &server->loop, serve, server, &error), 0);
 	assert_int_equal(control_call("hung", "echo", 1, &reply, &error), -1);
 	assert_int_equal(error.code, ETIMEDOUT);
@@ -447,7 +447,7 @@ static void test_a_foreign_directory_is_refused(void **state)
 
 	(void)state;
 	if (geteuid())
-		return; /* only root can give a directory away */
+		return; /* only root can change the owner of a directory */
 	snprintf(path, sizeof(path), "%s/lkvm", scratch);
 	assert_int_equal(mkdir(path, 0700), 0);
 	assert_int_equal(chown(path, 12345, 12345), 0);
@@ -456,7 +456,7 @@ static void test_a_foreign_directory_is_refused(void **state)
 	assert_int_equal(error.code, EPERM);
 }
 
-/* Even where the modes would let another user in. */
+/* Even if the file modes allow another user. */
 static void test_other_users_are_dropped(void **state)
 {
 	struct server *server;
@@ -466,7 +466,7 @@ static void test_other_users_are_dropped(void **state)
 
 	(void)state;
 	if (geteuid())
-		return; /* only root can become somebody else */
+		return; /* only root can change its user */
 	server = start("mine");
 	chmod(scratch, 0755);
 	snprintf(path, sizeof(path), "%s/lkvm", scratch);
@@ -502,7 +502,7 @@ static void test_a_name_that_is_taken(void **state)
 	assert_int_equal(error.code, EEXIST);
 	assert_string_equal(error.text, "a virtual machine named taken runs already");
 	control_close(&control);
-	assert_answer("taken", "echo", "1 echo\n"); /* and it is still there */
+	assert_answer("taken", "echo", "1 echo\n"); /* the first server still works */
 	stop(server);
 
 	put_file("strange", S_IFREG);
@@ -601,7 +601,7 @@ static void test_a_deep_directory(void **state)
 	stop(server);
 }
 
-/* Many start at once under one name, over a stale socket: one wins. */
+/* Many servers start at once under one name, over a stale socket. One succeeds. */
 static void test_a_race_for_a_name(void **state)
 {
 	enum { RACERS = 12, ROUNDS = 5 };
@@ -627,7 +627,7 @@ static void test_a_race_for_a_name(void **state)
 				(void)!read(gate[0], &byte, 1);
 				loop_open(&loop);
 				result = control_open(&control, "race", &loop, serve, NULL, &error);
-				usleep(300000); /* until all have tried; then it ends as if it were killed */
+				usleep(300000); /* until all have tried; then it ends without cleanup, as after SIGKILL */
 				_exit(result == 0 ? 0 : error.code == EEXIST ? 1 : 2);
 			}
 		}

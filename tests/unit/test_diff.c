@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What changed between two snapshots: each list with its rows, nothing where nothing did, whatever the files hold. */
+/* `lkvm snapshot diff`: each list and its rows, equal snapshots, and damaged or hostile files. */
 #include "unit/test.h"
 
 #include <fcntl.h>
@@ -18,7 +18,7 @@
 #define BASE 0x80000000u
 #define RAM_SIZE (16ull * FORMAT_RAM_CHUNK)
 #define VALID (1ull << 63)
-#define DEVICES 0x10000u /* offsets in RAM of the ITS's tables */
+#define DEVICES 0x10000u /* this and the following: offsets of the ITS's tables in RAM */
 #define COLLECTIONS 0x20000u
 #define ITT 0x30000u
 #define PROPERTIES 0x40000u
@@ -28,7 +28,7 @@
 #define V1 "0x6040000000100058"
 #define CNTV_CTL "0x603000000013df19"
 
-/* What a snapshot is made of; tests change it between two. */
+/* The contents of a snapshot, which a test changes before it writes the second one. */
 static struct {
 	struct machine_config config;
 	struct ram ram;
@@ -187,7 +187,7 @@ static void put_back(FILE *stream, int kept)
 	clearerr(stream);
 }
 
-/* lkvm snapshot diff with these words, its output in the file `to`, messages in `errors`. */
+/* Runs lkvm snapshot diff with these arguments. Its output goes to the file `to`, its messages to `errors`. */
 static int call_to(int to, const char *line)
 {
 	static const struct command commands[] = {
@@ -222,7 +222,7 @@ static int call(const char *line)
 			fail_msg("no \"%s\" in: %s", part, text);                                          \
 	} while (0)
 
-/* How many changes there are between a and b. */
+/* Returns the number of changes between a and b. */
 static unsigned changes(void)
 {
 	static const char *const paths[] = { "a", "b" };
@@ -246,7 +246,7 @@ static unsigned changes(void)
 	return (unsigned)count;
 }
 
-/* Writes b as things are now: between a and it are that many changes, one of them this row of this list. */
+/* Writes b with the current contents, and expects `count` changes since a. One of them is this row of this list. */
 static void assert_row(unsigned count, const char *list, const char *row)
 {
 	char expected[64];
@@ -260,7 +260,7 @@ static void assert_row(unsigned count, const char *list, const char *row)
 	assert_int_equal(changes(), count);
 }
 
-/* Between a file and its compressed form there is no difference, and RAM that changed is found in that form, too. */
+/* A file and its compressed form do not differ. Changed RAM is also found in the compressed form. */
 static void form_is_no_difference(void **state)
 {
 	struct rewrite rewrite = { .level = 1 };
@@ -316,7 +316,7 @@ static void the_machine(void **state)
 	made.config.disks[0].path = "/elsewhere";
 	assert_row(1, "machine", "  disk0    path   /disk   /elsewhere\n");
 	made.config.disks[0].path = "/disk";
-	made.config.kernel = "x"; /* a text of one byte is one, too */
+	made.config.kernel = "x"; /* in a configuration, one byte is a text, too */
 	assert_row(1, "machine", "  machine  kernel  /boot/Image  x\n");
 	made.config.kernel = NULL;
 	assert_row(1, "machine", "  machine  kernel  /boot/Image  -\n");
@@ -380,7 +380,7 @@ static void events(void **state)
 {
 	(void)state;
 	write_snapshot("a");
-	/* The priority of LPI 8193 is 0xa0; it is off now, and pending. RAM is a difference, too: a range each. */
+	/* LPI 8193 becomes disabled and pending, and its priority changes from 0xa0. RAM also differs, in a range for each table. */
 	made.ram.host[PROPERTIES + 1] = 0x80;
 	made.ram.host[PENDING + 8193 / 8] = 2;
 	assert_row(5, "its events", "  0x0     virtio-blk0  1      enabled   yes     no\n");
@@ -388,7 +388,7 @@ static void events(void **state)
 	assert_says(out, "  0x0     virtio-blk0  1      pending   no      yes\n");
 	made.ram.host[PENDING + 8193 / 8] = 0;
 	made.ram.host[PROPERTIES + 1] = 0xa1;
-	/* Event 1 goes, event 2 comes. */
+	/* Event 1 is removed, event 2 is added. */
 	put(ITT, event_entry(2, 8192, 0));
 	put(ITT + 16, event_entry(0, 8194, 0));
 	assert_row(3, "its events", "  0x0     virtio-blk0  1      mapping   LPI 8193, vCPU 0, enabled  -\n");
@@ -406,7 +406,7 @@ static void devices_and_collections(void **state)
 	assert_row(5, "its devices", "  0x0     virtio-blk0  events    32");
 	assert_says(out, "  0x8     -            mapping   -       events 32, ITT 0x80031000\n");
 	assert_says(out, "its collections\n  collection  property  before  after\n  1           mapping   -       vCPU 0\n");
-	/* On no vCPU. */
+	/* The collection has no vCPU. */
 	put(COLLECTIONS, VALID | 0xffffffffull << 16);
 	assert_row(8, "its collections", "  0           vCPU      0       none\n");
 	assert_says(out, "  0x0     virtio-blk0  1      vCPU      0       none\n");
@@ -428,7 +428,7 @@ static void an_its_in_only_one(void **state)
 	(void)state;
 	write_snapshot("a");
 	made.config.irqchip = IRQCHIP_GICV3;
-	/* irqchip; two events, a device, a collection; the section. */
+	/* Changes: irqchip, two events, a device, a collection, the section. */
 	assert_row(6, "sections", "  its      presence  there   -\n");
 }
 
@@ -449,13 +449,13 @@ static void add_passed_through(struct section_writer *sections)
 	section_end(sections);
 }
 
-/* Of what a device's driver gave, one line tells. */
+/* The data of a device's host driver is one row. */
 static void passed_through(void **state)
 {
 	(void)state;
 	made.more = add_passed_through;
 	made.config.vfio = (struct vfio_config){ .count = 1, .devices = { "0000:01:00.0" } };
-	memset(device_data, 'x', sizeof(device_data)); /* which is no text */
+	memset(device_data, 'x', sizeof(device_data)); /* which is too long for a text */
 	device_entry = 1;
 	device_data_size = sizeof(device_data);
 	write_snapshot("a");
@@ -492,7 +492,7 @@ static void devices(void **state)
 	assert_says(out, "  virtio-blk0/pci  msix_pending       0x0     0x1\n");
 }
 
-/* Fields of other shapes, of the same name, in another order, missing. */
+/* Fields of other sizes, with the same name, in another order, and missing. */
 
 static void add_odd(struct section_writer *sections)
 {
@@ -552,7 +552,7 @@ static void fields_of_any_shape(void **state)
 	assert_row(1, "sections", "  odd      presence  there   -\n");
 }
 
-static uint64_t value; /* of each of many */
+static uint64_t value; /* of each of many fields */
 
 static void add_many(struct section_writer *sections)
 {
@@ -593,7 +593,7 @@ static void what_is_too_much(void **state)
 	assert_says(out, "\"field\": \"f16383\", \"before\": \"0x0\", \"after\": \"0x1\"}");
 }
 
-/* Arrays where each interrupt has something, of other sizes than those of any machine. */
+/* Arrays with an element for each interrupt, in sizes that no machine has. */
 static uint32_t hostile_count, hostile_bits;
 static unsigned hostile_size;
 
@@ -625,7 +625,7 @@ static void arrays_that_do_not_fit(void **state)
 		hostile_bits = 0x70;
 		assert_row(1, "interrupt controller", "  gic/redistributor7  IPRIORITYR");
 	}
-	/* One of each kind. */
+	/* One change of the shape, one of the elements. */
 	hostile_count = 8;
 	hostile_size = 4;
 	assert_row(2, "interrupt controller", "  gic/redistributor7  IPRIORITYR     40 x 2 bytes  8 x 4 bytes  -\n");
@@ -655,7 +655,7 @@ static void its_tables_that_never_end(void **state)
 {
 	(void)state;
 	write_snapshot("a");
-	/* Each entry of a device table of 256 pages, all of RAM and more, is a device with 65536 events in the same place. */
+	/* The device table has 256 pages, more than RAM. Each entry is a device with 65536 events, all in the same ITT. */
 	for (uint32_t at = 0; at < RAM_SIZE; at += 8)
 		put(at, VALID | 1ull << 49 | (uint64_t)BASE >> 8 << 5 | 15);
 	write_snapshot("b");
@@ -664,7 +664,7 @@ static void its_tables_that_never_end(void **state)
 	assert_int_equal(call("b a"), 1);
 }
 
-/* 8192 devices with 64 events each, all of them in one ITT. */
+/* Maps 8192 devices with 64 events each, all in one ITT. */
 static void map_many(uint64_t lpi, int properties)
 {
 	for (uint32_t id = 0; id < 8192; id++)
@@ -684,10 +684,10 @@ static void more_mappings_than_are_compared(void **state)
 	map_many(8256, 0x80);
 	write_snapshot("b");
 	assert_int_equal(call("--json a b"), 1);
-	for (const char *at = out; *at; at++) /* strstr() looks at all of it, each time */
+	for (const char *at = out; *at; at++) /* strstr() would search all of it each time */
 		shown += *at == '"' && !strncmp(at, "\"before\": ", 10);
 	assert_int_equal(shown, DIFF_MAX_ROWS);
-	/* LPI, enabled and priority of each. */
+	/* Each event differs in LPI, enabled and priority. */
 	assert_int_equal(changes(), 3 * DIFF_MAX_EVENTS + 2);
 	assert_says(out, "\"its_events_not_shown\": 131072, \"its_events_compared_up_to\": 131072,");
 	assert_says(out, "\"ram\": [], \"ram_not_shown\": 2, \"ram_pages\": 2,");
@@ -698,7 +698,7 @@ static void ram_by_range(void **state)
 	(void)state;
 	write_snapshot("a");
 	made.ram.host[0x60000] = 1;
-	memset(made.ram.host + 0x6f000, 1, 0x2001); /* over the end of a chunk */
+	memset(made.ram.host + 0x6f000, 1, 0x2001); /* across the end of a chunk */
 	assert_row(2, "ram", "  0x80060000  4 KiB   1\n");
 	assert_says(out, "  0x8006f000  12 KiB  3\n");
 	assert_says(out, "ram pages  4\nram bytes  16 KiB\n");
@@ -727,7 +727,7 @@ static void ram_elsewhere(void **state)
 	(void)state;
 	memset(made.ram.host + 0xf0000, 7, 4096);
 	write_snapshot("a");
-	/* The common part is the same. */
+	/* The common part of RAM is equal. */
 	ram_close(&made.ram);
 	assert_int_equal(ram_open(&made.ram, BASE, RAM_SIZE / 2, &error), 0);
 	map_events();
@@ -735,7 +735,7 @@ static void ram_elsewhere(void **state)
 	assert_null(strstr(out, "ram pages"));
 	made.ram.host[0x70000] = 1;
 	assert_row(2, "ram", "  0x80070000  4 KiB  1\n");
-	/* Nothing in common. */
+	/* RAM has no common part. */
 	ram_close(&made.ram);
 	assert_int_equal(ram_open(&made.ram, BASE + RAM_SIZE, RAM_SIZE, &error), 0);
 	write_snapshot("b");
@@ -778,7 +778,7 @@ static void trouble(void **state)
 	write_snapshot("b");
 	assert_int_equal(call("a b"), 2);
 	assert_says(errors, "lkvm: snapshot diff: b: section machine: ");
-	/* An answer that nobody could read. */
+	/* The output cannot be written. */
 	full = open("/dev/full", O_WRONLY | O_CLOEXEC);
 	assert_int_equal(call_to(full, "--json a a"), 2);
 	assert_string_equal(errors, "lkvm: standard output cannot be written\n");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* dirty_log.c: in which order KVM is asked to keep account, and that no failure leaves a log behind. */
+/* kvm/dirty_log.c: the order of the KVM calls, and that logging is off after any failure. */
 #include "unit/test.h"
 
 #include <errno.h>
@@ -12,11 +12,11 @@
 
 #define BLOCK (2u << 20)
 #define BLOCKS 4u
-#define LOGS ((uint32_t)KVM_MEM_LOG_DIRTY_PAGES << 16) /* as the fake keeps a slot's flags */
+#define LOGS ((uint32_t)KVM_MEM_LOG_DIRTY_PAGES << 16) /* in `group`, where the fake records a slot's flags */
 
 static struct vm vm;
 
-/* `splits`: on a host that can split blocks. */
+/* `splits`: the host can split blocks. */
 static void open_vm(bool splits)
 {
 	const struct vm_config config = { .ram_base = 0x80000000, .ram_size = BLOCKS * BLOCK, .vcpu_count = 1 };
@@ -41,7 +41,7 @@ static void next_slot_is(size_t *at, uint32_t flags)
 	assert_int_equal(fake_kvm.calls[(*at)++].group, flags);
 }
 
-/* A page of each is enough; the log that says so is given up for a new one, in which nothing is cleared yet. */
+/* Clearing one page of a block splits it. Then a new log replaces this one, and has no cleared pages. */
 static void blocks_are_split_before_it_starts(void **state)
 {
 	struct dirty_log log;
@@ -53,7 +53,7 @@ static void blocks_are_split_before_it_starts(void **state)
 	memory = fake_find(0, KVM_SET_USER_MEMORY_REGION);
 	for (at = fake_find(0, KVM_ENABLE_CAP); fake_kvm.calls[at].value != BLOCK; at = fake_find(at + 1, KVM_ENABLE_CAP))
 		assert_true(at < memory);
-	assert_true(at < memory); /* KVM takes it only until there is memory */
+	assert_true(at < memory); /* KVM accepts it only before memory is added */
 
 	at = fake_kvm.count;
 	assert_int_equal(dirty_log_open(&log, &vm, &error), 0);
@@ -96,7 +96,7 @@ static int begin(struct dirty_log *log, struct error *error)
 	return -1;
 }
 
-/* Whatever failed, the last word is that nothing is logged. */
+/* After any failure, the last call turns logging off. */
 static void each_call_may_fail(void **state)
 {
 	unsigned failures = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* virtio/disk_identity.c, inspect/disks.c and util/hash.c: which changes of a disk are found, which copies match, and what is said. */
+/* virtio/disk_identity.c, inspect/disks.c and util/hash.c: changes of a disk that are found, copies that match, and errors. */
 #include "unit/test.h"
 
 #include <errno.h>
@@ -21,7 +21,7 @@
 #define LARGE (UINT64_C(64) << 20)
 
 struct fixture {
-	int fd; /* of a file without a name */
+	int fd; /* of an unnamed file */
 	struct disk_identity saved, found;
 	struct error error;
 };
@@ -85,7 +85,7 @@ static void expect_refused(struct fixture *f, const char *why)
 	assert_non_null(strstr(f->error.text, "disk /images/d"));
 }
 
-/* In any division, and every bit counts. */
+/* The hash does not depend on the division into parts. It depends on every bit. */
 static void hash_is_that_of_its_parts(void **state)
 {
 	struct hash whole = { .size = 0 }, parts = { .size = 0 };
@@ -119,7 +119,7 @@ static void disk_matches_when_nothing_was_written(void **state)
 	assert_int_equal(check(f), 0);
 }
 
-/* Archives have files of 1970; some file systems know times that 64 bits of nanoseconds do not. */
+/* Archives have files of 1970. Some file systems have times that do not fit 64 bits of nanoseconds. */
 static void disk_has_a_time_when_its_file_has_an_unusual_one(void **state)
 {
 	static const struct timespec unusual[] = { { 0, 0 }, { 1ll << 34, 0 }, { -(1ll << 31), 999999999 } };
@@ -137,7 +137,7 @@ static void disk_has_a_time_when_its_file_has_an_unusual_one(void **state)
 	}
 }
 
-/* What a file system writes first may be in no sampled block. */
+/* The first write of a file system may be in no sampled block, so the time must differ. */
 static void disk_is_refused_when_any_block_was_written(void **state)
 {
 	struct fixture *f = *state;
@@ -168,7 +168,7 @@ static void disk_is_refused_when_it_is_older(void **state)
 	expect_refused(f, "is older than when the snapshot was saved");
 }
 
-/* As by a tool that sets the time back. */
+/* A tool may set the modification time back. */
 static void disk_is_refused_when_sampled_blocks_differ_at_the_same_time(void **state)
 {
 	static const uint64_t places[] = { 0, 1024, 65536 + 100, LARGE - 4 * 4096, LARGE - 1 };
@@ -187,7 +187,7 @@ static void disk_is_refused_when_sampled_blocks_differ_at_the_same_time(void **s
 	}
 }
 
-/* Of a large change a part is sampled, wherever it is. */
+/* The samples are so close that a large change contains one at any place. */
 static void disk_is_refused_when_a_megabyte_differs_at_the_same_time(void **state)
 {
 	static uint8_t bytes[1 << 20];
@@ -202,7 +202,7 @@ static void disk_is_refused_when_a_megabyte_differs_at_the_same_time(void **stat
 	}
 }
 
-/* cp -p, rsync -a: another inode, later made, the same times. */
+/* cp -p and rsync -a make another inode with the same times. */
 static void copy_with_its_times_matches(void **state)
 {
 	struct fixture *f = *state;
@@ -217,7 +217,7 @@ static void copy_with_its_times_matches(void **state)
 	assert_int_equal(check(f), 0);
 }
 
-/* Archives keep whole seconds, other programs microseconds or what a file system has. */
+/* Archives keep whole seconds. Other programs keep microseconds, or the resolution of a file system. */
 static void copy_with_a_part_of_its_time_matches(void **state)
 {
 	static const int64_t units[] = { 100, 1000, 1000000, SECOND };
@@ -265,7 +265,7 @@ static void empty_file_has_an_identity(void **state)
 	assert_int_equal(check(f), -1);
 }
 
-/* Block devices have no time that says anything. */
+/* The modification time of a block device does not show writes, so its contents are compared. */
 static void contents_alone_count_without_a_time(void **state)
 {
 	struct fixture *f = *state;
@@ -288,7 +288,7 @@ static void unknown_identity_matches_everything(void **state)
 	assert_false(f->found.known);
 }
 
-/* Times of a hostile snapshot. */
+/* A hostile snapshot may have any time. */
 static void any_time_is_printed(void **state)
 {
 	static const int64_t times[] = { INT64_MIN, INT64_MAX, -1, -SECOND, 1 };
@@ -348,7 +348,7 @@ static void each_file_of_snapshot_is_compared(void **state)
 	assert_non_null(strstr(told.sentences[1], "was written after the snapshot was saved"));
 	assert_int_equal(told.states[2], INSPECT_DISK_UNREADABLE);
 	assert_string_equal(told.sentences[2], "overlay /nowhere: No such file or directory");
-	for (unsigned i = 3; i < 5; i++) { /* nobody waits for the writer of a FIFO, nor touches a device */
+	for (unsigned i = 3; i < 5; i++) { /* a FIFO must not block, and a device must not be opened */
 		assert_int_equal(told.states[i], INSPECT_DISK_UNREADABLE);
 		assert_non_null(strstr(told.sentences[i], "is neither a file nor a block device"));
 	}

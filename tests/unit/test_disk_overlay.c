@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* virtio/disk_overlay.c, and virtio/disk.c over it: what is read, what is written where, and which files are refused. */
+/* virtio/disk_overlay.c, and virtio/disk.c over it: reads, places of writes, and files that are refused. */
 #include "unit/test.h"
 
 #include <errno.h>
@@ -18,13 +18,13 @@
 
 #define BLOCK DISK_OVERLAY_BLOCK
 #define BLOCKS 50u
-#define SIZE ((uint64_t)BLOCKS * BLOCK - 3 * DISK_SECTOR) /* the last block is not whole */
+#define SIZE ((uint64_t)BLOCKS * BLOCK - 3 * DISK_SECTOR) /* the last block is incomplete */
 #define MAP_AT ((uint64_t)BLOCKS * BLOCK)
 #define FOOTER_AT (MAP_AT + BLOCK)
 
 struct fixture {
 	char folder[64], base[80], overlay[80];
-	uint8_t old[SIZE]; /* what is in the base */
+	uint8_t old[SIZE]; /* contents of the base */
 	struct disk disk;
 	struct error error;
 };
@@ -79,7 +79,7 @@ static int setup(void **state)
 	snprintf(f.base, sizeof(f.base), "%s/base", f.folder);
 	snprintf(f.overlay, sizeof(f.overlay), "%s/overlay", f.folder);
 	for (size_t i = 0; i < SIZE; i++)
-		f.old[i] = (uint8_t)(next_random(&random) | 1); /* no zeroes: holes are not taken for it */
+		f.old[i] = (uint8_t)(next_random(&random) | 1); /* not zero, so that a hole is not mistaken for it */
 	write_whole(f.base, f.old, SIZE);
 	must_open(&f, true);
 	*state = &f;
@@ -93,7 +93,7 @@ static int teardown(void **state)
 	int fd = open(f->base, O_RDONLY);
 
 	disk_close(&f->disk);
-	/* Whatever the test did. */
+	/* No test changes the base. */
 	assert_int_equal(read(fd, bytes, sizeof(bytes)), SIZE);
 	assert_memory_equal(bytes, f->old, SIZE);
 	close(fd);
@@ -156,7 +156,7 @@ static void copy_overlay(struct fixture *f, const char *to)
 	close(fd);
 }
 
-/* As a writable disk, of the base's size; nothing is made of the file before it is written to. */
+/* The disk is writable and has the base's size. The overlay's file stays empty until the first write. */
 static void test_nothing_written(void **state)
 {
 	struct fixture *f = *state;
@@ -168,13 +168,13 @@ static void test_nothing_written(void **state)
 	assert_int_equal(disk_flush(&f->disk), 0);
 	disk_close(&f->disk);
 	assert_int_equal(size_of_overlay(f), 0);
-	must_open(f, true); /* it may have been a restore that failed */
+	must_open(f, true); /* again, as after a failed restore */
 	disk_close(&f->disk);
 	must_open(f, false);
 	expect_contents(&f->disk, f->old);
 }
 
-/* docs/snapshot-format.md has the file byte by byte. */
+/* docs/snapshot-format.md describes the file byte by byte. */
 static void test_file(void **state)
 {
 	struct fixture *f = *state;
@@ -196,7 +196,7 @@ static void test_file(void **state)
 	expect_byte_of_file(f, FOOTER_AT + 17, SIZE >> 8 & 0xff);
 }
 
-/* The rest of a block is the base's; at the ragged end, too. */
+/* The rest of a block comes from the base, also in the incomplete last block. */
 static void test_parts_of_blocks(void **state)
 {
 	static const struct {
@@ -222,7 +222,7 @@ static void test_parts_of_blocks(void **state)
 	assert_int_equal(write_disk(&f->disk, bytes, 0, SIZE), 0);
 }
 
-/* Zeroes that were written are not the base's old data, though they may be a hole of the file. */
+/* Written zeroes hide the base's data, though they may be a hole in the overlay's file. */
 static void test_zeroes(void **state)
 {
 	struct fixture *f = *state;
@@ -240,7 +240,7 @@ static void test_zeroes(void **state)
 	must_open(f, false);
 	expect_contents(&f->disk, want);
 
-	/* Discarding brings back nothing that was there before: what was written reads as zeroes. */
+	/* Discarding does not uncover the base's data: blocks that were written read as zeroes. */
 	assert_int_equal(write_disk(&f->disk, f->old, BLOCK, 20 * BLOCK), 0);
 	assert_int_equal(disk_discard(&f->disk, 0, SIZE), 0);
 	memset(want, 0, 4 * BLOCK);
@@ -250,7 +250,7 @@ static void test_zeroes(void **state)
 	assert_memory_equal(bytes, want, SIZE);
 }
 
-/* What the host's death leaves of the file: the map has nothing that was not synced. */
+/* After a crash of the host, the map must not have blocks that were not synced. */
 static void test_order(void **state)
 {
 	struct fixture *f = *state;
@@ -282,7 +282,7 @@ static void test_order(void **state)
 	disk_close(&disk);
 	unlink(copy);
 
-	/* After a sync that failed nothing is recorded any more. */
+	/* After a failed sync the map is not written any more. */
 	assert_int_equal(write_disk(&f->disk, bytes, BLOCK, 40 * BLOCK), 0);
 	f->disk.overlay->failed = EIO;
 	assert_int_equal(disk_flush(&f->disk), EIO);
@@ -292,7 +292,7 @@ static void test_order(void **state)
 	expect_contents(&f->disk, want);
 }
 
-/* The file cannot grow: the request fails, what was there stays, and nothing is lost later. */
+/* The file cannot grow: the request fails, old data stays, and later writes are not lost. */
 static void test_full(void **state)
 {
 	struct fixture *f = *state;
@@ -303,14 +303,14 @@ static void test_full(void **state)
 	getrlimit(RLIMIT_FSIZE, &limit);
 	small = (struct rlimit){ 10 * BLOCK + 512, limit.rlim_max };
 	setrlimit(RLIMIT_FSIZE, &small);
-	assert_int_equal(write_disk(&f->disk, bytes, BLOCK, 0), EFBIG); /* its end cannot be written */
+	assert_int_equal(write_disk(&f->disk, bytes, BLOCK, 0), EFBIG); /* the end of the file cannot be written */
 	setrlimit(RLIMIT_FSIZE, &limit);
 	expect_contents(&f->disk, f->old);
 	assert_int_equal(size_of_overlay(f), 0);
 
 	assert_int_equal(write_disk(&f->disk, f->old, BLOCK, 0), 0);
 	setrlimit(RLIMIT_FSIZE, &small);
-	assert_int_equal(write_disk(&f->disk, bytes, 2 * BLOCK, 9 * BLOCK), EFBIG); /* half of it went */
+	assert_int_equal(write_disk(&f->disk, bytes, 2 * BLOCK, 9 * BLOCK), EFBIG); /* half of it was written */
 	assert_int_equal(write_disk(&f->disk, bytes, 512, 10 * BLOCK + 512), EFBIG);
 	assert_int_equal(write_disk(&f->disk, bytes, BLOCK + 512, 9 * BLOCK), EFBIG);
 	assert_int_equal(disk_flush(&f->disk), EFBIG); /* the map cannot be written either */
@@ -350,7 +350,7 @@ static void test_refused(void **state)
 	assert_int_equal(write_disk(&f->disk, bytes, 512, 0), 0);
 	disk_close(&f->disk);
 	expect_refused(f, true, "is there already");
-	/* Nor is the overlay of a disk that nobody writes looked at. */
+	/* The overlay of a read-only disk is not opened. */
 	assert_int_equal(disk_open(&disk, &read_only, NULL, &f->error), 0);
 	assert_true(disk.read_only && !disk.overlay);
 	disk_close(&disk);
@@ -365,7 +365,7 @@ static void test_refused(void **state)
 	assert_int_equal(pwrite(fd, bytes + FOOTER_AT, 64, FOOTER_AT), 64);
 	assert_int_equal(ftruncate(fd, 63), 0);
 	expect_refused(f, false, "it is no overlay");
-	/* Whole, but something is missing in the middle. */
+	/* The file has its full size, but data in the middle is missing. */
 	assert_int_equal(ftruncate(fd, 0), 0);
 	assert_int_equal(pwrite(fd, bytes + FOOTER_AT, 64, FOOTER_AT - BLOCK), 64);
 	expect_refused(f, false, "it is damaged");
@@ -385,7 +385,7 @@ static void test_refused(void **state)
 	assert_int_equal(mkfifo(f->overlay, 0600), 0);
 	expect_refused(f, true, "is no file");
 	unlink(f->overlay);
-	/* As a base, which nobody writes, it is not waited for either. */
+	/* A FIFO as a base, which is opened for reading only, does not block either. */
 	rename(f->base, f->overlay);
 	assert_int_equal(mkfifo(f->base, 0600), 0);
 	assert_int_equal(disk_open(&disk, &read_only, NULL, &f->error), -1);
@@ -394,7 +394,7 @@ static void test_refused(void **state)
 	must_open(f, true);
 }
 
-/* Any number of overlays are over one base, and none over one that is written. */
+/* One base can have any number of overlays, but none while another VM writes the base. */
 static void test_sharing(void **state)
 {
 	struct fixture *f = *state;
@@ -421,7 +421,7 @@ static void test_sharing(void **state)
 	must_open(f, false);
 }
 
-/* Random buffers of a request: as a driver cuts them. */
+/* Divides a request into random buffers, as a driver may. */
 static unsigned cut(uint64_t *random, uint8_t *bytes, uint64_t length, struct iovec iov[64])
 {
 	unsigned count = 0;
@@ -454,7 +454,7 @@ static void overlay_is_refused_when_its_base_was_written(void **state)
 	struct fixture *f = *state;
 	struct virtio_block_config config = { .path = f->base, .overlay = f->overlay };
 
-	/* An overlay without a block takes any base; its first write binds it to the one that it has then. */
+	/* An overlay without blocks accepts any base. Its first write binds it to the current base. */
 	disk_close(&f->disk);
 	set_base(f, 1000, f->old[0]);
 	must_open(f, false);
@@ -471,7 +471,7 @@ static void overlay_is_refused_when_its_base_was_written(void **state)
 	config.changed_allowed = true;
 	assert_int_equal(disk_open(&f->disk, &config, NULL, &f->error), 0);
 	disk_close(&f->disk);
-	/* Who names another base says nothing of the overlay. */
+	/* A base that the user chose does not allow changes of the overlay. */
 	config.changed_allowed = false;
 	config.chosen = true;
 	assert_int_equal(disk_open(&f->disk, &config, NULL, &f->error), 0);
@@ -491,7 +491,7 @@ static struct disk_overlay *prepare(struct fixture *f, const char *path)
 
 	assert_non_null(overlay);
 	assert_int_equal(fstat(fd, &status), 0);
-	assert_int_equal(status.st_size, 0); /* whatever becomes of it, it is an overlay */
+	assert_int_equal(status.st_size, 0); /* an empty file is a valid overlay */
 	return overlay;
 }
 
@@ -502,7 +502,7 @@ static void open_plain(struct fixture *f, struct disk *disk, bool read_only)
 	assert_int_equal(disk_open(disk, &config, NULL, &f->error), 0);
 }
 
-/* What was written before the switch is the disk's, and what comes after it is the overlay's. */
+/* Writes before the switch are in the disk's file, writes after it in the overlay. */
 static void switched_disk_stays_as_it_was(void **state)
 {
 	const struct virtio_block_config plain = { .path = ((struct fixture *)*state)->base };
@@ -525,7 +525,7 @@ static void switched_disk_stays_as_it_was(void **state)
 	assert_int_equal(write_disk(&f->disk, model + 512, 1024, 512), 0);
 	expect_contents(&f->disk, model);
 
-	/* Others may have overlays of their own over it, and nobody may write it. */
+	/* Other VMs may have their own overlays over the disk, but must not write it. */
 	open_plain(f, &other, true);
 	expect_contents(&other, f->old);
 	disk_close(&other);
@@ -536,7 +536,7 @@ static void switched_disk_stays_as_it_was(void **state)
 	expect_contents(&f->disk, model);
 }
 
-/* A flush is about all that the guest wrote, not only about what it wrote since the switch. */
+/* A flush covers all writes of the guest, also those before the switch. */
 static void flush_fails_after_switch_when_disk_under_overlay_fails(void **state)
 {
 	struct fixture *f = *state;
@@ -558,7 +558,7 @@ static void flush_fails_after_switch_when_disk_under_overlay_fails(void **state)
 	close(ends[1]);
 }
 
-/* The kernel tells an error of a file once: to the save, in this case. */
+/* The kernel reports an error of a file once. Here the save gets it. */
 static void flush_fails_when_a_save_got_the_error(void **state)
 {
 	struct fixture *f = *state;
@@ -575,7 +575,7 @@ static void flush_fails_when_a_save_got_the_error(void **state)
 	close(ends[1]);
 }
 
-/* Each of them has some blocks, and all that the guest wrote is there, also when they are opened again. */
+/* Each overlay has some blocks. All of the guest's writes can be read, also after the overlays are opened again. */
 static void overlays_lie_over_overlays(void **state)
 {
 	struct virtio_block_config config = { .path = ((struct fixture *)*state)->base };
@@ -607,7 +607,7 @@ static void overlays_lie_over_overlays(void **state)
 	assert_non_null(strstr(f->error.text, "it has 8 overlays already"));
 	disk_close(&f->disk);
 
-	/* As at any of the switches, and as at the end. */
+	/* The contents are those at each switch, and at the end. */
 	for (unsigned i = 0; i <= VIRTIO_BLOCK_LOWER; i++) {
 		config.overlay = paths[i];
 		if (disk_open(&f->disk, &config, NULL, &f->error) < 0)
@@ -641,7 +641,7 @@ static void overlay_is_refused_when_what_is_under_it_changed(void **state)
 	disk_switch(&f->disk, prepare(f, third));
 	assert_int_equal(write_disk(&f->disk, bytes, BLOCK, BLOCK), 0);
 
-	/* Whoever reads it is no obstacle, and nobody may write it. */
+	/* A lower overlay that is in use can be read by other VMs, but not written. */
 	config.overlay = first;
 	assert_int_equal(disk_open(&disk, &config, NULL, &f->error), -1);
 	assert_non_null(strstr(f->error.text, ".1 is in use by another VM"));
@@ -651,7 +651,7 @@ static void overlay_is_refused_when_what_is_under_it_changed(void **state)
 	assert_int_equal(disk_open(&disk, &config, NULL, &f->error), 0);
 	disk_close(&disk);
 	config.lower[1] = NULL;
-	assert_int_equal(disk_open(&disk, &config, NULL, &f->error), 0); /* the empty one has nothing */
+	assert_int_equal(disk_open(&disk, &config, NULL, &f->error), 0); /* the empty one has no blocks to miss */
 	disk_close(&disk);
 	config.lower[0] = second;
 	assert_int_equal(disk_open(&disk, &config, NULL, &f->error), -1);
@@ -677,7 +677,7 @@ static void overlay_is_refused_when_what_is_under_it_changed(void **state)
 	assert_int_equal(disk_open(&disk, &config, NULL, &f->error), -1);
 	assert_non_null(strstr(f->error.text, "overlay /dev/null is no file"));
 	unlink(first);
-	assert_int_equal(mkfifo(first, 0600), 0); /* nobody waits for its writer */
+	assert_int_equal(mkfifo(first, 0600), 0); /* opening it must not block */
 	config.lower[0] = first;
 	assert_int_equal(disk_open(&disk, &config, NULL, &f->error), -1);
 	assert_non_null(strstr(f->error.text, ".1 is no file"));
@@ -690,7 +690,7 @@ static void overlay_is_refused_when_what_is_under_it_changed(void **state)
 	must_open(f, true);
 }
 
-/* The file system may be too full, or the disk too large for one of its files. */
+/* The file system may be full, or the disk larger than its largest file. */
 static void overlay_is_refused_when_its_end_cannot_be_written(void **state)
 {
 	struct fixture *f = *state;
@@ -708,10 +708,10 @@ static void overlay_is_refused_when_its_end_cannot_be_written(void **state)
 	assert_null(disk_prepare(&f->disk, fd, f->overlay, &f->error));
 	setrlimit(RLIMIT_FSIZE, &limit);
 	assert_non_null(strstr(f->error.text, "bytes can be made there: File too large"));
-	assert_int_equal(close(fd), 0); /* it is the caller's still */
+	assert_int_equal(close(fd), 0); /* the caller still owns it */
 }
 
-/* Version 1 had only the size of its base. */
+/* Version 1 recorded only the size of its base. */
 static void overlay_of_version_1_takes_any_base_of_its_size(void **state)
 {
 	const uint8_t bytes[BLOCK] = { 1 };
@@ -739,7 +739,7 @@ static void overlay_of_version_1_takes_any_base_of_its_size(void **state)
 	must_open(f, false);
 }
 
-/* What is read after a discard is undefined: but it is what was there, or zeroes. */
+/* After a discard the contents are undefined. lkvm returns the old data or zeroes; the model takes what it returns. */
 static void adopt(struct disk *disk, uint8_t *model, uint64_t offset, uint64_t length)
 {
 	static uint8_t bytes[SIZE];
@@ -750,7 +750,7 @@ static void adopt(struct disk *disk, uint8_t *model, uint64_t offset, uint64_t l
 	memcpy(model + offset, bytes, length);
 }
 
-/* Beside a flat array, for thousands of requests. */
+/* Compares thousands of requests with a flat array. */
 static void test_random(void **state)
 {
 	static uint8_t model[SIZE], bytes[SIZE];
@@ -803,7 +803,7 @@ static void test_random(void **state)
 			}
 		}
 		expect_contents(&f->disk, model);
-		/* Afresh, from the base. */
+		/* Begins again with a new overlay. */
 		disk_close(&f->disk);
 		unlink(f->overlay);
 		must_open(f, true);

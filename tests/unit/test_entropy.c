@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* virtio/entropy.c: buffers are filled, huge ones in part. */
+/* virtio/entropy.c: fills buffers, and huge ones in part. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -92,7 +92,7 @@ static void test_huge_and_empty(void **state)
 	assert_true(is_zero(data + 65536, 0x200000 - 65536));
 	fake_descriptor(&f->ring, 0, DATA, 0, VRING_DESC_F_WRITE, 0);
 	assert_int_equal(ask(f), 0);
-	fake_descriptor(&f->ring, 0, DATA, 64, 0, 0); /* ours to read only */
+	fake_descriptor(&f->ring, 0, DATA, 64, 0, 0); /* read-only for the device */
 	assert_int_equal(ask(f), 0);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* util/err.c and util/log.c: sentences that grow on the way up, and stay within bounds and printable. */
+/* util/err.c and util/log.c: errors get context, and stay bounded and printable. */
 #include "unit/test.h"
 
 #include <errno.h>
@@ -37,7 +37,7 @@ static void a_sentence_may_quote_itself(void **state)
 	assert_string_equal(error.text, "again outer (inner): outer (inner)");
 }
 
-/* A child: limits cannot be raised again. */
+/* Runs the check in a child process, as it lowers limits that cannot be raised again. */
 static void in_child(void (*check)(void))
 {
 	pid_t child = fork();

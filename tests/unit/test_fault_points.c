@@ -30,7 +30,7 @@ int fault_at(const char *wanted, const char *sequence, const char *step, struct 
 	char line[64];
 
 	(void)wanted;
-	/* A check of the program itself, which LKVM_FAULT only asks for. */
+	/* Not a failing step: LKVM_FAULT=save/recheck enables a check of the program itself. */
 	if (strcmp(step, "recheck") == 0)
 		return 0;
 	snprintf(line, sizeof(line), "%s/%s\n", sequence, step);
@@ -89,7 +89,7 @@ static void write_snapshot(void)
 	assert_true(writer.fd >= 0);
 	assert_int_equal(snapshot_begin(&writer, &error), 0);
 	assert_int_equal(snapshot_copy(&writer, NULL, &error), 0);
-	snapshot_capture(&writer, 0, RAM_SIZE, &error); /* fails on a kernel without PAGEMAP_SCAN, behind its fault point */
+	snapshot_capture(&writer, 0, RAM_SIZE, &error); /* without PAGEMAP_SCAN it fails, after its fault point */
 	assert_int_equal(snapshot_write_final(&writer, NULL, &error), 0);
 	assert_int_equal(snapshot_finish(&writer, &none, &error), 0);
 	snapshot_end(&writer);

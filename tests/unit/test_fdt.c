@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The device tree against the address map: every vCPU, nothing on top of anything, up to 512 vCPUs. */
+/* The device tree: matches the address map, has no overlapping areas, and has each of up to 512 vCPUs. */
 #include "unit/test.h"
 
 #include <libfdt.h>
@@ -25,7 +25,7 @@ static const struct fdt_machine machine = {
 	.pci64 = { 1ull << 39, 1ull << 39 }, .pci_first_line = MACHINE_LINE_PCI, .pci_slots = 32, .pmu = true, .pmu_ppi = 7,
 };
 
-/* Builds a tree for a VM whose vCPUs have the affinities that KVM gives. */
+/* Builds a tree for a VM whose vCPUs have KVM's affinities. */
 static void *build(struct vm *vm, unsigned vcpus, bool its)
 {
 	void *fdt = calloc(1, FDT_MAX_SIZE);
@@ -88,7 +88,7 @@ struct area {
 	char name[64];
 };
 
-/* Every `reg` and PCI window of the tree, with the addresses that 32-bit MMIO programs expect below 1 GiB or so. */
+/* Collects every `reg` and PCI window of the tree. */
 static unsigned areas(const void *fdt, struct area *list)
 {
 	unsigned count = 0;
@@ -161,7 +161,7 @@ static void the_its_stands_inside_the_gic(void **state)
 	/* Slot 1, pin A: SPI 33. */
 	assert_int_equal(cell(fdt, pci, "interrupt-map", 10), 1 << 11);
 	assert_int_equal(cell(fdt, pci, "interrupt-map", 18), MACHINE_LINE_PCI + 1);
-	/* Its windows: ports from 0 on, memory where it is for the processor. */
+	/* Its windows: ports begin at 0, memory has the same addresses as for the processor. */
 	assert_int_equal(cell(fdt, pci, "ranges", 0), 0x01000000);
 	assert_int_equal(cell(fdt, pci, "ranges", 2), 0);
 	assert_int_equal(cell(fdt, pci, "ranges", 4), MACHINE_IO);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* state/fields.c and the sections around fields: what is refused, byte for byte. */
+/* state/fields.c, and sections around fields: damaged bytes that are refused. */
 #include "unit/test.h"
 
 #include <stdlib.h>
@@ -24,7 +24,7 @@ static const struct raw good = {
 
 static int check(const struct raw *raw, size_t size, struct error *error)
 {
-	/* On the heap and of this size: what is read behind the end is seen. */
+	/* On the heap in the exact size, so that the sanitizer finds a read after the end. */
 	uint8_t *bytes = malloc(size ? size : 1);
 	const struct fields fields = { bytes, size };
 	int result;
@@ -36,7 +36,7 @@ static int check(const struct raw *raw, size_t size, struct error *error)
 	return result;
 }
 
-/* It is refused, with a sentence that has `words` in it. */
+/* Expects that it is refused, with an error that contains `words`. */
 static void expect_refusal(const struct raw *raw, size_t size, const char *words)
 {
 	struct error error;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Fields, sections and the whole file of a snapshot: written, read, and refused when damaged. */
+/* Writes and reads fields, sections and complete snapshot files, and refuses damaged ones. */
 #include "unit/test.h"
 
 #include <fcntl.h>
@@ -19,7 +19,7 @@
 static struct ram ram;
 static char path[] = "/tmp/lkvm-format-XXXXXX";
 
-/* Chunk 0 full, 1 all zero, 2 with one page, 3 all zero. */
+/* RAM: chunk 0 is full, chunk 1 is zero, chunk 2 has one page, chunk 3 is zero. */
 static int setup(void **state)
 {
 	struct error error;
@@ -108,7 +108,7 @@ static void ram_can_be_mapped_and_saved_again(void **state)
 	assert_memory_equal(ram.host, original.host, RAM_SIZE);
 	ram_close(&ram);
 
-	/* Not touched at all, then one page changed: what the file holds is saved, too. */
+	/* RAM is mapped from the file, and one page changes. The save has the untouched pages, too. */
 	assert_int_equal(snapshot_map_ram(&snapshot, &ram, NULL, &error), 0);
 	ram.host[3 * FORMAT_RAM_CHUNK] = 1;
 	unlink(path); /* RAM is still mapped from it */
@@ -137,12 +137,12 @@ GUEST_WRITES static void *scribble(void *argument)
 		atomic_store(&scribble->began, true);
 		*byte = 1;
 		*byte = 2;
-		byte[FORMAT_RAM_CHUNK] ^= 1; /* of a page that is zero, or nearly */
+		byte[FORMAT_RAM_CHUNK] ^= 1; /* in a page that is zero, or nearly zero */
 	}
 	return NULL;
 }
 
-/* Copied while RAM changes, then finished: what RAM held at the end is in the file, and so are its checksums. */
+/* RAM changes while it is copied. The finished file has RAM's last contents and their checksums. */
 static void ram_that_changes_is_saved_as_it_was_last(void **state)
 {
 	const struct byte_buffer none = { 0 };
@@ -164,7 +164,7 @@ static void ram_that_changes_is_saved_as_it_was_last(void **state)
 		assert_int_equal(snapshot_copy(&writer, NULL, &error), 0);
 		atomic_store(&scribbles.stop, true);
 		pthread_join(thread, NULL);
-		memset(ram.host + 2 * FORMAT_RAM_CHUNK + 8192, (int)(round % 3), 4096); /* zero now and then */
+		memset(ram.host + 2 * FORMAT_RAM_CHUNK + 8192, (int)(round % 3), 4096); /* sometimes zero */
 		ram.host[3 * FORMAT_RAM_CHUNK + 4096 * (round % 16)] ^= 0x80;
 		assert_int_equal(snapshot_write_final(&writer, NULL, &error), 0);
 		assert_int_equal(snapshot_finish(&writer, &none, &error), 0);
@@ -195,7 +195,7 @@ static void an_unfinished_file_is_refused(void **state)
 	}
 }
 
-/* Nor is a pipe waited for. */
+/* Opening a pipe must not block. */
 static void what_is_no_file_is_refused(void **state)
 {
 	static const char *const others[] = { path, "/dev/null", "/tmp" };
@@ -215,7 +215,7 @@ static void what_is_no_file_is_refused(void **state)
 	unlink(path);
 }
 
-/* Whether a file is taken, RAM included. */
+/* Returns whether the file and its RAM are accepted. */
 static bool is_taken(struct error *error)
 {
 	struct snapshot snapshot;
@@ -236,7 +236,7 @@ static void store(const uint8_t *bytes, size_t size)
 	close(fd);
 }
 
-/* Two thousand bad files: none is taken, and each has its sentence. Between head and RAM nothing means anything. */
+/* Damages a file in two thousand ways. Each is refused with an error. Damage between head and RAM has no effect. */
 static void damage_is_found(void **state)
 {
 	uint64_t random = 88172645463325252ull;
@@ -268,7 +268,7 @@ static void damage_is_found(void **state)
 		random ^= random << 13;
 		random ^= random >> 7;
 		random ^= random << 17;
-		/* Most of the file is RAM; what has a structure gets its share. */
+		/* Most of the file is RAM, so half of the damage goes to the structured parts. */
 		at = (random >> 16) % (random & 1 ? head_end : size);
 		if (at >= head_end && at < ram_offset)
 			at = (random >> 8) & 1 ? size - 1 - at % FORMAT_COMMIT_SIZE : at % head_end;
@@ -291,7 +291,7 @@ static void damage_is_found(void **state)
 	free(bad);
 }
 
-/* RAM lies between head and tail: elsewhere it would be sections, to a guest or to a reader. All checksums are right. */
+/* RAM must lie between head and tail. Otherwise a guest or a reader would take sections for RAM. All checksums are right. */
 static void ram_over_sections_is_refused(void **state)
 {
 	static const uint64_t offsets[] = { 0, 2 * FORMAT_RAM_ALIGNMENT, UINT64_MAX & ~0xffffull, FORMAT_RAM_ALIGNMENT };
@@ -314,7 +314,7 @@ static void ram_over_sections_is_refused(void **state)
 	commit = bytes + size - FORMAT_COMMIT_SIZE;
 	memcpy(&head_end, commit + 24, sizeof(head_end));
 	memcpy(&tail, commit + 32, sizeof(tail));
-	section = bytes + head_end - 64 - 3 * 24; /* the head's last: base, size, offset */
+	section = bytes + head_end - 64 - 3 * 24; /* the last fields of the head: base, size, offset */
 	assert_memory_equal(section + 24, "ram", 4);
 	for (size_t i = 0; i < COUNT(offsets); i++) {
 		bool good = offsets[i] == FORMAT_RAM_ALIGNMENT;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* util/options.c: options in each form, operands, refusals and help, with a table of made-up options. */
 #include "unit/test.h"
 
 #include <stdbool.h>

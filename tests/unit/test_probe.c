@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* kvm/probe_*.c: the lines of the probe for kernels and for a fake KVM, and for this host. */
 #include "unit/test.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* verify_its(): registers, table entries and places of tables with one fault each, and with random contents. */
 #include "test.h"
 
 #include "util/bits.h"

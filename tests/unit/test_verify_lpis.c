@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* verify_lpis(): pending LPIs, pending tables and GICR_PROPBASER with one fault each. */
 #include "test.h"
 
 #include "verify_rig.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* verify_msix(): MSI and MSI-X vectors of virtio and passed-through devices, with one fault each. */
 #include "test.h"
 
 #include "verify_rig.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* verify_queues(): sizes, rings, indices, vectors and negotiation of virtqueues, with one fault each. */
 #include "test.h"
 
 #include "util/bits.h"

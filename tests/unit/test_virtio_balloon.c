@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* virtio/balloon.c: which pages inflating and reporting free, the target size, and statistics. */
 #include <linux/virtio_balloon.h>
 #include <unistd.h>
 

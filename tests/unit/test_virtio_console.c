@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* virtio/console.c: output to a slow terminal, bounded input, and saved input. */
 #include <pthread.h>
 
 #include "hw/terminal.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* virtio/input.c: the description of the device, key presses and saved events. */
 #include <linux/input-event-codes.h>
 #include <linux/virtio_input.h>
 
