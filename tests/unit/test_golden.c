@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Snapshots of earlier versions: each is opened, is what its text says, and loads. tests/golden/README.md. */
+/* Opens the snapshots of earlier versions, compares them with their texts, and loads them. See tests/golden/README.md. */
 #include "unit/test.h"
 
 #include <glob.h>
@@ -11,7 +11,7 @@
 #include "util/bits.h"
 #include "virtio/net.h"
 
-/* What knows a device's own state: devices of all kinds, opened for their tables. */
+/* One device of each kind, opened for its state table. */
 struct kinds {
 	struct fake_machine machine;
 	struct loop loop;
@@ -55,7 +55,7 @@ static void kinds_close(struct kinds *kinds)
 	fake_machine_close(&kinds->machine);
 }
 
-/* The table of a section of devices; NULL for what is no device's. */
+/* Returns the table of a device's section, or NULL for other sections. */
 static const struct state_table *table_of(const struct kinds *kinds, const char *name)
 {
 	const struct state_table *board[] = {
@@ -87,7 +87,7 @@ static const struct state_table *table_of(const struct kinds *kinds, const char 
 	return NULL;
 }
 
-/* An object that was made as the saved one: what is configuration comes from the section. */
+/* Sets the fields of an object that are configuration to the section's values, as in the saved one. */
 static void configure(const struct state_table *table, uint8_t *object, const struct section *section)
 {
 	for (uint32_t i = 0; i < table->count; i++) {
@@ -127,8 +127,8 @@ static unsigned load_devices(struct snapshot *snapshot, const char *disk)
 }
 
 /*
- * A made one is restored: what KVM's part says, the fake KVM takes; a real one's registers it does not know. It was made
- * without its disk and its interface.
+ * Restores a snapshot that was made without a guest, without its disk and network interface. The fake KVM accepts its KVM
+ * sections. It does not have the registers of a real snapshot.
  */
 static void restore_made(struct snapshot *snapshot, const struct machine_config *saved)
 {
@@ -150,7 +150,7 @@ static void restore_made(struct snapshot *snapshot, const struct machine_config 
 	fake_kvm_reset();
 }
 
-/* Its text is the one that is kept; else the first line that is not. */
+/* Compares the snapshot's text with the stored one. Fails with the first line that differs. */
 static void compare(const char *kept_path, const struct snapshot *snapshot)
 {
 	FILE *kept = fopen(kept_path, "r"), *printed = tmpfile();
@@ -205,7 +205,7 @@ static void earlier_snapshots_are_read(void **state)
 
 	(void)state;
 	close(mkstemp(path));
-	assert_int_equal(glob("tests/golden/*.lkvm.gz", 0, NULL, &found), 0); /* none is a failure */
+	assert_int_equal(glob("tests/golden/*.lkvm.gz", 0, NULL, &found), 0); /* finding none is a failure */
 	for (size_t i = 0; i < found.gl_pathc; i++) {
 		print_message("%s\n", found.gl_pathv[i]);
 		check(found.gl_pathv[i], path);

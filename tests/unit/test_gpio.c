@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* hw/gpio.c: registers by masked addresses, edges and levels, keys that are pressed and let go. */
+/* hw/gpio.c: registers with masked addresses, edges and levels, and keys that are pressed and released. */
 #include "unit/test.h"
 
 #include <errno.h>
@@ -71,7 +71,7 @@ static void the_address_says_which_lines_are_meant(void **state)
 	(void)state;
 	put(DIRECTION, 0x0f);
 	put(ALL, 0xff);
-	assert_int_equal(get(ALL), 0x0f); /* inputs stay what they are */
+	assert_int_equal(get(ALL), 0x0f); /* inputs do not change */
 	put(DATA + (0x05 << 2), 0);
 	assert_int_equal(get(ALL), 0x0a);
 	assert_int_equal(get(DATA + (0x02 << 2)), 0x02);
@@ -98,7 +98,7 @@ static void registers_keep_what_is_written(void **state)
 	assert_false(board_line(&board, LINE));
 }
 
-/* gpio-keys wants both edges. */
+/* gpio-keys needs both edges. */
 static void a_key_is_pressed_and_let_go(void **state)
 {
 	(void)state;
@@ -164,7 +164,7 @@ static void levels(void **state)
 	assert_true(board_line(&board, LINE));
 	run_loop_for(&board.loop, 150);
 	assert_false(board_line(&board, LINE));
-	put(IS, 0); /* an edge that was seen is none once the line means a level */
+	put(IS, 0); /* an edge is forgotten when the line becomes level-sensitive */
 	put(IEV, 0);
 	assert_true(gpio_press(&gpio, GPIO_LINE_POWER));
 	run_loop_for(&board.loop, 150);

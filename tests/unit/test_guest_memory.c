@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* memory/guest_memory.c: what is RAM and what is not, to the byte; windows. */
+/* memory/guest_memory.c: exact limits of RAM, and windows. */
 #include "unit/test.h"
 
 #include <errno.h>
@@ -8,12 +8,12 @@
 
 #include "memory/guest_memory.h"
 
-/* RAM of `size` bytes, on the heap so that no byte beside it can be read. */
+/* RAM of `size` bytes, on the heap so that the sanitizer finds reads beside it. */
 struct ram {
 	struct guest_memory memory;
 	uint8_t *bytes;
 	unsigned reads;
-	int code; /* of the error that each read gives, or 0 */
+	int code; /* error of each read, or 0 */
 };
 
 static int read_ram(void *owner, uint64_t address, void *to, size_t size, struct error *error)
@@ -95,7 +95,7 @@ static void reads_copy_or_tell(void **state)
 	free(ram.bytes);
 }
 
-/* Every piece of every size at every address in and around RAM, forwards and backwards. */
+/* Reads every size at every address in and around RAM, in ascending and descending order. */
 static void expect_all_pieces(uint64_t base, uint64_t size)
 {
 	struct guest_window up = { 0 }, down = { 0 };
@@ -131,7 +131,7 @@ static void windows_give_each_byte(void **state)
 	(void)state;
 	expect_all_pieces(0x80000000, 3 * GUEST_WINDOW_SIZE);
 	expect_all_pieces(0x80000000, 64);
-	expect_all_pieces(0x80000ff4, 24);                        /* RAM begins and ends within pages */
+	expect_all_pieces(0x80000ff4, 24);                        /* RAM begins and ends inside pages */
 	expect_all_pieces(0x80000ffc, GUEST_WINDOW_SIZE + 8);
 	expect_all_pieces(0x80000003, 2 * GUEST_WINDOW_SIZE + 5);
 	expect_all_pieces(0x80000000, 3);
@@ -157,7 +157,7 @@ static void one_page_is_one_read(void **state)
 	free(ram.bytes);
 }
 
-/* After a read that failed the window is empty: nothing of it is taken for RAM. */
+/* After a failed read the window is empty, so its bytes are not used. */
 static void a_failed_window_is_empty(void **state)
 {
 	struct guest_window window = { 0 };

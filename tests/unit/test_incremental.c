@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Saves that are based on another: chains of them hold RAM as it was, whatever is known of what changed. */
+/* Saves that are based on another snapshot: chains have RAM's contents, with or without a record of changed pages. */
 #include "unit/test.h"
 
 #include <fcntl.h>
@@ -41,7 +41,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* Some pages get new contents, some become zero, some are written and stay as they were. */
+/* Some pages get new contents, some become zero, and some are written with the same contents. */
 static void change(unsigned count)
 {
 	for (unsigned i = 0; i < count; i++) {
@@ -56,7 +56,7 @@ static void change(unsigned count)
 	}
 }
 
-/* Saves as file `number`, based on the one before unless it is the first. `known`: what changed is told. */
+/* Saves as file `number`, based on the previous file unless it is the first. `known`: passes the record of changed pages. */
 static int save_with(unsigned number, bool known, const char *fault, struct error *error)
 {
 	struct snapshot_writer writer = { .ram = &ram, .fault = fault };
@@ -95,7 +95,7 @@ static void save(unsigned number, bool known)
 	memset(pages, 0, sizeof(pages));
 }
 
-/* What is in file `number`, by each way to read it. */
+/* Checks file `number` with each way to read it. */
 static void check(unsigned number)
 {
 	struct snapshot snapshot;
@@ -126,7 +126,7 @@ static void saved_in_a_chain(bool known)
 static void a_chain_of_what_is_known_to_have_changed(void **state) { (void)state; saved_in_a_chain(true); }
 static void a_chain_by_comparing(void **state) { (void)state; saved_in_a_chain(false); }
 
-/* RAM is a mapping of the base then, and only private pages can differ. */
+/* RAM is mapped from the base, so only private pages can differ. */
 static void upon_what_ram_came_from(void **state)
 {
 	struct snapshot from[FILES];
@@ -140,7 +140,7 @@ static void upon_what_ram_came_from(void **state)
 		ram_close(&ram);
 		assert_int_equal(snapshot_open(&from[i], paths[i - 1], &error), 0);
 		assert_int_equal(snapshot_map_ram(&from[i], &ram, NULL, &error), 0);
-		assert_memory_equal(ram.host, model[i - 1], RAM_SIZE); /* touches all, which changes nothing */
+		assert_memory_equal(ram.host, model[i - 1], RAM_SIZE); /* reads all pages, which does not change them */
 		change(5);
 		save(i, false);
 		assert_int_equal(stat(paths[i], &status), 0);
@@ -154,7 +154,7 @@ static void upon_what_ram_came_from(void **state)
 	assert_int_equal(ram_open(&ram, BASE, RAM_SIZE, &error), 0);
 }
 
-/* RAM came from the first file, and what is saved is based on another one. */
+/* RAM is mapped from the first file, and the save is based on another one. */
 static void upon_another_than_ram_came_from(void **state)
 {
 	struct snapshot from;
@@ -204,14 +204,14 @@ static void bases_that_are_not_there(void **state)
 	save(1, false);
 	save(2, false);
 
-	/* another one */
+	/* The base is another snapshot. */
 	change(10);
 	save(0, false);
 	assert_int_equal(snapshot_open(&snapshot, paths[2], &error), -1);
 	assert_non_null(strstr(error.text, "is another snapshot now"));
 	assert_int_equal(snapshot.fd, -1);
 
-	/* itself */
+	/* The base is the file itself. */
 	assert_int_equal(rename(paths[2], paths[1]), 0);
 	assert_int_equal(snapshot_open(&snapshot, paths[1], &error), -1);
 	assert_non_null(strstr(error.text, "is another snapshot now"));
@@ -221,7 +221,7 @@ static void bases_that_are_not_there(void **state)
 	assert_int_equal(snapshot_open(&snapshot, paths[1], &error), -1);
 }
 
-/* The file that the user gave is whole: only the base's name helps him. */
+/* The user's file is complete, so the error must name the base. */
 static void error_names_the_base_when_base_is_cut(void **state)
 {
 	struct snapshot snapshot;
@@ -243,7 +243,7 @@ static void error_names_the_base_when_base_is_cut(void **state)
 	snapshot_close(&snapshot);
 }
 
-/* The folder of the file comes before where the base was. */
+/* The base is searched first in the folder of the file, then at its saved path. */
 static void a_chain_can_be_moved(void **state)
 {
 	struct snapshot snapshot;

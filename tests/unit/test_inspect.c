@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The views of a snapshot: of a real guest's, and of ones whose sections were tampered with. */
+/* The views of a real guest's snapshot, and of the same one with changed sections. */
 #include "state/names.h"
 #include "unit/test.h"
 
@@ -48,7 +48,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* The text of a view must have all of these, in this order. */
+/* Expects all of these in the text of a view, in this order. */
 static void expect(const struct rig *rig, view show, const char *const *lines)
 {
 	struct report report;
@@ -135,7 +135,7 @@ static const struct section *section(const struct rig *rig, const char *name)
 	return found;
 }
 
-/* What a file takes says nothing where most of RAM is left out. */
+/* A partial snapshot lacks most of RAM, so its disk usage is not shown. */
 static void a_summary_without_ram(void **state)
 {
 	const struct rig *rig = *state;
@@ -168,7 +168,7 @@ static void the_graph(void **state)
 	free(text);
 }
 
-/* Where a field's value stands: the sections' memory is the test's own. */
+/* Returns the address of a field's value, which the test may change. */
 static uint8_t *value(const struct rig *rig, const char *name, const char *field_name)
 {
 	struct field field;
@@ -179,7 +179,7 @@ static uint8_t *value(const struct rig *rig, const char *name, const char *field
 
 static const view views[] = { inspect_summary, inspect_its, inspect_devices, inspect_pci, inspect_memory };
 
-/* Shows everything, in both forms; whatever it is, it ends, and text stays text. */
+/* Shows all views as text and as JSON. With any contents they end, and the output is printable. */
 static void show_all(const struct rig *rig)
 {
 	for (size_t i = 0; i < COUNT(views); i++) {
@@ -245,13 +245,13 @@ static void a_missing_section_is_named(void **state)
 	report_close(&report);
 }
 
-/* The value of a register of the ITS, for the views that come. */
+/* Sets a register of the ITS. */
 static void set_its(const struct rig *rig, const char *name, uint64_t number)
 {
 	memcpy(value(rig, "its", name), &number, sizeof(number));
 }
 
-/* RAM in which each word is a valid entry: a collection on vCPU 0; a device with too many events, and the next one behind it. */
+/* Each word of RAM is a valid entry: a collection on vCPU 0, or a device with too many events, followed by the next one. */
 static int read_entries(void *owner, uint64_t address, void *to, size_t size, struct error *error)
 {
 	const uint64_t entry = 1ull << 63 | 1ull << 49 | 31;
@@ -263,7 +263,7 @@ static int read_entries(void *owner, uint64_t address, void *to, size_t size, st
 	return 0;
 }
 
-/* 20 pages of 64 KiB: 163840 entries, of which 32768 are too many. */
+/* 20 pages of 64 KiB have 163840 entries, 32768 above the limit. */
 static void lists_are_bounded(void **state)
 {
 	enum { PAGES = 19 };
@@ -290,7 +290,7 @@ static void lists_are_bounded(void **state)
 	report_close(&report);
 }
 
-/* Names are keys in JSON. */
+/* Names become keys in JSON. */
 static void fields_that_are_there_twice_are_refused(void **state)
 {
 	struct byte_buffer buffer = { 0 };
@@ -313,7 +313,7 @@ static void fields_that_are_there_twice_are_refused(void **state)
 	byte_buffer_free(&buffer);
 }
 
-/* Each is compared with those before it. */
+/* Each field's name is compared with the previous ones, which takes quadratic time without a limit. */
 static void fields_without_end_are_refused(void **state)
 {
 	struct byte_buffer buffer = { 0 };
@@ -353,7 +353,7 @@ static void values_without_end_are_refused(void **state)
 	byte_buffer_free(&buffer);
 }
 
-/* What inspect_extract() takes along is all that the views need. */
+/* inspect_extract() copies all that the views need. */
 static void an_extract_shows_the_same(void **state)
 {
 	struct rig *rig = *state;

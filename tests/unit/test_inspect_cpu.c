@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* inspect/cpu.c, cpu_registers.c, kaslr.c: vCPUs of a real snapshot, and made ones. */
+/* inspect/cpu.c, cpu_registers.c and kaslr.c: vCPUs of a real snapshot, and vCPUs that tests write. */
 #include "unit/inspect_rig.h"
 
 #include <linux/kvm.h>
@@ -28,7 +28,7 @@ static void add_vcpu(struct inspect_rig *rig, unsigned index, const struct made_
 	field_add_number(buffer, "0x603000000013c600", vcpu->vbar);
 }
 
-/* One vCPU, or two where `second` is given. */
+/* Makes a snapshot with one vCPU, or with two if `second` is not NULL. */
 static void make(struct inspect_rig *rig, const struct made_vcpu *first, const struct made_vcpu *second)
 {
 	*rig = (struct inspect_rig){ .inspection = { .config.cpus = second ? 2 : 1, .vcpu = INSPECT_ALL_VCPUS } };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The views of devices, PCI functions and the configuration, of what no real snapshot of ours has. */
+/* The views of devices, PCI functions and the configuration, with contents that no golden snapshot has. */
 #include <errno.h>
 
 #include "unit/views_rig.h"
@@ -61,7 +61,7 @@ static void fields_by_what_they_are(void **state)
 	byte_buffer_free(&buffer);
 }
 
-/* Its own data are counted, never shown. */
+/* Only the size of a device's own data is shown. */
 static void passed_through_devices(void **state)
 {
 	static const char *const detached[] = { "passed through\n  device  pci      host          state     data\n"
@@ -117,7 +117,7 @@ static void vectors(void **state)
 	expect(rig, inspect_pci, lines);
 }
 
-/* More vectors than there is a table for; none; capabilities without an end. */
+/* More vectors than entries in the table; no vectors; a ring of capabilities. */
 static void capabilities(void **state)
 {
 	static const char *const many[] = { "virtio-blk0  2 ", "virtio-blk0  63 ", "virtio-blk1  0 ", NULL };
@@ -144,7 +144,7 @@ static void capabilities(void **state)
 	expect(rig, inspect_pci, held);
 }
 
-/* A passed-through device has its table elsewhere, and its pending bits nowhere. */
+/* A passed-through device has its table in another section, and no pending bits. */
 static void passed_through_vectors(void **state)
 {
 	static const char *const msix[] = {
@@ -191,7 +191,7 @@ static void passed_through_vectors(void **state)
 	expect_failure(rig, inspect_pci, "section vfio0/msix: the MSI-X table is missing or of another size");
 }
 
-/* Two of four messages; a capability with 32 bits and no masks; none. */
+/* Two of four messages are enabled; a capability with a 32-bit address and no masks; none. */
 static void plain_messages(void **state)
 {
 	static const char *const wide[] = {
@@ -216,7 +216,7 @@ static void plain_messages(void **state)
 	rig = rig_new();
 	rig_pass_msi(rig);
 	capability = rig->passed.pci.config + RIG_MSIX;
-	capability[PCI_MSI_FLAGS] = PCI_MSI_FLAGS_ENABLE | 5 << 4; /* more than it can */
+	capability[PCI_MSI_FLAGS] = PCI_MSI_FLAGS_ENABLE | 5 << 4; /* more than the device can send */
 	capability[PCI_MSI_FLAGS + 1] = 0;
 	capability[PCI_MSI_DATA_32] = 2;
 	memset(capability + PCI_MSI_MASK_32, 0xff, 4);
@@ -276,7 +276,7 @@ static void what_is_no_config_space(void **state)
 	free(rig);
 }
 
-/* The bus has 32 slots, whatever the file says. */
+/* The bus has 32 slots, also if the file has more devices. */
 static void more_devices_than_slots(void **state)
 {
 	struct inspection_rig *rig = rig_new();

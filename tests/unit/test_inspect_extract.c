@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What is taken along of a machine that somebody looks into. */
+/* inspect_extract(): the pages of RAM that it copies. */
 #include <errno.h>
 
 #include "unit/views_rig.h"
@@ -19,7 +19,7 @@ static void tables_and_rings_are_taken_along(void **state)
 	struct error error;
 
 	(void)state;
-	/* The last page of the device's ring is one that only its end reaches; the other device's rings are not used. */
+	/* Only the end of the device's ring is in its last page. The queue of the other device is not enabled. */
 	rig->queues[0].device = RIG_RINGS(0) + RIG_DEVICE + 0xffc;
 	rig->queues[1].enabled = 0;
 	for (unsigned page = 0; page < RIG_RAM_SIZE; page += 4096)
@@ -38,7 +38,7 @@ static void tables_and_rings_are_taken_along(void **state)
 	free(rig);
 }
 
-/* As much of it as there is. */
+/* The part of a table that is in RAM is copied. */
 static void tables_behind_ram_are_no_matter(void **state)
 {
 	struct inspection_rig *rig = rig_new();

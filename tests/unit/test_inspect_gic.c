@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* inspect/gic.c: the GIC of a snapshot that real KVM gave, and of some that nobody would. */
+/* inspect/gic.c: the GIC of a snapshot from real KVM, and GICs that tests write. */
 #include "unit/inspect_rig.h"
 #include "util/bits.h"
 
-/* One word for 32 interrupts, of a distributor with as many. */
+/* The words of a distributor with 32 interrupts. */
 struct words {
 	uint32_t group, enabled, trigger[2], line, latch, active;
 };
@@ -23,7 +23,7 @@ static void add_bank(struct byte_buffer *buffer, const struct words *words, enum
 	field_add(buffer, "IPRIORITYR", 4, omission == SHORT_PRIORITIES ? 7 : 8, priorities);
 }
 
-/* One vCPU of affinity 1.2.3, to which SPI 0 goes; SPI 1 goes nowhere. */
+/* Makes a snapshot with one vCPU of affinity 1.2.3. SPI 0 is routed to it; SPI 1 is routed to no vCPU. */
 static void make(struct inspect_rig *rig, const struct words *shared, const struct words *private, enum omission omission)
 {
 	static const uint32_t routes[32] = { 0x010203, 0x010204 };
@@ -86,7 +86,7 @@ static void a_real_one(void **state)
 	assert_has(text, "{\"intid\": 37, \"kind\": \"SPI\", \"device\": null, \"group\": 0, \"enabled\": true, "
 			 "\"pending\": false, \"latch\": false, \"line\": false, \"active\": true, \"priority\": 80, "
 			 "\"trigger\": \"level\", \"affinity\": \"0x1\", \"vcpu\": 1}");
-	/* vCPU 0's virtual timer: not latched, but its line is up. */
+	/* vCPU 0's virtual timer: not latched, but its line is high. */
 	assert_has(text, "{\"intid\": 27, \"kind\": \"PPI\", \"device\": \"virtual timer\", \"group\": 1, \"enabled\": true, "
 			 "\"pending\": true, \"latch\": false, \"line\": true, \"active\": true, \"priority\": 16, "
 			 "\"trigger\": \"level\"}");
@@ -98,7 +98,7 @@ static void a_real_one(void **state)
 
 static void only_what_matters_has_a_row(void **state)
 {
-	/* SPIs: 10 enabled, 11 active, 12 pending, 13 level and 14 edge with a line that is up. */
+	/* SPI 10 is enabled, 11 is active, 12 is pending. 13 (level) and 14 (edge) have a line that is high. */
 	const struct words shared = { .enabled = 1 << 10, .active = 1 << 11, .latch = 1 << 12, .line = 3 << 13,
 				      .trigger = { 2 << 28 } };
 	const struct words none = { 0 };
@@ -122,7 +122,7 @@ static void only_what_matters_has_a_row(void **state)
 	assert_has(text, "27     PPI   virtual timer ");
 	assert_has(text, "30     PPI   physical timer ");
 	assert_int_equal(count_of(text, " SGI "), 0);
-	assert_int_equal(count_of(text, "ICC_AP"), 1); /* those that the host has */
+	assert_int_equal(count_of(text, "ICC_AP"), 1); /* the host has one */
 	rig.inspection.config.pmu = true;
 	assert_has(rig_show(&rig, inspect_gic, false, &error), "23     PPI   pmu ");
 	text = rig_show(&rig, inspect_gic, true, &error);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The ITS's view, the graph and the list of tables, of what no real snapshot of ours has. */
+/* The view of the ITS, the graph and the list of tables, with contents that no golden snapshot has. */
 #include <errno.h>
 
 #include "unit/views_rig.h"
@@ -18,7 +18,7 @@ static void registers_of_the_its(void **state)
 	expect(rig_new(), inspect_its, lines);
 }
 
-/* Around the end of the queue, which has 16 pages. */
+/* The waiting commands wrap around the end of the queue, which has 16 pages. */
 static void commands_that_wait(void **state)
 {
 	static const char *const lines[] = {
@@ -59,7 +59,7 @@ static void what_is_wrong_stands_behind_it(void **state)
 	struct opened opened;
 
 	(void)state;
-	/* Event 0 of device 0: a collection that is not there, and the next event behind the table. */
+	/* Event 0 of device 0 has a collection that does not exist. Its next event would be after the table. */
 	rig_put(rig, RIG_ITT(0), rig_event(RIG_LPI(0, 0), 7, 500));
 	open_rig(&opened, rig);
 	text = show(&opened, inspect_its, false);
@@ -76,7 +76,7 @@ static void what_is_wrong_stands_behind_it(void **state)
 	free(rig);
 }
 
-/* Where the tables end; of a device's own the device is named. */
+/* Tables that end outside of RAM. The view names the device of an ITT. */
 static void tables_that_are_not_in_ram(void **state)
 {
 	static const char *const second[] = { "devices      yes    0x80010000  64 KiB  2\n", NULL };
@@ -212,7 +212,7 @@ static void tables_that_are_not_used(void **state)
 	rig->cbaser &= ~RIG_VALID;
 	rig->baser[1] &= ~RIG_VALID;
 	rig->baser[0] |= 1ull << 62;
-	rig->redistributors[1].control = 6; /* LPIs are off */
+	rig->redistributors[1].control = 6; /* LPIs are disabled */
 	open_rig(&opened, rig);
 	text = show(&opened, inspect_memory, false);
 	assert_non_null(strstr(text, "ITS devices, first level"));
@@ -224,7 +224,7 @@ static void tables_that_are_not_used(void **state)
 	free(rig);
 }
 
-/* What is not there. */
+/* Errors. */
 
 static int cannot_read(void *owner, uint64_t address, void *to, size_t size, struct error *error)
 {
@@ -235,7 +235,7 @@ static int cannot_read(void *owner, uint64_t address, void *to, size_t size, str
 	return error_set(error, EIO, "the disk is broken");
 }
 
-/* What cannot be read is not shown as if it were nothing. */
+/* An error of a read is reported, not shown as an empty table. */
 static void memory_that_cannot_be_read(void **state)
 {
 	static const view views[] = { inspect_its, inspect_devices, inspect_pci, inspect_memory };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* util/io.c: whole transfers through small pipes and signals, eventfds, files that are whole or not there. */
+/* util/io.c: complete transfers through small pipes and despite signals, eventfds, and files that appear complete. */
 #include "unit/test.h"
 
 #include <dirent.h>
@@ -17,7 +17,7 @@
 #include "util/io.h"
 #include "util/newfile.h"
 
-#define MUCH 300000 /* several times what a pipe holds */
+#define MUCH 300000 /* several times the capacity of a pipe */
 
 static void ignore(int signal)
 {
@@ -34,7 +34,7 @@ static void *write_much(void *argument)
 {
 	struct writer *writer = argument;
 
-	usleep(3000); /* the reader waits, and is disturbed */
+	usleep(3000); /* the reader waits, and a signal interrupts it */
 	writer->result = write_full(writer->fd, writer->bytes, MUCH);
 	close(writer->fd);
 	return NULL;
@@ -72,12 +72,12 @@ static void a_transfer_is_whole_whatever_comes_between(void **state)
 	pthread_create(&disturber, NULL, disturb, threads);
 
 	length = read_full(fds[0], got, 1000);
-	usleep(3000); /* now the writer does */
+	usleep(3000); /* the same for the writer */
 	assert_int_equal(length, 1000);
 	length = read_full(fds[0], got + 1000, MUCH + 1 - 1000);
 	pthread_join(disturber, NULL);
 	pthread_join(threads[1], NULL);
-	assert_int_equal(length, MUCH - 1000); /* fewer than asked for: the end */
+	assert_int_equal(length, MUCH - 1000); /* fewer than requested: the end */
 	assert_int_equal(writer.result, 0);
 	assert_memory_equal(sent, got, MUCH);
 	close(fds[0]);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* its_tables_check(): predicts exactly what the walk says that KVM refuses, with a sentence; a save depends on it. */
+/* its_tables_check(): predicts exactly the refusals of KVM that the walk finds, with an error. A save depends on it. */
 #include "unit/its_rig.h"
 
 static void assert_refused(struct rig *rig, const char *part)
@@ -24,17 +24,17 @@ static void sound_tables_pass(void **state)
 	assert_taken(*state);
 }
 
-/* What KVM takes, a save takes: a guest that has not set up its ITS, or has reset it, or shares an LPI. */
+/* A save accepts what KVM accepts: a guest that has not set up its ITS, has reset it, or shares an LPI. */
 static void tables_that_kvm_takes_pass(void **state)
 {
 	struct rig *rig = *state;
 
-	put(rig, ITT(2) + 8 * 3, ITE(8192, 1, 0)); /* an LPI twice */
+	put(rig, ITT(2) + 8 * 3, ITE(8192, 1, 0)); /* two events share an LPI */
 	assert_taken(rig);
 	put(rig, COLLECTIONS + 8, CTE(1, 0xffffffff)); /* on no vCPU */
 	assert_taken(rig);
 	memset(rig->ram, 0xff, sizeof(rig->ram));
-	rig->tables.device_baser &= ~VALID; /* a table that is not used may hold anything */
+	rig->tables.device_baser &= ~VALID; /* a table that is not used may have any contents */
 	rig->tables.collection_baser &= ~VALID;
 	assert_taken(rig);
 	rig->tables.propbaser = 0;
@@ -64,7 +64,7 @@ static void table_outside_ram_is_named(void **state)
 	assert_refused(rig, "(EFAULT)");
 }
 
-/* As a second kernel does that uses the memory of the first one's tables. */
+/* A second kernel may use the memory of the first one's tables. */
 static void overwritten_tables_are_refused(void **state)
 {
 	struct rig *rig = *state;
@@ -84,7 +84,7 @@ static void overwritten_tables_are_refused(void **state)
 	assert_true(refused > 190);
 }
 
-/* That says nothing about the tables. */
+/* A failed read is not a fault of the tables. */
 static void memory_that_cannot_be_read_is_another_error(void **state)
 {
 	struct rig *rig = *state;

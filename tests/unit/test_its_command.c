@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The command queue's commands, encoded by hand from ARM IHI 0069, section 5.3. */
+/* arm/its_command.c: texts of commands, which are encoded by hand from ARM IHI 0069, section 5.3. */
 #include "arm/its_command.h"
 
 #include <string.h>

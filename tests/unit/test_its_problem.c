@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* arm/its_table.c and its_problem.c: what is wrong with tables, what KVM will say, and that each walk ends. */
+/* arm/its_table.c and its_problem.c: problems of tables, the predicted refusal of KVM, and that each walk ends. */
 #include "unit/its_rig.h"
 #include "util/bits.h"
 
@@ -45,7 +45,7 @@ static void each_problem_is_told(void **state)
 		       rows[i].of == OF_DEVICE     ? rig->devices[rows[i].index].problems :
 						     rig->events[rows[i].index].problems;
 		if (rows[i].problem == ITS_PROBLEM_PROPERTIES)
-			told &= ~PROBLEM(LPI_LIMIT); /* above all tables is above the limit, too */
+			told &= ~PROBLEM(LPI_LIMIT); /* an LPI above all tables is above the limit, too */
 		assert_int_equal(told, 1u << rows[i].problem);
 		assert_int_equal(rig->walk.refusal, refused ? its_problem_refusal(rows[i].problem) : 0);
 		expect_event(rig, rig->event_count - 1, 5, 1, 65535);
@@ -129,7 +129,7 @@ static void tables_that_leave_ram_are_told(void **state)
 	rig->tables.device_baser = VALID | INDIRECT | (END - 0x10000);
 	put(rig, END - 8, VALID | 0x10000);
 	expect_stop(rig, ITS_STOP_SECOND, 0x10000, 0, 0);
-	/* KVM ends here, too; the walk looks for more that is wrong. */
+	/* KVM stops here. The walk continues, to find more problems. */
 	put(rig, END - 16, VALID | 0x20000);
 	assert_int_equal(walk(rig), 0);
 	assert_int_equal(rig->stop_count, 2);
@@ -140,7 +140,7 @@ static void tables_that_leave_ram_are_told(void **state)
 	expect_stop(rig, ITS_STOP_SECOND, 1ull << 51 | SECOND(0), 0, 0);
 	put(rig, END - 8, 0);
 	rig->tables.device_baser = VALID | DEVICES;
-	/* An ITT: the next device is looked at all the same. */
+	/* The walk stops in an ITT, and continues with the next device. */
 	put(rig, DEVICES + 16, DTE(END - 256, 6, 3));
 	put(rig, END - 256, ITE(8200, 0, 31));
 	put(rig, END - 8, ITE(8201, 0, 1));
@@ -183,7 +183,7 @@ static void a_walk_without_an_end_ends(void **state)
 	assert_int_equal(rig->walk.refusal, 0);
 }
 
-/* Ids of 32 bits begin anew after 64 pages of a first level. */
+/* A first level of more than 64 pages exceeds ids of 32 bits, so the ids begin again at 0. */
 static void devices_that_come_again_are_told(void **state)
 {
 	struct rig *rig = *state;
@@ -197,7 +197,7 @@ static void devices_that_come_again_are_told(void **state)
 	assert_int_equal(rig->devices[0].problems, 0);
 	expect_device(rig, 1, 7, SECOND(1) + 8 * 7);
 	assert_int_equal(rig->devices[1].problems, PROBLEM(DEVICE_TWICE));
-	/* Its place is where the first of its id would be. */
+	/* Without the first one, the entry is not at the place of its id. */
 	put(rig, EMPTY, SECOND(0)); /* not valid */
 	expect(rig, EINVAL, 2, 1, 1);
 	assert_int_equal(rig->devices[0].problems, PROBLEM(DEVICE_ID));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The ITS's tables as KVM saved them: those of a guest that ran Debian's kernel, tests/golden/README.md. */
+/* arm/its_table.c: walks the ITS's tables that KVM saved of a guest with Debian's kernel (tests/golden/README.md). */
 #include "unit/test.h"
 
 #include <stdio.h>
@@ -12,8 +12,8 @@
 #include "inspect/inspect.h"
 
 #define DEVICES 5u
-#define EVENTS 32u /* of each */
-#define LPI 8256u  /* the first one's, and so on */
+#define EVENTS 32u /* of each device */
+#define LPI 8256u  /* the first LPI; the others follow */
 #define PENDING 8261u
 
 struct seen {
@@ -65,7 +65,7 @@ static void see_stop(void *owner, enum its_stop stop, uint64_t address, uint32_t
 	((struct seen *)owner)->stops++;
 }
 
-/* Into a file without a name. Zeroes as holes. */
+/* Unpacks into an unnamed file. Zero pages become holes. */
 static int unpack(const char *packed, char path[32])
 {
 	static const uint8_t zeroes[4096];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* arm/its_table.c: what stands in tables, and where the walk goes. tests/irqchip/predict.h asks KVM the same. */
+/* arm/its_table.c: entries of tables, and the order of a walk. tests/irqchip/predict.h compares the same with KVM. */
 #include "unit/its_rig.h"
 
 static void registers_are_decoded(void **state)
@@ -15,7 +15,7 @@ static void registers_are_decoded(void **state)
 	baser = its_baser_decode(INDIRECT, true);
 	assert_true(!baser.valid && baser.indirect);
 	assert_false(its_baser_decode(INDIRECT, false).indirect);
-	/* Bits 47:16 as they are, 15:12 are 51:48; KVM has pages of 64 KiB, whatever 9:8 say. */
+	/* Bits 47:16 are the address's, bits 15:12 its bits 51:48. KVM uses pages of 64 KiB for any value of bits 9:8. */
 	assert_int_equal(its_baser_decode(~0ull, true).address, 0xfffffffff0000);
 	assert_int_equal(its_baser_decode(0x0000ffffffff0000, true).address, 0xffffffff0000);
 	assert_int_equal(its_baser_decode(0xf000, true).address, 0xf000000000000);
@@ -52,7 +52,7 @@ static void each_bit_of_a_device_counts(void **state)
 		assert_int_equal(device->next, bit >= 49 ? 1u << (bit - 49) : 0);
 	}
 	put(rig, DEVICES + 8 * 2, ~VALID);
-	expect(rig, 0, 2, 1, 1); /* the one behind it */
+	expect(rig, 0, 2, 1, 1); /* only the device after it */
 }
 
 static void each_bit_of_an_event_counts(void **state)
@@ -71,7 +71,7 @@ static void each_bit_of_an_event_counts(void **state)
 		assert_int_equal(event->lpi, bit >= 16 && bit < 48 ? 0x80000000u | 1u << (bit - 16) : 0x80000000u);
 		assert_int_equal(event->next, bit >= 48 ? 1u << (bit - 48) : 0);
 	}
-	/* No INTID is no event, whatever else is there. */
+	/* An entry with INTID 0 is no event, with any other bits. */
 	put(rig, ITT(2), 0xffff00000000ffff);
 	expect(rig, 0, 2, 2, 2);
 	expect_event(rig, 0, 2, 3, 8300);
@@ -126,11 +126,11 @@ static void next_leads_over_what_is_left_over(void **state)
 
 	put(rig, DEVICES + 8 * 3, DTE(ITT(5), 32, 0));
 	put(rig, ITT(2) + 8, ITE(1, 99, 65535));
-	put(rig, COLLECTIONS + 24, CTE(1, 77)); /* behind the first one that is not valid */
-	put(rig, DEVICES + 8 * 6, DTE(0ull, 32, 1)); /* behind the last */
+	put(rig, COLLECTIONS + 24, CTE(1, 77)); /* after the first one that is not valid */
+	put(rig, DEVICES + 8 * 6, DTE(0ull, 32, 1)); /* after the last */
 	expect(rig, 0, 2, 2, 3);
 
-	/* Only as far as 14 bits reach: on from there, entry by entry. */
+	/* The offset to the next device has 14 bits. After the largest offset, the walk continues entry by entry. */
 	rig->tables.device_baser = VALID | (EMPTY) | 7;
 	put(rig, EMPTY, DTE(ITT(2), 2, 16383));
 	put(rig, EMPTY + 8 * 16382, DTE(ITT(5), 32, 0));
@@ -143,7 +143,7 @@ static void tables_end_where_they_end(void **state)
 {
 	struct rig *rig = *state;
 
-	/* Devices: 8191 is the last place of one page; what it leads to is another table. */
+	/* Devices: 8191 is the last entry of the page, and its next device would be in another table. */
 	put(rig, DEVICES + 8 * 5, DTE(ITT(5), 1, 8186));
 	put(rig, DEVICES + 8 * 8191, DTE(ITT(7), 1, 1));
 	expect(rig, 0, 2, 3, 3);
@@ -153,12 +153,12 @@ static void tables_end_where_they_end(void **state)
 	put(rig, DEVICES + 8 * 5, DTE(ITT(5), 1, 16383));
 	expect(rig, 0, 2, 2, 3);
 
-	/* Events: an ITT of two has no third. */
+	/* Events: an ITT of two entries has no third event. */
 	put(rig, ITT(5) + 8 * 2, ITE(8400, 0, 0));
 	put(rig, ITT(5) + 8, 0);
 	expect(rig, 0, 2, 2, 2);
 
-	/* Collections: of a full table, none behind it. */
+	/* Collections: the walk of a full table stops at its end. */
 	for (unsigned i = 0; i < 8192; i++)
 		put(rig, COLLECTIONS + 8 * i, CTE(i, i % VCPUS));
 	put(rig, COLLECTIONS + 8 * 8192, CTE(9000, 0));
@@ -187,20 +187,20 @@ static void two_levels_are_walked(void **state)
 
 	rig->tables.device_baser = VALID | INDIRECT | DEVICES;
 	memset(rig->ram + (DEVICES - RAM), 0, 0x10000);
-	put(rig, DEVICES + 8, SECOND(2) | VALID | 0x7ff000000000ffff); /* its other bits mean nothing */
+	put(rig, DEVICES + 8, SECOND(2) | VALID | 0x7ff000000000ffff); /* the other bits are ignored */
 	put(rig, DEVICES + 24, SECOND(0) | VALID);
 	put(rig, DEVICES + 32, SECOND(1)); /* not valid */
 	put(rig, SECOND(2) + 8 * 10, DTE(ITT(2), 2, 8181));
-	put(rig, SECOND(2) + 8 * 8191, DTE(ITT(5), 1, 9000)); /* leaves the block: on with the next one's first */
+	put(rig, SECOND(2) + 8 * 8191, DTE(ITT(5), 1, 9000)); /* leaves the block: continues with the first of the next */
 	put(rig, SECOND(0), DTE(ITT(7), 1, 5));
-	put(rig, SECOND(0) + 40, DTE(ITT(8), 1, 0)); /* ends all */
+	put(rig, SECOND(0) + 40, DTE(ITT(8), 1, 0)); /* ends the walk */
 	put(rig, DEVICES + 40, SECOND(0) | VALID);
 	expect(rig, 0, 2, 4, 3);
 	expect_device(rig, 0, 8202, SECOND(2) + 80);
 	expect_device(rig, 1, 16383, SECOND(2) + 0xfff8);
 	expect_device(rig, 2, 24576, SECOND(0));
 	expect_device(rig, 3, 24581, SECOND(0) + 40);
-	/* The last place of 16 bits, and the one behind it. */
+	/* The last device id of 16 bits, and the one after it. */
 	put(rig, SECOND(0) + 40, DTE(ITT(8), 1, 8187));
 	put(rig, DEVICES + 40, 0);
 	put(rig, DEVICES + 8 * 7, SECOND(1) | VALID);
@@ -224,7 +224,7 @@ static void lpis_are_looked_up(void **state)
 	rig->ram[PENDING(0) - RAM + 8300 / 8] = 0xff; /* another vCPU's */
 	rig->ram[PENDING(0) - RAM + 8192 / 8] = 0xfe; /* other LPIs' */
 	rig->ram[PENDING(1) - RAM + 65535 / 8] = 0x80;
-	rig->ram[PENDING(1) - RAM + 8301 / 8] |= 1u << 8301 % 8; /* mapped by nothing */
+	rig->ram[PENDING(1) - RAM + 8301 / 8] |= 1u << 8301 % 8; /* no event maps it */
 	expect(rig, 0, 2, 2, 3);
 	assert_true(rig->events[0].enabled && !rig->events[0].pending);
 	assert_int_equal(rig->events[0].priority, 0xfc);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A machine's fate, with a fake machine and real requests from a child over the real socket. */
+/* control/lifecycle.c: requests and events of a fake machine. Children send real requests over the real socket. */
 #include "unit/lifecycle_bench.h"
 #include "util/bits.h"
 
@@ -145,7 +145,7 @@ static void test_a_guest_that_listens_to_no_key(void **state)
 	assert_string_equal(serve_one("pause"), "ok ");
 	assert_string_equal(serve_one("reboot 60"),
 			    "error the guest listens to no power key; --force does not ask the guest");
-	assert_false(bench->machine.running); /* as it was */
+	assert_false(bench->machine.running); /* still paused */
 }
 
 static void test_a_paused_guest_is_resumed_to_obey(void **state)
@@ -241,7 +241,7 @@ static void reboot_force_keeps_the_guest_when_its_kernel_is_gone(void **state)
 	assert_int_equal(bench->lifecycle.end, LIFECYCLE_RUNNING);
 }
 
-/* Its reset would end it, whoever starts that. */
+/* Without its kernel a reset would end the VM, also a reset that the guest starts. */
 static void reboot_does_not_ask_the_guest_when_its_kernel_is_gone(void **state)
 {
 	(void)state;
@@ -252,7 +252,7 @@ static void reboot_does_not_ask_the_guest_when_its_kernel_is_gone(void **state)
 	assert_int_equal(bench->lifecycle.end, LIFECYCLE_RUNNING);
 }
 
-/* What the log got, of each line. */
+/* The lines of the log. */
 static char logged[512];
 
 static void log_line(void *context, enum log_level level, const char *line)
@@ -286,7 +286,7 @@ static void no_reboot_ends_at_a_reset(void **state)
 	assert_int_equal(fake_machine.resets, 0);
 }
 
-/* The kernel's file is not needed for that. */
+/* With --no-reboot the VM ends, so the kernel's file is not needed. */
 static void no_reboot_ends_at_reboot_force(void **state)
 {
 	struct asking asking = ask("reboot force");
@@ -306,7 +306,7 @@ static void test_balloon(void **state)
 	(void)state;
 	assert_string_equal(serve_one("balloon 4096"),
 			    "error the guest has no balloon; lkvm run --balloon gives it one");
-	bench->machine.balloon = (struct virtio_device *)&bench->machine; /* never looked at */
+	bench->machine.balloon = (struct virtio_device *)&bench->machine; /* never dereferenced */
 	assert_string_equal(serve_one("balloon 8191"), "ok ");
 	assert_int_equal(fake_machine.balloon, 4096);
 	assert_string_equal(serve_one("balloon 268435457"),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Looking into a machine while it runs: what is in the file, that it goes on whatever happens, when it is refused. */
+/* Inspecting a running machine: contents of the file, that the machine resumes after any failure, and refusals. */
 #include "state/names.h"
 #include "unit/lifecycle_bench.h"
 
@@ -11,17 +11,17 @@
 
 #define RAM_BASE MACHINE_RAM
 #define RAM_SIZE (8u << 20)
-#define RING 0x6000u /* its pages are looked at, no others */
+#define RING 0x6000u /* only its pages are copied */
 #define OTHER 0x20000u
 
 static struct {
 	unsigned saves, holds;
-	bool held_running; /* machine_defer_interrupts() came while the guest ran */
-	bool saved_paused; /* machine_save_without_device_data() came when it did not */
+	bool held_running; /* machine_defer_interrupts() was called while the guest ran */
+	bool saved_paused; /* machine_save_without_device_data() was called while it was paused */
 	bool fails, leaves_out;
 } fake_state;
 
-/* In place of machine/state.c. */
+/* Replaces machine/state.c. */
 void machine_read_disks_ahead(struct machine *machine)
 {
 	(void)machine;
@@ -100,7 +100,7 @@ static int tear_down_looking(void **state)
 	return result;
 }
 
-/* A child that looks, with a file in `scratch` that was opened so. */
+/* Starts a child that requests an inspection, with a file in `scratch` opened with these flags. */
 static struct asking ask_inspect(int flags)
 {
 	return ask_with_file("inspect", flags, NULL);
@@ -111,7 +111,7 @@ static void it_is_seen(void)
 	assert_string_equal(serve(ask_inspect(O_RDWR)), "ok ");
 }
 
-/* Sections, the ring, nothing else of RAM; and nobody restores it. */
+/* The file has the sections and the ring, no other RAM. It cannot be restored. */
 static void what_is_in_the_file(void **state)
 {
 	uint8_t page[0x1000], expected[0x1000];
@@ -191,7 +191,7 @@ static void after_a_failure_it_goes_on(void **state)
 	it_is_seen();
 }
 
-/* Mappings of this process. */
+/* Counts the mappings of this process. */
 static unsigned count_mappings(void)
 {
 	FILE *maps = fopen("/proc/self/maps", "r");
@@ -204,7 +204,7 @@ static unsigned count_mappings(void)
 	return count;
 }
 
-/* Neither the file nor the copy, whether it was seen or not. */
+/* Neither the file nor the copy of RAM stays open, after success and after failure. */
 static void nothing_stays_open(void **state)
 {
 	unsigned open_fds, mappings;
@@ -221,7 +221,7 @@ static void nothing_stays_open(void **state)
 	assert_true(count_mappings() < mappings + 4);
 }
 
-/* Whoever saves does not want it to go on. */
+/* During a save an inspection must not resume the machine. */
 static void while_it_is_saved_it_is_refused(void **state)
 {
 	(void)state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Saving a machine that others see, too: when it is paused, when it goes on, what becomes of a save that nobody wants. */
+/* Saving through the lifecycle: when the machine is paused and resumed, and saves that are cancelled or must wait. */
 #include "unit/lifecycle_bench.h"
 
 #include "unit/crafted.h"
@@ -15,12 +15,12 @@
 
 static struct {
 	unsigned saves, holds;
-	bool held_running; /* machine_defer_interrupts() came while the guest ran */
-	bool saved_paused; /* machine_save() came when it did not */
+	bool held_running; /* machine_defer_interrupts() was called while the guest ran */
+	bool saved_paused; /* machine_save() was called while it was paused */
 	bool fails;
 } fake_state;
 
-/* In place of machine/state.c. */
+/* Replaces machine/state.c. */
 void machine_read_disks_ahead(struct machine *machine)
 {
 	(void)machine;
@@ -83,7 +83,7 @@ static bool lose_patience(void *owner)
 	return false;
 }
 
-/* A child that wants it saved to a file in `scratch`; without patience, it goes away soon. */
+/* Starts a child that requests a save to a file in `scratch`. Unless `patient`, the child disconnects soon. */
 static struct asking ask_save(bool patient)
 {
 	return ask_with_file("save", O_RDWR, patient ? NULL : lose_patience);
@@ -144,7 +144,7 @@ static void after_a_failure_it_goes_on(void **state)
 	the_file_is_whole();
 }
 
-/* Before the pause: the guest notices nothing. In it: it goes on. */
+/* After a failure before the pause, the machine was not paused. After a failure during the pause, it is resumed. */
 static void each_step_may_fail(void **state)
 {
 	static const char *const steps[] = { "save/head", "save/copy", "save/ram", "save/sections", "save/commit" };
@@ -160,7 +160,7 @@ static void each_step_may_fail(void **state)
 	assert_int_equal(strncmp(serve(ask_save(true)), "ok", 2), 0);
 }
 
-/* What is asked for with "live": RAM is copied behind the pause, in which its tables changed. */
+/* A save with "live" copies RAM after the pause. KVM's tables in RAM change during the pause. */
 static void a_point_in_time(void **state)
 {
 	const char *reply = serve(ask_with_file("save live", O_RDWR, NULL));
@@ -203,7 +203,7 @@ static void whoever_loses_patience_gets_nothing(void **state)
 	struct asking asking = ask_save(false);
 
 	(void)state;
-	run_loop_for(&bench->loop, 1000); /* the child leaves at its first tick, if it is not through by then */
+	run_loop_for(&bench->loop, 1000); /* the child disconnects at its first tick, unless the save has ended */
 	answer(asking, true);
 	assert_false(bench->lifecycle.saving);
 	assert_true(bench->machine.running);
@@ -228,7 +228,7 @@ static void held_it_does_not_go_on(void **state)
 	assert_int_equal(strncmp(serve(ask_save(true)), "ok", 2), 0);
 	assert_false(bench->machine.running);
 	assert_non_null(strstr(serve_one("resume"), "it is being saved"));
-	assert_int_equal(strncmp(serve(ask_save(true)), "ok", 2), 0); /* once more, while it is held */
+	assert_int_equal(strncmp(serve(ask_save(true)), "ok", 2), 0); /* again, while it is paused */
 	assert_non_null(strstr(serve(ask_with_file("save-working-set", O_RDWR, NULL)), "no working set"));
 	assert_false(bench->machine.running);
 	kill(child, SIGKILL);
@@ -237,7 +237,7 @@ static void held_it_does_not_go_on(void **state)
 	assert_true(bench->machine.running);
 }
 
-/* Closed as cmd/machine_run.c does; who asked is told, and no state was collected. */
+/* Closes as cmd/machine_run.c does. The client gets an error, and no state was saved. */
 static void it_ends_without_a_save(struct asking asking)
 {
 	lifecycle_close(&bench->lifecycle);
@@ -259,7 +259,7 @@ static void a_guest_that_ends_meanwhile_is_not_saved(void **state)
 	it_ends_without_a_save(asking);
 }
 
-/* A snapshot of the machine's RAM in `scratch`, based on another unless `base` is NULL. */
+/* Writes a snapshot of the machine's RAM in `scratch`, based on `base` unless it is NULL. */
 static void write_snapshot(const char *name, const char *base, struct snapshot *opened)
 {
 	const struct byte_buffer none = { 0 };
@@ -284,7 +284,7 @@ static void write_snapshot(const char *name, const char *base, struct snapshot *
 	assert_int_equal(snapshot_open(opened, path, &error), 0);
 }
 
-/* A save, based on `base` unless it is NULL, to a file that will replace `name`. Nothing may be written when it is refused. */
+/* Saves to a file that will replace `name`, based on `base` unless it is NULL. A refused save must write nothing. */
 static const char *save_over(const char *name, const char *base)
 {
 	char path[80], request[120];
@@ -326,7 +326,7 @@ static void save_over_file_that_something_needs_is_refused(void **state)
 	assert_non_null(strstr(save_over("odd", "odd"), "is the base, or the base needs it"));
 	assert_non_null(strstr(save_over("even", "odd"), "is the base, or the base needs it"));
 	assert_non_null(strstr(save_over("hard-link", "odd"), "is the base, or the base needs it"));
-	assert_int_equal(strncmp(save_over("even", NULL), "ok", 2), 0); /* nothing is known to need it */
+	assert_int_equal(strncmp(save_over("even", NULL), "ok", 2), 0); /* no known file is based on it */
 
 	bench->machine.config.snapshot = &odd;
 	assert_non_null(strstr(save_over("odd", NULL), "restored from"));
@@ -370,19 +370,19 @@ static void a_working_set_goes_along(void **state)
 	assert_int_equal(snapshot.working_set.count, sizeof(chunks));
 	assert_memory_equal(snapshot.working_set.values, chunks, sizeof(chunks));
 	snapshot_close(&snapshot);
-	/* Who does not ask for it gets none, and what there is stays. */
+	/* A save without it has no working set, and the machine keeps the recorded one. */
 	assert_int_equal(strncmp(serve(ask_save(true)), "ok", 2), 0);
 	assert_int_equal(snapshot_open(&snapshot, path, &error), 0);
 	assert_int_equal(snapshot.working_set.count, 0);
 	snapshot_close(&snapshot);
 	assert_int_equal(bench->machine.working_set.state, WORKING_SET_RECORDED);
-	/* In the first second of another one it reads what the guest did not. */
+	/* A save in the first second reads pages that the guest did not, so the working set becomes invalid. */
 	bench->machine.working_set.state = WORKING_SET_AWAITED;
 	assert_int_equal(strncmp(serve(ask_save(true)), "ok", 2), 0);
 	assert_int_equal(bench->machine.working_set.state, WORKING_SET_INVALID);
 }
 
-/* Restored from what was saved before, whose RAM is checked while it runs. `flaw`: a byte of it is wrong. */
+/* Restores a snapshot whose RAM is checked while the machine runs. `flaw`: one byte of it is wrong. */
 static void start_check(struct snapshot *snapshot, bool flaw)
 {
 	char saved[80], path[80];
@@ -430,7 +430,7 @@ static void damage_that_a_check_finds_is_the_end(void **state)
 	snapshot_close(&snapshot);
 }
 
-/* Whatever comes first: until the check is through, there is no end of the save. */
+/* The save ends only after the check. */
 static void a_save_waits_for_a_check(void **state)
 {
 	struct snapshot snapshot;
@@ -455,7 +455,7 @@ static void damage_is_not_saved(void **state)
 	asking = ask_save(true);
 	loop_run(&bench->loop);
 	assert_int_equal(bench->lifecycle.end, LIFECYCLE_FAILURE);
-	run_loop_for(&bench->loop, 200); /* the request may come behind it */
+	run_loop_for(&bench->loop, 200); /* the request may arrive after the check */
 	it_ends_without_a_save(asking);
 	snapshot_close(&snapshot);
 }
@@ -471,7 +471,7 @@ static void a_check_may_be_left_unfinished(void **state)
 	snapshot_close(&snapshot);
 }
 
-/* RAM is loaded from a compressed file by the pager, which may be slow: as of now. */
+/* The pager loads RAM from a compressed file. While this is set, its reads block. */
 static atomic_bool held;
 
 ssize_t pread(int fd, void *to, size_t size, off_t at)
@@ -513,7 +513,7 @@ static void start_loading(struct snapshot *snapshot, bool flaw)
 	assert_false(checker_is_open(&bench->lifecycle.checker));
 }
 
-/* It reads all of RAM, so that only its end has to wait. */
+/* The save reads all of RAM, so only its end must wait for the pager. */
 static void a_save_waits_for_what_is_loaded(void **state)
 {
 	struct snapshot snapshot;

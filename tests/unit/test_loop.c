@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* util/loop.c: what is ready is served once, and nothing is served that was removed meanwhile. */
+/* util/loop.c: serves ready descriptors once, and does not serve descriptors that were removed meanwhile. */
 #include "unit/test.h"
 
 #include <errno.h>
@@ -14,7 +14,7 @@ struct seen {
 	unsigned calls;
 	int fd;
 	uint32_t events;
-	int other; /* a descriptor that `ready` does something to */
+	int other; /* a descriptor that the callback changes */
 };
 
 static void count_and_rest(void *owner, int fd, uint32_t events)
@@ -61,7 +61,7 @@ static void ready_watches_are_served(void **state)
 	assert_int_equal(resting.calls, 0);
 	assert_int_equal(hung_up.events, POLLHUP);
 
-	/* A hung-up descriptor at rest is not served: it would be for ever. */
+	/* A hung-up descriptor without requested events is not served, as it would be served for ever. */
 	assert_int_equal(hung_up.calls, 1);
 	run_loop_for(&loop, 5);
 	assert_int_equal(hung_up.calls, 1);
@@ -83,7 +83,7 @@ static void remove_other(void *owner, int fd, uint32_t events)
 	loop_remove(seen->loop, seen->other);
 }
 
-/* Both are ready at once; whichever is served first removes the other. */
+/* Both are ready at once. The first one that is served removes the other. */
 static void a_removed_watch_is_not_served(void **state)
 {
 	struct loop loop;
@@ -101,7 +101,7 @@ static void a_removed_watch_is_not_served(void **state)
 	close(b);
 }
 
-/* Closes the other descriptor; a new, quiet one gets its number and its place. */
+/* Closes the other descriptor. A new one that is not ready gets its number and its place. */
 static void replace_other(void *owner, int fd, uint32_t events)
 {
 	struct seen *seen = owner;
@@ -168,7 +168,7 @@ static void a_watch_put_to_rest_is_not_served(void **state)
 	run_loop_for(&loop, 5);
 	assert_int_equal(first.calls + second.calls, 1);
 
-	/* Nor polled: a hang-up would wake the loop for ever. */
+	/* It is not polled either, as a hang-up would wake the loop for ever. */
 	start = clock();
 	run_loop_for(&loop, 100);
 	assert_true(clock() - start < CLOCKS_PER_SEC / 50);

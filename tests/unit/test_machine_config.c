@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* machine/config.c: a machine's configuration as sections, and back. */
+/* machine/config.c: saves a machine's configuration as sections, loads it, and refuses damaged sections. */
 #include "unit/test.h"
 
 #include <stdio.h>
@@ -7,7 +7,7 @@
 
 #include "machine/machine.h"
 
-/* Each value is another one, so that none is taken for another. */
+/* All values differ, so that none is mistaken for another. */
 static struct machine_config sample(void)
 {
 	return (struct machine_config){
@@ -114,13 +114,13 @@ static void what_was_saved_is_loaded(void **state)
 	machine_config_save(&config, &writer);
 	if (load_from(&writer, &loaded, &error) < 0)
 		fail_msg("%s", error.text);
-	/* The texts are its own. */
+	/* The loaded configuration has copies of the texts. */
 	byte_buffer_free(&writer.buffer);
 	expect_same(&loaded, &config);
 	machine_config_free(&loaded);
 	machine_config_free(&loaded);
 
-	/* As little as there may be. */
+	/* The smallest configuration. */
 	config = (struct machine_config){ .name = "", .cpus = 1, .memory = 1 };
 	machine_config_save(&config, &writer);
 	assert_int_equal(load_from(&writer, &loaded, &error), 0);
@@ -147,7 +147,7 @@ static void the_largest_machine_fits(void **state)
 			.tap = "tap", .script = "script", .passt = "passt", .passt_options = "options",
 		};
 	machine_config_save(&config, &writer);
-	if (load_from(&writer, &loaded, &error) < 0) /* each text there is has room */
+	if (load_from(&writer, &loaded, &error) < 0) /* there is storage for each possible text */
 		fail_msg("%s", error.text);
 	expect_same(&loaded, &config);
 	machine_config_free(&loaded);
@@ -162,7 +162,7 @@ static void overlays_have_names(void **state)
 	(void)state;
 	config.disks[1].overlay = NULL;
 	assert_int_equal(machine_config_overlay(&config, "/folder", &error), 0);
-	assert_null(config.disks[0].overlay); /* it is read-only */
+	assert_null(config.disks[0].overlay); /* the disk is read-only */
 	assert_string_equal(config.disks[1].overlay, "/folder/name-disk1.overlay");
 	machine_config_free(&config);
 }
@@ -181,7 +181,7 @@ static void expect_refusal(struct machine_config config, const char *words)
 	byte_buffer_free(&writer.buffer);
 }
 
-/* The new one lies over those that the disk has, whose identities stay theirs. */
+/* The new overlay lies over the disk's overlays, which keep their identities. */
 static void overlay_lies_over_those_that_disk_has(void **state)
 {
 	struct machine_config config = sample(), loaded;
@@ -247,7 +247,7 @@ static void impossible_values_are_refused(void **state)
 	REFUSE(networks[0].mode, NET_USER + 1, "section network0: mode is 2");
 }
 
-/* The "machine" section again, by hand: with one field changed, left out or added. */
+/* Writes the "machine" section with one field changed, left out or added, and expects a refusal. */
 static void expect_field_refusal(const char *name, const char *as, unsigned size, uint32_t count, const char *words)
 {
 	struct section_writer whole = { 0 }, writer = { 0 };

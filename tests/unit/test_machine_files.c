@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* machine/files.c: what lkvm writes replaces no file that the machine uses, by whatever name it is given. */
+/* machine/files.c: lkvm's output does not replace a file that the machine uses, under any of its names. */
 #include "unit/test.h"
 
 #include <fcntl.h>

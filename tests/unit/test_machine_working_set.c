@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a restored machine touches first: recorded, or why not; and read ahead the next time. */
+/* The working set of a restored machine: recording it, the reasons for having none, and prefaulting it. */
 #include "unit/crafted.h"
 
 #include <dlfcn.h>
@@ -26,12 +26,12 @@ static uint8_t *model;
 static struct snapshot snapshot;
 static struct machine *machine;
 static struct loop loop;
-static atomic_bool held; /* nothing is read ahead by the pager */
+static atomic_bool held; /* the pager does not read ahead */
 static atomic_bool was_touched[RAM_SIZE / CHUNK], was_read[RAM_SIZE / CHUNK]; /* ahead */
 static atomic_uint reads;
 static _Atomic uint64_t first_reads[3];
 
-/* The threads that read ahead, and only those, give themselves the lowest priority. All may have it, as under nice(1). */
+/* Only the threads that read ahead call setpriority(). The priority itself is no criterion: nice(1) gives it to all. */
 static _Thread_local bool reads_ahead;
 
 int setpriority(__priority_which_t which, id_t thread, int priority)
@@ -103,7 +103,7 @@ static int tear_down(void **state)
 	return unlink(path);
 }
 
-/* A snapshot with these bits, or without any. */
+/* Writes a snapshot with this working set, or without one. */
 static void make(const uint8_t *chunks, uint64_t frame)
 {
 	struct crafted file = { .path = path, .ram = model, .size = RAM_SIZE, .frame = frame };
@@ -117,7 +117,7 @@ static void make(const uint8_t *chunks, uint64_t frame)
 	assert_int_equal(snapshot_open(&snapshot, path, &error), 0);
 }
 
-/* As a restore does. */
+/* Opens RAM as a restore does. */
 static void open_machine(const struct machine_config *config)
 {
 	struct error error;
@@ -163,7 +163,7 @@ static void it_is_recorded_in_the_first_second(void **state)
 	touch(200);
 	run_loop_for(&loop, 300);
 	assert_reason("in the first second after it goes on: save it later");
-	machine_working_set_resume(machine); /* behind a pause */
+	machine_working_set_resume(machine); /* again, after a pause */
 	run_loop_for(&loop, 1000);
 	touch(3);
 	run_loop_for(&loop, 10);
@@ -184,7 +184,7 @@ static void it_is_recorded_in_the_first_second(void **state)
 	assert_memory_equal(snapshot.working_set.values, machine->working_set.chunks, BITS);
 }
 
-/* Of compressed memory: not what was read ahead, though it is there as well. */
+/* In compressed RAM, only chunks that a thread waited for are recorded, not chunks that were read ahead. */
 static void what_was_waited_for_is_recorded(void **state)
 {
 	struct error error;
@@ -201,7 +201,7 @@ static void what_was_waited_for_is_recorded(void **state)
 	atomic_store(&held, false);
 	assert_int_equal(poll(&(struct pollfd){ .fd = machine->pager.done_fd, .events = POLLIN }, 1, 20000), 1);
 	touch(50);
-	machine_working_set_finish(machine); /* as the lifecycle does, then */
+	machine_working_set_finish(machine); /* as the lifecycle does when loading ends */
 	assert_int_equal(machine_working_set_check(machine, &error), 0);
 	for (uint64_t chunk = 0; chunk < RAM_SIZE / CHUNK; chunk++)
 		assert_int_equal(is_set(machine->working_set.chunks, chunk), chunk == 7 || chunk == 99);
@@ -237,7 +237,7 @@ static void where_there_is_none_it_says_why(void **state)
 	ram_close(&machine->vm.ram);
 
 	open_machine(&(struct machine_config){ 0 });
-	machine_working_set_finish(machine); /* all was loaded before it went on */
+	machine_working_set_finish(machine); /* all was loaded before the machine resumed */
 	assert_reason("or loaded before that");
 	machine_working_set_resume(machine);
 	assert_reason("or loaded before that");
@@ -261,7 +261,7 @@ static void assert_told(uint64_t chunk, bool touched, bool only_read)
 	assert_int_equal(atomic_load(&was_read[chunk]), only_read);
 }
 
-/* Behind what was asked for, which is touched; and then the next set is known as well. */
+/* The working set is read ahead after the --prefault ranges, which are touched. The next working set is also recorded. */
 static void it_is_read_ahead(void **state)
 {
 	const struct machine_config config = {
@@ -298,7 +298,7 @@ static void it_is_read_ahead(void **state)
 	assert_false(machine->prefault.is_open);
 }
 
-/* By who reads all of it ahead, before the rest; what was asked of it tells less then. */
+/* The pager reads the working set before the rest of RAM. The next working set is then not recorded. */
 static void the_pager_reads_it_first(void **state)
 {
 	uint8_t chunks[BITS] = { [20] = 0x42 };

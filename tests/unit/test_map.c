@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Guest memory out of chains of snapshots, beside a model: whatever is kept how, and on hosts with large pages. */
+/* Maps RAM from chains of snapshots in each form, and compares it with a model, also with large host pages. */
 #include "unit/crafted.h"
 
 #include <dlfcn.h>
@@ -11,9 +11,9 @@
 
 static char folder[] = "/tmp/lkvm-map-XXXXXX";
 static char paths[LAYERS][sizeof(folder) + 4];
-static long pretended; /* the host's page size, or 0 */
+static long pretended; /* replaces the host's page size; 0: the real one */
 
-/* The host's pages, for one who pretends to have others. ThreadSanitizer calls it before it is ready itself. */
+/* Returns the pretended page size. ThreadSanitizer calls it before its own initialization, so it is not instrumented. */
 __attribute__((no_sanitize_thread)) long sysconf(int name)
 {
 	long (*real)(int);
@@ -50,7 +50,7 @@ static uint32_t next(uint32_t *seed)
 	return *seed >> 8;
 }
 
-/* Stretches of pages: here or not, zero or not. The model becomes what this layer says. */
+/* Adds a layer of random stretches of pages, zero or not, and updates the model. */
 static void change(uint8_t *model, uint8_t *pages, bool all, uint32_t *seed)
 {
 	for (uint64_t page = 0, count; page < RAM_SIZE / FORMAT_RAM_PAGE; page += count) {
@@ -77,7 +77,7 @@ static void check_map(const char *path, const uint8_t *model, uint64_t size)
 		assert_int_equal(ram.base, CRAFTED_BASE);
 		assert_int_equal(ram.size, size);
 		assert_memory_equal(ram.host, model, size);
-		/* What is written stays here: the second time it is as before. */
+		/* Writes are private: the second mapping has the old contents. */
 		for (uint64_t at = 0; at < size; at += FORMAT_RAM_PAGE)
 			ram.host[at]++;
 		ram_close(&ram);
@@ -135,7 +135,7 @@ static unsigned count_mappings(const char *path)
 	return count;
 }
 
-/* Every other page is in the newer file, and some longer stretches: these are mapped, those read. */
+/* The newer file has every other page of one half, and longer stretches. Single pages are read, stretches are mapped. */
 static void what_is_scattered_is_read(void **state)
 {
 	uint64_t count = LARGE_SIZE / FORMAT_RAM_PAGE, stretches = 100, behind = count / 2;
@@ -163,7 +163,7 @@ static void what_is_scattered_is_read(void **state)
 	assert_int_equal(count_mappings(paths[1]), stretches);
 	assert_true(count_mappings(paths[0]) <= stretches + 1);
 	ram_close(&ram);
-	/* Where fewer are scattered, all are mapped. */
+	/* With fewer scattered pages, all are mapped. */
 	snapshot_close(&snapshot);
 	memset(pages + behind / 16, 0, behind / 16);
 	memset(model + LARGE_SIZE / 4, 0x11, LARGE_SIZE / 4);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Guest memory that is lost: no thread goes on with it, whoever meets the loss, and the sentence names the file. */
+/* Loss of guest memory: no thread continues with it, and the error names the file, for each way to detect the loss. */
 #include "unit/crafted.h"
 
 #include <dlfcn.h>
@@ -22,7 +22,7 @@
 #include "util/bits.h"
 
 #define RAM_SIZE (256ull * FORMAT_RAM_CHUNK)
-#define DAMAGED 7u /* chunk */
+#define DAMAGED 7u /* index of the damaged chunk */
 #define CUT (RAM_SIZE / 2)
 
 enum { ENDED = 7, WENT_ON, BAD_RIG, SKIPPED };
@@ -31,14 +31,14 @@ static char folder[] = "/tmp/lkvm-loss-XXXXXX";
 static char path[sizeof(folder) + 2], base_path[sizeof(folder) + 5];
 static uint8_t *model;
 
-/* In the child. */
+/* State of the child process. */
 static struct rig {
 	struct memory_loss loss;
 	struct snapshot snapshot;
 	struct snapshot_unloaded unloaded;
 	struct ram ram;
 	struct pager pager;
-	const char *expected; /* in the sentence */
+	const char *expected; /* part of the error */
 	atomic_bool went_on;
 } rig;
 
@@ -64,7 +64,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* Neither a thread nor the kernel gets at it any more. */
+/* Checks that neither a thread nor the kernel can access RAM any more, and ends the process. */
 static void end_process(void *owner)
 {
 	int null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC), pipes[2];
@@ -79,7 +79,7 @@ static void end_process(void *owner)
 		if (!snapshot_find_lost(&rig.snapshot, offset, &error))
 			_exit(BAD_RIG);
 	}
-	usleep(20000); /* for whoever might go on */
+	usleep(20000); /* time for other threads to continue wrongly */
 	if (!strstr(error.text, rig.expected))
 		fprintf(stderr, "no \"%s\" in: %s\n", rig.expected, error.text);
 	_exit(atomic_load(&rig.went_on) || !strstr(error.text, rig.expected) ? WENT_ON : ENDED);
@@ -123,7 +123,7 @@ static void open_ram(uint64_t frame, uint32_t damaged)
 	open_file();
 }
 
-/* Its first half is in the base. */
+/* Writes a snapshot whose first half is in its base. */
 static void write_chain(void)
 {
 	static uint8_t pages[RAM_SIZE / FORMAT_RAM_PAGE / 8];
@@ -177,7 +177,7 @@ static void no_thread_goes_on_when_file_is_cut(void **state)
 		expect_end(cut_under_a_thread);
 }
 
-/* As KVM and a disk's worker meet it. */
+/* The kernel accesses lost RAM, as for KVM and for a disk's worker. */
 static void cut_under_the_kernel(void)
 {
 	int pipes[2];
@@ -205,7 +205,7 @@ static bool is_damaged(void *owner)
 	return snapshot_find_lost(&rig.snapshot, SNAPSHOT_ANYWHERE, &error);
 }
 
-/* KVM gives EFAULT for a guest's wrong address, too: that alone ends nothing. */
+/* KVM returns EFAULT also for a guest's wrong address, so EFAULT alone does not end the process. */
 static void suspected_then_cut(void)
 {
 	struct error why;
@@ -230,7 +230,7 @@ static void error_of_kvm_ends_the_process_only_when_a_file_is_damaged(void **sta
 	expect_end(suspected_then_cut);
 }
 
-/* It returns, and nobody else ends the process. */
+/* memory_suspect() returns, and the process continues. */
 static void suspected_without_damage(void)
 {
 	struct error why;
@@ -275,11 +275,11 @@ static void close_returns_when_nothing_was_lost(void **state)
 	assert_int_equal(memory_loss_open(&loss, &error), 0);
 	memory_loss_close(&loss);
 	memory_loss_close(&loss);
-	memory_lost(&error); /* nobody watches */
+	memory_lost(&error); /* without an open watch it has no effect */
 	memory_check(EFAULT, "write");
 }
 
-/* A restored guest's main loop: no access of RAM shows any of these. */
+/* The main loop of a restored guest must detect these changes, as no access to RAM fails. */
 static void write_under_the_loop(const char *name, void (*change)(int fd, off_t at))
 {
 	struct snapshot_watch watch;
@@ -294,7 +294,7 @@ static void write_under_the_loop(const char *name, void (*change)(int fd, off_t 
 		_exit(BAD_RIG);
 	fd = open(name, O_RDWR | O_CLOEXEC);
 	snprintf(other, sizeof(other), "%s.other", name);
-	/* These change nothing in it. */
+	/* These do not change the contents. */
 	if (fd < 0 || rename(name, other) < 0 || fchmod(fd, 0640) < 0 || unlink(other) < 0)
 		_exit(BAD_RIG);
 	rig.expected = "nothing was written yet";
@@ -394,7 +394,7 @@ static void watch_fails_when_there_is_no_descriptor(void **state)
 	snapshot_close(&snapshot);
 }
 
-/* The loop is busy with something else. */
+/* The event loop does not run, so the checker's thread must end the process. */
 static void damage_that_the_checker_finds(void)
 {
 	struct checker checker;
@@ -424,7 +424,7 @@ static void check_stops_when_it_finds_damage(void **state)
 	int fd;
 
 	(void)state;
-	if (processors >= 16) /* all of RAM is 16 pieces */
+	if (processors >= 16) /* RAM has 16 pieces, one for each thread */
 		skip();
 	crafted_write(&file, 1);
 	assert_int_equal(snapshot_open(&snapshot, path, &error), 0);
@@ -466,7 +466,7 @@ static void error_names_the_base_when_base_is_damaged(void **state)
 	snapshot_close(&snapshot);
 }
 
-/* As a reset loads the kernel: a flat program. */
+/* A reset loads the kernel, here a flat program, into lost RAM. */
 static void cut_under_boot(void)
 {
 	static struct boot boot;
@@ -528,7 +528,7 @@ static void close_does_not_hang_when_memory_is_lost_at_once(void **state)
 		expect_end(close_and_lose_at_once);
 }
 
-/* Nobody said that memory is lost: that is a fault of ours. */
+/* A fault on RAM without a loss is a fault of lkvm itself. */
 static void fault_of_the_program_is_no_loss_of_memory(void **state)
 {
 	struct rlimit none = { 0 };
@@ -546,11 +546,11 @@ static void fault_of_the_program_is_no_loss_of_memory(void **state)
 		_exit(BAD_RIG);
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
-	/* A sanitizer has a handler of its own below ours. */
+	/* A sanitizer has its own handler, which lkvm's handler calls. */
 	assert_true(WIFSIGNALED(status) ? WTERMSIG(status) == SIGSEGV : WEXITSTATUS(status) != ENDED && WEXITSTATUS(status) != BAD_RIG);
 }
 
-/* In place of the disks of a machine. */
+/* Replaces the disks of a machine. */
 static char disk_paths[MACHINE_MAX_DISKS][100];
 
 const char *virtio_block_written(const struct virtio_device *device)

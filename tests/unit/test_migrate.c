@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The order of the documented sequences, and that each of their calls may fail. */
+/* Saving and restoring KVM's state: the documented order of calls, and the failure of each call. */
 #include "state/names.h"
 #include "unit/test.h"
 
@@ -149,7 +149,7 @@ static void every_call_of_a_reset_may_fail(void **state)
 	fake_kvm.fail_at = SIZE_MAX;
 }
 
-/* What the devices' hooks saw: how many calls had been made. */
+/* Number of KVM calls before each of the devices' hooks. */
 static size_t quiesced_at, forwarded_at;
 
 static int quiesce(void *owner, struct error *error)
@@ -190,7 +190,7 @@ static size_t find_read(size_t from, int fd, uint32_t group, uint64_t attribute)
 	return SIZE_MAX;
 }
 
-/* arm-vgic-v3.rst and arm-vgic-its.rst: both tables into RAM, with nothing raising interrupts, then registers. */
+/* arm-vgic-v3.rst and arm-vgic-its.rst: both tables are saved to RAM while no device raises interrupts, then registers. */
 static void save_follows_the_documents(void **state)
 {
 	struct fixture *fixture = *state;
@@ -213,7 +213,7 @@ static void save_follows_the_documents(void **state)
 	assert_int_equal(pending, from + 1);
 	assert_true(pending < distributor && distributor < its_control);
 	assert_int_not_equal(its_control, SIZE_MAX);
-	/* Reading only: nothing is written but the two commands. */
+	/* Apart from the two commands, the save only reads. */
 	for (size_t i = from + 2; i < fake_kvm.count; i++) {
 		assert_int_not_equal(fake_kvm.calls[i].request, KVM_SET_DEVICE_ATTR);
 		assert_int_not_equal(fake_kvm.calls[i].request, KVM_SET_ONE_REG);
@@ -239,7 +239,7 @@ static void restore_follows_the_documents(void **state)
 	struct error error;
 	size_t from;
 
-	fake_kvm.attribute_value = 0x10; /* a queue that is zero would not be written */
+	fake_kvm.attribute_value = 0x10; /* CBASER of 0 would not be written */
 	save_into(fixture, &writer, &sections);
 	from = fake_kvm.count;
 	assert_int_equal(migrate_restore(&migrate, &sections, &error), 0);
@@ -325,7 +325,7 @@ static void a_fault_names_its_step(void **state)
 	byte_buffer_free(&writer.buffer);
 }
 
-/* Fake KVM answers one value for every register: so both tables are at the beginning of RAM, which is all ones. */
+/* The fake KVM returns one value for all registers. So both tables are at the beginning of RAM, which has all bits set. */
 static void save_fails_when_restore_would_fail(void **state)
 {
 	struct fixture *fixture = *state;
@@ -338,7 +338,7 @@ static void save_fails_when_restore_would_fail(void **state)
 
 	memset(fixture->vm.ram.host, 0xff, 0x10000);
 	fake_kvm.attribute_value = 1ull << 63 | 0x80000000;
-	assert_int_equal(migrate_save(&migrate, &writer, &error), 0); /* of a machine that is only looked at */
+	assert_int_equal(migrate_save(&migrate, &writer, &error), 0); /* an inspection does not check the tables */
 	byte_buffer_free(&writer.buffer);
 
 	migrate.check = MIGRATE_CHECK;
@@ -359,7 +359,7 @@ static void save_fails_when_restore_would_fail(void **state)
 	sections_free(&sections);
 	byte_buffer_free(&writer.buffer);
 
-	/* Where nothing is wrong nothing is marked. */
+	/* Without a fault the snapshot is not marked. */
 	fake_kvm.attribute_value = 0;
 	writer = (struct section_writer){ 0 };
 	assert_int_equal(migrate_save(&migrate, &writer, &error), 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* util/newfile.c: a file is there whole or not at all, and nothing else is ever left. */
+/* util/newfile.c: a file appears complete or not at all, and no temporary file is left. */
 #include "unit/test.h"
 
 #include <dirent.h>
@@ -43,7 +43,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* Names in the folder. */
+/* Counts the names in the folder. */
 static unsigned count_names(const struct fixture *fixture)
 {
 	DIR *folder = opendir(fixture->folder);
@@ -93,7 +93,7 @@ static void it_appears_when_it_is_complete(void **state)
 	assert_int_equal(new_file_open(&file, fixture->path, &error), 0);
 	assert_true(file.fd >= 0);
 	write_text(file.fd, "new");
-	assert_int_equal(count_names(fixture), 0); /* this file system has files without names */
+	assert_int_equal(count_names(fixture), 0); /* this file system supports unnamed files */
 	assert_int_equal(new_file_commit(&file, &error), 0);
 	umask(mask);
 	assert_int_equal(file.fd, -1);
@@ -101,7 +101,7 @@ static void it_appears_when_it_is_complete(void **state)
 	expect_text(fixture->path, "new");
 	assert_int_equal(stat(fixture->path, &status), 0);
 	assert_int_equal(status.st_mode & 07777, 0640);
-	new_file_discard(&file); /* a second end is none */
+	new_file_discard(&file); /* has no effect after the commit */
 	expect_text(fixture->path, "new");
 }
 
@@ -122,7 +122,7 @@ static void another_one_is_replaced_at_once(void **state)
 	assert_int_equal(new_file_commit(&file, &error), 0);
 	expect_text(fixture->path, "new");
 	assert_int_equal(count_names(fixture), 1);
-	/* Who has the old one open, keeps it: it was not written over. */
+	/* The old file was not overwritten, so an open descriptor still has it. */
 	assert_int_equal(fstat(reader, &after), 0);
 	assert_int_equal(after.st_size, before.st_size);
 	assert_int_equal(after.st_nlink, 0);
@@ -165,7 +165,7 @@ static void what_is_discarded_leaves_nothing(void **state)
 	assert_int_equal(count_names(fixture), 1);
 }
 
-/* Something came to stand where the file is to go. */
+/* Another object appears under the name before the commit. */
 static void a_name_that_cannot_be_had_leaves_nothing(void **state)
 {
 	const struct fixture *fixture = *state;
@@ -205,7 +205,7 @@ static void what_could_not_be_named_is_refused_before(void **state)
 	struct error error = { 0 };
 	char path[PATH_MAX + 1];
 
-	/* No such folder, and something in its place. */
+	/* The folder does not exist, or is not a folder. */
 	snprintf(path, sizeof(path), "%s/folder/file", fixture->folder);
 	assert_int_equal(new_file_open(&file, path, &error), -1);
 	assert_int_equal(error.code, ENOENT);
@@ -216,7 +216,7 @@ static void what_could_not_be_named_is_refused_before(void **state)
 	assert_int_equal(error.code, ENOTDIR);
 	assert_int_equal(unlink(fixture->path), 0);
 
-	/* No regular file: a folder, a device, a pipe. */
+	/* Not a regular file: a folder, a device, a pipe. */
 	assert_int_equal(new_file_open(&file, fixture->folder, &error), -1);
 	assert_non_null(strstr(error.text, "no regular file"));
 	assert_int_equal(new_file_open(&file, "/dev/null", &error), -1);
@@ -230,10 +230,10 @@ static void what_could_not_be_named_is_refused_before(void **state)
 	assert_int_equal(new_file_open(&file, path, &error), -1);
 	assert_int_equal(error.code, ENAMETOOLONG);
 	assert_int_equal(file.fd, -1);
-	new_file_discard(&file); /* harmless */
+	new_file_discard(&file); /* has no effect */
 }
 
-/* What the file system without nameless files gets: a name beside the final one. */
+/* On a file system without unnamed files, the file has a temporary name beside the final one. */
 static void a_temporary_name_goes_in_any_case(void **state)
 {
 	const struct fixture *fixture = *state;
@@ -255,7 +255,7 @@ static void a_temporary_name_goes_in_any_case(void **state)
 	}
 	expect_text(fixture->path, "new");
 
-	/* And when it cannot be renamed. */
+	/* The temporary name is also removed if the rename fails. */
 	assert_int_equal(unlink(fixture->path), 0);
 	assert_int_equal(mkdir(fixture->path, 0700), 0);
 	snprintf(file.temporary, sizeof(file.temporary), "%s.new", fixture->path);
@@ -264,7 +264,7 @@ static void a_temporary_name_goes_in_any_case(void **state)
 	assert_int_equal(count_names(fixture), 1);
 }
 
-/* The name that it takes for a moment may be somebody's. */
+/* The temporary name may belong to another file. */
 static void names_beside_it_are_left_alone(void **state)
 {
 	const struct fixture *fixture = *state;
@@ -283,7 +283,7 @@ static void names_beside_it_are_left_alone(void **state)
 	assert_int_equal(unlink(other), 0);
 }
 
-/* Links to links, absolute and relative, from another folder; and to a file that is not there yet. */
+/* Links to links, absolute and relative, from another folder; and a link to a file that does not exist yet. */
 static void link_stays_and_its_target_is_written(void **state)
 {
 	const struct fixture *fixture = *state;
@@ -349,7 +349,7 @@ static void link_that_leads_nowhere_is_refused(void **state)
 	assert_int_equal(error.code, ENOENT);
 	assert_int_equal(unlink(fixture->path), 0);
 
-	/* The kernel's own links may lead to a file without a name. */
+	/* A link of the kernel (/proc/self/fd) may lead to an unnamed file. */
 	fd = open(fixture->folder, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	assert_int_equal(new_file_open(&file, path, &error), -1);
@@ -358,7 +358,7 @@ static void link_that_leads_nowhere_is_refused(void **state)
 	assert_int_equal(count_names(fixture), 0);
 }
 
-/* In a folder like /tmp, also where the kernel would follow it (fs.protected_symlinks = 0). */
+/* In a folder like /tmp the link is refused, also if the kernel would follow it (fs.protected_symlinks = 0). */
 static void link_of_another_user_is_refused_in_a_sticky_folder(void **state)
 {
 	const struct fixture *fixture = *state;
@@ -372,11 +372,11 @@ static void link_of_another_user_is_refused_in_a_sticky_folder(void **state)
 	assert_int_equal(chmod(folder, 01777), 0);
 	assert_int_equal(symlink("../file", link), 0);
 	store(fixture->path, "old");
-	if (lchown(link, 1234, 1234) == 0) { /* as root only */
+	if (lchown(link, 1234, 1234) == 0) { /* only root can */
 		assert_int_equal(new_file_open(&file, link, &error), -1);
 		assert_int_equal(error.code, EACCES);
 		expect_text(fixture->path, "old");
-		assert_int_equal(lchown(folder, 1234, 1234), 0); /* the folder's owner may */
+		assert_int_equal(lchown(folder, 1234, 1234), 0); /* a link of the folder's owner is accepted */
 		assert_int_equal(new_file_open(&file, link, &error), 0);
 		new_file_discard(&file);
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Each option of each command, and each item of --disk and --network, has an effect or is refused. The tests walk the tables
- * of commands, options and items: what is new there fails until it has a test.
+ * Each option of each command, and each item of --disk and --network, has an effect or is refused. The tests iterate over the
+ * tables of commands, options and items. A new entry fails until it has a test.
  */
 #include "unit/test.h"
 
@@ -16,13 +16,13 @@
 #include "util/bits.h"
 
 
-/* kvmtool's options that ask for what is so anyway: the only ones that may be ignored. */
+/* kvmtool's options that request lkvm's only behaviour. No other option may be ignored. */
 static const char *const ignored[] = {
 	"run --virtio-transport", "run --force-pci", "run --no-dhcp", "run --no-pvtime", "run --disable-mte",
 	"list --run", "stat --memory",
 };
 
-/* Values of options whose kind does not say what they may be. */
+/* Values of options whose kind does not define the allowed values. */
 static const struct {
 	const char *name, *value;
 } samples[] = {
@@ -42,7 +42,7 @@ static bool may_be_ignored(const char *command, const char *option)
 	return false;
 }
 
-/* A value that is not the default; NULL: none is known. */
+/* Returns a value that is not the default, or NULL. */
 static const char *sample(const struct option_entry *entry, char *to, size_t size)
 {
 	const char *second = entry->choices ? strrchr(entry->choices, '|') : NULL;
@@ -56,7 +56,7 @@ static const char *sample(const struct option_entry *entry, char *to, size_t siz
 	if (entry->kind == OPTION_STRING || entry->kind == OPTION_FILE)
 		return "text";
 	if (entry->kind == OPTION_CHOICE)
-		return strcmp(entry->name, "irqchip") ? second + 1 : "gicv3"; /* that one's default is the last */
+		return strcmp(entry->name, "irqchip") ? second + 1 : "gicv3"; /* its default is the last choice */
 	for (size_t i = 0; i < COUNT(samples); i++)
 		if (!strcmp(samples[i].name, entry->name))
 			return samples[i].value;
@@ -98,7 +98,7 @@ static void every_option_changes_what_its_command_sees(void **state)
 			check_option(command->name, command->options, &command->options->entries[i]);
 }
 
-/* Whether the text has this option, and not one whose name only begins so. */
+/* Returns whether the text has this option, and not only one with a longer name. */
 static bool has_option(const char *text, const char *name)
 {
 	char option[40];
@@ -110,7 +110,7 @@ static bool has_option(const char *text, const char *name)
 	return false;
 }
 
-/* All tests but this one and that of util/options.c, whose options are made up. */
+/* Returns the text of all tests but this one and test_options.c, whose options are made up. */
 static char *read_tests(void)
 {
 	FILE *pipe = popen("cat tests/vm/*.sh $(ls tests/unit/*.c | grep -v 'test_option') | tr -d '\\0'", "r");
@@ -140,7 +140,7 @@ static void every_option_is_used_by_a_test(void **state)
 	free(tests);
 }
 
-/* Command lines on which an option would be ignored beside another one. */
+/* Command lines on which one option would make another one ineffective. */
 static void options_that_have_no_effect_together_are_refused(void **state)
 {
 	static const struct {
@@ -189,7 +189,7 @@ static void options_that_have_no_effect_together_are_refused(void **state)
 	}
 }
 
-/* A machine as a snapshot has it: two disks, one of them read-only, and two interfaces. */
+/* Returns a saved configuration with two disks, one of them read-only, and two interfaces. */
 static struct machine_config saved_machine(void)
 {
 	return (struct machine_config){
@@ -202,11 +202,11 @@ static struct machine_config saved_machine(void)
 	};
 }
 
-/* What a restore makes of the options in `line`, words that a space separates. */
+/* Applies the restore options in `line`, separated by spaces, to the configuration. */
 static int replace(const char *line, struct machine_config *config, struct error *error)
 {
 	struct run_options options = *(const struct run_options *)snapshot_restore_options_table.defaults;
-	static char text[256]; /* what is parsed points into it */
+	static char text[256]; /* the parsed options point into it */
 	char *words[8], *rest = text;
 	int count = 0;
 
@@ -280,7 +280,7 @@ static void check_format(void)
 
 	assert_true(restore_accepts("--disk x,format=raw", &config));
 	assert_true(restore_refuses("--disk x,format=qcow2", "qemu-img"));
-	assert_int_equal(config.disks[0].size, 512); /* which keeps its content from being looked at */
+	assert_int_equal(config.disks[0].size, 512); /* a disk with a known size is not examined for other formats */
 }
 
 static void every_disk_item_is_honoured_or_refused_by_restore(void **state)
@@ -318,7 +318,7 @@ static bool network_is_replaced(const char *item, const struct virtio_net_config
 		return net->tap_fd == 5;
 	if (!strcmp(item, "passt"))
 		return net->mode == NET_USER && net->passt && !strcmp(net->passt, "p");
-	if (!strcmp(item, "mac") || !strcmp(item, "guest_mac")) /* the driver learns it later */
+	if (!strcmp(item, "mac") || !strcmp(item, "guest_mac")) /* the next driver gets it */
 		return !memcmp(net->new_mac, mac, 6) && net->mac[1] == 2;
 	if (!strcmp(item, "queues") || !strcmp(item, "mq"))
 		return net->queues == 1;

@@ -61,7 +61,7 @@ static const struct option_entry entries[] = {
 static const struct target defaults = { .number = 3 };
 static const struct option_table table = OPTION_TABLE(entries, defaults);
 
-/* Parses words separated by spaces; operands come back in `words`, so many. */
+/* Parses words separated by spaces. Returns the operands in `words`, and their number in `*count`. */
 static enum options_result parse(const char *line, struct target *target, char **words, int *count,
 				 struct error *error)
 {
@@ -138,7 +138,7 @@ static void test_a_value_may_be_left_out(void **state)
 	assert_string_equal(parse_good("--maybe").maybe, "nothing");
 	assert_string_equal(parse_good("-y -f").maybe, "nothing");
 	assert_string_equal(parse_good("-y3").maybe, "3");
-	/* What follows is a word of its own. */
+	/* An optional value must be attached: the next word is an operand. */
 	assert_int_equal(parse("--maybe 3", &target, words, &count, &error), OPTIONS_GOOD);
 	assert_string_equal(target.maybe, "nothing");
 	assert_int_equal(count, 1);
@@ -198,7 +198,7 @@ static void test_refusals_name_the_option(void **state)
 	assert_refused("--stringy x", "unknown option --stringy; did you mean --string?");
 	assert_refused("--nubmer=4", "unknown option --nubmer; did you mean --number?");
 	assert_refused("--hel", "unknown option --hel; did you mean --help?");
-	assert_refused("--olds", "unknown option --olds"); /* one that the help does not show is not suggested */
+	assert_refused("--olds", "unknown option --olds"); /* a hidden option is not suggested */
 	assert_refused("-x", "unknown option -x");
 	assert_refused("--=x", "unknown option --");
 	assert_refused("--flag=1", "--flag takes no value");
@@ -236,7 +236,7 @@ static void options_parse_accepts_unambiguous_short_forms(void **state)
 	(void)state;
 	assert_int_equal(parse_good("--num=5").number, 5);
 	assert_int_equal(parse_good("--siz 1").size, 1 << 20);
-	assert_string_equal(parse_good("--string x").string, "x"); /* whole, although --string-two begins so */
+	assert_string_equal(parse_good("--string x").string, "x"); /* an exact match, although --string-two begins with it */
 	assert_string_equal(parse_good("--string- x").file, "x");
 	assert_true(parse_good("--fl").flag);
 	assert_string_equal(parse_good("--place /x").maybe, "/x");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* RAM that is loaded while it is used: whoever touches it, whatever is given back, however it ends. */
+/* The pager, which loads RAM while it is in use: accesses, discarded pages, prefaulting, damage and the end. */
 #include "unit/crafted.h"
 
 #include <dlfcn.h>
@@ -22,7 +22,7 @@ static char folder[] = "/tmp/lkvm-pager-XXXXXX";
 static char paths[2][sizeof(folder) + 4];
 static uint8_t *model;
 static uint8_t pages[RAM_SIZE / PAGE / 8];
-static atomic_bool held; /* nothing is read ahead: what is there, somebody waited for */
+static atomic_bool held; /* nothing is read ahead, so a thread waited for each page that is loaded */
 
 static struct rig {
 	struct snapshot snapshot;
@@ -31,7 +31,7 @@ static struct rig {
 	struct pager pager;
 } rig;
 
-/* Only the thread that reads ahead is nice. */
+/* Only the thread that reads ahead has the lowest priority. */
 ssize_t pread(int fd, void *to, size_t size, off_t at)
 {
 	ssize_t (*real)(int, void *, size_t, off_t);
@@ -50,7 +50,7 @@ static int setup(void **state)
 	for (unsigned i = 0; i < 2; i++)
 		snprintf(paths[i], sizeof(paths[i]), "%s/s%u", folder, i);
 	model = calloc(1, RAM_SIZE);
-	/* Three of four pages have something, but none of the third quarter. */
+	/* Three of four pages are not zero, but all pages of the third quarter are. */
 	for (uint64_t page = 0; page < RAM_SIZE / PAGE; page++)
 		for (uint64_t i = 0; page % 4 && page / (RAM_SIZE / PAGE / 4) != 2 && i < PAGE; i++)
 			model[page * PAGE + i] = (uint8_t)(page * 31 + i * i / 64 + 1);
@@ -87,7 +87,7 @@ static void start(const char *path)
 	}
 }
 
-/* Frames alone. */
+/* Opens a compressed file without a base. */
 static void start_frames(uint32_t damaged_chunk)
 {
 	struct crafted file = {
@@ -126,7 +126,7 @@ static uint64_t resident(void)
 	return count;
 }
 
-/* So many pages are there, soon and no more. */
+/* Waits until this number of pages is resident, and expects no more. */
 static void await_resident(uint64_t count)
 {
 	for (unsigned tries = 0; resident() < count && tries < 10000; tries++)
@@ -156,9 +156,9 @@ static void what_is_touched_is_there(void **state)
 	start_frames(0);
 	assert_int_equal(resident(), 0);
 	assert_int_equal(rig.ram.host[5 * PAGE], model[5 * PAGE]);
-	/* All of a frame, but for its zeroes. */
+	/* A complete frame without its zero pages. */
 	await_resident(FORMAT_RAM_FRAME / PAGE * 3 / 4);
-	/* By the kernel, as KVM does. */
+	/* The kernel accesses RAM, as for KVM. */
 	assert_int_equal(pipe(pipes), 0);
 	assert_int_equal(write(pipes[1], rig.ram.host + 99 * PAGE, PAGE), PAGE);
 	assert_int_equal(read(pipes[0], bytes, PAGE), PAGE);
@@ -184,7 +184,7 @@ static void what_nobody_touches_is_loaded_too(void **state)
 	close_ram();
 }
 
-/* Read ahead on demand, from a mapped file or by the pager. */
+/* Prefault ranges are read ahead, from a mapped file or by the pager. */
 static void ranges_are_read_ahead(void **state)
 {
 	const struct prefault_range ranges[] = {
@@ -201,11 +201,11 @@ static void ranges_are_read_ahead(void **state)
 	assert_string_equal(error.text, "0x80fff000-0x81001000 is not in RAM, which is 0x80000000-0x81000000");
 	prefault_close(&prefault);
 	assert_int_equal(prefault_open(&prefault, &rig.ram, ranges, 2, 2, NULL, &error), 0);
-	await_resident(64 + FORMAT_RAM_FRAME / PAGE * 3 / 4 + 1); /* zeroes too, where they were asked for */
+	await_resident(64 + FORMAT_RAM_FRAME / PAGE * 3 / 4 + 1); /* in the ranges, zero pages too */
 	prefault_close(&prefault);
 	end(0);
 	assert_memory_equal(rig.ram.host, model, RAM_SIZE);
-	/* In the middle of it. */
+	/* Closing while it reads ahead. */
 	close_ram();
 	start(paths[0]);
 	assert_int_equal(prefault_open(&prefault, &rig.ram, ranges, 2, 2, NULL, &error), 0);
@@ -220,7 +220,7 @@ static bool is_zero(const uint8_t *page)
 	return page[0] == 0 && memcmp(page, page + 1, PAGE - 1) == 0;
 }
 
-/* The balloon's: not what it was at first, nor what it became. */
+/* Pages that the balloon discarded are zero: they have neither the file's contents nor the guest's. */
 static void what_was_given_back_is_zero(void **state)
 {
 	const uint64_t untouched = 64 * 10 + 3, touched = 64 * 11 + 3, beside = 64 * 12 + 3;
@@ -257,7 +257,7 @@ static void *give_back(void *argument)
 	return NULL;
 }
 
-/* While the rest comes in: whatever gets there first. */
+/* Pages are discarded while the pager loads others, in any order. */
 static void giving_back_and_loading_at_once(void **state)
 {
 	(void)state;
@@ -294,13 +294,13 @@ static void damage_ends_it_and_nobody_waits(void **state)
 	assert_string_equal(rig.pager.error.text, "RAM is damaged: the checksum of the 65536 bytes at 0x80070000 is wrong");
 	close_ram();
 
-	/* Nobody touches it. */
+	/* The damaged chunk is not accessed. */
 	start_frames(7);
 	end(-1);
 	assert_string_equal(rig.pager.error.text, "RAM is damaged: the checksum of the 65536 bytes at 0x80070000 is wrong");
 	close_ram();
 
-	/* Nothing is kept where something was. */
+	/* The file has a hole in place of data. */
 	start_frames(130);
 	end(-1);
 	assert_string_equal(rig.pager.error.text, "RAM is damaged: at 0x80820000 there is a hole in the file where data was");
@@ -323,7 +323,7 @@ static void it_can_be_closed_at_any_time(void **state)
 	}
 }
 
-/* Compressed over plain, and plain over compressed. */
+/* Chains of a compressed file on a plain one, and of a plain file on a compressed one. */
 static void chains_are_loaded(void **state)
 {
 	(void)state;
@@ -351,7 +351,7 @@ static void chains_are_loaded(void **state)
 	}
 }
 
-/* The host lets us have none: all is read at once. */
+/* The host provides no userfaultfd, so all of RAM is read at once. */
 static void without_userfaultfd_it_can_be_loaded(void **state)
 {
 	struct crafted file = { .path = paths[0], .ram = model, .size = RAM_SIZE, .frame = FORMAT_RAM_FRAME };

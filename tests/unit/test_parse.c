@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* util/parse.c: what users write, and the sentence for what they should not. */
+/* util/parse.c: values that users write, and the errors for invalid ones. */
 #include "unit/test.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* ECAM, BARs that move, MSI-X: the guest's side by accesses on the bus, KVM's side by the fake's calls. */
+/* hw/pci.c and hw/msix.c: ECAM, moving BARs, MSI-X. The tests access the bus as a guest does, and check the calls of KVM. */
 #include "unit/test.h"
 
 #include <errno.h>
@@ -195,13 +195,13 @@ static void bars_move_and_keep_off_each_other(void **state)
 	assert_int_equal(get(first + 4, 4), 0xabc4);
 	assert_int_equal(fixture.moves, 2);
 
-	/* Onto the other's place: nothing changes there, and this one answers nowhere. */
+	/* Onto another device's BAR: that one keeps its place, and this one is not mapped. */
 	put(config_address(0, PCI_BASE_ADDRESS_4), 4, (uint32_t)second);
 	assert_false(bus_read(&fixture.bus, first, 4, &value));
 	assert_false(fixture.devices[0].bars[4].mapped);
 	assert_true(fixture.devices[1].bars[4].mapped);
 
-	/* Outside the windows (RAM, the UART): nowhere. */
+	/* Outside of the windows (RAM, the UART) a BAR is not mapped. */
 	put(config_address(0, PCI_BASE_ADDRESS_5), 4, 0);
 	put(config_address(0, PCI_BASE_ADDRESS_4), 4, 0x80000000);
 	assert_false(fixture.devices[0].bars[4].mapped);
@@ -213,7 +213,7 @@ static void bars_move_and_keep_off_each_other(void **state)
 	assert_false(bus_read(&fixture.bus, 0x7fffc000, 4, &value));
 }
 
-/* Of one more device: eight ports, switched on by another bit than memory. */
+/* Another device has eight ports, which PCI_COMMAND_IO enables. */
 static void ports_have_a_window_of_their_own(void **state)
 {
 	const struct pci_identity identity = { .name = "ports", .vendor = 0x4348, .device = 0x3253 };
@@ -243,12 +243,12 @@ static void ports_have_a_window_of_their_own(void **state)
 	assert_int_equal(get(PORTS + 7, 1), 0xabc7);
 	put(config_address(5, PCI_BASE_ADDRESS_1), 4, 0xfff8);
 	assert_int_equal(get(PORTS + 0xffff, 1), 0xabc7);
-	put(config_address(5, PCI_BASE_ADDRESS_1), 4, 0x10000); /* behind the window, where the ITS may be */
+	put(config_address(5, PCI_BASE_ADDRESS_1), 4, 0x10000); /* after the window, where the ITS may be */
 	assert_false(device.bars[1].mapped);
 	put(config_address(5, PCI_BASE_ADDRESS_1), 4, 0x1000); /* where the first one is */
 	assert_false(device.bars[1].mapped);
 
-	/* Who has no ports cannot switch them on: what virtio devices have in snapshots stays as it is. */
+	/* A device without ports cannot enable them, so the state of virtio devices in snapshots does not change. */
 	put(config_address(0, PCI_COMMAND), 2, 0xffff);
 	assert_int_equal(get(config_address(0, PCI_COMMAND), 2) & PCI_COMMAND_IO, 0);
 	pci_device_close(&device);
@@ -289,7 +289,7 @@ static void an_unmasked_vector_is_joined(void **state)
 	assert_int_equal(fixture.interrupts.routes[0].message.address, 0x3ffe0040);
 	assert_int_equal(fixture.interrupts.routes[0].message.data, 7);
 
-	/* Masking parts it, the same message again joins it without a new route. */
+	/* Masking detaches the irqfd. Unmasking with the same message attaches it without a new route. */
 	size_t from = fake_kvm.count;
 
 	put(table(1, 2) + 12, 4, 1);
@@ -314,7 +314,7 @@ static void masked_vectors_become_pending(void **state)
 	pci_device_signal(&fixture.devices[0], 1);
 	assert_int_equal(pending(0), 3);
 
-	/* Unmasked: the irqfd is attached with the count still in the eventfd, which KVM delivers. */
+	/* Unmasking attaches the irqfd while the eventfd has a count, which KVM delivers. */
 	msix_control(0, PCI_MSIX_FLAGS_ENABLE);
 	assert_int_equal(pending(0), 1);
 	assert_true(fixture.devices[0].vectors[1].attached);
@@ -364,7 +364,7 @@ static void without_irqfd_messages_are_sent(void **state)
 	pci_device_signal(&fixture.devices[0], 0);
 	from = fake_kvm.count;
 	program(0, 0, 0x3ffe0040, 1, 0);
-	assert_int_equal(count_requests(from, KVM_SIGNAL_MSI), 1); /* what was pending */
+	assert_int_equal(count_requests(from, KVM_SIGNAL_MSI), 1); /* the pending message */
 	pci_device_signal(&fixture.devices[0], 0);
 	assert_int_equal(count_requests(from, KVM_SIGNAL_MSI), 2);
 	assert_int_equal(pending(0), 0);
@@ -419,11 +419,11 @@ static void odd_accesses_do_nothing(void **state)
 	assert_int_equal(get(table(0, 0), 4), 0);
 	assert_int_equal(get(table(0, 0), 1), 0);
 	assert_int_equal(pending(0), 0);
-	assert_int_equal(get(config_address(0, 0xffe), 4), 0xffffffff); /* leaves the function's config space */
+	assert_int_equal(get(config_address(0, 0xffe), 4), 0xffffffff); /* crosses the end of the function's config space */
 	put(config_address(0, 0xffe), 4, 0);
 }
 
-/* A status register: the device sets its bits, the guest clears those that it writes as ones. */
+/* A status register: the device sets bits, and the guest clears bits by writing ones. */
 static void ones_clear_what_the_device_set(void **state)
 {
 	struct pci_device *device = &fixture.devices[0];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* hw/pci.c, hw/msix.c: a function's state is taken to another machine, whose KVM is to know of it afterwards. */
+/* hw/pci.c and hw/msix.c: moves a function's state to another machine, and checks the calls of that machine's KVM. */
 #include "unit/test.h"
 
 #include <linux/kvm.h>
@@ -17,10 +17,10 @@ struct host {
 	struct fake_machine machine;
 	struct pci_device device;
 	struct fake_function function;
-	uint64_t address; /* of BAR 4, as `moved` told; 0: it is nowhere */
+	uint64_t address; /* of BAR 4, from the last call of `moved`; 0: not mapped */
 };
 
-/* The machine that is saved, and the one that goes on. */
+/* The machine that is saved, and the one that is restored. */
 static struct host here, there;
 
 static uint64_t bar_read(void *owner, uint64_t offset, unsigned size)
@@ -87,7 +87,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* Quiesces, saves and loads; then what restores is called. From which call of KVM's on. */
+/* Quiesces, saves, loads and restores. `*from` is the number of KVM calls before pci_device_restored(). */
 static int move(size_t *from, struct error *error)
 {
 	struct byte_buffer buffer = { 0 };
@@ -129,7 +129,7 @@ static uint64_t pending(struct host *host)
 	return fake_read(&host->function, table(host, 0) + 0x800, 8);
 }
 
-/* Whether KVM, or nobody, finds a message waiting in a vector's eventfd. */
+/* Returns whether a message waits in a vector's eventfd. */
 static bool waits(const struct host *host, unsigned vector)
 {
 	struct pollfd polled = { .fd = host->device.vectors[vector].event_fd, .events = POLLIN };
@@ -208,13 +208,16 @@ static void without_msix_kvm_is_told_nothing(void **state)
 	from = move_well();
 	assert_int_equal(count_requests(from, KVM_IRQFD), 0);
 	assert_int_equal(count_requests(from, KVM_SET_GSI_ROUTING), 0);
-	/* What the guest programmed is there when it switches it on. */
+	/* The programmed vectors are kept until the guest enables MSI-X. */
 	fake_enable_msix(&there.function);
 	assert_true(there.device.vectors[0].attached);
 	assert_int_equal(there.device.vectors[0].message.data, 7);
 }
 
-/* Masked: a pending bit. Not masked: KVM had not taken it when the irqfd went, and does now. */
+/*
+ * A message of a masked vector becomes a pending bit. A message of an unmasked vector that KVM did not take before the irqfd
+ * was detached waits in the eventfd of the new one.
+ */
 static void what_was_pending_is_sent(void **state)
 {
 	(void)state;
@@ -234,7 +237,7 @@ static void what_was_pending_is_sent(void **state)
 	assert_int_equal(pending(&there), 0);
 }
 
-/* Saving changes nothing for the guest that goes on here. */
+/* After a save the guest continues on this machine without a change. */
 static void quiescing_is_undone(void **state)
 {
 	size_t from;
@@ -268,7 +271,7 @@ static void vectors_that_are_not_there_are_left_alone(void **state)
 	assert_int_equal(there.device.state.msix_pending, 0);
 }
 
-/* Every byte: what a guest may write is taken, all else must be as it is here. */
+/* For every byte of config space: bits that a guest may write are accepted; all others must equal this device's. */
 static void another_kind_of_device_is_refused(void **state)
 {
 	unsigned taken = 0, refused = 0;
@@ -280,13 +283,13 @@ static void another_kind_of_device_is_refused(void **state)
 		char words[32];
 
 		memcpy(there.device.state.config, there.device.initial, PCI_CONFIG_SIZE);
-		/* Without memory decoding, so that no BAR moves about. */
+		/* Memory decoding stays off, so that no BAR moves. */
 		there.device.state.config[i] ^= i == PCI_COMMAND ? 0 : there.device.writable[i];
 		assert_int_equal(pci_device_restored(&there.device, &error), 0);
 		taken++;
 		if (!fixed)
 			continue;
-		there.device.state.config[i] ^= fixed & (uint8_t)-fixed; /* its lowest bit */
+		there.device.state.config[i] ^= fixed & (uint8_t)-fixed; /* the lowest fixed bit */
 		assert_int_equal(pci_device_restored(&there.device, &error), -1);
 		snprintf(words, sizeof(words), "byte 0x%x of", i);
 		assert_non_null(strstr(error.text, words));
@@ -297,7 +300,7 @@ static void another_kind_of_device_is_refused(void **state)
 	assert_true(refused > PCI_CONFIG_SIZE - 100);
 }
 
-/* A driver that switched INTx off while the device held the line. */
+/* A driver disabled INTx while the device raised the line. */
 static void the_line_follows_the_command(void **state)
 {
 	struct error error;

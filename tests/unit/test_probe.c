@@ -149,7 +149,7 @@ static void test_every_call_fails_once(void **state)
 	}
 }
 
-/* The rest looks at this very host: each has its line, whatever the answer. */
+/* The other probes examine the real host. Each adds a line, with any result. */
 static void test_this_host(void **state)
 {
 	(void)state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Guest memory: zeroes, files over them, and huge pages that are not there. */
+/* memory/ram.c: zeroed RAM, files that are mapped over it, and huge pages that the host lacks. */
 #include "unit/test.h"
 
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* hw/rcec.c: what the guest sees of an error, by registers and interrupts, and what it may write there. */
+/* hw/rcec.c: how the event collector reports errors in registers and by interrupts, and which registers a guest may write. */
 #include "unit/test.h"
 
 #include <linux/pci_regs.h>
@@ -65,7 +65,7 @@ static void put(unsigned reg, uint32_t value)
 	fake_config_write(&here.function, reg, 4, value);
 }
 
-/* As Linux does: one message, unmasked. */
+/* Enables one message and leaves it unmasked, as Linux does. */
 static void listen_by_message(void)
 {
 	const struct pci_device *device = &here.collector.pci;
@@ -77,7 +77,7 @@ static void listen_by_message(void)
 	put(COMMAND, PCI_ERR_ROOT_CMD_COR_EN | PCI_ERR_ROOT_CMD_NONFATAL_EN | PCI_ERR_ROOT_CMD_FATAL_EN);
 }
 
-/* How many messages were sent since: nobody takes them here. */
+/* Returns the number of messages since the last call. The fake KVM does not take them from the eventfd. */
 static unsigned messages(struct host *host)
 {
 	eventfd_t count = 0;
@@ -104,7 +104,7 @@ static void linux_finds_it(void **state)
 	assert_int_equal(get(0x140 + PCI_RCEC_RCIEP_BITMAP), UINT32_MAX);
 	/* Message 0. */
 	assert_int_equal(get(STATUS), 0);
-	/* It may be let report itself, and has nothing to. */
+	/* Its own error reporting can be enabled, but it has no errors. */
 	fake_config_write(&here.function, express + PCI_EXP_DEVCTL, 2, 0xffff);
 	assert_int_equal(fake_config_read(&here.function, express + PCI_EXP_DEVCTL, 2), 0xf);
 }
@@ -130,7 +130,7 @@ static void one_message_until_the_guest_has_seen_it(void **state)
 	assert_int_equal(messages(&here), 1);
 	assert_int_equal(get(STATUS), ONE_FATAL);
 	assert_int_equal(get(SOURCE), 0x00180000);
-	/* A second one before that: it is told of several, the first one's source stays. */
+	/* A second error before the first one is cleared sets the bit for several errors. The source stays the first one's. */
 	assert_true(rcec_report(&here.collector, 0x20, RCEC_NONFATAL));
 	assert_int_equal(messages(&here), 0);
 	assert_int_equal(get(STATUS), ONE_FATAL | PCI_ERR_ROOT_MULTI_UNCOR_RCV | PCI_ERR_ROOT_NONFATAL_RCV);
@@ -158,14 +158,14 @@ static void ones_clear_and_zeroes_do_not(void **state)
 	assert_int_equal(get(STATUS), ONE_FATAL & ~PCI_ERR_ROOT_FIRST_FATAL);
 	fake_config_write(&here.function, STATUS, 1, 0xff);
 	assert_int_equal(get(STATUS), 0);
-	/* A guest sets nothing there. */
+	/* A guest cannot set bits there. */
 	put(STATUS, UINT32_MAX);
 	put(SOURCE, UINT32_MAX);
 	assert_int_equal(get(STATUS), 0);
 	assert_int_equal(get(SOURCE), 0x00180000);
 }
 
-/* Switched off while there is something, as Linux does around a reset: switching on tells of it again. */
+/* Linux disables reporting around a reset. Enabling it while an error is recorded sends the message again. */
 static void what_is_left_is_told_when_it_listens_again(void **state)
 {
 	(void)state;
@@ -211,7 +211,7 @@ static uint64_t next(uint64_t *seed)
 	return *seed;
 }
 
-/* All of its config space, in all sizes: what is not the guest's to write stays, and it goes on after a reset. */
+/* Writes garbage to all of its config space, in all sizes. Read-only bits stay, and it works after a reset. */
 static void garbage_does_no_harm(void **state)
 {
 	struct pci_device *device = &here.collector.pci;
@@ -226,7 +226,7 @@ static void garbage_does_no_harm(void **state)
 		if (round % 7 == 0)
 			rcec_report(&here.collector, (uint32_t)next(&seed) & 0xf8,
 					       place & 2 ? RCEC_FATAL : RCEC_NONFATAL);
-		/* KVM's journal is not endless. */
+		/* The fake's list of calls is limited. */
 		fake_kvm.count = 0;
 	}
 	for (unsigned i = 0; i < PCI_CONFIG_SIZE; i++)
@@ -239,7 +239,7 @@ static void garbage_does_no_harm(void **state)
 	one_message_until_the_guest_has_seen_it(NULL);
 }
 
-/* On another host it goes on: neither lost nor told twice. */
+/* After a move to another host, an error is neither lost nor reported twice. */
 static void it_is_saved_as_its_function_is(void **state)
 {
 	struct byte_buffer buffer = { 0 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* arm/register_fields.c and its tables: what the bits of registers mean. */
+/* arm/register_fields.c and its tables: names and values of registers' fields. */
 #include "unit/test.h"
 
 #include <string.h>
@@ -23,7 +23,7 @@ static void assert_difference(const char *name, uint64_t before, uint64_t after,
 	assert_string_equal(text, expected);
 }
 
-/* Values of a snapshot that real KVM gave: tests/golden/real-1.txt. */
+/* The values come from a snapshot of real KVM, tests/golden/real-1.txt. */
 static void values_are_told_by_field(void **state)
 {
 	(void)state;
@@ -78,7 +78,7 @@ static void differences_are_told_by_field(void **state)
 	assert_difference("x0", 2, 2, "");
 }
 
-/* Fields by ascending bits, none over another; each named value fits; nothing is cut, whatever the register holds. */
+/* Fields have ascending bits and do not overlap. Each named value fits its field. No text is cut, for any register value. */
 static void check_table(const struct register_table *table)
 {
 	char text[REGISTER_FIELDS_LENGTH];

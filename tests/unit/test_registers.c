@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* arm/register_names.c: names, sizes, and what a restore makes of a register. */
+/* arm/register_names.c: names and sizes of registers, and how a restore handles them. */
 #include "unit/test.h"
 
 #include <linux/kvm.h>
@@ -46,7 +46,7 @@ static void registers_have_their_names(void **state)
 	expect_name(SYSTEM(3, 0, 0, 0, 5), "MPIDR_EL1");
 	expect_name(SYSTEM(3, 3, 15, 14, 7), "S3_3_C15_C14_7");
 	expect_name(UNKNOWN_ID, "S3_0_C0_C7_7");
-	/* KVM swapped these two: what is meant counts. */
+	/* KVM's ids of the first two are swapped: the names are those of the registers that KVM accesses. */
 	expect_name(KVM_REG_ARM_TIMER_CNT, "CNTVCT_EL0");
 	expect_name(KVM_REG_ARM_TIMER_CVAL, "CNTV_CVAL_EL0");
 	expect_name(KVM_REG_ARM_TIMER_CTL, "CNTV_CTL_EL0");
@@ -59,13 +59,13 @@ static void registers_have_their_names(void **state)
 	expect_name(0, "0x0");
 }
 
-/* Ids come out of files, too: any of them has some name that ends. */
+/* Ids also come from files, so each id must have a terminated name. */
 static void any_id_has_a_name_and_a_use(void **state)
 {
 	uint64_t random = 88172645463325252ull;
 
 	(void)state;
-	for (uint64_t word = 0; word <= 0xffff; word++) { /* every core register, and what lies between them */
+	for (uint64_t word = 0; word <= 0xffff; word++) { /* every core register, and the ids between them */
 		char name[REGISTER_NAME_LENGTH];
 
 		register_name(KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | word, name);
@@ -119,7 +119,7 @@ static void each_register_has_its_use(void **state)
 	assert_int_equal(register_use(KVM_REG_ARM64_SVE_VLS), REGISTER_LAYOUT);
 }
 
-/* Only what says "nothing" may be left out on a host that does not know it. */
+/* A host may lack a register only if its value means that the guest has no such feature. */
 static void little_may_be_dropped(void **state)
 {
 	(void)state;
@@ -133,7 +133,7 @@ static void little_may_be_dropped(void **state)
 	assert_false(register_may_be_dropped(SYSTEM(3, 0, 2, 0, 3), 1));
 	assert_true(register_may_be_dropped(SYSTEM(3, 0, 10, 2, 3), 0x1de7ec7edbadc0de)); /* PIR_EL1 */
 	assert_false(register_may_be_dropped(SYSTEM(3, 0, 10, 2, 3), 0));
-	/* State is state, if it is zero, too: a guest may have set it to that. */
+	/* A guest may have set other state to zero, so a value of zero must be restored, too. */
 	assert_false(register_may_be_dropped(SYSTEM(3, 0, 1, 0, 0), 0));
 	assert_false(register_may_be_dropped(CORE64(regs.pc), 0));
 	assert_false(register_may_be_dropped(SYSTEM(3, 1, 0, 0, 1), 0));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* util/report*.c and util/text.c: the same values as text and as JSON, whatever bytes a guest gives. */
+/* util/report*.c and util/text.c: the same values as text and as JSON, with any bytes from a guest. */
 #include "unit/test.h"
 
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "util/report.h"
 #include "util/text.h"
 
-/* Renders what `fill` says, and compares. */
+/* Renders the report that `fill` writes, and compares it. */
 static void check(void (*fill)(struct report *report), bool json, const char *expected)
 {
 	struct report report;
@@ -16,7 +16,7 @@ static void check(void (*fill)(struct report *report), bool json, const char *ex
 	report_open(&report, json);
 	fill(&report);
 	assert_string_equal(report_text(&report), expected);
-	assert_string_equal(report_text(&report), expected); /* asking twice changes nothing */
+	assert_string_equal(report_text(&report), expected); /* a second call returns the same */
 	report_close(&report);
 	report_close(&report);
 }
@@ -282,13 +282,13 @@ static void characters(void **state)
 		{ "\xef\xbf\xbf", 3, 0xffff },
 		{ "\xf0\x90\x80\x80", 4, 0x10000 },
 		{ "\xf4\x8f\xbf\xbf", 4, 0x10ffff },
-		{ "\x80", 1, TEXT_INVALID },         /* continues nothing */
-		{ "\xc1\xbf", 1, TEXT_INVALID },     /* longer than needed */
+		{ "\x80", 1, TEXT_INVALID },         /* a continuation byte alone */
+		{ "\xc1\xbf", 1, TEXT_INVALID },     /* an overlong encoding */
 		{ "\xe0\x9f\xbf", 1, TEXT_INVALID },
 		{ "\xf0\x8f\xbf\xbf", 1, TEXT_INVALID },
 		{ "\xed\xbf\xbf", 1, TEXT_INVALID }, /* a surrogate */
 		{ "\xf8\x88\x80\x80\x80", 1, TEXT_INVALID },
-		{ "\xe2\x82", 1, TEXT_INVALID },     /* cut */
+		{ "\xe2\x82", 1, TEXT_INVALID },     /* truncated */
 		{ "\xff", 1, TEXT_INVALID },
 	};
 
@@ -358,7 +358,7 @@ static void colours_on_a_terminal(void **state)
 	report_end(&report);
 	report_end_list(&report);
 	report_number(&report, "count", 1);
-	/* What comes from a guest has no colour of its own. */
+	/* A guest's text cannot set colours. */
 	assert_string_equal(report_text(&report), "\033[1mevents\033[0m\n"
 						  "  \033[1mlpi\033[0m   \033[1mproblem\033[0m\n"
 						  "  8192  \033[31mbad?[0m\033[0m\n"

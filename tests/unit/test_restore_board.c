@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The board's devices go on from a state that another one had: serial line, clock, GPIO. */
+/* The board's devices (serial, RTC, GPIO) continue from the saved state of another one. */
 #include "unit/test.h"
 
 #include <linux/serial_reg.h>
@@ -57,7 +57,7 @@ static int close_all(void **state)
 	return 0;
 }
 
-/* By the table, as a snapshot does. */
+/* Saves and loads by the state table, as a snapshot does. */
 static void load(const struct state_table *table, const void *from, void *to)
 {
 	struct byte_buffer buffer = { 0 };
@@ -97,7 +97,7 @@ static void what_the_guest_did_not_read_waits(void **state)
 	for (const char *c = "abc"; *c; c++)
 		assert_int_equal(board_read(&board, UART + UART_RX, 1), *c);
 	assert_false(board_line(&board, SERIAL_LINE));
-	/* And more comes from the terminal. */
+	/* More input arrives from the terminal. */
 	assert_int_equal(write(in[1], "d", 1), 1);
 	run_loop_for(&board.loop, 20);
 	assert_int_equal(board_read(&board, UART + UART_RX, 1), 'd');
@@ -129,7 +129,7 @@ static void full_fifos_fit_and_fuller_ones_do_not(void **state)
 	saved.receive_count = 0;
 	saved.transmit_count = 255;
 	assert_int_equal(load_serial(&saved), -1);
-	serial.state.transmit_count = 0; /* for closing */
+	serial.state.transmit_count = 0; /* so that closing has no output to write */
 }
 
 static void the_clock_goes_on(void **state)
@@ -167,7 +167,7 @@ static void an_alarm_is_set_again(void **state)
 	assert_true(board_line(&board, RTC_LINE));
 }
 
-/* Fires once, in the first turn of the loop. */
+/* The alarm fires once, in the first turn of the event loop. */
 static void alarm_fires_at_once_when_it_expired_while_saved(void **state)
 {
 	static const uint32_t ago[] = { 0, 1, 3600, 365 * 86400 };
@@ -190,7 +190,7 @@ static void alarm_fires_at_once_when_it_expired_while_saved(void **state)
 	}
 }
 
-/* The guest set a match in the past, which the hardware reaches in 136 years only. */
+/* The guest set a match in the past, which the hardware reaches after 136 years. */
 static void alarm_stays_silent_after_restore_when_it_was_set_in_the_past(void **state)
 {
 	struct rtc_state saved;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Snapshots in other forms: whatever the way, the same state comes out, or a sentence. */
+/* Rewrites snapshots in other forms (plain, compressed, stream). The result has the same state, or there is an error. */
 #include "state/names.h"
 #include "unit/test.h"
 
@@ -19,7 +19,7 @@
 #include "util/bits.h"
 #include "util/checksum.h"
 
-#define RAM_SIZE (3u << 20) /* pieces, for some threads */
+#define RAM_SIZE (3u << 20) /* several pieces, for several threads */
 #define PAGES (RAM_SIZE / FORMAT_RAM_PAGE)
 
 static struct {
@@ -28,7 +28,7 @@ static struct {
 	unsigned fds;
 } it;
 
-/* Pages that compress, pages that do not, single ones, many that are zero. */
+/* RAM has compressible and incompressible pages, single pages, and many zero pages. */
 static int set_up(void **state)
 {
 	uint32_t random = 1;
@@ -99,7 +99,7 @@ static void put(int fd, const void *bytes, size_t size, uint64_t offset)
 	assert_int_equal(pwrite(fd, bytes, size, (off_t)offset), size);
 }
 
-/* What RAM has of every third page, the rest is in the base. */
+/* Saves every third page of RAM. The other pages are in the base. */
 static void save_on_base(const char *path)
 {
 	struct section_writer head = { 0 }, tail = { 0 };
@@ -150,7 +150,7 @@ static void save_on_base(const char *path)
 	close(fd);
 }
 
-/* The forms there are. */
+/* All forms. */
 static const struct snapshot_output {
 	bool stream;
 	int level;
@@ -166,7 +166,7 @@ static int receive(int stream, const char *path, struct error *error)
 	return result;
 }
 
-/* `from` in another form at `to`, a stream as what is received of it. */
+/* Writes `from` in another form to `to`. A stream is received into `to`. */
 static struct rewrite rewrite(const char *from, const struct snapshot_output *output, const char *to)
 {
 	int fd = output->stream ? memfd_create("stream", MFD_CLOEXEC) : create(to);
@@ -184,7 +184,7 @@ static struct rewrite rewrite(const char *from, const struct snapshot_output *ou
 	return rewrite;
 }
 
-/* All that one has and that is not about its form, the other has too. */
+/* Expects that `other` has each section of `one` that does not describe the form. Returns their number. */
 static unsigned count_same_sections(struct snapshot *one, struct snapshot *other)
 {
 	unsigned count = 0;
@@ -205,7 +205,7 @@ static unsigned count_same_sections(struct snapshot *one, struct snapshot *other
 	return count;
 }
 
-/* The state at `path` is that of `original`, whole by itself. */
+/* Expects that the snapshot at `path` has the state of `original`, and no base. */
 static void it_is_the_same(const char *original, const char *path, bool compressed)
 {
 	uint8_t *bytes = malloc(RAM_SIZE);
@@ -242,7 +242,7 @@ static void each_form_becomes_each(void **state)
 	}
 }
 
-/* The base is plain, or compressed. */
+/* The base is plain or compressed. */
 static void a_chain_becomes_one(void **state)
 {
 	(void)state;
@@ -250,7 +250,7 @@ static void a_chain_becomes_one(void **state)
 		save(packed ? it.other : it.base);
 		if (packed)
 			rewrite(it.other, &forms[1], it.base);
-		for (unsigned page = 0; page < PAGES; page += 3) /* what changed since is in the upper one */
+		for (unsigned page = 0; page < PAGES; page += 3) /* the upper file has the changes */
 			it.ram.host[page * FORMAT_RAM_PAGE + 1] ^= 0x80;
 		save_on_base(it.plain);
 		for (size_t i = 0; i < COUNT(forms); i++) {
@@ -260,7 +260,7 @@ static void a_chain_becomes_one(void **state)
 	}
 }
 
-/* One that is based on a file is as good with that file in another output. */
+/* A snapshot still works after its base is rewritten in another form. */
 static void a_base_may_change_its_form(void **state)
 {
 	(void)state;
@@ -303,14 +303,14 @@ static void what_is_written_is_counted(void **state)
 	assert_int_equal(plain.data, 3 * FORMAT_RAM_CHUNK + 5 * FORMAT_RAM_PAGE);
 	assert_int_equal(packed.data, plain.data);
 	assert_in_range(plain.size, plain.data, plain.data + 4096);
-	assert_in_range(packed.size, 2 * FORMAT_RAM_CHUNK, 2 * FORMAT_RAM_CHUNK + 8192); /* what does not compress */
+	assert_in_range(packed.size, 2 * FORMAT_RAM_CHUNK, 2 * FORMAT_RAM_CHUNK + 8192); /* the incompressible pages */
 	assert_int_equal(snapshot_open(&snapshot, it.other, &error), 0);
 	assert_true(field_element(&snapshot.frames.sizes, 2) > 0);
 	assert_int_equal(field_element(&snapshot.frames.sizes, 3), 0); /* zeroes beside data */
 	snapshot_close(&snapshot);
 }
 
-/* To /dev/null. */
+/* Rewrites to /dev/null. */
 static int try_rewrite(const char *path, const struct snapshot_output *output, const struct snapshot_progress *progress,
 		       struct error *error)
 {
@@ -327,7 +327,7 @@ static int try_rewrite(const char *path, const struct snapshot_output *output, c
 	return result;
 }
 
-/* Copied, it would look right. */
+/* A copy of damaged RAM would get matching checksums, so the rewrite must fail. */
 static void damage_is_not_copied(void **state)
 {
 	struct error error;
@@ -339,9 +339,9 @@ static void damage_is_not_copied(void **state)
 		fd = open(it.plain, O_RDWR | O_CLOEXEC);
 		if (kind == 0) /* in data */
 			put(fd, "x", 1, FORMAT_RAM_ALIGNMENT + 100);
-		else if (kind == 1) /* in zeroes, at the end of a piece of them */
+		else if (kind == 1) /* in zeroes, at the end of a piece */
 			put(fd, "x", 1, FORMAT_RAM_ALIGNMENT + (2 << 20) - 1);
-		else /* nothing where the piece had some */
+		else /* a hole in place of a piece's data */
 			assert_int_equal(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 						   FORMAT_RAM_ALIGNMENT + (1 << 20), 1 << 20), 0);
 		close(fd);
@@ -371,7 +371,7 @@ static void it_can_be_called_off(void **state)
 	assert_int_equal(error.code, ECANCELED);
 }
 
-/* A limit takes the disk's place. */
+/* A file size limit replaces a full disk. */
 static void a_full_disk_is_a_sentence(void **state)
 {
 	const struct rlimit small = { 100000, RLIM_INFINITY }, none = { RLIM_INFINITY, RLIM_INFINITY };
@@ -421,12 +421,12 @@ static void a_reader_that_goes_away_is_a_sentence(void **state)
 	signal(SIGPIPE, SIG_DFL);
 }
 
-/* Streams that are not right. */
+/* Damaged streams. */
 
 struct stream {
 	uint8_t *bytes;
 	size_t size;
-	size_t records[64], count; /* where each begins; the last one is the end of them */
+	size_t records[64], count; /* offset of each; the last one is their end */
 };
 
 #define START 32 /* docs/snapshot-format.md, "Streams" */
@@ -464,7 +464,7 @@ static struct stream make_stream(int level)
 	return stream;
 }
 
-/* As who restores from one does: what the receiver lets pass, opening does not. */
+/* Receives and opens a stream, as a restore does. Opening refuses what the receiver does not check. */
 static int take_stream(const uint8_t *bytes, size_t size, struct error *error)
 {
 	int fd = memfd_create("stream", MFD_CLOEXEC), result;
@@ -533,7 +533,7 @@ static void a_byte_that_is_wrong_is_found(void **state)
 	}
 }
 
-/* Each is whole by itself. */
+/* Each record is valid, but their order is wrong. */
 static void records_have_an_order(void **state)
 {
 	struct stream stream = make_stream(0);

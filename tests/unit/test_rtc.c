@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* hw/rtc.c: the time, an offset to it, the alarm. */
+/* hw/rtc.c: the time, the guest's offset, and the alarm. */
 #include "unit/test.h"
 
 #include <errno.h>
@@ -111,7 +111,7 @@ static void the_alarm_rings_at_its_second(void **state)
 	assert_int_equal(get(RIS), 0);
 }
 
-/* Rings at once if the match is now; moving the clock moves the alarm. */
+/* The alarm fires at once if it matches the present. Setting the clock moves the alarm. */
 static void the_alarm_follows_the_guests_clock(void **state)
 {
 	(void)state;
@@ -125,15 +125,15 @@ static void the_alarm_follows_the_guests_clock(void **state)
 	put(ICR, 1);
 	run_loop_for(&board.loop, 10);
 	assert_int_equal(get(RIS), 0);
-	put(LR, 5000); /* shows the match once more */
+	put(LR, 5000); /* the match is reached again */
 	run_loop_for(&board.loop, 10);
 	assert_int_equal(get(RIS), 1);
 	put(ICR, 1);
-	put(MR, 4000); /* has gone by: not before 136 years */
+	put(MR, 4000); /* has passed: the next match is after 136 years */
 	run_loop_for(&board.loop, 10);
 	assert_int_equal(get(RIS), 0);
 	put(MR, 5500);
-	put(LR, 0xffffffff); /* behind again */
+	put(LR, 0xffffffff); /* past the match again */
 	run_loop_for(&board.loop, 10);
 	assert_int_equal(get(RIS), 0);
 }

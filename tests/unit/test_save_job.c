@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of save/job.c alone: what it reports when one of its steps or threads fails, whichever thread runs first. */
+/* save/job.c alone: its result when a step or a thread fails, in each order of the threads. */
 #include "unit/test.h"
 
 #include <errno.h>
@@ -22,17 +22,17 @@ struct attempt {
 	struct loop loop;
 	struct machine machine;
 	struct save_job job;
-	unsigned threads;     /* that were started */
-	unsigned last_thread; /* no more than these can be started; 0: no limit */
+	unsigned threads;     /* number of started threads */
+	unsigned last_thread; /* number of threads that can be started; 0: no limit */
 	bool starts_late;     /* thread_create() returns after the end of the thread */
 	void *(*run)(void *argument);
 	sem_t ended;
 	bool sync_fails;      /* machine_sync_disks() */
 	unsigned settled, done;
-	bool overlays;       /* the save is one with new overlays */
+	bool overlays;       /* the save switches to new overlays */
 	unsigned created, switched, removed;
-	bool left;           /* files were there when the end was reported */
-	bool switched_late;  /* by a machine that may go on already */
+	bool left;           /* the overlays' files existed at the end of the save */
+	bool switched_late;  /* the switch came when the machine might already run */
 	int result; /* of the save */
 	char text[sizeof(((struct error *)NULL)->text)];
 };
@@ -47,7 +47,7 @@ static void *attempt_thread(void *argument)
 	return result;
 }
 
-/* In place of util/thread.c. */
+/* Replaces util/thread.c. */
 int thread_create(pthread_t *thread, void *(*run)(void *argument), void *argument)
 {
 	int result;
@@ -63,7 +63,7 @@ int thread_create(pthread_t *thread, void *(*run)(void *argument), void *argumen
 	return result;
 }
 
-/* In place of machine/state.c. */
+/* Replaces machine/state.c. */
 int machine_save(struct machine *machine, bool force, struct section_writer *writer, struct error *error)
 {
 	(void)machine;
@@ -95,7 +95,7 @@ void machine_defer_interrupts(struct machine *machine)
 	(void)machine;
 }
 
-/* In place of machine/overlays.c. */
+/* Replaces machine/overlays.c. */
 void machine_overlays_open(struct machine_overlays *overlays, int folder_fd)
 {
 	*overlays = (struct machine_overlays){ .folder_fd = folder_fd };
@@ -183,7 +183,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* One save of a machine that runs, to an unnamed file. */
+/* Saves a running machine to an unnamed file. */
 static void save(enum save_way way)
 {
 	struct save_request request = { .fd = memfd_create("snapshot", MFD_CLOEXEC), .base_fd = -1, .folder_fd = -1, .way = way };
@@ -270,7 +270,7 @@ static void save_fails_when_a_disk_cannot_be_flushed(void **state)
 		save_fails(SAVE_POINT_IN_TIME, "disk d cannot be flushed");
 }
 
-/* The machine runs again by then. */
+/* The machine has resumed before that. */
 static void save_fails_when_its_last_thread_cannot_start(void **state)
 {
 	(void)state;
@@ -292,12 +292,12 @@ static void expect_overlays(bool switched)
 	assert_false(attempt->switched_late || attempt->left);
 }
 
-/* A failure before the guest goes on leaves it with its disks; after that it keeps the overlays. */
+/* After a failure before the guest resumes, it keeps its disks. After a later failure it keeps the overlays. */
 static void save_switches_to_overlays_only_when_guest_goes_on(void **state)
 {
 	static const struct {
 		const char *step;
-		bool switched[2]; /* of a plain save, of one of a point in time */
+		bool switched[2]; /* in a plain save, in a point-in-time save */
 	} cases[] = {
 		{ "save/copy", { false, false } }, { "save/ram", { false, false } }, { "save/take", { false, true } },
 		{ "save/sections", { true, true } }, { "save/commit", { true, true } },

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The text form of a save request and of its answer; and that `lkvm snapshot save` sends every option in it. */
+/* The text forms of a save request and its reply; `lkvm snapshot save` sends every option. */
 #include "unit/test.h"
 
 #include <fcntl.h>
@@ -141,7 +141,7 @@ static void malformed_answer_is_refused(void **state)
 	assert_false(save_figures_parse("1 2 3 4 5 6 3 8\n", &figures));
 }
 
-/* A VMM that refuses each request with its words, so that the client prints them. */
+/* A VMM that refuses each request with an error that repeats it, so that the client prints the request. */
 static void refuse_with_words(void *owner, struct control_client *client, unsigned count, char **words)
 {
 	struct error error;
@@ -166,7 +166,7 @@ static pid_t start_vmm(const char *name)
 		struct error error;
 		struct loop loop;
 
-		prctl(PR_SET_PDEATHSIG, SIGKILL); /* a failed assertion ends the test without it */
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* if a failed assertion ends the test */
 		loop_open(&loop);
 		if (control_open(&control, name, &loop, refuse_with_words, NULL, &error) < 0)
 			_exit(1);
@@ -180,7 +180,7 @@ static pid_t start_vmm(const char *name)
 	return pid;
 }
 
-/* What `lkvm` prints on standard error. */
+/* Returns the standard error output of `lkvm`. */
 static const char *run(const char *line)
 {
 	static char text[4096];
@@ -209,7 +209,7 @@ static const char *run(const char *line)
 	return text;
 }
 
-/* Every option that the VMM has to know of, in all combinations that the command accepts. */
+/* Every option that the VMM needs, in all combinations that the command accepts. */
 static void save_command_sends_every_option(void **state)
 {
 	static const struct {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* hw/serial.c as its guests use it: Linux's probe and driver, programs that poll, a terminal that is slow. */
+/* hw/serial.c: Linux's probe and driver, guests that poll, and a slow terminal. */
 #include "unit/test.h"
 
 #include <errno.h>
@@ -74,7 +74,7 @@ static const char *printed(void)
 	return text;
 }
 
-/* drivers/tty/serial/8250/8250_port.c, autoconfig(), step by step. */
+/* The steps of autoconfig() in drivers/tty/serial/8250/8250_port.c. */
 static void linux_finds_a_16550a(void **state)
 {
 	uint8_t was, old_mcr;
@@ -120,7 +120,7 @@ static void linux_finds_a_16550a(void **state)
 	assert_int_not_equal(get(UART_LSR), 0xff);
 }
 
-/* serial8250_do_startup(): the interrupt comes again when it is enabled again, or chips get a timer instead. */
+/* serial8250_do_startup() expects a new interrupt when it enables the interrupt again. Otherwise it uses a timer. */
 static void the_transmitter_interrupts_when_enabled_and_after_each_write(void **state)
 {
 	(void)state;
@@ -130,9 +130,9 @@ static void the_transmitter_interrupts_when_enabled_and_after_each_write(void **
 		put(UART_IER, UART_IER_THRI);
 		assert_true(board_line(&board, LINE));
 		assert_int_equal(get(UART_IIR), UART_IIR_THRI);
-		assert_false(board_line(&board, LINE)); /* reading it takes it back */
+		assert_false(board_line(&board, LINE)); /* reading IIR clears it */
 		assert_int_equal(get(UART_IIR), UART_IIR_NO_INT);
-		put(UART_IER, UART_IER_THRI); /* was enabled: nothing new */
+		put(UART_IER, UART_IER_THRI); /* was enabled already: no new interrupt */
 		assert_int_equal(get(UART_IIR), UART_IIR_NO_INT);
 		put(UART_IER, 0);
 	}
@@ -167,7 +167,7 @@ static void earlycon_prints(void **state)
 		assert_int_equal(get(UART_LSR) & BOTH_EMPTY, BOTH_EMPTY);
 	}
 	assert_string_equal(printed(), "Booting Linux\n");
-	board_write(&board, BASE + UART_TX, 4, 0xffffff00 | 'w'); /* a wide access is one of the low byte */
+	board_write(&board, BASE + UART_TX, 4, 0xffffff00 | 'w'); /* a wide access writes the low byte */
 	put(UART_TX, '\n');
 	assert_string_equal(printed(), "w\n");
 	assert_int_equal(serial.sent, 16);
@@ -177,7 +177,7 @@ static void earlycon_prints(void **state)
 	assert_string_equal(printed(), "\n");
 }
 
-/* What was typed before the guest came up must survive its probe, its console and the driver's start. */
+/* Input that was typed before the guest booted must survive its probe, its console and the driver's start. */
 static void input_waits_for_the_driver(void **state)
 {
 	char got[32] = "";
@@ -186,7 +186,7 @@ static void input_waits_for_the_driver(void **state)
 	type("early");
 	run_loop_for(&board.loop, 3);
 	linux_finds_a_16550a(state);
-	put(UART_IER, 0x0f); /* the probe's window, seen by the main thread */
+	put(UART_IER, 0x0f); /* the probe enables interrupts for a moment, while the event loop runs */
 	run_loop_for(&board.loop, 3);
 	put(UART_IER, 0);
 	for (unsigned i = 0; i < 100; i++) {
@@ -196,7 +196,7 @@ static void input_waits_for_the_driver(void **state)
 		run_loop_for(&board.loop, 1);
 	}
 	assert_int_equal(get(UART_LSR) & UART_LSR_DR, 0);
-	for (unsigned i = 0; i < 20; i++) { /* the startup's clearing of old interrupts, and more */
+	for (unsigned i = 0; i < 20; i++) { /* the driver clears old interrupts; more reads than it does */
 		get(UART_LSR);
 		get(UART_RX);
 		run_loop_for(&board.loop, 1);
@@ -207,7 +207,7 @@ static void input_waits_for_the_driver(void **state)
 	put(UART_MCR, UART_MCR_DTR | UART_MCR_RTS | UART_MCR_OUT2);
 
 	put(UART_IER, UART_IER_RDI | UART_IER_RLSI);
-	run_loop_for(&board.loop, 3); /* one character comes while the FIFO is off still */
+	run_loop_for(&board.loop, 3); /* one character arrives while the FIFO is disabled */
 	put(UART_FCR, UART_FCR_ENABLE_FIFO);
 	put(UART_FCR, UART_FCR_ENABLE_FIFO | UART_FCR_R_TRIG_10);
 	run_loop_for(&board.loop, 3);
@@ -232,7 +232,7 @@ static void a_polling_program_gets_input(void **state)
 	}
 	assert_string_equal(got, "polled input, longer than a FIFO");
 
-	/* It polls already when the input comes. */
+	/* The guest polls before the input arrives. */
 	for (unsigned i = 0; i < 100; i++)
 		get(UART_LSR);
 	type("!");
@@ -303,7 +303,7 @@ static void loopback_feeds_the_receiver(void **state)
 	assert_int_equal(get(UART_LSR) & UART_LSR_DR, 0);
 	assert_string_equal(printed(), "");
 
-	/* Lines of the modem: what changed shows once; of the ring line only its end. */
+	/* Modem lines: a change is shown once. The ring line shows only its end. */
 	assert_int_equal(get(UART_MSR), UART_MSR_RI | UART_MSR_DDCD | UART_MSR_DDSR | UART_MSR_DCTS);
 	assert_int_equal(get(UART_MSR), UART_MSR_RI);
 	put(UART_IER, UART_IER_MSI);
@@ -317,7 +317,7 @@ static void loopback_feeds_the_receiver(void **state)
 	assert_int_equal(get(UART_MSR) & 0xf0, UART_MSR_DCD | UART_MSR_DSR | UART_MSR_CTS);
 }
 
-/* Prints until the terminal takes no more; how much it took. */
+/* Prints until the terminal accepts no more. Returns the number of bytes. */
 static size_t fill(void)
 {
 	size_t total = 0;
@@ -354,11 +354,11 @@ static void a_slow_terminal_makes_the_guest_wait(void **state)
 	assert_in_range(total, TERMINAL_BUFFER, 1000000 - 1);
 	assert_int_equal(get(UART_LSR) & BOTH_EMPTY, 0);
 	assert_false(board_line(&board, LINE));
-	for (unsigned i = 1; i < SERIAL_FIFO; i++) { /* a driver that gave up waiting: the FIFO holds this */
+	for (unsigned i = 1; i < SERIAL_FIFO; i++) { /* the driver stopped waiting; these fit the FIFO */
 		put(UART_TX, '.');
 		total++;
 	}
-	put(UART_TX, 'x'); /* and not this */
+	put(UART_TX, 'x'); /* this does not */
 	assert_int_equal(drain(), total);
 	assert_true(board_line(&board, LINE));
 	assert_int_equal(get(UART_IIR) & 0x3f, UART_IIR_THRI);
@@ -370,7 +370,7 @@ static void a_slow_terminal_makes_the_guest_wait(void **state)
 	assert_int_equal(get(UART_LSR) & BOTH_EMPTY, BOTH_EMPTY);
 }
 
-/* A vCPU's thread echoes what it gets, while the main thread serves the terminal. */
+/* A vCPU's thread echoes its input, while the main thread serves the terminal. */
 static void *echo(void *argument)
 {
 	atomic_bool *stop = argument;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of `lkvm snapshot save` against a VMM that answers success: what it wrote is read back before it gets its name. */
+/* `lkvm snapshot save` with a VMM that reports success: the command reads the file back before the file gets its name. */
 #include "unit/crafted.h"
 
 #include <limits.h>
@@ -18,11 +18,11 @@
 
 enum { EVENT_NEVER = 1 };
 
-/* What the VMM writes and answers. */
+/* The file and the reply of the VMM. */
 struct behaviour {
-	uint8_t identity;    /* each byte of it; 0: it writes nothing */
-	uint64_t cut;        /* bytes that are missing at the end */
-	const char *figures; /* its answer */
+	uint8_t identity;    /* each byte of the identity; 0: it writes no file */
+	uint64_t cut;        /* number of bytes that are missing at the end */
+	const char *figures; /* the reply */
 };
 
 static const struct behaviour *behaviour;
@@ -86,7 +86,7 @@ static int tear_down(void **state)
 	return system(command);
 }
 
-/* A child that runs the command, with what it prints in `text`; its exit status. */
+/* Runs the command in a child process, with its output in `text`. Returns its exit status. */
 static int run_save(const struct behaviour *vmm, const char *option, char text[1024])
 {
 	static const struct command commands[] = {
@@ -173,7 +173,7 @@ static void save_fails_when_the_file_is_another_snapshot(void **state)
 			"holds 131072 bytes of RAM instead of 65536");
 }
 
-/* Also the answer of an older VMM, which has no identity. */
+/* The reply of an older VMM has no identity. */
 static void save_succeeds_when_the_file_can_be_restored(void **state)
 {
 	const struct behaviour now = { .identity = 1, .figures = FIGURES " identity=" IDENTITY "\n" };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* state/state_table.c: reset, save, load; and every device's table, which must leave no gap in its struct. */
+/* state/state_table.c: reset, save and load. Every device's table must cover its struct without gaps. */
 #include "unit/test.h"
 
 #include <stdio.h>
@@ -48,7 +48,7 @@ static void reset_sets_what_runs_and_keeps_the_rest(void **state)
 	assert_int_equal(sample.word, 0xdeadbeef);
 }
 
-/* Whether the sample's table is complete with one field changed. */
+/* Returns whether the sample's table is complete after one field is changed. */
 static bool complete_with(unsigned index, struct state_field field)
 {
 	struct state_field fields[6];
@@ -102,7 +102,7 @@ static void gaps_are_found(void **state)
 	assert_false(complete_with(5, field));
 	assert_true(complete_with(5, sample_fields[5]));
 
-	/* Sizes that add up do not make up for places that do not. */
+	/* The sizes add up, but the offsets are wrong. */
 	struct state_field two[] = {
 		{ .name = "first", .offset = 0, .size = 4, .count = 1 },
 		{ .name = "second", .offset = 4, .size = 4, .count = 1 },
@@ -119,7 +119,7 @@ static const struct sample full = {
 	.wide = 0xfedcba9876543210, .fixed = 7, .halves = { 1, 2, 0xffff }, .byte = 0xff, .word = 0x80000001,
 };
 
-/* Loads `buffer` into a sample that was made as `full` was. */
+/* Loads `buffer` into a sample with the configuration of `full`. */
 static int load(const struct byte_buffer *buffer, uint32_t version, struct sample *sample, struct error *error)
 {
 	const struct fields fields = { buffer->bytes, buffer->size };
@@ -138,7 +138,7 @@ static void what_was_saved_is_loaded(void **state)
 	(void)state;
 	state_save(&sample_table, &full, &buffer);
 	assert_int_equal(load(&buffer, 1, &sample, &error), 0);
-	assert_int_equal(sample.padding, 0xaa); /* nobody's */
+	assert_int_equal(sample.padding, 0xaa); /* in no field */
 	sample.padding = full.padding;
 	assert_memory_equal(&sample, &full, sizeof(full));
 	const struct fields fields = { buffer.bytes, buffer.size };
@@ -151,7 +151,7 @@ static void what_was_saved_is_loaded(void **state)
 	byte_buffer_free(&buffer);
 }
 
-/* The order of fields is the file's business. */
+/* The file may have the fields in any order. */
 static void fields_may_come_in_any_order(void **state)
 {
 	struct byte_buffer buffer = { 0 };
@@ -171,7 +171,7 @@ static void fields_may_come_in_any_order(void **state)
 	byte_buffer_free(&buffer);
 }
 
-/* Saves `full`, but field `index` with another name, width, count or values; it is refused with these words. */
+/* Saves `full` with another name, size, count or values of field `index`. Expects a refusal that contains `words`. */
 static void expect_refusal(uint32_t index, const char *name, unsigned size, uint32_t count, const void *values,
 			   const char *words)
 {
@@ -214,7 +214,7 @@ static void what_does_not_fit_is_refused_by_name(void **state)
 	expect_refusal(1, "fixed", 4, 1, &other, "fixed is 0x8 in the snapshot, but 0x7 here");
 }
 
-/* What an earlier version of the table did not have is as after a reset. */
+/* Fields that an earlier version of the table did not have get their reset values. */
 static void an_older_version_may_lack_fields(void **state)
 {
 	struct state_table newer = sample_table;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* inspect/symbols.c, symbols_elf.c: names of code, out of files that may be anything. */
+/* inspect/symbols.c and symbols_elf.c: names of addresses, from valid and from hostile files. */
 #include "unit/test.h"
 
 #include <elf.h>
@@ -71,7 +71,7 @@ static void a_map(void **state)
 	assert_name(&symbols, 0xffff800080000000, "_text");
 	assert_name(&symbols, 0xffff8000800003ff, "_text+0x3ff");
 	assert_name(&symbols, 0xffff800080000400, "out_of_order");
-	assert_name(&symbols, 0xffff800080010004, "handle+0x4"); /* not the linker's mark */
+	assert_name(&symbols, 0xffff800080010004, "handle+0x4"); /* not the linker script's symbol */
 	assert_name(&symbols, 0xffff800080010100, "schedule");
 	assert_name(&symbols, 0xffff800080010904, "vectors+0x104");
 	assert_name(&symbols, 0xffff8000800207ff, "vectors+0xffff");
@@ -82,7 +82,7 @@ static void a_map(void **state)
 	symbols.slide = 0x200000;
 	assert_name(&symbols, 0xffff800080210110, "schedule+0x10");
 	assert_name(&symbols, 0xffff800080010110, NULL);
-	symbols.slide = -0xffff800000000000ull; /* a program below */
+	symbols.slide = -0xffff800000000000ull; /* an address below the kernel's */
 	assert_name(&symbols, 0x80010110, "schedule+0x10");
 	symbols_close(&symbols);
 }
@@ -106,7 +106,7 @@ static void what_is_no_map(void **state)
 		snprintf(sentence, sizeof(sentence), no_map, cases[i].line);
 		assert_refused(sentence);
 	}
-	/* As Debian has it: the real one is in another package. */
+	/* Debian's placeholder: the real System.map is in another package. */
 	write_file("ffffffffffffffff B The real System.map is elsewhere\n", 52);
 	assert_refused("symbols: it names no code");
 	write_file("", 0);
@@ -138,7 +138,7 @@ static void long_names_are_cut_or_left_out(void **state)
 	symbols_close(&symbols);
 }
 
-/* An ELF file: a section of code, one of data, symbols and their names. */
+/* An ELF file with a code section, a data section, symbols and their names. */
 struct elf_file {
 	Elf64_Ehdr header;
 	Elf64_Shdr sections[5];
@@ -233,7 +233,7 @@ static void hostile_elf_files(void **state)
 	assert_refused("symbols: it says that there are 64 bytes at 0, behind its end");
 }
 
-/* A name that is not terminated in its table, at the file's very end. */
+/* The last name is not terminated, and its table is at the end of the file. */
 static void names_end_with_their_table(void **state)
 {
 	struct elf_file file = good_elf();
@@ -245,7 +245,7 @@ static void names_end_with_their_table(void **state)
 	open_good(&symbols);
 	assert_name(&symbols, 0x80081000, "en");
 	symbols_close(&symbols);
-	file.symbols[5].st_name = 23; /* just behind: no name */
+	file.symbols[5].st_name = 23; /* the end of the table: an empty name */
 	write_file(&file, offsetof(struct elf_file, names) + 23);
 	open_good(&symbols);
 	assert_int_equal(symbols.count, 1);

@@ -53,7 +53,7 @@ static void leave(void *owner)
 	console->left++;
 }
 
-/* One of each; large, and there is one test at a time. */
+/* Shared by all tests, as they are large and the tests run one at a time. */
 static struct loop loop;
 static struct terminal terminal;
 static struct console console;
@@ -76,7 +76,7 @@ static size_t write_text(const char *text)
 	return terminal_write(&terminal, (const uint8_t *)text, strlen(text));
 }
 
-/* What waits in `fd` now. */
+/* Returns the data that waits in `fd`. */
 static const char *available(int fd)
 {
 	static char text[1000];
@@ -112,7 +112,7 @@ static void a_pipe_passes_every_byte_and_its_end_ends_nothing(void **state)
 	close(fds[0]);
 }
 
-/* A device that takes little at a time, as a UART does, gets all of it; what it has no room for stays in the pipe. */
+/* A device that accepts little at a time, as a UART does, gets all input. The rest waits in the pipe. */
 static void a_slow_device_loses_nothing(void **state)
 {
 	uint8_t sent[10000];
@@ -138,12 +138,12 @@ static void a_slow_device_loses_nothing(void **state)
 	assert_int_equal(console.count, sizeof(sent));
 	assert_memory_equal(console.bytes, sent, sizeof(sent));
 	run_loop_for(&loop, 1);
-	assert_int_equal(terminal.input_fd, -1); /* the end came last */
+	assert_int_equal(terminal.input_fd, -1); /* the end of input was after all data */
 	terminal_close(&terminal);
 	close(fds[0]);
 }
 
-/* The device gets room on another thread just while it refuses: the word for that must not be lost. */
+/* The device gets room during its refusal, as on another thread. Its notification must not be lost. */
 static size_t refuse_and_want(void *owner, const uint8_t *bytes, size_t count)
 {
 	struct console *device = owner;
@@ -207,7 +207,7 @@ static void output_comes_by_lines_or_after_a_while(void **state)
 	assert_int_equal(write_text("ab"), 2);
 	assert_string_equal(available(fds[0]), "");
 	assert_int_equal(write_text("c\n"), 2);
-	assert_string_equal(available(fds[0]), "abc\n"); /* by the writing thread: no loop ran */
+	assert_string_equal(available(fds[0]), "abc\n"); /* the writing thread wrote it: no loop ran */
 	write_text("# ");
 	run_loop_for(&loop, 20);
 	assert_string_equal(available(fds[0]), "# ");
@@ -241,7 +241,7 @@ static void shared_descriptors_keep_their_flags(void **state)
 	}
 }
 
-/* Writes until the terminal takes no more, through the pipe and the ring; how much it took. */
+/* Writes until the terminal accepts no more, as the pipe and the ring are full. Returns the number of bytes. */
 static size_t fill(void)
 {
 	uint8_t bytes[2000];
@@ -255,7 +255,7 @@ static size_t fill(void)
 	return total;
 }
 
-/* Reads all that there is, letting the terminal write. */
+/* Reads all data, and lets the terminal write. Returns the number of bytes. */
 static size_t drain(int fd)
 {
 	uint8_t bytes[65536];
@@ -334,7 +334,7 @@ static void without_output_all_is_taken(void **state)
 	terminal_close(&terminal);
 }
 
-/* What cannot be opened again: written in small pieces, and never when it would wait. */
+/* A socket cannot be opened again. It is written in small pieces, and never when a write would block. */
 static void a_socket_is_output_too(void **state)
 {
 	size_t written;
@@ -372,7 +372,7 @@ static void a_file_keeps_its_offset(void **state)
 	fclose(file);
 }
 
-/* A pseudo-terminal that is nobody's controlling terminal: its two ends. */
+/* Opens a pseudo-terminal that is not a controlling terminal. Returns its two ends. */
 static void open_pty(int *user, int *ours)
 {
 	*user = posix_openpt(O_RDWR | O_NOCTTY);
@@ -404,7 +404,7 @@ static void a_terminal_is_raw_and_given_back(void **state)
 	run_loop_for(&loop, 5);
 	assert_string_equal(available(user), "line\r\n");
 
-	/* Stopped and continued: the settings to go back to are still the first ones. */
+	/* After a stop and a continue, closing still restores the original settings. */
 	terminal_continue(&terminal);
 	terminal_close(&terminal);
 	tcgetattr(ours, &after);
@@ -425,7 +425,7 @@ static void ctrl_a_begins_a_command(void **state)
 	run_loop_for(&loop, 5);
 	assert_received("a\x01" "b\x01" "cd");
 	assert_int_equal(console.left, 0);
-	assert_int_equal(write(user, "h", 1), 1); /* Ctrl-A came before */
+	assert_int_equal(write(user, "h", 1), 1); /* after Ctrl-A */
 	run_loop_for(&loop, 5);
 	assert_string_equal(available(user), "help\r\n");
 	assert_int_equal(write(user, "hx\x01x", 4), 4);
@@ -484,7 +484,7 @@ static void a_terminal_that_hangs_up_ends_the_input(void **state)
 	close(ours);
 }
 
-/* In a session whose controlling terminal this is, but in a background process group. 0 if it keeps its hands off. */
+/* Runs in a background process group of the terminal's session. Returns 0 if lkvm does not touch the terminal. */
 static int try_in_background(int ours)
 {
 	struct termios before, after;
@@ -498,7 +498,7 @@ static int try_in_background(int ours)
 	wrong += terminal_open(&terminal, &loop, ours, -1, &error) != 0;
 	terminal_attach(&terminal, &(struct terminal_device){ receive, writable, &console });
 	wrong += terminal.raw;
-	run_loop_for(&loop, 20); /* input waits: reading it would stop us */
+	run_loop_for(&loop, 20); /* input waits: a read would stop this process */
 	terminal_continue(&terminal);
 	terminal_close(&terminal);
 	tcgetattr(ours, &after);
@@ -517,7 +517,7 @@ static int try_in_foreground(int ours)
 	return wrong;
 }
 
-/* Runs `try` in a new process group, in the foreground of the terminal or not; its result, 100 if it was stopped. */
+/* Runs `try` in a new process group, in the terminal's foreground or not. Returns its result, or 100 if it was stopped. */
 static int in_group(int (*try)(int ours), int ours, bool foreground)
 {
 	pid_t child = fork();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* lkvm snapshot verify, as its users see it: a real guest's snapshot, whole, damaged, and made otherwise. */
+/* `lkvm snapshot verify`: output and exit status for a real guest's snapshot, damaged ones, and ones with other sections. */
 #include "unit/test.h"
 
 #include <fcntl.h>
@@ -32,7 +32,7 @@ static void read_all(int fd, char *text, size_t size)
 	close(fd);
 }
 
-/* What it says of the file, with an option or none. */
+/* Runs the command on the file, with an option or NULL. Returns the exit status. */
 static int verify(const char *option)
 {
 	int out = memfd_create("out", MFD_CLOEXEC), err = memfd_create("err", MFD_CLOEXEC), status;
@@ -47,7 +47,7 @@ static int verify(const char *option)
 		snprintf(word, sizeof(word), "%s", option ? option : "");
 		dup2(out, STDOUT_FILENO);
 		dup2(err, STDERR_FILENO);
-		exit(command_main(command_table, option ? 5 : 4, words)); /* not _exit: the leak checker looks now */
+		exit(command_main(command_table, option ? 5 : 4, words)); /* not _exit(): the leak checker runs at exit */
 	}
 	waitpid(child, &status, 0);
 	result.status = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
@@ -56,7 +56,7 @@ static int verify(const char *option)
 	return result.status;
 }
 
-/* "PATH: text", on a line of its own. */
+/* Expects "PATH: text" on its own line. */
 static void assert_says(const char *text)
 {
 	char line[512];
@@ -103,7 +103,7 @@ static void damage(uint64_t offset)
 	close(fd);
 }
 
-/* RAM is at 64 KiB in the file. */
+/* RAM begins at 64 KiB in the file. */
 static void damage_chunk(uint64_t chunk)
 {
 	damage((chunk + 1) * CHUNK + chunk * 5 % CHUNK);
@@ -121,7 +121,7 @@ static void a_good_one(void **state)
 					   "\"ram_checked\": true, \"contents_checked\": true, \"host_checked\": false, \"changed_disk_files\": 0}"));
 }
 
-/* The file's last words are sound: it is the checksums that find it. Neighbours are one range. */
+/* The commit record is valid, so only RAM's checksums find the damage. Adjacent chunks are one range. */
 static void damaged_ram_is_told_by_ranges(void **state)
 {
 	(void)state;
@@ -168,7 +168,7 @@ static void a_hole_is_no_data(void **state)
 	assert_ends("\n1 fault\n");
 }
 
-/* Where the body of a section begins in the file. */
+/* Returns the offset of a section's body in the file. */
 static uint64_t offset_of(const char *name)
 {
 	const struct section *section;
@@ -200,7 +200,7 @@ static void each_damaged_section_is_told(void **state)
 	assert_ends("\n3 faults\n");
 }
 
-/* Then it is not known where the next one begins, nor where RAM's checksums are. */
+/* With a damaged header, neither the next section nor RAM's checksums can be found. */
 static void a_damaged_header_of_a_section(void **state)
 {
 	uint64_t its = offset_of("its");
@@ -237,7 +237,7 @@ static void what_is_no_snapshot(void **state)
 	close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
 }
 
-/* As it is before a guest knows it. */
+/* Adds the event collector in the state before a guest uses it. */
 static void add_collector(struct section_writer *writer)
 {
 	static const struct pci_state none;
@@ -254,7 +254,7 @@ static void add_raw(struct section_writer *writer, const struct section *section
 	section_end(writer);
 }
 
-/* The file again, without a section, with others, and of a machine of another size. */
+/* Writes the file again without a section, with another one, and for a machine with another size of RAM. */
 static void write_again(const char *without, const char *more, uint64_t memory)
 {
 	struct machine_config config = { 0 };
@@ -305,7 +305,7 @@ static void sections_are_those_of_the_machine(void **state)
 	(void)state;
 	write_again("", NULL, 0);
 	assert_int_equal(verify(NULL), 0);
-	assert_says("good (64 MiB of RAM, 42 sections)"); /* nobody needs to know a note */
+	assert_says("good (64 MiB of RAM, 42 sections)"); /* an unknown optional section is no fault */
 	write_again("gic/redistributor1", "novelty", 32 << 20);
 	assert_int_equal(verify(NULL), 1);
 	assert_says("sections: it has no section gic/redistributor1");
@@ -314,7 +314,7 @@ static void sections_are_those_of_the_machine(void **state)
 	assert_ends("\n3 faults\n");
 }
 
-/* What a passed-through device may have, and must. */
+/* The required and optional sections of a passed-through device. */
 static void sections_of_a_passed_through_device(void **state)
 {
 	(void)state;
@@ -345,7 +345,7 @@ static void the_host_is_asked(void **state)
 	assert_non_null(strstr(result.err, ": no KVM\n"));
 }
 
-/* Cut between opening and reading: a sentence, no signal. */
+/* The file is truncated between opening and reading. The result is an error, not a signal. */
 static void a_file_that_shrinks(void **state)
 {
 	struct verdict verdict = { .faults = 0 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Whether a host takes a snapshot, asked of the fake KVM; and that the expected sections are those of the devices. */
+/* machine_check_host() with the fake KVM. The sections that verify_sections() expects are those of the devices. */
 #include "unit/test.h"
 
 #include <errno.h>
@@ -126,7 +126,7 @@ static void open_vm(struct vm *vm)
 	assert_int_equal(gic_initialise(vm, &error), 0);
 }
 
-/* KVM's sections but for those of the vCPUs, of a machine that is made and saved. */
+/* Adds KVM's sections without those of the vCPUs, from a machine that is created and saved. */
 static void add_gic(struct section_writer *writer, struct vm *vm)
 {
 	struct error error;
@@ -137,7 +137,7 @@ static void add_gic(struct section_writer *writer, struct vm *vm)
 	assert_int_equal(its_save(vm, writer, &error), 0);
 }
 
-/* A machine with a device of each kind but networks. */
+/* Sets up a machine with a device of each kind except networks. */
 static int set_up(void **state)
 {
 	struct machine_config config = {
@@ -210,13 +210,13 @@ static void a_host_that_takes_it(void **state)
 	check();
 	if (told.count)
 		fail_msg("%s", told.errors[0].text);
-	/* It went all the way. */
+	/* The check restored everything, and did not run a vCPU. */
 	assert_int_not_equal(fake_find(0, KVM_SET_MP_STATE), SIZE_MAX);
 	assert_int_equal(fake_kvm.calls[fake_kvm.count - 1].group, KVM_DEV_ARM_VGIC_GRP_ITS_REGS);
 	assert_int_equal(fake_find(0, KVM_RUN), SIZE_MAX);
 }
 
-/* Both, and what comes behind them. */
+/* Both missing features are reported, and the check continues. */
 static void features_that_are_missing(void **state)
 {
 	(void)state;
@@ -248,7 +248,7 @@ static void all_that_is_refused_is_told(void **state)
 	assert_told("vCPU 0: KVM_SET_MP_STATE to 0: Invalid argument");
 	assert_told("gic-control: TYPER is 0x0 in the snapshot, but 0x40 on this host");
 	assert_told("its-registers: GITS_TYPER is 0x0 in the snapshot, but 0x40 on this host");
-	/* What all vCPUs have in common is told of the first. */
+	/* A fault that all vCPUs have is reported for the first one. */
 	for (unsigned i = 0; i < told.count; i++)
 		assert_null(strstr(told.errors[i].text, "vCPU 1: KVM_SET_MP_STATE"));
 }
@@ -271,7 +271,7 @@ static void end_if_named(void *owner, const struct error *error)
 	_exit(named && strstr(named, "became shorter while it was in use") ? 7 : 8);
 }
 
-/* EFAULT of KVM is not this host's refusal then. */
+/* KVM then fails with EFAULT, which is not a refusal of this host. */
 static void check_ends_and_names_the_file_when_it_is_cut_meanwhile(void **state)
 {
 	const struct error_collector lost = { .tell = end_if_named };
@@ -299,7 +299,7 @@ static void check_ends_and_names_the_file_when_it_is_cut_meanwhile(void **state)
 	assert_int_equal(WEXITSTATUS(status), 7);
 }
 
-/* vCPUs by themselves: each register that is refused, and others are written nevertheless. */
+/* Checks vCPUs alone: each refused register is reported, and the others are still written. */
 static void each_register_is_told(void **state)
 {
 	struct section_writer writer = { 0 };
@@ -326,7 +326,7 @@ static void each_register_is_told(void **state)
 	assert_told("0x603000000013dfff) is in the snapshot");
 	assert_told("vCPU 0: mp_state is missing");
 	assert_int_equal(told.count, 5);
-	/* A restore's own answer is the first of them. */
+	/* The error of a restore is the first of these. */
 	assert_int_equal(vcpus_restore(&machine.vm, &sections, NULL, &error), -1);
 	assert_string_equal(error.text, told.errors[0].text);
 	vm_close(&machine.vm);

@@ -12,13 +12,13 @@ static void test_good(void **state)
 	(void)state;
 	rig_expect_good(rig, verify_its);
 
-	/* No ITS, nothing to say of it. */
+	/* A machine without an ITS has no faults. */
 	rig = rig_new();
 	rig->no_its = true;
 	rig->leave = "its";
 	rig_expect_good(rig, verify_its);
 
-	/* Before the guest's driver did anything. */
+	/* The guest's driver has not set up the ITS. */
 	rig = rig_new();
 	rig->control = 0x80000000;
 	rig->cbaser = rig->creadr = rig->cwriter = 0;
@@ -66,7 +66,7 @@ static void test_queue_of_nothing(void **state)
 	struct inspection_rig *rig = rig_new();
 
 	(void)state;
-	/* A CBASER of 0 is not restored, and KVM's own 0 has one page. */
+	/* A CBASER of 0 is not restored; KVM's initial value of 0 has one page. */
 	rig->cbaser = 0;
 	rig->control = 0;
 	rig->creadr = 0x1000;
@@ -96,7 +96,7 @@ static void test_entries(void **state)
 		{ RIG_ITT(0) + 8, 0x000100001fff0000, "its/device 0x0", "no LPI; RESTORE_TABLES refuses it (EINVAL)" },
 		{ RIG_ITT(0) + 16, 0x0040000020020000, "its/device 0x0", "behind the table's end; RESTORE_TABLES refuses" },
 		{ RIG_ITT(1) + 8, 0x0001000020080001, "its/device 0x8", "an earlier event has the same LPI; it would go" },
-		/* 2^17 events: neither they nor where they would be is looked at */
+		/* 2^17 events: neither the events nor the place of the ITT is checked */
 		{ RIG_DEVICES + 64, 0x8000000010000010, "its/device 0x8", "the entry at 0x80010040: it has more than 16 bits" },
 	};
 
@@ -114,7 +114,7 @@ static void test_collections(void **state)
 	struct inspection_rig *rig = rig_new();
 
 	(void)state;
-	/* Its three events have no collection then. */
+	/* Its three events then have no collection. */
 	rig_put(rig, RIG_COLLECTIONS + 8, rig_collection(1, 2));
 	assert_int_equal(rig_verify(rig, verify_its), 4);
 	assert_string_equal(rig->place, "its/collection 1");
@@ -139,14 +139,14 @@ static void test_outside_ram(void **state)
 	struct inspection_rig *rig = rig_new();
 
 	(void)state;
-	/* What the walk reaches is told once. */
+	/* A table that the walk reaches is reported once. */
 	rig->baser[0] = 0xb907000000000600 | RIG_END;
 	rig_expect(rig, verify_its, "its", "at 0x80100000 the device table is not in RAM; RESTORE_TABLES refuses it (EFAULT)");
 	rig = rig_new();
 	rig_put(rig, RIG_DEVICES + 64, rig_device(RIG_END, 5, 0));
 	rig_expect(rig, verify_its, "its/device 0x8", "at 0x80100000 an interrupt translation table is not in RAM");
 
-	/* What it does not is told, too: the second half of a table. */
+	/* A part that the walk does not reach, the second half of a table, is reported, too. */
 	rig = rig_new();
 	rig->baser[0] = 0xb907000000000601 | (RIG_END - 0x10000);
 	memcpy(rig->ram + RIG_RAM_SIZE - 0x10000, rig->ram + (RIG_DEVICES - RIG_RAM), 0x10000);
@@ -181,7 +181,7 @@ static void test_two_levels(void **state)
 	use_two_levels(rig);
 	rig_expect_good(rig, verify_its);
 
-	/* Behind the last device nobody looks; the guest will. */
+	/* RESTORE_TABLES does not read entries after the last device, but the guest may use them. */
 	rig = rig_new();
 	use_two_levels(rig);
 	rig_put(rig, RIG_DEVICES + 8, RIG_VALID | RIG_END);
@@ -191,7 +191,7 @@ static void test_two_levels(void **state)
 	rig_put(rig, RIG_DEVICES + 56, RIG_VALID | RIG_QUEUE);
 	rig_expect(rig, verify_its, "its", "overlaps");
 
-	/* Before it, RESTORE_TABLES looks, too. */
+	/* RESTORE_TABLES reads entries before the last device. */
 	rig = rig_new();
 	use_two_levels(rig);
 	rig_put(rig, RIG_DEVICES, RIG_VALID | RIG_END);
@@ -203,7 +203,7 @@ static void test_overlaps(void **state)
 	struct inspection_rig *rig = rig_new();
 
 	(void)state;
-	/* The last event of one table would be the first of the other. */
+	/* The end of one ITT overlaps the start of the other. */
 	rig_put(rig, RIG_DEVICES, rig_device(RIG_ITT(0), 6, 8));
 	rig_expect(rig, verify_its, "its", "the events' table of device 0x8 at 0x80060100 (256 bytes) overlaps the events' "
 		   "table of device 0x0 at 0x80060000 (512 bytes)");
@@ -218,13 +218,13 @@ static void test_overlaps(void **state)
 	use_two_levels(rig);
 	rig_expect(rig, verify_its, "its", "the LPIs' configuration table");
 
-	/* Two in one wide range, not side by side: each is told. */
+	/* Two tables inside one large range are both reported. */
 	rig = rig_new();
 	rig->cbaser = RIG_VALID | 0x400 | RIG_ITT(0) | 0xf;
 	assert_int_equal(rig_verify(rig, verify_its), 2);
 	free(rig);
 
-	/* A vCPU that has no LPIs has no table; and one for two is another check's. */
+	/* verify_lpis() reports a pending table that two vCPUs share. */
 	rig = rig_new();
 	rig->redistributors[0].pending = RIG_PENDING(1) | 0x780;
 	rig_expect_good(rig, verify_its);
@@ -246,7 +246,7 @@ static uint64_t next_random(uint64_t *seed)
 	return *seed ^ *seed >> 29;
 }
 
-/* Now and then, some bits of a register. */
+/* Flips random bits of a register in one of four calls. */
 static void flip(uint64_t *value, uint64_t *seed)
 {
 	if (next_random(seed) >> 62 == 0)
@@ -271,7 +271,7 @@ static void flip_registers(struct inspection_rig *rig, uint64_t *seed)
 	}
 }
 
-/* Whatever is in there, a check ends, and touches nothing that is not there. */
+/* With any contents, a check ends and accesses no memory outside of RAM. */
 static void test_garbage(void **state)
 {
 	static const uint64_t masks[] = { ~0ull, 0x8000ffff8000ffff, 0x80000000800fffff, 0x8000000000000000 };

@@ -31,7 +31,7 @@ static void test_pending(void **state)
 	rig_put(rig, RIG_COLLECTIONS + 8, rig_collection(1, UINT32_MAX));
 	rig_expect(rig, verify_lpis, "gic/redistributor1", "event 2 of device 0x8 has it, on no vCPU");
 
-	/* The first LPI of all and the last; interrupts below are none. */
+	/* The last possible LPI. INTIDs below 8192 are not LPIs. */
 	rig = rig_new();
 	rig_set_pending(rig, 1, 8191);
 	rig_set_pending(rig, 1, 65535);
@@ -39,7 +39,7 @@ static void test_pending(void **state)
 	assert_int_equal(rig_verify(rig, verify_lpis), 2);
 	free(rig);
 
-	/* As far as GICR_PROPBASER says: 14 bits. */
+	/* GICR_PROPBASER limits INTIDs to 14 bits. */
 	rig = rig_new();
 	rig->redistributors[0].properties = rig->redistributors[1].properties = RIG_PROPERTIES | 0x78d;
 	rig_set_pending(rig, 1, 16384);
@@ -49,7 +49,7 @@ static void test_pending(void **state)
 	rig_set_pending(rig, 1, 16383);
 	rig_expect(rig, verify_lpis, "gic/redistributor1", "LPI 16383");
 
-	/* Nobody looks at a table while LPIs are off. */
+	/* The table is not used while LPIs are disabled. */
 	rig = rig_new();
 	rig->redistributors[0].control = 6;
 	rig_set_pending(rig, 0, 9000);
@@ -82,7 +82,7 @@ static void test_outside_ram(void **state)
 	rig->redistributors[0].properties = rig->redistributors[1].properties = (RIG_END - 0x1000) | 0x78f;
 	rig_expect(rig, verify_lpis, "gic/redistributor1", "configuration table at 0x800ff000 (57344 bytes) is not all in RAM");
 
-	/* On, but with no table and no events: some guests do, and nothing is lost. */
+	/* Some guests enable LPIs without a table and without events. No interrupt is lost. */
 	rig = rig_new();
 	rig->redistributors[1].pending = 0x580;
 	rig_put(rig, RIG_DEVICES, rig_device(RIG_ITT(0), 5, 0));

@@ -11,7 +11,7 @@ static void test_good(void **state)
 	(void)state;
 	rig_expect_good(rig, verify_msix);
 
-	/* Two vectors may have one event. */
+	/* Two vectors may send the same event. */
 	rig = rig_new();
 	rig->pci[1].msix_data[2] = 1;
 	rig_expect_good(rig, verify_msix);
@@ -38,7 +38,7 @@ static void test_dropped(void **state)
 	rig->pci[0].msix_data[0] = 0x10000;
 	rig_expect(rig, verify_msix, "virtio-blk0/msix 0", "event 65536 of device 0x0");
 
-	/* The device is gone, and with it all that its vectors send. */
+	/* The ITS maps no device, so all of its vectors' events are unmapped. */
 	rig = rig_new();
 	rig_put(rig, RIG_DEVICES, rig_device(RIG_ITT(0), 5, 0));
 	assert_int_equal(rig_verify(rig, verify_msix), RIG_VECTORS);
@@ -51,7 +51,7 @@ static void test_dropped(void **state)
 	free(rig);
 }
 
-/* What does not send is not wrong. */
+/* Vectors that send no messages are no faults. */
 static void test_silent(void **state)
 {
 	struct inspection_rig *rig = rig_new();
@@ -73,7 +73,7 @@ static void test_silent(void **state)
 	rig->pci[1].config[PCI_COMMAND] = PCI_COMMAND_MEMORY;
 	rig_expect_good(rig, verify_msix);
 
-	/* Behind the last vector. */
+	/* After the last vector. */
 	rig = rig_new();
 	rig->pci[1].msix_control[RIG_VECTORS] = 0;
 	rig_expect_good(rig, verify_msix);
@@ -84,14 +84,14 @@ static void test_capability(void **state)
 	struct inspection_rig *rig = rig_new();
 
 	(void)state;
-	/* Behind another one. */
+	/* The capability comes after another one. */
 	rig->pci[1].config[PCI_CAPABILITY_LIST] = 0x70;
 	rig->pci[1].config[0x70] = PCI_CAP_ID_VNDR;
 	rig->pci[1].config[0x71] = RIG_MSIX;
 	rig->pci[1].msix_data[1] = 3;
 	rig_expect(rig, verify_msix, "virtio-blk1/msix 1", "event 3");
 
-	/* In a circle, and at the very end. */
+	/* The list of capabilities is a ring, and one is at the end of config space. */
 	rig = rig_new();
 	rig->pci[1].config[RIG_MSIX] = PCI_CAP_ID_VNDR;
 	rig->pci[1].config[RIG_MSIX + 1] = RIG_MSIX;
@@ -109,7 +109,7 @@ static void test_capability(void **state)
 	rig_expect(rig, verify_msix, "virtio-blk1/pci", "the machine has no ITS; a restore refuses it");
 }
 
-/* What a passed-through device's own table says. */
+/* The vectors of a passed-through device's own table. */
 static void test_passed_through(void **state)
 {
 	struct inspection_rig *rig = rig_new();
@@ -149,7 +149,7 @@ static void test_passed_through_shape(void **state)
 	rig->passed.pci.config[RIG_MSIX] = PCI_CAP_ID_VNDR;
 	rig_expect(rig, verify_msix, "vfio0/msix", "there is an MSI-X table, but the device has no MSI-X");
 
-	/* It has all that MSI-X allows, and no table for that. */
+	/* It has the largest number of vectors, but a smaller table. */
 	rig = rig_new();
 	rig_pass(rig);
 	rig->passed.pci.config[RIG_MSIX + PCI_MSIX_FLAGS] = 0xff;
@@ -179,7 +179,7 @@ static void test_plain_messages(void **state)
 	rig->passed.pci.config[PCI_COMMAND] = 0;
 	rig_expect_good(rig, verify_msix);
 
-	/* With both on, MSI-X it is. */
+	/* MSI-X has precedence if both are enabled. */
 	rig = rig_new();
 	rig_pass_msi(rig);
 	rig->passed.words = 4 * RIG_VECTORS;
@@ -191,7 +191,7 @@ static void test_plain_messages(void **state)
 	rig_expect_good(rig, verify_msix);
 }
 
-/* Where the ITS's own registers are missing, that is told elsewhere, and once. */
+/* verify_its() reports missing registers of the ITS, so this check does not. */
 static void test_missing(void **state)
 {
 	struct inspection_rig *rig = rig_new();

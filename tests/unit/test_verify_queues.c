@@ -7,7 +7,7 @@
 
 #define RINGS RIG_RINGS(1)
 
-/* The second device's queue is the one that breaks. */
+/* Returns a rig, and the queue of the second device, which a test changes. */
 static struct inspection_rig *make(struct virtqueue_state **queue)
 {
 	struct inspection_rig *rig = rig_new();
@@ -29,18 +29,18 @@ static void test_good(void **state)
 	(void)state;
 	rig_expect_good(rig, verify_queues);
 
-	/* No queue, though the driver is ready. */
+	/* The driver is ready, but has enabled no queue. */
 	rig = make(&queue);
 	*queue = (struct virtqueue_state){ .maximum = 256, .size = 256, .vector = 0xffff };
 	rig_expect_good(rig, verify_queues);
 
-	/* The driver has not said that it is ready: its indices say nothing yet. */
+	/* The driver has not set DRIVER_OK, so the indices are not checked. */
 	rig = make(&queue);
 	rig->virtio[1].status &= (uint8_t)~VIRTIO_STATUS_DRIVER_OK;
 	queue->next_used = queue->next_available = 0;
 	rig_expect_good(rig, verify_queues);
 
-	/* The device asked for a reset, perhaps because of these. */
+	/* The device needs a reset, which bad rings may have caused. */
 	rig = make(&queue);
 	rig->virtio[1].status |= VIRTIO_STATUS_NEEDS_RESET;
 	queue->driver = RIG_END;
@@ -82,7 +82,7 @@ static void test_rings(void **state)
 	queue->device += 2;
 	expect(rig, "a ring is misaligned");
 
-	/* By one element too far; at the very end they fit. */
+	/* One element is outside of RAM. Rings that end with RAM fit. */
 	rig = make(&queue);
 	queue->descriptors = RIG_END - 16 * 128 + 16;
 	expect(rig, "the descriptor ring at 0x800ff810 (2048 bytes) is not all in RAM; a restore refuses it");
@@ -99,7 +99,7 @@ static void test_rings(void **state)
 	queue->device = UINT64_MAX & ~3ull;
 	expect(rig, "the used ring");
 
-	/* Before the driver is ready, it is the device that refuses. */
+	/* Before DRIVER_OK, the device refuses to start later. */
 	rig = make(&queue);
 	rig->virtio[1].status &= (uint8_t)~VIRTIO_STATUS_DRIVER_OK;
 	queue->descriptors = 0;
@@ -112,7 +112,7 @@ static void test_indices(void **state)
 	struct inspection_rig *rig = make(&queue);
 
 	(void)state;
-	/* 0xfffe and 128: full; and one more. */
+	/* 0xfffe + 128: the queue is full. Then one more request. */
 	rig_put16(rig, RINGS + RIG_DRIVER + 2, 126);
 	rig_expect_good(rig, verify_queues);
 	rig = make(&queue);
@@ -142,7 +142,7 @@ static void test_vectors(void **state)
 	rig->virtio[0].config_vector = 0x8000;
 	rig_expect(rig, verify_queues, "virtio-blk0", "the configuration has MSI-X vector 32768 of 3");
 
-	/* Without MSI-X there is no vector; capabilities that go in a circle have none either. */
+	/* Without MSI-X there is no vector; a ring of capabilities has no MSI-X either. */
 	rig = make(&queue);
 	rig->pci[1].config[PCI_STATUS] = 0;
 	rig->virtio[1].config_vector = 0xffff;
