@@ -38,7 +38,7 @@ static void test_dropped(void **state)
 	rig->pci[0].msix_data[0] = 0x10000;
 	rig_expect(rig, verify_msix, "virtio-blk0/msix 0", "event 65536 of device 0x0");
 
-	/* The ITS maps no device, so all of its vectors' events are unmapped. */
+	/* The ITS does not map the second device, so the events of all its vectors are unmapped. */
 	rig = rig_new();
 	rig_put(rig, RIG_DEVICES, rig_device(RIG_ITT(0), 5, 0));
 	assert_int_equal(rig_verify(rig, verify_msix), RIG_VECTORS);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Finding a device on the host, the IOMMU's two ways, and what is said where it cannot be had. */
+/* vfio_open(): finds a device on the host, uses VFIO containers or iommufd, and reports devices that cannot be used. */
 #include "unit/vfio_rig.h"
 #include "util/bits.h"
 
@@ -10,7 +10,7 @@
 #define BIND _IO(VFIO_TYPE, VFIO_BASE + 18)
 #define ATTACH _IO(VFIO_TYPE, VFIO_BASE + 19)
 
-/* These calls, in this order, whatever is between them. */
+/* Expects these calls in this order, with any calls between them. */
 static void in_order(const unsigned long *requests, size_t count)
 {
 	size_t at = 0;
@@ -111,7 +111,7 @@ static void what_stands_against_it(void **state)
 	refused(rig, "no such PCI device");
 }
 
-/* Of a host without an IOMMU: a driver's work, which has a group of its own and a driver of any name. */
+/* On a host without an IOMMU. A driver emulates a mediated device, which has its own group and a driver of any name. */
 static void a_mediated_device(void **state)
 {
 	static const unsigned long requests[] = { VFIO_GROUP_SET_CONTAINER, VFIO_SET_IOMMU, VFIO_IOMMU_MAP_DMA };
@@ -153,7 +153,7 @@ static void memory_that_is_not_mapped(void **state)
 	setrlimit(RLIMIT_MEMLOCK, &before);
 }
 
-/* Each call fails once: a sentence, and nothing is left behind (close_rig() looks for routes, the sanitizer for memory). */
+/* Each call fails once. There is an error, and nothing leaks: close_rig() checks the routes, the sanitizer memory. */
 static void each_call_fails_once(void **state)
 {
 	static const unsigned long requests[] = {

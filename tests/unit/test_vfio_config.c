@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a guest sees of a passed-through device's config space and BARs, and capability lists that lie. */
+/* A passed-through device's config space and BARs as a guest sees them, and malformed lists of capabilities. */
 #include "unit/vfio_rig.h"
 #include "util/bits.h"
 
@@ -17,12 +17,12 @@ static void the_header_is_ours(void **state)
 	assert_int_equal(config(rig, PCI_CLASS_REVISION, 4), 0x02000003);
 	assert_int_equal(config(rig, PCI_INTERRUPT_PIN, 1), 1);
 	assert_int_equal(config(rig, PCI_COMMAND, 2), 0);
-	/* Its memory is on, whatever the guest says; bus mastering is as that says. */
+	/* The device's memory is always enabled. The guest controls bus mastering. */
 	assert_int_equal(*real_config(PCI_COMMAND), PCI_COMMAND_MEMORY);
 	put(rig, ECAM + PCI_COMMAND, 2, PCI_COMMAND_MASTER | PCI_COMMAND_IO);
 	assert_int_equal(*real_config(PCI_COMMAND), PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	assert_int_equal(config(rig, PCI_COMMAND, 2), PCI_COMMAND_MASTER);
-	/* Status is the device's. */
+	/* The status register is the device's. */
 	*real_config(PCI_STATUS + 1) = 0x20;
 	assert_int_equal(config(rig, PCI_STATUS, 2), 0x2000 | PCI_STATUS_CAP_LIST);
 	put(rig, ECAM + PCI_STATUS + 1, 1, 0x42);
@@ -34,20 +34,20 @@ static void capabilities_are_kept_hidden_or_ours(void **state)
 	struct rig *rig = *state;
 
 	assert_int_equal(pass_through(rig), 0);
-	assert_int_equal(config(rig, 0x40, 4), 0x00035001); /* awake, no PME */
+	assert_int_equal(config(rig, 0x40, 4), 0x00035001); /* D0, no PME */
 	assert_int_equal(config(rig, 0x44, 2), PCI_PM_CTRL_NO_SOFT_RESET);
 	put(rig, ECAM + 0x44, 2, 3);
 	assert_int_equal(config(rig, 0x44, 2), 3 | PCI_PM_CTRL_NO_SOFT_RESET);
-	assert_int_equal(*real_config(0x44), 3); /* as it was */
+	assert_int_equal(*real_config(0x44), 3); /* unchanged */
 	assert_int_equal(config(rig, 0x52, 2), PCI_MSI_FLAGS_64BIT | PCI_MSI_FLAGS_MASKBIT | 2 << 1);
-	assert_int_equal(config(rig, 0x71, 1), 0x90); /* past HT */
+	assert_int_equal(config(rig, 0x71, 1), 0x90); /* skips HT */
 	assert_int_equal(config(rig, 0x80, 4), 0);
 	assert_int_equal(config(rig, 0x94, 4), 0xabcdef01);
 	put(rig, ECAM + 0x94, 4, 0x01020304);
 	assert_int_equal(*real_config(0x94), 4);
 	assert_int_equal(config(rig, 0xa2, 2), 2 | PCI_EXP_TYPE_RC_END << 4);
 	assert_int_equal(config(rig, 0xac, 4), 0); /* no link */
-	/* The host can reset it, by whatever; the guest asks for the one that PCI Express has. */
+	/* The host can reset the device by some method. The guest requests it as a function-level reset of PCI Express. */
 	assert_int_equal(config(rig, 0xa4, 4), PCI_EXP_DEVCAP_FLR);
 	put(rig, ECAM + 0xa8, 2, 0x7fff);
 	assert_int_equal(fake_vfio_find(0, VFIO_DEVICE_RESET), SIZE_MAX);
@@ -94,7 +94,7 @@ static void bars_are_memory_around_the_table(void **state)
 	from = fake_find(from + 1, KVM_SET_USER_MEMORY_REGION);
 	assert_int_equal(fake_kvm.calls[from].attribute, WINDOW32 + 0x100000);
 
-	/* What shares the page with the table is the device's. */
+	/* Registers in the page of the table are the device's. */
 	put(rig, WINDOW64 + 0x102900, 4, 0xcafe);
 	assert_memory_equal(fake_vfio_region(0) + 0x2900, "\xfe\xca\0\0", 4);
 	assert_int_equal(get(rig, WINDOW64 + 0x102900, 4), 0xcafe);
@@ -107,7 +107,7 @@ static void bars_are_memory_around_the_table(void **state)
 	put(rig, WINDOW64 + 0x104000, 8, 0);
 	assert_int_equal(fake_vfio_region(0)[0x4000], 5);
 
-	/* Off again, nothing is left in KVM. */
+	/* With memory decoding off, KVM has no slot or doorbell left. */
 	from = fake_kvm.count;
 	put(rig, ECAM + PCI_COMMAND, 2, 0);
 	for (unsigned i = 0; i < 4; i++) {
@@ -135,7 +135,7 @@ static void the_rom_is_read_where_it_is_on(void **state)
 	assert_false(bus_read(&rig->vm.bus, WINDOW32 + 0x200000, 2, &value));
 }
 
-/* The kernel's mtty: eight ports, the last byte of config space missing. */
+/* Like the kernel's mtty: eight ports, and the last byte of config space is missing. */
 static void ports_are_trapped(void **state)
 {
 	struct rig *rig = *state;
@@ -145,9 +145,9 @@ static void ports_are_trapped(void **state)
 	fake_vfio.sizes[1] = 8;
 	fake_vfio.sizes[VFIO_PCI_CONFIG_REGION_INDEX] = 255;
 	put32(real_config(PCI_BASE_ADDRESS_1), PCI_BASE_ADDRESS_SPACE_IO | 0x3f8);
-	*real_config(0x51) = 0x80; /* no MSI-X, the BAR of whose table is gone */
+	*real_config(0x51) = 0x80; /* no MSI-X, as the BAR of its table is missing */
 	assert_int_equal(pass_through(rig), 0);
-	/* The guest's addresses; the device's own are on whatever the guest does, as memory is. */
+	/* The addresses are the guest's. The device's ports are always enabled, as memory is. */
 	assert_int_equal(get(rig, ECAM + PCI_BASE_ADDRESS_1, 4), 0x1001);
 	assert_int_equal(*real_config(PCI_COMMAND), PCI_COMMAND_MEMORY | PCI_COMMAND_IO);
 	assert_int_equal(get(rig, ECAM + PCI_COMMAND, 2), 0);
@@ -173,7 +173,7 @@ static void lists_that_lie_are_refused(void **state)
 		{ 0x81, 0x3c, "leads into the header" },
 		{ 0x92, 0x80, "says that it has 128 bytes" },
 		{ 0x92, 1, "says that it has 1 bytes" },
-		{ 0x51, 0x54, "lies in another" }, /* MSI's own address as the next */
+		{ 0x51, 0x54, "lies in another" }, /* the next pointer leads into MSI itself */
 		{ 0xa1, 0xfc, "says that it has" },
 		{ 0x143, 0x10, "leads back to 0x100" },
 		{ 0x143, 0x08, "leads to 0x80" },
@@ -204,7 +204,7 @@ static uint64_t next(uint64_t *seed)
 	return *seed;
 }
 
-/* Whatever it is and whatever the guest does: nothing but a sentence, or a device. */
+/* With any config space and any access by the guest, the result is an error or a working device. */
 static void nonsense_does_no_harm(void **state)
 {
 	struct rig *rig = *state;

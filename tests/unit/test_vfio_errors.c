@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The error reporting that a passed-through device is given, and what its guest is told when the device has an error. */
+/* vfio: the emulated error reporting of a passed-through device, and the report to the guest when the device has an error. */
 #include "unit/vfio_rig.h"
 
 #include "hw/rcec.h"
 #include "unit/run_loop.h"
 
-#define FUNCTION (ECAM + 0x8000) /* behind the collector */
+#define FUNCTION (ECAM + 0x8000) /* the slot after the event collector */
 #define CONTROL (FUNCTION + 0xa0 + PCI_EXP_DEVCTL)
 #define ERRORS (FUNCTION + 0x100)
 #define ROOT_COMMAND (ECAM + 0x100 + PCI_ERR_ROOT_COMMAND)
@@ -55,7 +55,7 @@ static uint32_t function(struct rig *rig, unsigned reg)
 	return (uint32_t)get(rig, FUNCTION + reg, 4);
 }
 
-/* The list of extended capabilities is these. */
+/* Expects these headers in the list of extended capabilities. */
 static void listed(struct rig *rig, const uint32_t *headers, size_t count)
 {
 	unsigned at = 0x100;
@@ -68,7 +68,7 @@ static void listed(struct rig *rig, const uint32_t *headers, size_t count)
 }
 #define LISTED(rig, ...) listed(rig, (const uint32_t[]){ __VA_ARGS__ }, sizeof((const uint32_t[]){ __VA_ARGS__ }) / 4)
 
-/* What the device has there is not to be seen. */
+/* The guest does not see the device's own error registers. */
 static void its_own_becomes_ours(void **state)
 {
 	struct rig *rig = *state;
@@ -84,7 +84,7 @@ static void its_own_becomes_ours(void **state)
 	put(rig, ERRORS + PCI_ERR_UNCOR_MASK, 4, ~0u);
 	assert_int_equal(function(rig, 0x100 + PCI_ERR_UNCOR_STATUS), 0);
 	assert_int_equal(function(rig, 0x100 + PCI_ERR_UNCOR_MASK), PCI_ERR_UNC_INTN);
-	/* Nothing of it reaches the device. */
+	/* The guest's writes do not reach the device. */
 	assert_int_equal(*real_config(0x104), 0xff);
 	assert_int_equal(*real_config(0x108), 0xff);
 }
@@ -93,17 +93,17 @@ static void it_finds_room(void **state)
 {
 	struct rig *rig = *state;
 
-	/* No list at all. */
+	/* The device has no list. */
 	put32(real_config(0x100), 0);
 	pass(rig);
 	LISTED(rig, HEADER(PCI_EXT_CAP_ID_ERR, 0));
 	let_go(rig);
-	/* What is hidden has the first place. */
+	/* The first capability is a hidden one. */
 	put32(real_config(0x100), HEADER(PCI_EXT_CAP_ID_ACS, 0x140));
 	pass(rig);
 	LISTED(rig, HEADER(PCI_EXT_CAP_ID_ERR, 0x140), HEADER(PCI_EXT_CAP_ID_DSN, 0));
 	let_go(rig);
-	/* Others are in the way, with a gap that is too small. */
+	/* Other capabilities take the first place, and leave a gap that is too small. */
 	put32(real_config(0x100), HEADER(PCI_EXT_CAP_ID_DSN, 0x130));
 	put32(real_config(0x130), HEADER(PCI_EXT_CAP_ID_VNDR, 0));
 	put32(real_config(0x134), 0x0a1u << 20);
@@ -116,7 +116,7 @@ static void where_it_cannot_be_there_is_none(void **state)
 {
 	struct rig *rig = *state;
 
-	/* Full but for one byte too little. */
+	/* The free space is one byte too small. */
 	put32(real_config(0x100), HEADER(PCI_EXT_CAP_ID_VNDR, 0));
 	put32(real_config(0x104), (0xf00u - PCI_ERRORS_SIZE + 1) << 20);
 	pass(rig);
@@ -126,21 +126,21 @@ static void where_it_cannot_be_there_is_none(void **state)
 	pass(rig);
 	LISTED(rig, HEADER(PCI_EXT_CAP_ID_VNDR, 0x1000 - PCI_ERRORS_SIZE), HEADER(PCI_EXT_CAP_ID_ERR, 0));
 	let_go(rig);
-	/* Without a reset a driver could not help. */
+	/* Without a reset a driver could not recover from errors. */
 	make_device();
 	fake_vfio.no_reset = true;
 	pass(rig);
 	LISTED(rig, 0x14000000, HEADER(PCI_EXT_CAP_ID_DSN, 0));
 	let_go(rig);
 	fake_vfio.no_reset = false;
-	/* Conventional. */
+	/* A conventional PCI device. */
 	put32(real_config(0xa0 + PCI_EXP_DEVCAP), PCI_EXP_DEVCAP_FLR);
 	fake_vfio.sizes[VFIO_PCI_CONFIG_REGION_INDEX] = 256;
 	pass(rig);
 	LISTED(rig, 0);
 }
 
-/* The device forgets what it is let to report: the guest's word is kept. */
+/* The device may lose its enable bits in a reset, so the guest's value of them is kept. */
 static void what_the_guest_wants_to_know_is_ours(void **state)
 {
 	struct rig *rig = *state;
@@ -159,7 +159,7 @@ static void what_the_guest_wants_to_know_is_ours(void **state)
 	assert_int_equal(get(rig, CONTROL, 2) & 0xf, 0);
 }
 
-/* The kernel says that the device has an error. */
+/* Signals an error of the device, as the kernel does. */
 static void have_an_error(void)
 {
 	size_t call = fake_vfio_find_irqs(0, VFIO_PCI_ERR_IRQ_INDEX);
@@ -184,7 +184,7 @@ static void the_guest_is_told(void **state)
 	put(rig, ERRORS + PCI_ERR_UNCOR_STATUS, 4, PCI_ERR_UNC_INTN);
 	assert_int_equal(function(rig, 0x100 + PCI_ERR_UNCOR_STATUS), 0);
 	put(rig, ROOT_STATUS, 4, ~0u);
-	/* It may find it less severe. */
+	/* The guest may classify it as less severe. */
 	put(rig, ERRORS + PCI_ERR_UNCOR_SEVER, 4, 0);
 	put(rig, CONTROL, 2, PCI_EXP_DEVCTL_NFERE);
 	have_an_error();
@@ -214,11 +214,11 @@ static void a_guest_that_does_not_listen_is_not_told(void **state)
 	put(rig, ERRORS + PCI_ERR_UNCOR_MASK, 4, 0);
 	put(rig, ROOT_COMMAND, 4, PCI_ERR_ROOT_CMD_NONFATAL_EN);
 	not_told(rig);
-	/* Nobody collects. */
+	/* There is no event collector. */
 	put(rig, ROOT_COMMAND, 4, PCI_ERR_ROOT_CMD_FATAL_EN);
 	rig->pci.rcec = NULL;
 	not_told(rig);
-	/* It has no such capability. */
+	/* The device has no such capability. */
 	rig->pci.rcec = &collector;
 	let_go(rig);
 	make_device();

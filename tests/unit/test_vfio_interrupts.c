@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How interrupts of a passed-through device are set up in VFIO and in KVM: which calls, how many, in which order. */
+/* Interrupts of a passed-through device: kind, number and order of the VFIO and KVM calls. */
 #include "unit/vfio_rig.h"
 
 #include <poll.h>
@@ -46,7 +46,7 @@ static const struct fake_vfio_call *last_call(void)
 	return &fake_vfio.calls[fake_vfio.count - 1];
 }
 
-/* What waits in an eventfd: nobody takes it here. */
+/* Returns the count of an eventfd, and clears it. The fake KVM does not read it. */
 static uint64_t waiting(int fd)
 {
 	eventfd_t value = 0;
@@ -65,7 +65,7 @@ static void one_call_for_all_vectors(void **state)
 		program(rig, i, i, i < 3 ? 0 : 1);
 	assert_int_equal(fake_vfio.count, from);
 	put(rig, MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE);
-	/* The line goes, the vectors come. */
+	/* The line is torn down, and the vectors are set up. */
 	assert_int_equal(count_calls(from, VFIO_DEVICE_SET_IRQS), 2);
 	assert_int_equal(fake_vfio.calls[from].index, LINE_INDEX);
 	assert_int_equal(fake_vfio.calls[from].count, 0);
@@ -81,7 +81,7 @@ static void one_call_for_all_vectors(void **state)
 	assert_int_equal(rig->vm.interrupts.routes[1].message.device_id, 0);
 }
 
-/* As Linux does it: on with all masked, then one by one. */
+/* Like Linux: enables MSI-X with all vectors masked, then unmasks one at a time. */
 static void a_vector_is_wired_once(void **state)
 {
 	struct rig *rig = *state;
@@ -101,7 +101,7 @@ static void a_vector_is_wired_once(void **state)
 	fd = last_call()->fds[0];
 	assert_true(fd >= 0);
 
-	/* From now on masks are KVM's business only; what comes meanwhile waits. */
+	/* Masking now changes only the irqfd. Interrupts of a masked vector wait. */
 	for (unsigned round = 0; round < 3; round++) {
 		size_t kvm = fake_kvm.count;
 
@@ -118,7 +118,7 @@ static void a_vector_is_wired_once(void **state)
 		assert_int_equal(fake_kvm.count, kvm + 2);
 		assert_int_equal(fake_kvm.calls[kvm + 1].group, 0);
 		assert_int_equal(fake_kvm.calls[kvm + 1].value, fd);
-		/* And once more, for what may have been pending in hardware. */
+		/* One more signal, for an interrupt that may be pending in hardware. */
 		assert_int_equal(waiting(fd), 2);
 	}
 	assert_int_equal(fake_vfio.count, from + 1);
@@ -146,7 +146,7 @@ static void a_route_changes_with_the_irqfd_off(void **state)
 	assert_int_equal(fake_vfio.count, vfio);
 	assert_int_equal(waiting(fd), 1);
 	assert_int_equal(rig->vm.interrupts.routes[0].message.data, 2);
-	/* Nothing that changes nothing is told to anybody. */
+	/* A write without a change makes no calls. */
 	kvm = fake_kvm.count;
 	program(rig, 0, 2, 0);
 	assert_int_equal(fake_kvm.count, kvm);
@@ -159,7 +159,7 @@ static void messages_in_config_space(void **state)
 
 	put(rig, ECAM + 0x54, 8, DOORBELL);
 	put(rig, ECAM + 0x5c, 2, 0x47);
-	put(rig, ECAM + 0x60, 4, 2); /* the second is masked */
+	put(rig, ECAM + 0x60, 4, 2); /* masks the second */
 	put(rig, MSI_FLAGS, 2, PCI_MSI_FLAGS_ENABLE | 1 << 4);
 	assert_int_equal(last_call()->index, MSI_INDEX);
 	assert_int_equal(last_call()->count, 2);
@@ -170,7 +170,7 @@ static void messages_in_config_space(void **state)
 	assert_int_equal(rig->vm.interrupts.routes[0].message.address, DOORBELL);
 	assert_int_equal(rig->vm.interrupts.routes[0].message.data, 0x46);
 	assert_int_equal(rig->vm.interrupts.routes[1].message.data, 0x47);
-	/* More than it has are as many as it has. */
+	/* More messages than the device has enable all it has. */
 	put(rig, MSI_FLAGS, 2, 0);
 	put(rig, MSI_FLAGS, 2, PCI_MSI_FLAGS_ENABLE | 7 << 4);
 	assert_int_equal(last_call()->count, 4);
@@ -189,7 +189,7 @@ static void the_line_is_asked_again(void **state)
 	assert_true(rig->vm.interrupts.routes[0].is_line);
 	assert_int_equal(rig->vm.interrupts.routes[0].spi, 32);
 
-	/* MSI-X on and off: it is back. */
+	/* After enabling and disabling MSI-X, MSI is set up again. */
 	put(rig, MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE);
 	assert_int_equal(interrupts_route_count(&rig->vm.interrupts), 0);
 	put(rig, MSIX_FLAGS, 2, 0);
@@ -204,7 +204,7 @@ static void stop_loop(void *owner, int fd, uint32_t events)
 	loop_stop(owner);
 }
 
-/* Once the guest has handled the line, it is unmasked by a call from the event loop. */
+/* After the guest has handled the line, the event loop unmasks it by a call. */
 static void a_mediated_line_is_asked_again_by_hand(void **state)
 {
 	const uint32_t by_call = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_UNMASK;
@@ -220,9 +220,9 @@ static void a_mediated_line_is_asked_again_by_hand(void **state)
 	make_link(rig->folder, "sys/bus/mdev/devices/" MEDIATED "/iommu_group", "../../../../kernel/iommu_groups/7");
 	rig->vfio = vfio_open(&config, &rig->vm, &rig->pci, &loop, &rig->error);
 	assert_non_null(rig->vfio);
-	/* One call for the line, none to have it unmasked. */
+	/* One call sets up the line. No call sets up unmasking by an eventfd. */
 	assert_int_equal(fake_vfio_find_irqs(fake_vfio_find_irqs(0, LINE_INDEX) + 1, LINE_INDEX), SIZE_MAX);
-	resample = loop.watches[0].fd; /* what KVM writes: there is nothing else to hear of */
+	resample = loop.watches[0].fd; /* the eventfd that KVM writes, the loop's only watch */
 	assert_int_equal(loop_add(&loop, end, POLLIN, stop_loop, &loop, &rig->error), 0);
 	eventfd_write(end, 1);
 	eventfd_write(resample, 1);
@@ -234,7 +234,7 @@ static void a_mediated_line_is_asked_again_by_hand(void **state)
 	assert_int_equal(last_call()->count, 1);
 	assert_int_equal(waiting(resample), 0);
 
-	/* With messages on there is no line to ask; and it comes again without that. */
+	/* With MSI enabled the line is not unmasked. After MSI is disabled, the line is set up again. */
 	put(rig, MSI_FLAGS, 2, PCI_MSI_FLAGS_ENABLE);
 	fake_vfio.count = 0;
 	eventfd_write(resample, 1);
@@ -266,7 +266,7 @@ static void a_reset_in_order(void **state)
 	assert_true(reset < off);
 	assert_int_equal(fake_vfio.calls[off].flags, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER);
 	assert_int_equal(fake_vfio.calls[off].count, 0);
-	/* Both irqfds go behind that. */
+	/* Both irqfds are detached after that. */
 	assert_int_equal(fake_vfio.calls[off].kvm, kvm);
 	assert_int_equal(fake_kvm.calls[kvm].group, KVM_IRQFD_FLAG_DEASSIGN);
 	assert_int_equal(fake_kvm.calls[kvm + 1].group, KVM_IRQFD_FLAG_DEASSIGN);
@@ -294,7 +294,7 @@ static void one_that_cannot_be_reset_is_not(void **state)
 	close_rig(state);
 }
 
-/* For a look at the machine: nothing is lost that comes meanwhile, or that was in hardware. */
+/* An inspection detaches and attaches interrupts. Interrupts in between, or pending in hardware, are not lost. */
 static void quiet_and_on_again(void **state)
 {
 	struct rig *rig = *state;
@@ -315,7 +315,7 @@ static void quiet_and_on_again(void **state)
 	assert_int_equal(fake_vfio.count, vfio);
 }
 
-/* The host has none left: the guest goes without, and nothing is tried again and again. */
+/* The host has no interrupts left. The guest continues without them, and the call is not repeated. */
 static void interrupts_that_cannot_be_had(void **state)
 {
 	struct rig *rig = *state;
@@ -334,7 +334,7 @@ static void interrupts_that_cannot_be_had(void **state)
 	program(rig, 2, 5, 0);
 }
 
-/* As Linux 7.2 has it. */
+/* Linux 7.2 reports which interrupts hardware forwards. */
 static void what_hardware_forwards(void **state)
 {
 	static bool forwarded[VFIO_EVENTS];

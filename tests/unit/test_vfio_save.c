@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The order in which a whole machine with passed-through devices is saved and restored, and that each of its calls may fail. */
+/* Saving and restoring a machine with passed-through devices: the order of calls, and the failure of each call. */
 #include "unit/vfio_rig.h"
 
 #include "arm/its.h"
@@ -11,7 +11,7 @@
 #define TABLE_OF(machine) ((machine)->pci_layout.window64 + 0x2000)
 #define DOORBELL_OF_ITS (MACHINE_ITS + ITS_DOORBELL_OFFSET)
 
-/* A machine with two functions behind the event collector, of which the guest has turned on three and one vectors. */
+/* A machine with two functions after the event collector. The guest enabled three vectors of the first, one of the second. */
 struct bench {
 	struct rig rig;
 	struct machine machine;
@@ -20,7 +20,7 @@ struct bench {
 	char kernel[96], snapshot_path[96];
 	struct section_writer writer;
 	struct snapshot snapshot;
-	size_t kvm, vfio; /* calls before what is looked at */
+	size_t kvm, vfio; /* number of calls before the tested ones */
 };
 
 static void make_kernel(struct bench *bench)
@@ -115,7 +115,7 @@ static int save(struct bench *bench, struct error *error)
 	return machine_save(&bench->machine, false, &bench->writer, error);
 }
 
-/* When a call of VFIO was made, in calls of KVM. */
+/* Returns the number of KVM calls before a call of VFIO. */
 static size_t when(size_t vfio)
 {
 	assert_int_not_equal(vfio, SIZE_MAX);
@@ -142,7 +142,7 @@ static unsigned count_irqfds(size_t from, size_t to, uint32_t flags)
 	return count;
 }
 
-/* Both of them do one thing before any of them does the next. */
+/* Expects that both devices enter the state before one of them enters the next. */
 static void both(size_t from, uint32_t state)
 {
 	size_t first = fake_vfio_find_state(from, state), second = fake_vfio_find_state(first + 1, state);
@@ -152,7 +152,7 @@ static void both(size_t from, uint32_t state)
 	assert_int_not_equal(fake_vfio.calls[first].fd, fake_vfio.calls[second].fd);
 }
 
-/* GICv4.1: what is forwarded stays so, for KVM to find in hardware what is pending. */
+/* GICv4.1: interrupts stay forwarded, so that KVM can read pending ones from hardware. */
 static void a_save_in_order(void **state)
 {
 	struct bench *bench = *state;
@@ -187,7 +187,7 @@ static uint64_t waiting(const struct fake_vfio_call *wired, unsigned vector)
 	return count;
 }
 
-/* GICv4.0: KVM refuses until nothing is forwarded; each vector is signalled as it is forwarded again. */
+/* GICv4.0: KVM refuses to save forwarded interrupts. Each vector is signalled when it is forwarded again. */
 static void a_save_that_kvm_refuses_to_forwarded_interrupts(void **state)
 {
 	struct bench *bench = *state;
@@ -198,7 +198,7 @@ static void a_save_that_kvm_refuses_to_forwarded_interrupts(void **state)
 	machine_resume(&bench->machine);
 	machine_pause(&bench->machine);
 	tables = find_its(bench, KVM_DEV_ARM_ITS_SAVE_TABLES) - bench->kvm;
-	/* The devices are stopped already: as many calls less. */
+	/* The devices are stopped already, so there are fewer calls. */
 	begin(bench);
 	fake_kvm.fail_at = bench->kvm + tables;
 	fake_kvm.fail_with = EACCES;
@@ -213,14 +213,14 @@ static void a_save_that_kvm_refuses_to_forwarded_interrupts(void **state)
 	assert_int_equal(count_irqfds(tables, again, KVM_IRQFD_FLAG_DEASSIGN), 4);
 	assert_true(again < pending);
 	assert_int_equal(count_irqfds(pending, fake_kvm.count, 0), 4);
-	/* No vector was taken from a device and given back. */
+	/* No vector was disabled in a device and enabled again. */
 	assert_int_equal(fake_vfio_find(bench->vfio, VFIO_DEVICE_SET_IRQS), SIZE_MAX);
 	for (size_t i = 0; (i = fake_vfio_find_irqs(i, VFIO_PCI_MSIX_IRQ_INDEX)) != SIZE_MAX; i++)
 		for (unsigned vector = 0; vector < fake_vfio.calls[i].count; vector++)
 			if (fake_vfio.calls[i].fds[vector] >= 0)
 				assert_int_equal(waiting(&fake_vfio.calls[i], vector), 1);
 
-	/* Known by now: another save takes them off before the pause. */
+	/* The refusal is remembered: the next save detaches the irqfds before the pause. */
 	begin(bench);
 	machine_defer_interrupts(&bench->machine);
 	assert_int_equal(count_irqfds(bench->kvm, fake_kvm.count, KVM_IRQFD_FLAG_DEASSIGN), 4);
@@ -230,7 +230,7 @@ static void a_save_that_kvm_refuses_to_forwarded_interrupts(void **state)
 	assert_int_equal(count_irqfds(find_pending(bench), fake_kvm.count, 0), 4);
 }
 
-/* Whatever fails, the machine goes on with its devices, and saves the next time. */
+/* After any failure, the machine continues with its devices, and the next save succeeds. */
 static void every_call_of_a_save_may_fail(void **state)
 {
 	struct bench *bench = *state;
@@ -243,7 +243,7 @@ static void every_call_of_a_save_may_fail(void **state)
 	assert_true(kvm > 100 && vfio >= 8);
 	machine_resume(&bench->machine);
 	machine_pause(&bench->machine);
-	/* What a pause did need not be done again. */
+	/* Calls that the pause made are not repeated. */
 	begin(bench);
 	assert_int_equal(save(bench, &error), 0);
 	kvm = fake_kvm.count - bench->kvm;
@@ -260,20 +260,20 @@ static void every_call_of_a_save_may_fail(void **state)
 		machine_resume(&bench->machine);
 		machine_pause(&bench->machine);
 		machine_resume(&bench->machine);
-		bench->machine.running = false; /* as if it had never run: nothing is stopped */
+		bench->machine.running = false; /* as if it had never run, so that no device is stopped */
 		begin(bench);
 		fake_vfio.fail_at = bench->vfio + i;
 		fake_vfio.fail_with = EIO;
 		assert_int_equal(save(bench, &error), -1);
 		assert_non_null(strstr(error.text, "VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE"));
-		/* Stopped in turn, and then read one after the other. */
+		/* The devices are stopped in turn, step by step. Then each one is read. */
 		assert_non_null(strstr(error.text, (i < 4 ? i % 2 : i / 2 % 2) ? OTHER : DEVICE));
 		fake_vfio.fail_at = SIZE_MAX;
 		assert_int_equal(save(bench, &error), 0);
 	}
 }
 
-/* From the state of errors only a reset leads out. The other one goes on, whatever becomes of the first. */
+/* Only a reset leaves VFIO's error state. The other device continues in any case. */
 static void a_device_that_breaks_is_reset(void **state)
 {
 	struct bench *bench = *state;
@@ -290,14 +290,14 @@ static void a_device_that_breaks_is_reset(void **state)
 	reset = fake_vfio_find(bench->vfio, VFIO_DEVICE_RESET);
 	assert_int_not_equal(reset, SIZE_MAX);
 	assert_int_equal(fake_vfio.calls[reset].fd, fake_vfio.calls[bench->vfio].fd);
-	fake_vfio.fail_at = fake_vfio.count; /* its peer's first step */
+	fake_vfio.fail_at = fake_vfio.count; /* the other device's first step */
 	machine_resume(&bench->machine);
 	assert_int_equal(fake_vfio.state, VFIO_DEVICE_STATE_RUNNING);
 	fake_vfio.fail_at = SIZE_MAX;
 	assert_int_equal(save(bench, &error), 0);
 }
 
-/* Into a file, and the machine that is made of it. */
+/* Saves to a file, and opens a machine from it. */
 static void move_to_another(struct bench *bench)
 {
 	struct snapshot_writer file = { .ram = &bench->machine.vm.ram };
@@ -332,9 +332,9 @@ static void a_restore_in_order(void **state)
 	char told[64];
 
 	assert_int_equal(save(bench, &error), 0);
-	put32(real_config(0x144), 0x55667788); /* another one of its kind */
+	put32(real_config(0x144), 0x55667788); /* another device of the same kind */
 	move_to_another(bench);
-	/* Nothing of its interrupts is set up and torn down again. */
+	/* No interrupt is set up and torn down again. */
 	assert_int_equal(fake_vfio_find_irqs(0, VFIO_PCI_INTX_IRQ_INDEX), SIZE_MAX);
 	begin(bench);
 	*real_config(PCI_COMMAND) = 0;
@@ -345,7 +345,7 @@ static void a_restore_in_order(void **state)
 	assert_true(bus_read(&bench->machine.vm.bus, MACHINE_ECAM + (1 << 15) + 0x144, 4, &serial));
 	assert_int_equal(serial, 0x55667788);
 
-	/* GITS_CTLR is the last of the ITS. */
+	/* GITS_CTLR is the last register of the ITS. */
 	control = fake_find_attribute(bench->kvm, bench->machine.vm.its_fd, KVM_DEV_ARM_VGIC_GRP_ITS_REGS, 0);
 	assert_true(find_its(bench, KVM_DEV_ARM_ITS_RESTORE_TABLES) < control);
 	loaded = fake_vfio_find_state(bench->vfio, VFIO_DEVICE_STATE_RESUMING);
@@ -353,7 +353,7 @@ static void a_restore_in_order(void **state)
 	assert_int_equal(pread(fake_vfio.sink_fd, told, sizeof(told), 0), strlen(DATA));
 	assert_memory_equal(told, DATA, strlen(DATA));
 
-	/* One table of routes a device, its irqfds, one call for its vectors. */
+	/* For each device: one table of routes, its irqfds, one call for its vectors. */
 	irqs = fake_vfio_find_irqs(bench->vfio, VFIO_PCI_MSIX_IRQ_INDEX);
 	assert_true(irqs > fake_vfio_find_state(loaded, VFIO_DEVICE_STATE_STOP) + 1);
 	assert_int_equal(fake_vfio.calls[irqs].start, 0);
@@ -385,7 +385,7 @@ static void every_call_of_a_restore_may_fail(void **state)
 	begin(bench);
 	assert_int_equal(machine_load(&bench->machine, &bench->snapshot.sections, &error), 0);
 	vfio = fake_vfio_find_irqs(bench->vfio, VFIO_PCI_MSIX_IRQ_INDEX) - bench->vfio;
-	/* Two states and two of their ends; then the interrupts of the first. */
+	/* The calls begin and end the restore of two states. The next call sets up interrupts of the first device. */
 	assert_int_equal(vfio, 4);
 	for (size_t i = 0; i < 5; i++) {
 		machine_close(&bench->machine);
@@ -400,7 +400,7 @@ static void every_call_of_a_restore_may_fail(void **state)
 	}
 }
 
-/* What is copied ahead, and the rest, are one. */
+/* The data of precopy and the rest form one state. */
 static void copied_ahead(void **state)
 {
 	struct bench *bench = *state;
@@ -431,12 +431,12 @@ static void copied_ahead(void **state)
 	machine_resume(&bench->machine);
 	assert_int_equal(fake_vfio.state, VFIO_DEVICE_STATE_RUNNING);
 
-	/* Given up, it runs on as if nothing had been. */
+	/* After a cancelled precopy the device runs as before. */
 	vfio_precopy(bench->machine.vfio);
 	assert_int_equal(fake_vfio.state, FAKE_VFIO_PRE_COPY);
 	vfio_cancel_precopy(bench->machine.vfio);
 	assert_int_equal(fake_vfio.state, VFIO_DEVICE_STATE_RUNNING);
-	/* And so it does where the guest resets in between. */
+	/* The same if the guest resets the machine during precopy. */
 	vfio_precopy(bench->machine.vfio);
 	machine_pause(&bench->machine);
 	vfio_reset(bench->machine.vfio);
@@ -461,11 +461,11 @@ static void one_that_cannot_migrate(void **state)
 	assert_non_null(strstr(error.text, "--detach-vfio"));
 	assert_int_equal(vfio_check_saving(bench->machine.vfio, true, &error), 0);
 
-	/* A look at the machine does nothing to it. */
+	/* An inspection does not change the device. */
 	assert_int_equal(save(bench, &error), 0);
 	assert_true(*real_config(PCI_COMMAND) & PCI_COMMAND_MASTER);
 
-	/* It writes nothing until it has been reset. */
+	/* A detached device has no bus mastering until it is reset. */
 	vfio_may_detach(bench->machine.vfio, true);
 	assert_int_equal(save(bench, &error), 0);
 	assert_false(*real_config(PCI_COMMAND) & PCI_COMMAND_MASTER);
@@ -477,14 +477,14 @@ static void one_that_cannot_migrate(void **state)
 	machine_pause(&bench->machine);
 	assert_true(*real_config(PCI_COMMAND) & PCI_COMMAND_MASTER);
 
-	/* Whoever is restored has its interrupts. */
+	/* The restored device has its interrupts. */
 	move_to_another(bench);
 	assert_int_equal(machine_load(&bench->machine, &bench->snapshot.sections, &error), 0);
 	assert_int_not_equal(fake_vfio_find_irqs(0, VFIO_PCI_MSIX_IRQ_INDEX), SIZE_MAX);
 	assert_int_equal(fake_vfio_find_state(0, VFIO_DEVICE_STATE_RESUMING), SIZE_MAX);
 }
 
-/* The host it comes to has another driver. */
+/* The new host has a driver without migration. */
 static void one_that_cannot_migrate_any_more(void **state)
 {
 	struct bench *bench = *state;
@@ -504,7 +504,7 @@ static void what_devices_write_is_known(void **state)
 	uint16_t pages[(64 << 20) / RAM_MARK] = { 0 };
 	struct error error;
 
-	/* One that keeps no account makes the log one that is not relied upon. */
+	/* With a device that does not log its DMA writes, the dirty log is not exact. */
 	fake_kvm.extensions = 4096;
 	assert_int_equal(machine_track(&bench->machine, &error), 0);
 	assert_false(bench->machine.dirty_log.is_exact);
@@ -515,11 +515,11 @@ static void what_devices_write_is_known(void **state)
 	assert_true(bench->machine.dirty_log.is_exact);
 	assert_int_equal(machine_fetch_dirty(&bench->machine, pages, false, &error), 0);
 	memset(pages, 0, sizeof(pages));
-	memset(bench->machine.dirty_log.bitmap, 0, bench->machine.vm.ram.size / 4096 / 8); /* KVM says nothing */
+	memset(bench->machine.dirty_log.bitmap, 0, bench->machine.vm.ram.size / 4096 / 8); /* KVM reports no pages */
 	assert_int_equal(machine_fetch_dirty(&bench->machine, pages, false, &error), 0);
 	assert_int_equal(pages[0], 0xffff);
 	assert_int_equal(pages[1], 0);
-	fake_vfio.logs = false; /* the log is lost: all may have been written */
+	fake_vfio.logs = false; /* the log is lost, so any page may have been written */
 	memset(pages, 0, sizeof(pages));
 	assert_int_equal(machine_fetch_dirty(&bench->machine, pages, false, &error), 0);
 	assert_int_equal(pages[1], 0xffff);

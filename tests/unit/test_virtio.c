@@ -31,14 +31,14 @@ static void test_requests(void **state)
 		}
 	}
 	assert_int_equal(echo->requests, 50 * ECHO_QUEUES);
-	assert_int_equal(fake_read(&echo->function, echo->function.isr, 1), 0); /* not with MSI-X */
+	assert_int_equal(fake_read(&echo->function, echo->function.isr, 1), 0); /* always 0 with MSI-X */
 }
 
 static void test_offered_before_driver_ok(void **state)
 {
 	struct echo *echo = *state;
 
-	echo_offer(echo, 0); /* and no notification */
+	echo_offer(echo, 0); /* without a notification */
 	echo_run_driver(echo);
 	assert_true(fake_wait_used(&echo->rings[0]));
 }
@@ -56,13 +56,13 @@ static void test_reset_by_driver(void **state)
 	assert_false(echo->device.running);
 	assert_int_equal(fake_common(&echo->function, VIRTIO_PCI_COMMON_MSIX, 2), 0xffff);
 
-	/* Nothing more is taken, also not if the driver rings. */
+	/* No more requests are taken, also after a notification. */
 	echo_offer(echo, 0);
 	fake_notify(&echo->function, 0);
 	assert_true(echo_quiet(echo, 1));
 	assert_int_equal(echo->requests, 0);
 
-	/* And again from the start. */
+	/* The device works again after a restart. */
 	echo_clear_rings(echo);
 	echo_offer(echo, 0);
 	echo_run_driver(echo);
@@ -82,7 +82,7 @@ static void test_bad_queue_needs_reset(void **state)
 		fake_set_queue(&echo->function, 0, &bad, 1);
 		fake_driver_ok(&echo->function);
 		assert_true(fake_status(&echo->function) & VIRTIO_STATUS_NEEDS_RESET);
-		assert_true(echo_signalled(echo, 0)); /* told by a configuration interrupt */
+		assert_true(echo_signalled(echo, 0)); /* the configuration interrupt */
 		assert_int_equal(echo->starts, 0);
 	}
 	assert_int_equal(echo->complaints, 1); /* a guest cannot fill the log */
@@ -106,7 +106,7 @@ static void test_broken_ring_needs_reset(void **state)
 	fake_notify(&echo->function, 0);
 	assert_true(echo_quiet(echo, 1));
 	assert_int_equal(echo->requests, 0);
-	/* Nothing but a reset helps. */
+	/* Only a reset ends this state. */
 	fake_driver_ok(&echo->function);
 	fake_notify(&echo->function, 0);
 	assert_true(echo_quiet(echo, 1));
@@ -128,7 +128,7 @@ static void test_config_change(void **state)
 	assert_int_not_equal(fake_common(&echo->function, VIRTIO_PCI_COMMON_CFGGENERATION, 1), before);
 }
 
-/* The doorbells that KVM holds now, by the calls made so far; the last address seen. */
+/* Returns the number of doorbells (ioeventfds) in KVM, and the address of the last call. */
 static int doorbells(uint64_t *address)
 {
 	int held = 0;
@@ -150,7 +150,7 @@ static void test_doorbells(void **state)
 	assert_int_equal(doorbells(&address), ECHO_QUEUES);
 	assert_true(address == echo->function.notify + 4 * (ECHO_QUEUES - 1));
 
-	/* They follow the BAR. */
+	/* The doorbells move with the BAR. */
 	fake_config_write(&echo->function, PCI_BASE_ADDRESS_4, 4, (uint32_t)moved);
 	assert_int_equal(doorbells(&address), ECHO_QUEUES);
 	assert_true(address == moved + 0x3000 + 4 * (ECHO_QUEUES - 1));
@@ -159,7 +159,7 @@ static void test_doorbells(void **state)
 	fake_probe(&echo->function, &echo->machine, 0);
 	assert_int_equal(doorbells(&address), ECHO_QUEUES);
 
-	/* Only where the queue runs. */
+	/* Only running queues have doorbells. */
 	fake_set_common(&echo->function, VIRTIO_PCI_COMMON_STATUS, 1, 0);
 	assert_int_equal(doorbells(&address), 0);
 	fake_negotiate(&echo->function, 0);
@@ -178,7 +178,7 @@ static void test_doorbells_without_kvm(void **state)
 	fake_kvm.fail_with = 28;
 	echo_run_driver(echo);
 	echo_offer(echo, 1);
-	fake_write(&echo->function, echo->function.notify + 4, 4, 1); /* another size than KVM listens to */
+	fake_write(&echo->function, echo->function.notify + 4, 4, 1); /* not the size of KVM's doorbells */
 	assert_true(fake_wait_used(&echo->rings[1]));
 
 	/* Doorbells of no queue, and the rest of the page. */
@@ -198,7 +198,7 @@ static void test_line_interrupts(void **state)
 	echo_offer(echo, 0);
 	fake_notify(&echo->function, 0);
 	assert_true(fake_wait_used(&echo->rings[0]));
-	worker_pause(&echo->device.worker); /* the interrupt follows the used entry */
+	worker_pause(&echo->device.worker); /* the interrupt comes after the used entry */
 	assert_true(echo->machine.vm.interrupts.lines & line);
 	virtio_config_changed(&echo->device);
 	assert_int_equal(fake_read(&echo->function, echo->function.isr, 1), 3);
@@ -225,7 +225,7 @@ static void test_call_fd(void **state)
 	assert_int_equal(virtio_call_fd(&echo->device, 1), -1);
 }
 
-/* What two queues have to say at once is one interrupt if they share the vector, and two if not. */
+/* Two queues that have used entries at once send one interrupt if they share a vector, and two if not. */
 static void test_interrupt_pair(void **state)
 {
 	static const struct {
@@ -260,7 +260,7 @@ static void test_vm_pause(void **state)
 {
 	struct echo *echo = *state;
 
-	virtio_pause(&echo->device); /* nothing runs yet: nothing to stop */
+	virtio_pause(&echo->device); /* the device does not run yet */
 	virtio_resume(&echo->device);
 	assert_int_equal(echo->pauses + echo->resumes, 0);
 
@@ -299,7 +299,7 @@ static void test_vm_reset(void **state)
 	assert_true(fake_wait_used(&echo->rings[1]));
 }
 
-/* One vCPU starts the device again and again while another does all that could disturb it. */
+/* One vCPU starts the device repeatedly, while another does everything that could disturb it. */
 static void *disturb(void *argument)
 {
 	struct echo *echo = argument;

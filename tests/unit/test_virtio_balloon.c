@@ -18,7 +18,7 @@ static int setup(void **state)
 	rig->device = virtio_balloon_open(&rig->machine.vm, &rig->machine.pci, &error);
 	assert_non_null(rig->device);
 	rig_start(rig, 0);
-	memset(rig->machine.vm.ram.host + 0x200000, 0xaa, 0x100000); /* what the tests give away */
+	memset(rig->machine.vm.ram.host + 0x200000, 0xaa, 0x100000); /* the range that the tests discard */
 	*state = rig;
 	return 0;
 }
@@ -56,9 +56,9 @@ static void test_inflate_frees_these_pages_only(void **state)
 {
 	struct rig *rig = *state;
 	const uint32_t pages[] = {
-		FIRST_PAGE + 1, FIRST_PAGE + 2, FIRST_PAGE + 3, /* in a row */
+		FIRST_PAGE + 1, FIRST_PAGE + 2, FIRST_PAGE + 3, /* adjacent */
 		FIRST_PAGE + 9, FIRST_PAGE + 8,
-		0, 0x7ffff, 0xffffffff, (FAKE_RAM_BASE + FAKE_RAM_SIZE) / PAGE, /* no RAM */
+		0, 0x7ffff, 0xffffffff, (FAKE_RAM_BASE + FAKE_RAM_SIZE) / PAGE, /* not RAM */
 		FIRST_PAGE + 20,
 	};
 	const bool gone[] = { 0, 1, 1, 1, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0 };
@@ -140,12 +140,12 @@ static void test_target_and_actual(void **state)
 	virtio_balloon_set(rig->device, UINT64_MAX);
 	assert_int_equal(fake_read(&rig->function, rig->function.config, 4), FAKE_RAM_SIZE / PAGE);
 
-	fake_write(&rig->function, rig->function.config, 4, 0x77); /* not the driver's */
+	fake_write(&rig->function, rig->function.config, 4, 0x77); /* read-only for the driver */
 	fake_write(&rig->function, rig->function.config + 4, 4, 0x10);
 	assert_true(stat_says(rig, "\"target\": 4194304"));
 	assert_true(stat_says(rig, "\"actual\": 65536"));
 
-	/* The next driver is to reach the same target. */
+	/* The target stays for the next driver. */
 	rig_reset(rig);
 	assert_int_equal(fake_read(&rig->function, rig->function.config, 8), FAKE_RAM_SIZE / PAGE);
 }
@@ -163,10 +163,10 @@ static void test_stats_are_kept_and_renewed(void **state)
 	fake_descriptor(&rig->queues[STATS], 0, address, 3 * sizeof(*told), 0, 0);
 	fake_offer(&rig->queues[STATS], 0);
 	fake_notify(&rig->function, STATS);
-	assert_true(rig_is_unused(rig, STATS)); /* kept, until somebody asks */
+	assert_true(rig_is_unused(rig, STATS)); /* the device keeps the buffer until statistics are requested */
 
 	assert_true(rig_wait_until(stat_says(rig, "\"free\": 4096")));
-	rig_take(rig, STATS, 0); /* which that did */
+	rig_take(rig, STATS, 0); /* the request returned it */
 	told[0].val = 8192;
 	fake_offer(&rig->queues[STATS], 0);
 	fake_notify(&rig->function, STATS);

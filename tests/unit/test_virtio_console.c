@@ -7,7 +7,7 @@
 
 enum { RECEIVE, TRANSMIT };
 
-/* A terminal that takes as much as a test lets it, in place of hw/terminal.c. */
+/* Replaces hw/terminal.c with a terminal that accepts as much as a test allows. */
 static struct fake_terminal {
 	pthread_mutex_t lock;
 	struct terminal_device device;
@@ -96,7 +96,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* A chain of two buffers, `count` bytes each, of counting bytes from `first` on. */
+/* Offers a chain of two buffers of `count` bytes each, with ascending values from `first` on. */
 static void say(struct rig *rig, uint16_t index, uint32_t count, uint8_t first)
 {
 	struct fake_queue *queue = &rig->queues[TRANSMIT];
@@ -146,7 +146,7 @@ static void test_a_pause_loses_nothing(void **state)
 	virtio_pause(rig->device);
 	give_room(100);
 	rig_settle();
-	assert_int_equal(written(), 5); /* paused means silent */
+	assert_int_equal(written(), 5); /* no output while paused */
 	virtio_resume(rig->device);
 	rig_take(rig, TRANSMIT, 0);
 	assert_int_equal(fake.length, 16);
@@ -193,7 +193,7 @@ static void test_input_is_bounded_and_wanted_again(void **state)
 	assert_int_equal(rig_take(rig, RECEIVE, 0), 4000);
 	assert_memory_equal(rig_at(rig, at), many, 4000);
 	assert_true(rig_wait_until(times_wanted() == 1));
-	/* Around the end of the ring. */
+	/* The input wraps around the end of the ring. */
 	assert_int_equal(type(many + 4096, 904), 904);
 	at = rig_offer(rig, RECEIVE, 1, 2000, VRING_DESC_F_WRITE);
 	assert_int_equal(rig_take(rig, RECEIVE, 1), 1000);
@@ -214,10 +214,10 @@ static void test_a_wrong_buffer_needs_reset(void **state)
 
 struct saved_input {
 	uint32_t head, count;
-	const char *text; /* from byte 4094 of the ring on, over its end */
+	const char *text; /* at byte 4094 of the ring, across its end */
 };
 
-/* Gives the device saved input; virtio_restored()'s result. */
+/* Loads saved input into the device. Returns the result of virtio_restored(). */
 static int restore(struct rig *rig, const struct saved_input *saved, struct error *error)
 {
 	const struct virtio_ops *ops = rig->device->ops;

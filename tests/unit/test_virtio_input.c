@@ -104,7 +104,7 @@ static void test_nobody_listens(void **state)
 	assert_false(virtio_input_press(rig->device, KEY_POWER));
 	rig_start(rig, 0);
 	assert_true(virtio_input_press(rig->device, KEY_POWER));
-	rig_reset(rig); /* the driver leaves, and what it did not read is gone */
+	rig_reset(rig); /* a reset discards events that the driver did not read */
 	assert_false(virtio_input_press(rig->device, KEY_POWER));
 	rig_start(rig, 0);
 	rig_offer(rig, EVENTS, 0, 8, VRING_DESC_F_WRITE);
@@ -120,7 +120,7 @@ static void test_status_is_taken(void **state)
 	assert_int_equal(rig_take(rig, STATUS, 0), 0);
 }
 
-/* Gives the device a saved `head` and `count` of events that wait; virtio_restored()'s result. */
+/* Loads a saved `head` and `count` of waiting events into the device. Returns the result of virtio_restored(). */
 static int restore(struct rig *rig, uint32_t head, uint32_t count, struct error *error)
 {
 	const struct virtio_ops *ops = rig->device->ops;

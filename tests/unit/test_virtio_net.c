@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The network device against a backend that answers: this program itself, run as if it were passt. It sends each frame
- * back, or does what the frame's first byte says.
+ * virtio/net.c with a backend that replies: this program itself, run in place of passt. It sends each frame back, or performs
+ * the order in the frame's first byte.
  */
 #include <stdio.h>
 #include <sys/wait.h>
@@ -17,9 +17,9 @@ enum { RECEIVE, TRANSMIT };
 enum order {
 	ECHO = 'e',
 	LEAVE = 'x',
-	SLEEP = 's',   /* for a moment, taking nothing */
-	SEND = 'n',    /* a frame as long as the following four bytes say */
-	NONSENSE = 'g' /* a length that cannot be */
+	SLEEP = 's',   /* for a moment, without reading frames */
+	SEND = 'n',    /* a frame with the length in the following four bytes */
+	NONSENSE = 'g' /* an impossible length */
 };
 
 #define FD 3
@@ -50,7 +50,7 @@ static int run_peer(void)
 		length = (uint32_t)prefix[0] << 24 | (uint32_t)prefix[1] << 16 | (uint32_t)prefix[2] << 8 | prefix[3];
 		if (length == 0 || length > sizeof(frame) || read_full(FD, frame, length) != (ssize_t)length)
 			return 1;
-		if (length == 60 && frame[12] == 0x88 && frame[13] == 0xb5) /* the frame that finds out if we have started */
+		if (length == 60 && frame[12] == 0x88 && frame[13] == 0xb5) /* lkvm's probe for passt's start */
 			continue;
 		switch (frame[0]) {
 		case ECHO:
@@ -75,7 +75,7 @@ static int run_peer(void)
 	}
 }
 
-/* What passt's options make of the peer. */
+/* Runs the peer as the option of passt demands. */
 static int run_odd_peer(const char *option)
 {
 	if (!strcmp(option, "--slow")) {
@@ -119,7 +119,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* Sends a frame of `length` bytes that begins with `order`, header and all in three buffers. */
+/* Sends a frame of `length` bytes that begins with `order`. Header and frame are in three buffers. */
 static void send_frame(struct rig *rig, uint16_t index, enum order order, uint32_t length)
 {
 	struct fake_queue *queue = &rig->queues[TRANSMIT];
@@ -153,7 +153,7 @@ static void request_frame(struct rig *rig, uint32_t length)
 	rig_take(rig, TRANSMIT, 60);
 }
 
-/* Reads a packet that lies in `count` buffers of `size` bytes at `at`. */
+/* Checks a packet in `count` buffers of `size` bytes at `at`. */
 static void expect_packet(struct rig *rig, const uint64_t *at, uint16_t first, uint16_t count, uint32_t size,
 			  uint32_t length, uint8_t first_byte)
 {
@@ -183,7 +183,7 @@ static void offer_buffers(struct rig *rig, uint64_t *at, uint16_t first, uint16_
 		at[i] = rig_offer(rig, RECEIVE, (uint16_t)(first + i), size, VRING_DESC_F_WRITE);
 }
 
-/* A frame that there is no room for: the device has it, and waits. */
+/* Makes the device hold a frame for which the driver has no buffers. */
 static void make_held(struct rig *rig, uint32_t length)
 {
 	const size_t *held = &net_of(rig->device)->pairs[0].held;
@@ -205,7 +205,7 @@ static void test_configuration(void **state)
 	assert_true(state_table_is_complete(&net_state_table));
 }
 
-/* One of two machines that go on from one state has another address, for a driver that comes to look for it. */
+/* A machine that is restored from another's state can have another MAC address. A driver that starts later reads it. */
 static void test_another_address_when_restored(void **state)
 {
 	struct virtio_net_config config = user_config();
@@ -223,7 +223,7 @@ static void test_another_address_when_restored(void **state)
 	assert_int_equal(virtio_restored(to->device, &error), 0);
 	fake_probe(&to->function, &to->machine, to->device->pci.slot);
 	assert_int_equal(fake_read(&to->function, to->function.config + 5, 1), 10);
-	/* A driver that was reading it reads it again. */
+	/* The new generation makes a driver that is reading the configuration read it again. */
 	assert_int_equal(to->device->state.generation, from->device->state.generation + 1);
 	virtio_net_describe(to->device, &config);
 	assert_int_equal(config.mac[5], 10);
@@ -253,7 +253,7 @@ static void test_a_large_frame_fills_many_buffers(void **state)
 		send_frame(rig, 0, ECHO, 65535);
 		rig_take(rig, TRANSMIT, 0);
 		expect_packet(rig, at, 0, 43, 1526, 65535, ECHO);
-		/* The device makes room for another one, and gives most of it back. */
+		/* The device takes buffers for another frame, and returns most of them. */
 		for (uint16_t i = 43; i < 50; i++) {
 			send_frame(rig, 0, ECHO, 60);
 			rig_take(rig, TRANSMIT, 0);
@@ -313,7 +313,7 @@ static void test_frames_that_the_peer_does_not_take_wait(void **state)
 	rig_start(rig, 0);
 	offer_buffers(rig, at, 0, 20, 60100);
 	send_frame(rig, 60, SLEEP, 60);
-	/* More than a socket holds; all of it comes back, in order. */
+	/* More data than a socket can hold. All of it is returned, in order. */
 	for (uint16_t i = 0; i < 20; i++)
 		send_frame(rig, (uint16_t)(3 * i), ECHO, 60000u - i);
 	rig_take(rig, TRANSMIT, 60);
@@ -326,7 +326,7 @@ static void test_frames_that_the_peer_does_not_take_wait(void **state)
 static void expect_link_down(struct rig *rig)
 {
 	assert_true(rig_wait_until(fake_read(&rig->function, rig->function.config + 6, 2) == 0));
-	/* Packets get lost, and nothing hangs. */
+	/* Packets are lost, but requests complete. */
 	send_frame(rig, 0, ECHO, 60);
 	rig_take(rig, TRANSMIT, 0);
 	send_frame(rig, 3, ECHO, 60);
@@ -390,7 +390,7 @@ static void test_a_driver_that_returns_starts_afresh(void **state)
 	expect_packet(rig, at, 0, 1, 1526, 60, ECHO);
 }
 
-/* One chain of one buffer that no driver may offer. */
+/* Offers a chain of one buffer that no driver may offer. */
 static void expect_needs_reset(struct rig *rig, uint16_t queue, uint32_t size, uint16_t flags)
 {
 	rig_start(rig, 0);
@@ -417,7 +417,7 @@ static void test_huge_packets_are_dropped(void **state)
 	struct fake_queue *queue = &rig->queues[TRANSMIT];
 
 	rig_start(rig, 0);
-	/* The same megabyte 50 times over. */
+	/* The same megabyte 50 times. */
 	for (uint16_t i = 0; i < 50; i++)
 		fake_descriptor(queue, i, FAKE_RAM_BASE, 0x100000, i < 49 ? VRING_DESC_F_NEXT : 0,
 				(uint16_t)(i + 1));
@@ -472,7 +472,7 @@ static void user_network_open_fails_when_passt_fails_at_start(void **state)
 	config.passt_options = "--hang-up";
 	expect_refusal(config, "/proc/self/exe closed its connection at its start: no route");
 	assert_int_equal(count_open_fds(), fds);
-	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no child is left, not even as a zombie */
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no child is left, also no zombie */
 }
 
 static void user_network_open_waits_for_passt_that_starts_slowly(void **state)

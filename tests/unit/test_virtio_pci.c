@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* virtio/pci.c: the registers, used as a driver does and as a hostile one may. */
+/* virtio/pci.c: the registers, with accesses of a correct driver and of a hostile one. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -49,7 +49,7 @@ static void test_negotiation(void **state)
 	assert_int_equal(fake_status(&echo->function), 15);
 	assert_int_equal(echo->device.features, VIRTIO_FEATURE_VERSION_1 | VIRTIO_FEATURE_INDIRECT |
 						    VIRTIO_FEATURE_EVENT_INDEX);
-	/* Too late to take it now. */
+	/* Features cannot change any more. */
 	fake_set_common(&echo->function, VIRTIO_PCI_COMMON_GFSELECT, 4, 1);
 	fake_set_common(&echo->function, VIRTIO_PCI_COMMON_GF, 4, ~0u);
 	assert_int_equal(fake_common(&echo->function, VIRTIO_PCI_COMMON_GF, 4), 1);
@@ -63,14 +63,14 @@ static void test_features_refused(void **state)
 	fake_negotiate(&echo->function, VIRTIO_FEATURE_VERSION_1);
 	assert_int_equal(fake_status(&echo->function), VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER);
 
-	/* One that takes what nobody offered. */
+	/* A driver that accepts features that were not offered. */
 	fake_negotiate(&echo->function, VIRTIO_FEATURE_VERSION_1);
 	fake_set_common(&echo->function, VIRTIO_PCI_COMMON_GFSELECT, 4, 1);
 	fake_set_common(&echo->function, VIRTIO_PCI_COMMON_GF, 4, 3);
 	fake_set_common(&echo->function, VIRTIO_PCI_COMMON_STATUS, 1, 11);
 	assert_int_equal(fake_status(&echo->function), 3);
 
-	/* One that goes on regardless. */
+	/* A driver that continues without FEATURES_OK. */
 	fake_set_common(&echo->function, VIRTIO_PCI_COMMON_STATUS, 1, 7);
 	assert_true(fake_status(&echo->function) & VIRTIO_STATUS_NEEDS_RESET);
 	assert_int_equal(echo->starts, 0);
@@ -94,7 +94,7 @@ static void test_queue_registers(void **state)
 	fake_set_common(&echo->function, VIRTIO_PCI_COMMON_Q_SIZE, 2, 4);
 	assert_int_equal(fake_common(&echo->function, VIRTIO_PCI_COMMON_Q_SIZE, 2), 4);
 
-	/* A vector that does not exist is not taken. */
+	/* A vector that does not exist is not accepted. */
 	fake_set_common(&echo->function, VIRTIO_PCI_COMMON_Q_MSIX, 2, ECHO_QUEUES);
 	assert_int_equal(fake_common(&echo->function, VIRTIO_PCI_COMMON_Q_MSIX, 2), ECHO_QUEUES);
 	fake_set_common(&echo->function, VIRTIO_PCI_COMMON_Q_MSIX, 2, ECHO_QUEUES + 1);
@@ -113,7 +113,7 @@ static void test_queue_registers(void **state)
 	assert_int_equal(fake_common(&echo->function, VIRTIO_PCI_COMMON_Q_DESCLO, 2), 0);
 	assert_int_equal(fake_common(&echo->function, VIRTIO_PCI_COMMON_Q_DESCLO, 4), 0x9abcdef0);
 
-	/* Enabled: fixed until reset. */
+	/* An enabled queue is fixed until reset. */
 	fake_set_common(&echo->function, VIRTIO_PCI_COMMON_Q_ENABLE, 2, 1);
 	assert_int_equal(fake_common(&echo->function, VIRTIO_PCI_COMMON_Q_ENABLE, 2), 1);
 	fake_set_common(&echo->function, VIRTIO_PCI_COMMON_Q_DESCLO, 4, 0);
@@ -145,7 +145,7 @@ static void test_device_config(void **state)
 	memcpy(echo->config, "\1\2\3\4\5\6\7\10", 8);
 	assert_int_equal(fake_read(&echo->function, echo->function.config + 2, 2), 0x0403);
 	assert_true(fake_read(&echo->function, echo->function.config, 8) == 0x0807060504030201);
-	assert_int_equal(fake_read(&echo->function, echo->function.config + 6, 4), 0); /* half outside */
+	assert_int_equal(fake_read(&echo->function, echo->function.config + 6, 4), 0); /* partly outside */
 	assert_int_equal(fake_read(&echo->function, echo->function.config + 8, 1), 0);
 	fake_write(&echo->function, echo->function.config + 7, 1, 0xaa);
 	fake_write(&echo->function, echo->function.config + 7, 2, 0xbbbb);
@@ -168,7 +168,7 @@ static void test_config_access_capability(void **state)
 	fake_set_window(&echo->function, 4, VIRTIO_PCI_COMMON_STATUS, 1);
 	fake_config_write(&echo->function, data, 1, 1);
 	assert_int_equal(fake_status(&echo->function), 1);
-	fake_config_write(&echo->function, data, 1, 0); /* a reset through it: the worker parks meanwhile */
+	fake_config_write(&echo->function, data, 1, 0); /* a reset through it parks the worker */
 	assert_int_equal(fake_status(&echo->function), 0);
 	fake_set_window(&echo->function, 4, 0x2004, 4);
 	fake_config_write(&echo->function, data, 4, 0x11223344);
@@ -182,7 +182,7 @@ static void test_config_access_capability(void **state)
 	assert_int_equal(fake_status(&echo->function), 0);
 }
 
-/* Every register at every size with all sorts of values, while the device runs. Sanitizers judge. */
+/* Accesses every register in every size with many values, while the device runs. The sanitizers report errors. */
 static void test_garbage(void **state)
 {
 	struct echo *echo = *state;

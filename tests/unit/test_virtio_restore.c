@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A virtio device that goes on from another one's state; and the states that no guest could have brought about. */
+/* virtio/restore.c: a device continues from another one's state, and refuses states that no guest can cause. */
 #include <linux/input-event-codes.h>
 #include <linux/pci_regs.h>
 #include <linux/virtio_input.h>
@@ -21,7 +21,7 @@ static struct virtio_device *open_input(struct rig *rig)
 	return rig->device;
 }
 
-/* A device with MSI-X whose driver runs, with a key pressed that the driver has not heard of. It is paused. */
+/* Opens a paused device with MSI-X and a running driver. A key was pressed that the driver has not been notified of. */
 static struct rig *open_running(void)
 {
 	struct rig *rig = rig_open();
@@ -34,7 +34,7 @@ static struct rig *open_running(void)
 	return rig;
 }
 
-/* The same guest's RAM and devices elsewhere: loaded, but not gone on. */
+/* Moves the guest's RAM and device to another machine, which is not resumed. */
 static struct rig *move(struct rig *from)
 {
 	struct rig *to = rig_open();
@@ -80,11 +80,11 @@ static void a_running_device_goes_on(void **state)
 		at[i] = rig_offer(rig, EVENTS, i, 8, VRING_DESC_F_WRITE);
 	expect_event(rig, 0, at[0], EV_KEY, KEY_POWER);
 	expect_event(rig, 1, at[1], EV_SYN, SYN_REPORT);
-	assert_true(virtio_input_press(rig->device, KEY_RESTART)); /* it listens */
+	assert_true(virtio_input_press(rig->device, KEY_RESTART)); /* the driver runs */
 	rig_close(rig);
 }
 
-/* A driver that has not come to DRIVER_OK yet does so afterwards. */
+/* A driver that has not set DRIVER_OK does so after the restore. */
 static void a_device_that_did_not_run_does_not(void **state)
 {
 	struct rig *rig = rig_open();
@@ -123,7 +123,7 @@ static void a_broken_device_stays_broken(void **state)
 	rig_close(rig);
 }
 
-/* Without MSI-X, what the driver has not read of the ISR holds the line. */
+/* Without MSI-X, the line is high until the driver reads the ISR. */
 static void the_line_is_driven(void **state)
 {
 	(void)state;
@@ -143,7 +143,7 @@ static void the_line_is_driven(void **state)
 	}
 }
 
-/* A state in which `change` was made is refused, with the device's name and `words`. */
+/* Expects that a state with this change is refused, with the device's name and `words` in the error. */
 static void expect_refusal(void (*change)(struct virtio_device *device), const char *words)
 {
 	struct rig *rig = move(open_running());
@@ -234,7 +234,7 @@ static void impossible_states_are_refused(void **state)
 	expect_refusal(have_another_capability, "another kind of device");
 }
 
-/* Which sections a device has, and that each is needed. */
+/* A device has these sections, and a restore needs each of them. */
 static void each_section_is_needed(void **state)
 {
 	static const char *const names[] = {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The network device on a tap of its own, in a network namespace of its own. Skipped where that is not allowed. */
+/* virtio/net.c with a real tap in its own network namespace. Skipped if the host does not allow that. */
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/if_packet.h>
@@ -17,7 +17,7 @@
 #include "virtio_rig.h"
 
 #define NAME "lkvmtest0"
-#define EXPERIMENT 0x88b5 /* an EtherType that no protocol has */
+#define EXPERIMENT 0x88b5 /* an EtherType for experiments, which no protocol has */
 
 static bool allowed;
 
@@ -64,7 +64,7 @@ static struct rig *must_open(unsigned queues, bool vhost)
 	return rig;
 }
 
-/* The host's end: a socket that sees our EtherType only. */
+/* Opens the host's end: a socket that receives only this EtherType. */
 static int open_host(void)
 {
 	struct sockaddr_ll address = {
@@ -88,7 +88,7 @@ static void make_frame(uint8_t *frame, unsigned length, uint8_t tag)
 	frame[13] = EXPERIMENT & 0xff;
 }
 
-/* The interface's own traffic (IPv6 does not wait to be asked) is passed over. */
+/* Skips the host's own traffic: IPv6 sends packets by itself. */
 static void expect_from_host(struct rig *rig, unsigned queue, const uint8_t *frame, unsigned length)
 {
 	for (;;) {
@@ -181,7 +181,7 @@ static void remove_interface(void)
 	close(fd);
 }
 
-/* Whether the device finds out by looking for packets, or only when it sends one. */
+/* Removes the interface. `looking`: the device detects that while receiving, else while sending. */
 static void vanish(bool looking)
 {
 	struct rig *rig = must_open(1, false);
@@ -208,7 +208,7 @@ static void test_a_tap_vanishes(void **state)
 	vanish(false);
 }
 
-/* The answer to a control request of `length` bytes. */
+/* Sends a control request of `length` bytes. Returns the reply. */
 static uint8_t control(struct rig *rig, const uint8_t *request, uint32_t length)
 {
 	struct fake_queue *queue = &rig->queues[4];
@@ -233,7 +233,7 @@ static void test_queue_pairs(void **state)
 	(void)state;
 	rig_start(rig, 0);
 	assert_int_equal(fake_read(&rig->function, rig->function.config + 8, 2), 2);
-	assert_int_equal(rig->device->pci.identity.vectors, 6); /* 5 queues, and the configuration */
+	assert_int_equal(rig->device->pci.identity.vectors, 6); /* one for each of 5 queues, and one for the configuration */
 	offer_all(rig, 0);
 	exchange(rig, host);
 
@@ -247,7 +247,7 @@ static void test_queue_pairs(void **state)
 	assert_int_equal(control(rig, (const uint8_t[]){ 4, 0, 2, 0 }, 4), 0);
 	assert_int_equal(net->state.pairs, 2);
 
-	/* The kernel steers answers to the queue that a flow was last seen on. */
+	/* The kernel sends replies to the queue that last sent a packet of the flow. */
 	for (uint16_t i = 0; i < 2; i++) {
 		uint8_t frame[60], got[2048];
 		struct pollfd polled = { .fd = host, .events = POLLIN };
@@ -261,7 +261,7 @@ static void test_queue_pairs(void **state)
 	assert_int_equal(control(rig, (const uint8_t[]){ 4, 0, 1, 0 }, 4), 0);
 	exchange(rig, host);
 
-	/* A driver that does not know of several pairs has its control queue behind the first. */
+	/* A driver without the feature of several pairs has its control queue after the first pair. */
 	rig_reset(rig);
 	assert_int_equal(net->state.pairs, 1);
 	rig_start(rig, NET_F_MQ);
@@ -308,7 +308,7 @@ static void test_vhost_takes_over_and_gives_back(void **state)
 	exchange(rig, host);
 	exchange(rig, host);
 
-	/* A pause: the queues' state is there to be saved, and nothing moves. */
+	/* In a pause, the state of the queues can be saved, and no packet is moved. */
 	virtio_pause(rig->device);
 	assert_false(used_by_kernel(rig));
 	assert_int_equal(transmit->next_available, 2);
@@ -322,7 +322,7 @@ static void test_vhost_takes_over_and_gives_back(void **state)
 	rig_take(rig, 1, 7);
 	exchange(rig, host);
 
-	/* A driver without MSI-X is served by us, from where its new queues begin. */
+	/* Without MSI-X, lkvm itself serves the queues, from their beginning. */
 	rig_reset(rig);
 	assert_false(used_by_kernel(rig));
 	rig->msix = false;
@@ -387,7 +387,7 @@ static void test_an_open_tap(void **state)
 	exchange(rig, host);
 	close(host);
 	rig_close(rig);
-	assert_int_equal(ioctl(config.tap_fd, TUNGETIFF, &request), 0); /* it stays the caller's */
+	assert_int_equal(ioctl(config.tap_fd, TUNGETIFF, &request), 0); /* the caller still owns it */
 	close(config.tap_fd);
 }
 
@@ -421,7 +421,7 @@ static void test_scripts_and_refusals(void **state)
 	expect_refusal(&config, "in use by another program");
 	rig_close(rig);
 
-	config.tap_fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC); /* of no interface */
+	config.tap_fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC); /* without an interface */
 	expect_refusal(&config, "no tap");
 	close(config.tap_fd);
 	config.tap_fd = -1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* virtio/queue.c: every way in which a guest can fill a ring rightly or wrongly. */
+/* virtio/queue.c: valid and invalid rings and chains of a guest. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -58,7 +58,7 @@ static void assert_broken(struct fixture *f)
 	assert_int_equal(virtqueue_pop(&f->queue, &f->chain), -1);
 	assert_true(f->queue.broken);
 	assert_non_null(f->queue.reason);
-	/* And it stays so, whatever the driver does next. */
+	/* The queue stays broken after anything that the driver does. */
 	assert_int_equal(virtqueue_pop(&f->queue, &f->chain), -1);
 	assert_false(virtqueue_listen(&f->queue));
 }
@@ -104,7 +104,7 @@ static void test_start_checks(void **state)
 			program(f);
 			*addresses[i] = bad[j];
 			assert_int_equal(virtqueue_start(&f->queue, &f->ram, true, true), -1);
-			/* Nothing is taken from a queue that did not start. */
+			/* No chain is taken from a queue that did not start. */
 			assert_int_equal(virtqueue_pop(&f->queue, &f->chain), -1);
 		}
 		program(f);
@@ -121,7 +121,7 @@ static void test_not_started(void **state)
 	assert_int_equal(virtqueue_pop(&f->queue, &f->chain), 0);
 	assert_false(virtqueue_listen(&f->queue));
 	virtqueue_quiet(&f->queue);
-	f->queue.state.next_used = 1; /* no driver's doing: a snapshot's */
+	f->queue.state.next_used = 1; /* from a snapshot, as no driver can cause it */
 	assert_false(virtqueue_should_interrupt(&f->queue));
 }
 
@@ -134,7 +134,7 @@ static void test_chain(void **state)
 
 	assert_int_equal(virtqueue_pop(&f->queue, &f->chain), 0);
 	fake_descriptor(&f->driver, 3, DATA, 4, VRING_DESC_F_NEXT, 5);
-	fake_descriptor(&f->driver, 5, DATA + 0x1000, 0, VRING_DESC_F_NEXT, 6); /* empty: leaves no trace */
+	fake_descriptor(&f->driver, 5, DATA + 0x1000, 0, VRING_DESC_F_NEXT, 6); /* empty: has no element in the chain */
 	fake_descriptor(&f->driver, 6, DATA + 0x100, 3, VRING_DESC_F_NEXT, 0);
 	fake_descriptor(&f->driver, 0, DATA + 0x200, 2, VRING_DESC_F_NEXT | VRING_DESC_F_WRITE, 1);
 	fake_descriptor(&f->driver, 1, END - 8, 8, VRING_DESC_F_WRITE, 77);
@@ -206,7 +206,10 @@ static bool is_marked(struct fixture *f, uint64_t address)
 	return f->ram.marks[(address - f->ram.base) / RAM_MARK];
 }
 
-/* Once it may be written no more: a mark that is taken before is too early. What is given back is not written. */
+/*
+ * A push marks the written buffers: after it they are not written any more, so a mark that was taken before is too early. A
+ * chain that is returned to the ring is not marked.
+ */
 static void test_marks_what_was_written(void **state)
 {
 	const uint64_t in = FAKE_RAM_BASE + 2 * RAM_MARK, out = FAKE_RAM_BASE + 4 * RAM_MARK - 8;
@@ -223,7 +226,7 @@ static void test_marks_what_was_written(void **state)
 	assert_false(is_marked(f, out));
 	assert_int_equal(virtqueue_pop(&f->queue, &f->chain), 1);
 	assert_false(is_marked(f, out));
-	f->chain.iov[1].iov_base = NULL; /* devices change these */
+	f->chain.iov[1].iov_base = NULL; /* devices change the vector */
 	memset(f->ram.marks, 0, FAKE_RAM_SIZE / RAM_MARK);
 	virtqueue_push(&f->queue, 0, 16);
 	assert_false(is_marked(f, in));
@@ -237,7 +240,7 @@ static void test_marks_what_was_written(void **state)
 	assert_true(is_marked(f, RINGS));
 }
 
-/* More places than are remembered: it may have been anywhere. */
+/* With more buffers than are recorded, all of RAM is marked. */
 static void test_marks_all_where_it_is_too_much(void **state)
 {
 	struct fixture *f = *state;
@@ -254,7 +257,7 @@ static void test_marks_all_where_it_is_too_much(void **state)
 		assert_true(f->ram.marks[i]);
 }
 
-/* Both indices pass 65535, and the rings their end, many times. */
+/* Both indices wrap at 65535, and the rings at their end, many times. */
 static void test_wraps_around(void **state)
 {
 	struct fixture *f = *state;
@@ -275,7 +278,7 @@ static void test_wraps_around(void **state)
 static void test_indirect(void **state)
 {
 	struct fixture *f = *state;
-	/* At an odd address: the table needs no alignment. */
+	/* The table has an odd address, as it needs no alignment. */
 	struct vring_desc *table = ram_at(&f->ram, TABLE + 1, sizeof(*table) * 3);
 	const struct vring_desc entries[] = {
 		{ DATA, 16, VRING_DESC_F_NEXT, 2 },
@@ -336,7 +339,7 @@ static void test_broken_chains(void **state)
 		{ "empty table", { TABLE, 0, VRING_DESC_F_INDIRECT, 0 }, { 0, 0, 0, 0 }, false },
 		{ "odd table", { TABLE, 24, VRING_DESC_F_INDIRECT, 0 }, { 0, 0, 0, 0 }, false },
 		{ "table beyond RAM", { END - 16, 32, VRING_DESC_F_INDIRECT, 0 }, { 0, 0, 0, 0 }, false },
-		/* The ring itself as the table: its first entry is indirect again, for ever. */
+		/* The ring itself is the table, so its first entry is indirect again, without end. */
 		{ "nested", { RINGS, 16 * SIZE, VRING_DESC_F_INDIRECT, 0 }, { 0, 0, 0, 0 }, false },
 	};
 	struct fixture *f = *state;
@@ -364,7 +367,7 @@ static void test_broken_index(void **state)
 	fake_descriptor(&f->driver, 0, DATA, 1, 0, 0);
 	for (unsigned i = 0; i < SIZE; i++)
 		fake_offer_silently(&f->driver, 0);
-	fake_offer(&f->driver, 0); /* one more than there are entries */
+	fake_offer(&f->driver, 0); /* one more request than the queue has entries */
 	assert_broken(f);
 }
 
@@ -388,19 +391,19 @@ static void test_interrupts_by_event_index(void **state)
 
 	assert_false(virtqueue_should_interrupt(&f->queue)); /* nothing pushed */
 	push_some(f, 1);
-	assert_true(virtqueue_should_interrupt(&f->queue)); /* event 0: at the first */
+	assert_true(virtqueue_should_interrupt(&f->queue)); /* event 0: after the first entry */
 	assert_false(virtqueue_should_interrupt(&f->queue));
 	push_some(f, 1);
-	assert_false(virtqueue_should_interrupt(&f->queue)); /* still 0: passed long ago */
+	assert_false(virtqueue_should_interrupt(&f->queue)); /* still 0, which was passed before */
 	fake_set_used_event(&f->driver, 4);
 	push_some(f, 2);
-	assert_false(virtqueue_should_interrupt(&f->queue)); /* 4 used: index 4 is not yet written */
+	assert_false(virtqueue_should_interrupt(&f->queue)); /* 4 entries are used: entry 4 is not written yet */
 	push_some(f, 1);
 	assert_true(virtqueue_should_interrupt(&f->queue));
 	fake_set_used_event(&f->driver, 6);
 	push_some(f, 3); /* passes it in the middle */
 	assert_true(virtqueue_should_interrupt(&f->queue));
-	/* The flag says nothing where the event index was negotiated. */
+	/* The flag is ignored if the event index was negotiated. */
 	fake_set_used_event(&f->driver, 8);
 	fake_set_avail_flags(&f->driver, VRING_AVAIL_F_NO_INTERRUPT);
 	push_some(f, 1);
@@ -430,7 +433,7 @@ static void test_notifications(void **state)
 	fake_descriptor(&f->driver, 0, DATA, 1, 0, 0);
 	fake_offer(&f->driver, 0);
 	fake_offer(&f->driver, 0);
-	assert_true(virtqueue_listen(&f->queue)); /* came in meanwhile */
+	assert_true(virtqueue_listen(&f->queue)); /* a request arrived meanwhile */
 	assert_int_equal(virtqueue_pop(&f->queue, &f->chain), 1);
 	assert_int_equal(virtqueue_pop(&f->queue, &f->chain), 1);
 	virtqueue_quiet(&f->queue);
@@ -443,10 +446,10 @@ static void test_notifications(void **state)
 	assert_int_equal(fake_used_flags(&f->driver), VRING_USED_F_NO_NOTIFY);
 	assert_false(virtqueue_listen(&f->queue));
 	assert_int_equal(fake_used_flags(&f->driver), 0);
-	assert_int_equal(fake_avail_event(&f->driver), 2); /* untouched */
+	assert_int_equal(fake_avail_event(&f->driver), 2); /* unchanged */
 }
 
-/* What a snapshot keeps is enough to go on where the queue was. */
+/* The saved state is enough to continue at the same place. */
 static void test_goes_on_from_its_state(void **state)
 {
 	struct fixture *f = *state;

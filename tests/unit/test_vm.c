@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* vm.c and vcpu.c: opening with each call failing once, exits, parking. */
+/* kvm/vm.c and kvm/vcpu.c: opening with a failure of each call, exits, and parking of vCPUs. */
 #include "unit/test.h"
 
 #include <dirent.h>
@@ -54,7 +54,7 @@ static void address_bits_follow_the_memory(void **state)
 
 #ifdef __SANITIZE_THREAD__
 		if (cases[i].mib > 1 << 20)
-			continue; /* its address space has no room for that */
+			continue; /* the sanitizer's address space is too small */
 #endif
 
 		fake_kvm.count = 0;
@@ -64,7 +64,7 @@ static void address_bits_follow_the_memory(void **state)
 		vm_close(&vm);
 	}
 
-	struct vm_config beyond = config((16 << 20) - 2047, 1); /* one MiB more than 44 bits hold */
+	struct vm_config beyond = config((16 << 20) - 2047, 1); /* one MiB above 44 bits */
 
 	assert_int_equal(vm_open(&vm, &beyond, &error), -1);
 	assert_non_null(strstr(error.text, "MiB"));
@@ -91,7 +91,7 @@ static void every_call_of_opening_may_fail(void **state)
 		fake_kvm.fail_at = i;
 		fake_kvm.fail_with = EMFILE;
 		if (vm_open(&vm, &wanted, &error) == 0)
-			vm_close(&vm); /* only a capability was missing */
+			vm_close(&vm); /* the failure was only a missing capability */
 		else
 			failures++;
 		assert_int_equal(open_fds(), fds);
@@ -99,7 +99,7 @@ static void every_call_of_opening_may_fail(void **state)
 	assert_true(failures >= 6); /* VM, memory, three vCPUs, their size */
 }
 
-/* Something else may fill it still: only the caller knows when it can go. */
+/* Another thread may still load RAM, so the caller must close it. */
 static void ram_stays_open_when_opening_fails(void **state)
 {
 	struct vm_config wanted = config(2, 1);
@@ -118,7 +118,7 @@ static void ram_stays_open_when_opening_fails(void **state)
 	fake_kvm.fail_at = create;
 	fake_kvm.fail_with = EMFILE;
 	assert_int_equal(vm_open(&vm, &wanted, &error), -1);
-	assert_int_equal(msync(ram.host, ram.size, MS_ASYNC), 0); /* ENOMEM where nothing is mapped */
+	assert_int_equal(msync(ram.host, ram.size, MS_ASYNC), 0); /* would be ENOMEM if it were unmapped */
 	ram_close(&ram);
 }
 
@@ -167,7 +167,7 @@ static void parked_means_outside_kvm_run(void **state)
 	fake_kvm.run = enter_and_access;
 	assert_int_equal(vm_open(&vm, &wanted, &error), 0);
 	assert_int_equal(vcpus_start(&vm, &error), 0);
-	assert_int_equal(atomic_load(&entries), 0); /* started parked */
+	assert_int_equal(atomic_load(&entries), 0); /* vCPUs start parked */
 	for (unsigned round = 0; round < 200; round++) {
 		unsigned before;
 
@@ -216,7 +216,7 @@ static struct vm_event first_event(int (*run)(int, struct kvm_run *))
 
 	assert_int_equal(poll(&poll_fd, 1, 10000), 1);
 	event = vm_event_pop(&vm);
-	vcpus_pause(&vm); /* a vCPU that has nothing more to run parks as well */
+	vcpus_pause(&vm); /* a vCPU whose run function returns parks, too */
 	vm_close(&vm);
 	return event;
 }

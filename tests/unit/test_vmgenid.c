@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The generation: what the guest finds, when it is another one, and what it hears of that. */
+/* hw/vmgenid.c: the generation id in RAM, when it changes, and the interrupt for a change. */
 #include "unit/test.h"
 
 #include <errno.h>
@@ -61,7 +61,7 @@ static void a_restore_makes_another_one_and_says_so(void **state)
 
 		fake_kvm.count = 0;
 		assert_int_equal(vmgenid_restored(&vmgenid, true, &error), 0);
-		/* As long as it does not run it is the one that was saved. */
+		/* Until the machine resumes, the generation is the saved one. */
 		assert_memory_equal(vmgenid.page.host, before.id, sizeof(before.id));
 		assert_int_equal(fake_find(0, KVM_IRQ_LINE), SIZE_MAX);
 		vmgenid_resume(&vmgenid);
@@ -76,12 +76,12 @@ static void a_restore_makes_another_one_and_says_so(void **state)
 		assert_int_equal(fake_kvm.calls[down].value, 0);
 		assert_int_equal(fake_find(down + 1, KVM_IRQ_LINE), SIZE_MAX);
 		fake_kvm.count = 0;
-		vmgenid_resume(&vmgenid); /* once */
+		vmgenid_resume(&vmgenid); /* has no effect the second time */
 		assert_int_equal(fake_find(0, KVM_IRQ_LINE), SIZE_MAX);
 	}
 }
 
-/* An edge would wait for the driver of the kernel that starts then. */
+/* After a reset there is no interrupt, as its edge would wait for the driver of the next kernel. */
 static void nobody_listens_behind_a_reset(void **state)
 {
 	const struct vmgenid_state before = vmgenid.state;

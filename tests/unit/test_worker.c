@@ -53,7 +53,7 @@ static bool reaches(struct fixture *f, unsigned runs)
 	return atomic_load(&f->runs) >= runs;
 }
 
-/* Long enough for a thread that should not run to be caught running. */
+/* Waits long enough to detect a thread that runs wrongly. Returns the number of runs. */
 static unsigned runs_after_a_while(struct fixture *f)
 {
 	sleep_ns(20000000);
@@ -78,7 +78,7 @@ static int teardown(void **state)
 	struct fixture *f = *state;
 
 	worker_close(&f->worker);
-	worker_close(&f->worker); /* twice is fine */
+	worker_close(&f->worker); /* may be called twice */
 	return 0;
 }
 
@@ -117,7 +117,7 @@ static void test_kicks(void **state)
 	assert_string_equal(f->name, "fifteen-letters");
 	assert_true(sigismember(&f->blocked, SIGINT) && sigismember(&f->blocked, SIGUSR1));
 	pthread_sigmask(SIG_SETMASK, NULL, &mine);
-	assert_false(sigismember(&mine, SIGINT)); /* ours are as before */
+	assert_false(sigismember(&mine, SIGINT)); /* this thread's signals are not changed */
 }
 
 static void test_idle_sleeps(void **state)
@@ -164,11 +164,11 @@ static void test_pause_waits_for_work(void **state)
 			assert_int_equal(runs_after_a_while(f), runs);
 		assert_int_equal(atomic_load(&f->runs), runs);
 		worker_resume(&f->worker);
-		assert_true(reaches(f, runs + 1)); /* resuming looks once, at least */
+		assert_true(reaches(f, runs + 1)); /* resuming runs it at least once */
 	}
 }
 
-/* Without a kick, too: what came in while it was paused may have been announced before. */
+/* Resuming runs it without a kick, as requests may have arrived and been signalled before the pause. */
 static void test_resume_runs_once(void **state)
 {
 	struct fixture *f = *state;
@@ -207,7 +207,7 @@ static void test_watch(void **state)
 	assert_true(reaches(f, 1));
 	runs = runs_after_a_while(f);
 	eventfd_write(f->worker.watch_fd, 1);
-	assert_int_equal(runs_after_a_while(f), runs); /* it starts off */
+	assert_int_equal(runs_after_a_while(f), runs); /* watching is off at first */
 
 	worker_pause(&f->worker);
 	worker_watch(&f->worker, true);
@@ -216,10 +216,10 @@ static void test_watch(void **state)
 	eventfd_write(f->worker.watch_fd, 1);
 	assert_true(reaches(f, runs + 1));
 	runs = runs_after_a_while(f);
-	worker_kick(&f->worker); /* kicks count as before */
+	worker_kick(&f->worker); /* kicks still work */
 	assert_true(reaches(f, runs + 1));
 	runs = runs_after_a_while(f);
-	assert_int_equal(runs_after_a_while(f), runs); /* and are taken */
+	assert_int_equal(runs_after_a_while(f), runs); /* kicks are consumed */
 
 	worker_pause(&f->worker);
 	worker_watch(&f->worker, false);

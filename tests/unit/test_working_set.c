@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A working set in a snapshot, and how what was touched is told from what nobody touched. */
+/* snapshot/working_set.c: a working set in a snapshot, and detecting the chunks that were accessed. */
 #include "state/names.h"
 #include "unit/crafted.h"
 #include "unit/blind.h"
@@ -41,7 +41,7 @@ static int tear_down(void **state)
 	return unlink(path);
 }
 
-/* A snapshot with these bits, or without any. */
+/* Writes a snapshot with this working set, or without one. */
 static void make(const uint8_t *chunks)
 {
 	struct crafted file = { .path = path, .ram = model, .size = RAM_SIZE };
@@ -77,7 +77,7 @@ static void what_is_kept_is_read(void **state)
 	assert_false(working_set_has(&snapshot, 0));
 }
 
-/* It is the same snapshot in another form, and who does not know the section can leave it out. */
+/* Another form of the snapshot keeps the section. Readers may ignore it, as it is optional. */
 static void another_form_keeps_it(void **state)
 {
 	uint8_t chunks[BITS] = { 0x12, 0x34 };
@@ -97,7 +97,7 @@ static void another_form_keeps_it(void **state)
 	snapshot_close(&copy);
 }
 
-/* Section `version` with `count` elements of `size` bytes, for so many chunks of RAM. */
+/* Loads a section with this version and `count` elements of `size` bytes, for RAM of `chunks` chunks. */
 static int load(uint32_t version, unsigned size, uint32_t count, const void *values, uint64_t chunks, struct error *error)
 {
 	struct section_writer writer = { 0 };
@@ -125,7 +125,7 @@ static void what_does_not_fit_is_refused(void **state)
 	(void)state;
 	assert_int_equal(load(1, 1, 2, bits, 11, &error), 0);
 	assert_int_equal(load(1, 1, 2, bits, 16, &error), 0);
-	assert_int_equal(load(1, 1, 2, bits, 10, &error), -1); /* a bit behind the end of RAM */
+	assert_int_equal(load(1, 1, 2, bits, 10, &error), -1); /* a bit after the end of RAM */
 	assert_string_equal(error.text, "section working-set does not fit 655360 bytes of RAM");
 	assert_int_equal(load(1, 1, 2, bits, 8, &error), -1);
 	assert_int_equal(load(1, 1, 2, bits, 17, &error), -1);
@@ -135,7 +135,7 @@ static void what_does_not_fit_is_refused(void **state)
 	assert_string_equal(error.text, "section working-set is of version 2, this lkvm reads up to 1");
 }
 
-/* The file as a whole is then, too; what is right of it is still checked by whoever wants all faults. */
+/* Opening the file fails then. A check for all faults still examines the rest of the file. */
 static void a_file_in_which_it_does_not_fit_is_refused(void **state)
 {
 	struct crafted file = { .path = path, .ram = model, .size = RAM_SIZE };
@@ -151,7 +151,7 @@ static void a_file_in_which_it_does_not_fit_is_refused(void **state)
 	assert_non_null(strstr(error.text, ": section working-set does not fit 16777216 bytes of RAM"));
 }
 
-/* Those 2 MiB away are not: hosts may map more of a file at once than a chunk. */
+/* Chunks in other blocks of 2 MiB are not recorded. Near ones may be, as hosts may map more of a file than one chunk. */
 static void what_is_touched_is_told_from_the_rest(void **state)
 {
 	uint8_t chunks[BITS] = { 0 };
@@ -160,7 +160,7 @@ static void what_is_touched_is_told_from_the_rest(void **state)
 
 	(void)state;
 	make(NULL);
-	assert_int_equal(snapshot_check_ram(&snapshot, NULL, &error), 0); /* by the file, which is in the cache now */
+	assert_int_equal(snapshot_check_ram(&snapshot, NULL, &error), 0); /* reads the file, so it is in the page cache now */
 	assert_int_equal(snapshot_map_ram(&snapshot, &ram, NULL, &error), 0);
 	assert_int_equal(*(volatile uint8_t *)(ram.host + 40 * CHUNK + 7), model[40 * CHUNK + 7]);
 	ram.host[130 * CHUNK] = 1;
