@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What `lkvm snapshot verify` takes beside reading the same file and checksumming it with zlib's crc32 on every processor.
+ * Compares `lkvm snapshot verify` with reading the same file and computing zlib's crc32 of it on every processor.
  *
- *     checksum make FROM TO MIB      TO is the snapshot FROM with so much RAM: random numbers behind its own
- *     checksum measure FILE LKVM     "verify MS MS RATIO": lkvm's, the threads', medians of turns; the page cache is warm
+ *     checksum make FROM TO MIB      writes TO: the snapshot FROM with MIB of RAM, with random numbers after its own RAM
+ *     checksum measure FILE LKVM     prints "verify MS MS RATIO": lkvm and the threads, medians, with a warm page cache
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -51,7 +51,7 @@ static void fill(struct ram *ram, const struct guest_memory *memory)
 	must(guest_memory_read(memory, memory->base, ram->host, memory->size, &error) == 0, error.text);
 }
 
-/* The machine's and RAM's are made anew. */
+/* The sections of the machine and of RAM are not copied, but written again. */
 static bool is_copied(const char *name)
 {
 	return strcmp(name, "machine") != 0 && strncmp(name, "disk", 4) != 0 && strncmp(name, "network", 7) != 0 &&
@@ -89,7 +89,7 @@ static void make(const char *from, const char *to, uint64_t size)
 	file.ram = &ram;
 	must(snapshot_write(&file, &writer.buffer, &error) == 0, error.text);
 	must(fsync(file.fd) == 0, "the file cannot be written");
-	/* The process ends here. */
+	/* The process ends next. */
 }
 
 /* Measuring. */
@@ -98,7 +98,7 @@ static struct {
 	int fd;
 	uint64_t size;
 	_Atomic uint64_t next;
-	_Atomic uint32_t sum; /* so that nothing is left out as unused */
+	_Atomic uint32_t sum; /* uses the results, so that the compiler keeps the computation */
 } work;
 
 static void *run(void *argument)

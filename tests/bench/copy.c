@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * copy FROM TO: what cp(1) of coreutils does, for hosts that have none: what is data is read and written 256 KiB at once,
- * holes stay holes. copy --dense FROM TO: data alone, one piece behind the other, without pages that are all zero.
+ * Replaces cp(1) of coreutils on hosts without it.
+ * copy FROM TO: reads and writes data in pieces of 256 KiB, and keeps holes.
+ * copy --dense FROM TO: writes only data, one piece after the other, without zero pages.
  */
 #define _GNU_SOURCE /* SEEK_DATA */
 #include <fcntl.h>
@@ -14,7 +15,7 @@
 
 static char bytes[PIECE];
 
-/* Moves pages that are not zero to the front: how many bytes that is. */
+/* Moves pages that are not zero to the front. Returns their size in bytes. */
 static ssize_t squeeze(ssize_t size)
 {
 	static const char zeroes[PAGE];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cost COMMAND...: runs COMMAND twenty times, its output thrown away, and prints the least microseconds of CLOCK_MONOTONIC
- * and the most KiB of memory that it took.
+ * cost COMMAND...: runs COMMAND twenty times and discards its output. Prints the shortest time in microseconds of
+ * CLOCK_MONOTONIC, and the largest memory in KiB.
  */
 #include <fcntl.h>
 #include <stdio.h>

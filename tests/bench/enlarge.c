@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * enlarge FROM TO MIB [DENSE-MIB]: the snapshot FROM as that of a machine with MIB of RAM, DENSE-MIB of which, behind what
- * FROM has, are random bytes.
+ * enlarge FROM TO MIB [DENSE-MIB]: writes TO, the snapshot FROM of a machine with MIB of RAM. DENSE-MIB of it, after FROM's
+ * RAM, are random bytes.
  */
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What no restore can do without: a VM of one vCPU with memory, vGICv3 and ITS, by bare ioctls. Prints "figure NAME lkvm
- * NANOSECONDS" for each part. Usage: floor FILE, a snapshot whose first 256 MiB behind 64 KiB are mapped.
+ * Measures the least that any restore needs: a VM of one vCPU with memory, vGICv3 and ITS, with plain ioctls. Prints "figure
+ * NAME lkvm NANOSECONDS" for each part. Usage: floor FILE, a snapshot, of which 256 MiB after the first 64 KiB are mapped.
  */
 #include <fcntl.h>
 #include <linux/kvm.h>

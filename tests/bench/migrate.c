@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * migrate HOW SOCKET URI: tells the QEMU that speaks QMP at SOCKET to migrate to URI, and prints
- *   - how many nanoseconds passed until that was complete,
- *   - how many of them were the migration's own (query-migrate's total-time),
- *   - how many bytes of RAM it took for other than zero (normal-bytes).
- * HOW is "stopped": stopped first, without a limit of bandwidth; "limited": the same with the limit that QEMU starts with
- * (128 MiB/s); "running": it runs on meanwhile, without a limit. A guest that was saved stopped is restored stopped.
- * URI is QEMU's, or file:PATH for a file that is opened here and handed over (fd: for QEMU). Then the guest goes on.
+ * migrate HOW SOCKET URI: makes the QEMU with QMP at SOCKET migrate to URI, and prints
+ *   - the nanoseconds until the migration was complete,
+ *   - the nanoseconds by QEMU's own measurement (query-migrate's total-time),
+ *   - the bytes of RAM that QEMU did not treat as zero (normal-bytes).
+ * HOW is "stopped": the guest is stopped first, and the bandwidth is not limited; "limited": the same with QEMU's default limit
+ * (128 MiB/s); "running": the guest runs during the migration, without a limit. A guest that was saved stopped is restored
+ * stopped. URI is QEMU's, or file:PATH for a file that this program opens and passes to QEMU (fd:). Then the guest continues.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static char text[65536]; /* what QEMU said and nobody looked at yet */
+static char text[65536]; /* output of QEMU that was not parsed yet */
 
 static unsigned long long now(void)
 {
@@ -27,7 +27,7 @@ static unsigned long long now(void)
 	return (unsigned long long)time.tv_sec * 1000000000 + (unsigned long long)time.tv_nsec;
 }
 
-/* Reads until `word` was said; `text` is then what came up to the end of that line. */
+/* Reads until `word` arrives. Then `text` has the output up to the end of that line. */
 static void await(int fd, const char *word)
 {
 	static size_t have;
@@ -62,7 +62,7 @@ static void await(int fd, const char *word)
 	}
 }
 
-/* Sends a command, with a file descriptor if `passed` is one. */
+/* Sends a command, with the file descriptor `passed` unless it is -1. */
 static void say(int fd, const char *command, int passed)
 {
 	union {
@@ -137,7 +137,7 @@ int main(int argc, char **argv)
 	say(fd, command, -1);
 	await(fd, "\"completed\"");
 	time = now() - start;
-	/* Its own figures are there, and it may go on, once all is cleaned up. */
+	/* In the state postmigrate, QEMU has its figures and can continue. */
 	do {
 		usleep(10000);
 		ask(fd, "{\"execute\":\"query-status\"}");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * nanoseconds COMMAND...: runs it and prints how many nanoseconds of CLOCK_MONOTONIC that took. Where the clock counts
- * instructions (QEMU's -icount), that many it took.
+ * nanoseconds COMMAND...: runs COMMAND and prints its duration in nanoseconds of CLOCK_MONOTONIC. With QEMU's -icount, this
+ * clock counts instructions.
  */
 #include <stdio.h>
 #include <sys/wait.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Packets between the two ends of a tap, the same program on both:
- *   packets answer                         waits for the others, for ever
- *   packets datagrams ADDRESS COUNT WINDOW sends COUNT datagrams; each WINDOW-th waits for its answer
+ * Sends packets between the two ends of a tap, with the same program on both:
+ *   packets answer                         serves the senders for ever
+ *   packets datagrams ADDRESS COUNT WINDOW sends COUNT datagrams, and waits for a reply after each WINDOW of them
  *   packets stream ADDRESS MEGABYTES       sends that much by TCP, and waits until it has arrived
- * The senders print how many nanoseconds of CLOCK_MONOTONIC passed. A window keeps queues from running over, where
- * what is lost would be waited for.
+ * The senders print the duration in nanoseconds of CLOCK_MONOTONIC. The window prevents overflowing queues, as the sender would
+ * wait for the reply to a lost datagram.
  */
 #include <arpa/inet.h>
 #include <stdbool.h>
@@ -69,7 +69,7 @@ static int listen_at(int type)
 	return fd;
 }
 
-/* The first byte of a datagram says whether its sender waits. */
+/* The first byte of a datagram is set if the sender waits for a reply. */
 static void answer_datagram(int fd)
 {
 	struct sockaddr_in from;
@@ -91,7 +91,7 @@ static void answer_stream(int listener)
 	close(fd);
 }
 
-/* Two processes: a datagram is waited for in recvfrom(), as a poll() for each would be measured, too. */
+/* Uses two processes, so that recvfrom() waits for a datagram. A poll() for each datagram would add to the result. */
 static void answer(void)
 {
 	int datagrams = listen_at(SOCK_DGRAM), streams = listen_at(SOCK_STREAM);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * reads FILE FIRST COUNT DEPTH: direct reads of 4 KiB, COUNT of them, all over FILE, DEPTH of them under way at a time; prints
- * how many nanoseconds of CLOCK_MONOTONIC each took. No block is read twice, nor again with a FIRST that is at least COUNT
- * away: no cache between has it by then.
+ * reads FILE FIRST COUNT DEPTH: makes COUNT direct reads of 4 KiB, spread over FILE, with DEPTH of them in flight. Prints the
+ * nanoseconds of CLOCK_MONOTONIC for each. No block is read twice. A run with a FIRST at least COUNT away reads other blocks,
+ * so no cache has them.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -17,7 +17,7 @@
 
 #define BLOCK 4096u
 #define MAX_DEPTH 64u
-#define STEP 0x9e3779b1u /* odd, so that all blocks come before one comes again where their number is a power of two */
+#define STEP 0x9e3779b1u /* odd: with a power of two of blocks, each is read before one repeats */
 
 static unsigned long long now(void)
 {
@@ -33,7 +33,7 @@ static int fail(const char *what)
 	return 1;
 }
 
-/* Sends the read of a block with the memory and the control block of `slot`. */
+/* Submits the read of a block, with the memory and the control block of `slot`. */
 static long send(aio_context_t context, int fd, char *memory, uint64_t slot, uint64_t block)
 {
 	static struct iocb requests[MAX_DEPTH];

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * In a guest: touches MIB of memory, page by page, with bytes that are not zero, then prints "tick N" every 2 ms: whoever
- * listens sees that the guest runs. For each byte of input, a line say, it changes PAGES pages that lie as far apart as they
- * can, and says "bench: dirtied".
+ * Runs in a guest. Fills MIB of memory with nonzero bytes, page by page. Then prints "tick N" every 2 ms, which shows that the
+ * guest runs. For each byte of input it changes PAGES pages, as far apart as possible, and prints "bench: dirtied".
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -48,7 +47,7 @@ int main(int argc, char **argv)
 			return 1;
 		if (pages)
 			dirty(memory, size, pages);
-		/* Kept from running, it does not make up for the lines it missed. */
+		/* Relative to now: ticks that were missed in a pause are not made up for. */
 		clock_gettime(CLOCK_MONOTONIC, &next);
 		next.tv_nsec += PERIOD;
 		if (next.tv_nsec >= 1000000000) {

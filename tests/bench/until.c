@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * until TEXT COMMAND...: starts COMMAND and prints how many microseconds of CLOCK_MONOTONIC passed until its output held
- * TEXT; with -m also its anonymous memory in KiB at that moment, mappings of 32 MiB and more (guest RAM) left out. Then kills it.
- * Where the clock counts instructions (QEMU's -icount), so do the microseconds.
+ * until TEXT COMMAND...: starts COMMAND, and kills it when its output contains TEXT. Prints the time until then in microseconds
+ * of CLOCK_MONOTONIC. With -m it also prints the anonymous memory in KiB at that time, without mappings of 32 MiB and more
+ * (guest RAM). With QEMU's -icount, this clock counts instructions.
  */
 #include <errno.h>
 #include <signal.h>
@@ -22,7 +22,7 @@ static unsigned long long now(void)
 	return (unsigned long long)time.tv_sec * 1000000 + (unsigned long long)time.tv_nsec / 1000;
 }
 
-/* KiB that are in no file, except in large mappings. */
+/* Returns the KiB of anonymous memory, without large mappings. */
 static unsigned long private_memory(pid_t pid)
 {
 	unsigned long from, to, value, total = 0;

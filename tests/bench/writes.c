@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * In a guest: writes a word of each page of MIB of memory, over and over, and prints a line about every 20 ms: "writes PAGES
- * NANOSECONDS LONGEST", how many pages that were, how long it took, and how long the longest of them did.
+ * Runs in a guest. Writes a word in each page of MIB of memory, repeatedly. About every 20 ms it prints "writes PAGES
+ * NANOSECONDS LONGEST": the number of pages, their total time, and the time of the longest write.
  */
 #include <stdio.h>
 #include <stdlib.h>

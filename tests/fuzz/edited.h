@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A real guest's snapshot, tests/golden/real-1.lkvm.gz, to which a passed-through device is added, with edits: in memory,
- * without a file. RAM ends behind the last page that has data. For one source file a program, which runs in the top folder.
+ * Applies edits to a real guest's snapshot (tests/golden/real-1.lkvm.gz) with an additional passed-through device, in memory.
+ * RAM ends after the last page that has data. Only one source file of a program may include it. The program runs in the top
+ * folder.
  */
 #ifndef TESTS_FUZZ_EDITED_H
 #define TESTS_FUZZ_EDITED_H
@@ -20,20 +21,20 @@
 #define MOST_SECTIONS 64u
 #define MOST_FIELDS 400u  /* of a section */
 #define MOST_EDITS 64u
-#define MOST_ELEMENTS 4096u /* of a field that is edited: config space has so many */
+#define MOST_ELEMENTS 4096u /* of a field that is edited, as config space has */
 #define MOST_WORDS 4096u
 
 enum edit_kind {
 	EDIT_VALUE,   /* an element gets a value */
-	EDIT_DROP,    /* a field goes */
-	EDIT_TWICE,   /* a field comes again, behind the others, with `value` in its element */
-	EDIT_SIZE,    /* elements become `value` % 4 bytes large (as a power of two) */
-	EDIT_COUNT,   /* there are `value` elements; new ones are like the last */
-	EDIT_NAME,    /* a letter of a field's name */
-	EDIT_SECTION, /* a letter of a section's name */
-	EDIT_LEAVE,   /* a section goes */
-	EDIT_WORD,    /* a word of what views read of RAM that is not zero: `field` counts these; or `element` behind it */
-	EDIT_RAM,     /* any word of RAM: `field` and `element` are its number */
+	EDIT_DROP,    /* removes a field */
+	EDIT_TWICE,   /* repeats a field after the others, with `value` in its element */
+	EDIT_SIZE,    /* elements get the size of 2 to the power of `value` % 4 bytes */
+	EDIT_COUNT,   /* the field gets `value` elements; new ones equal the last */
+	EDIT_NAME,    /* changes a letter of a field's name */
+	EDIT_SECTION, /* changes a letter of a section's name */
+	EDIT_LEAVE,   /* removes a section */
+	EDIT_WORD,    /* changes a word near the `field`-th nonzero word of RAM that views read: `element` words after it */
+	EDIT_RAM,     /* changes any word of RAM; `field` and `element` form its number */
 	EDIT_KINDS,
 };
 
@@ -51,7 +52,7 @@ struct made_section {
 	bool gone;
 };
 
-/* One of the two that are compared. */
+/* One of two compared snapshots. */
 struct side {
 	struct snapshot snapshot;
 	struct inspection inspection;
@@ -63,12 +64,12 @@ static struct {
 	struct section_writer sections; /* the golden snapshot's */
 	uint8_t ram[RAM_SIZE];
 	uint32_t checksums[RAM_SIZE / FORMAT_RAM_CHUNK];
-	uint64_t base, words[MOST_WORDS]; /* places that are not zero, in bytes */
+	uint64_t base, words[MOST_WORDS]; /* offsets of nonzero words, in bytes */
 	unsigned word_count;
 	struct side side;
 } golden;
 
-/* The input's. */
+/* The sections and values of the current input. */
 static struct made_section made[MOST_SECTIONS];
 static size_t made_count;
 static uint8_t values[MOST_EDITS][MOST_ELEMENTS * 8];
@@ -86,7 +87,7 @@ static int read_ram(void *owner, uint64_t address, void *to, size_t size, struct
 	return 0;
 }
 
-/* `bytes` and `ram` are there. False: the reader of the file refuses it. */
+/* Opens a side whose `bytes` and `ram` are set. False: the reader refuses its sections. */
 static bool open_side(struct side *side, uint8_t *host, const uint32_t *sums)
 {
 	struct error error;
@@ -114,9 +115,9 @@ static void close_side(struct side *side)
 	sections_free(&side->snapshot.sections);
 }
 
-/* Made once. */
+/* Initialization, once. */
 
-/* Behind all others, with MSI-X, which is off, and MSI, which sends two messages that lead nowhere. */
+/* Adds a device after all others, with MSI-X disabled, and with MSI enabled for two messages that no event maps. */
 static void add_passed_through(struct section_writer *writer)
 {
 	static const uint8_t data[100];
@@ -169,7 +170,7 @@ static void read_golden(void)
 	snapshot_close(&snapshot);
 }
 
-/* Only in pages that the views read: the rest is code. */
+/* Records nonzero words only in pages that the views read, as the rest of RAM is code. */
 static int note_page(void *owner, uint64_t address, void *to, size_t size, struct error *error)
 {
 	for (uint64_t at = (address - golden.base) & ~7ull; at < address - golden.base + size; at += 8) {
@@ -209,7 +210,7 @@ static void make_golden(void)
 	memcpy(checksums, golden.checksums, sizeof(checksums));
 }
 
-/* What the input says. */
+/* Applying an input. */
 
 static void take_sections(void)
 {
@@ -232,7 +233,7 @@ static void take_sections(void)
 	}
 }
 
-/* A field with values of its own, so that they can be changed. */
+/* Gives a field its own copy of the values, which can be changed. */
 static uint8_t *own_values(struct field *field, uint8_t *room)
 {
 	if (field->count > MOST_ELEMENTS)
@@ -263,7 +264,7 @@ static void set_shape(struct field *field, unsigned size, uint32_t count, uint8_
 		memcpy(room + i * size, &wide[i], size);
 }
 
-/* Any character that names may have, most often a digit. */
+/* Returns a character that is allowed in names, most often a digit. */
 static char letter(uint64_t value)
 {
 	static const char letters[] = "0123456789/-_.:ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz{}<>|;'&%$";
@@ -341,7 +342,7 @@ static void write_sections(struct section_writer *writer)
 	}
 }
 
-/* Not the right checksums: others. */
+/* Changes the checksums of changed chunks. They need not be right, only different. */
 static void update_checksums(const struct edit *edits, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -352,7 +353,7 @@ static void update_checksums(const struct edit *edits, size_t count)
 	}
 }
 
-/* RAM as it was. */
+/* Restores RAM and its checksums. */
 static void undo(const struct edit *edits, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -363,7 +364,7 @@ static void undo(const struct edit *edits, size_t count)
 	}
 }
 
-/* Applies the edits. False: what came of it is no snapshot's. */
+/* Applies the edits. False: the result is not a valid snapshot. */
 static bool open_edited(struct side *side, const struct edit *edits, size_t count)
 {
 	struct section_writer writer = { 0 };
@@ -380,7 +381,7 @@ static bool open_edited(struct side *side, const struct edit *edits, size_t coun
 	return open_side(side, ram, checksums);
 }
 
-/* `opened`: it was one. */
+/* `opened`: the result of open_edited(). */
 static void close_edited(struct side *side, bool opened, const struct edit *edits, size_t count)
 {
 	if (opened)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the harnesses share. An input starts with a few numbers that say how to read the rest; where a checksum
- * stands in the way, a harness makes it right, so that the fuzzer works on what is behind it.
+ * Shared by the harnesses. An input begins with numbers that select how the rest is used. A harness repairs checksums, so that
+ * the fuzzer reaches the code after their check.
  */
 #ifndef TESTS_FUZZ_H
 #define TESTS_FUZZ_H
@@ -16,9 +16,9 @@
 #include "util/checksum.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-int LLVMFuzzerInitialize(int *count, char ***arguments); /* where a harness has it */
+int LLVMFuzzerInitialize(int *count, char ***arguments); /* optional */
 
-/* Something that must hold, whatever the input. */
+/* Asserts a condition that must hold for any input. */
 static inline void fuzz_must(int condition)
 {
 	if (!condition)
@@ -28,7 +28,7 @@ static inline void fuzz_must(int condition)
 /* Offsets in a section's header: docs/snapshot-format.md, "Sections". */
 enum { SECTION_BODY_CHECKSUM = 12, SECTION_SIZE = 16, SECTION_CHECKSUM = 60, SECTION_HEADER = 64 };
 
-/* Makes the checksums of sections right, as far as their sizes make sense. */
+/* Repairs the checksums of sections, up to the first section with an invalid size. */
 static inline void fuzz_repair_sections(uint8_t *bytes, size_t size)
 {
 	while (size >= SECTION_HEADER) {
@@ -62,7 +62,7 @@ static inline void fuzz_read_fields(const struct fields *fields)
 
 		for (uint32_t i = 0; i < field.count; i++)
 			all ^= field_element(&field, i);
-		/* The first of that name: another one, or this. */
+		/* The first field with that name may be an earlier one. */
 		fuzz_must(field_find(fields, field.name, &found));
 		fuzz_must(found.values <= field.values);
 		field_get_number(fields, field.name, &number, &error);
@@ -72,12 +72,12 @@ static inline void fuzz_read_fields(const struct fields *fields)
 	fuzz_must((fields_check(fields, &error) == 0) == (result == 0));
 }
 
-/* Where fuzz_snapshot keeps a snapshot that others can be based on, and each byte of its identity. */
+/* Descriptor and path of fuzz_snapshot's base, and the value of each byte of its identity. */
 #define FUZZ_BASE_FD 100
 #define FUZZ_BASE "/proc/self/fd/100"
 #define FUZZ_BASE_IDENTITY 0x42
 
-/* The section that says where RAM is: behind the head. */
+/* Adds the section with RAM's place: after the head. */
 static inline void fuzz_add_ram(struct section_writer *writer, uint64_t base, uint64_t size)
 {
 	section_begin(writer, "ram", 1, SECTION_MANDATORY);
@@ -87,7 +87,7 @@ static inline void fuzz_add_ram(struct section_writer *writer, uint64_t base, ui
 	section_end(writer);
 }
 
-/* Two chunks' checksums. */
+/* Adds the checksums of two chunks. */
 static inline void fuzz_add_checksums(struct section_writer *writer, const uint8_t ram[2 * FORMAT_RAM_CHUNK])
 {
 	uint32_t checksums[2];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A kernel file: Image, gzip, zboot or anything. Input: one byte that says how much RAM there is, and whether
- * there is an initrd (the same file); the file.
+ * Loads a kernel file: Image, gzip, zboot or anything. Input: a byte that selects the size of RAM, and whether there is an
+ * initrd (the same file); then the file.
  */
 #include <sys/mman.h>
 #include <unistd.h>
@@ -22,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 1)
 		return 0;
 	ram.size = sizes[data[0] & 3];
-	/* On the heap: what is written outside is seen. */
+	/* On the heap, so that the sanitizer finds writes outside. */
 	ram.host = malloc(ram.size);
 	boot.kernel_fd = memfd_create("kernel", MFD_CLOEXEC);
 	fuzz_must(ram.host && boot.kernel_fd >= 0);

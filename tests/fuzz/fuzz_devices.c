@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Devices that go on from a hostile state: a virtio device with its PCI function and queues, and the board's
- * serial line, clock, GPIO and event collector. What a restore does is done with the sections of the input; then the
- * guest looks at the device, the device serves what the rings hold, and a reset must bring it back.
+ * Restores devices from a hostile state: a virtio device with its PCI function and queues, and the board's serial line, RTC,
+ * GPIO and event collector. The harness restores the sections of the input. Then the guest accesses the device, the device
+ * serves its rings, and a reset must make it work again.
  *
- * Input: one byte that chooses the device, seven without meaning, sections. A section "memory" with a field
- * "bytes" is what guest RAM starts with. A section that is missing leaves its part as it was opened.
+ * Input: a byte that selects the device, seven unused bytes, sections. A section "memory" with a field "bytes" has the first
+ * bytes of guest RAM. A part without a section keeps its initial state.
  */
 #include <linux/pci_regs.h>
 #include <stdio.h>
@@ -34,7 +34,7 @@ static int load_object(struct state_visitor *visitor, const char *name, const st
 	return section ? state_load(table, object, &section->fields, section->version, error) : 0;
 }
 
-/* Reads everything that a guest may read, and writes back what it read. */
+/* Reads everything that a guest may read, and writes it back. */
 static void poke(struct bus *bus, uint64_t base, uint64_t size)
 {
 	for (uint64_t offset = 0; offset + 4 <= size; offset += 4) {
@@ -46,7 +46,7 @@ static void poke(struct bus *bus, uint64_t base, uint64_t size)
 	}
 }
 
-/* All of its state is config space. A reset makes it deaf. */
+/* All of the collector's state is in config space. After a reset it reports no errors. */
 static void collector(struct fake_machine *machine, struct loader *loader)
 {
 	struct rcec collector;
@@ -102,7 +102,7 @@ static void board(struct sections *sections)
 	fake_machine_close(&machine);
 }
 
-/* The function's structures are where its BARs say. */
+/* The function's structures are in its BARs. */
 static void use(struct virtio_device *device, struct fake_machine *machine)
 {
 	for (unsigned i = 0; i < PCI_BARS; i++)
@@ -111,7 +111,7 @@ static void use(struct virtio_device *device, struct fake_machine *machine)
 			     device->pci.bars[i].size < 0x2100 ? device->pci.bars[i].size : 0x2100);
 	pci_device_quiesce(&device->pci);
 	pci_device_resume(&device->pci);
-	/* Its worker's work, here: while it is parked nobody else does it. */
+	/* Runs the worker's function on this thread, while the worker is parked. */
 	worker_pause(&device->worker);
 	atomic_store(&device->worker.wanted, false);
 	device->worker.work(device->worker.owner);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Looking into a snapshot: its views, as text and as JSON, the graph, the checks, what an extract shows of it, and how it
- * differs from what it was. Input: one byte that says which of these, seven without meaning, edits (struct edit).
+ * Inspects a snapshot: the views as text and as JSON, the graph, the checks, the views of an extract, and the difference to the
+ * original. Input: a byte that selects one of these, seven unused bytes, edits (struct edit).
  */
 #include "edited.h"
 #include "json.h"
@@ -12,7 +12,7 @@
 
 #define UNREADABLE UINT64_MAX /* instead of a number of changes */
 
-/* What must hold. */
+/* Conditions that must hold. */
 
 static void text_is_sound(const char *text)
 {
@@ -61,7 +61,7 @@ static char *show(const struct side *side, view how, bool json)
 	return finish(&report, how(&side->inspection, &report, &error), &error);
 }
 
-/* Braces and brackets nest, quotes end. */
+/* Braces and brackets must nest, quotes must end. */
 static void graph_is_sound(const char *text)
 {
 	int braces = 0, brackets = 0;
@@ -142,14 +142,14 @@ static void look(struct side *side, unsigned which)
 	free(show(side, views[which], true));
 }
 
-/* The registers of one vCPU. */
+/* Shows the registers of one vCPU. */
 static void look_at_vcpu(struct side *side)
 {
 	side->inspection.vcpu = 1;
 	look(side, VIEW_CPU);
 }
 
-/* What is looked at, copied: false where it is not known. */
+/* Opens an extract of the side. False: inspect_extract() failed. */
 static bool extract(const struct side *side, struct side *copy, struct ram *memory)
 {
 	struct error error = { .text = "" };
@@ -195,7 +195,7 @@ static void verify_extract(struct side *side)
 	ram_close(&memory);
 }
 
-/* There and back are as many changes. Whoever differs from nothing cannot be read. */
+/* Both directions must have the same number of changes. A readable snapshot must not differ from itself. */
 static void compare_both(struct side *side)
 {
 	uint64_t changes = compare(&golden.side, side, false, false);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Fields and sections from bytes. Input: one byte that says which of both, seven without meaning, the bytes. */
+/* Parses fields or sections. Input: a byte that selects one of them, seven unused bytes, the bytes to parse. */
 #include "fuzz.h"
 #include "mutate.h"
 
@@ -26,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < 8)
 		return 0;
-	/* A copy of just this size: one byte too far is seen. */
+	/* A copy of the exact size, so that the sanitizer finds reads after the end. */
 	bytes = malloc(size - 8 ? size - 8 : 1);
 	fuzz_must(bytes != NULL);
 	memcpy(bytes, data + 8, size - 8);

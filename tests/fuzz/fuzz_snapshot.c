@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A whole snapshot file: opened, its RAM checked, everything in it read, its machine's configuration loaded.
+ * Opens a complete snapshot file, checks its RAM, reads everything in it, and loads its machine's configuration.
  *
- * Input: struct plan; header and commit record, if the plan has them taken as they are; the head's sections, RAM's
- * first bytes, the tail's sections. The file is made of these with the rest of RAM as a hole, so that an input is
- * small however large RAM is.
+ * Input: struct plan; header and commit record, if the plan uses them unchanged; the head's sections, the first bytes of RAM,
+ * the tail's sections. The rest of RAM is a hole in the file, so inputs are small for any size of RAM.
  */
 #include <stdio.h>
 #include <sys/mman.h>
@@ -17,14 +16,14 @@
 #include "util/checksum.h"
 
 struct plan {
-	uint8_t as_it_is; /* AS_...: what is not made right */
+	uint8_t as_it_is; /* AS_...: parts that are not repaired */
 	uint8_t chunks;   /* of RAM, up to 15 */
-	uint16_t head, ram; /* bytes of the head's sections, and of RAM that is given */
+	uint16_t head, ram; /* bytes of the head's sections, and of RAM in the input */
 	uint16_t zero;
 };
 
 enum { AS_HEADER = 1, AS_OFFSETS = 2, AS_COMMIT = 4, AS_SECTIONS = 8, AS_CUT = 16 };
-#define AS_GIVEN (AS_HEADER | AS_OFFSETS | AS_COMMIT) /* then the input has a header and a commit record */
+#define AS_GIVEN (AS_HEADER | AS_OFFSETS | AS_COMMIT) /* with any of these the input has a header and a commit record */
 
 /* Offsets: docs/snapshot-format.md, "Header" and "Commit record". */
 enum {
@@ -50,7 +49,7 @@ static void put64(uint8_t *to, uint64_t value)
 	memcpy(to, &value, sizeof(value));
 }
 
-/* As the plan says: a record that fits the file, one that is only well-formed, or any bytes. */
+/* By the plan, makes a commit record that fits the file, one that is only well-formed, or keeps any bytes. */
 static void repair_commit(const struct plan *plan, uint8_t *commit, const uint8_t *header, uint64_t head_end,
 			  uint64_t tail, uint64_t size, uint32_t sections)
 {
@@ -75,7 +74,7 @@ static void put(int fd, const void *bytes, size_t size, uint64_t offset)
 	fuzz_must(pwrite(fd, bytes, size, (off_t)offset) == (ssize_t)size);
 }
 
-/* `bytes` are what the plan describes; `identity` is in each byte of one that is not given. */
+/* `bytes` has the parts that the plan describes. `identity` is each byte of the identity if the header is not given. */
 static void write_file(int fd, const struct plan *plan, uint8_t *bytes, size_t size, uint8_t identity)
 {
 	uint8_t zeroes[128] = { 0 };
@@ -136,7 +135,7 @@ static void tell_fault(void *owner, const struct error *error)
 	verdict_fault(owner, "file", "%s", error->text);
 }
 
-/* Whoever wants all faults finds one where the first one is enough, and RAM only where it may be read. */
+/* snapshot_examine() must find a fault exactly if the file does not open. RAM must lie inside the file. */
 static void verify(const char *path, bool opens)
 {
 	struct verdict verdict = { .tell = tell };
@@ -152,7 +151,7 @@ static void verify(const char *path, bool opens)
 	snapshot_close(&snapshot);
 }
 
-/* A file that inputs can be based on, as their sections name it. */
+/* Creates a base for inputs whose sections name it. */
 int LLVMFuzzerInitialize(int *count, char ***arguments)
 {
 	static uint8_t ram[2 * FORMAT_RAM_CHUNK] = { "what the base has" };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A stream: received, and opened as the file that it is.
+ * Receives a stream, and opens the resulting file.
  *
- * Input: 8 bytes, the first of which says what is not made right; then the stream.
+ * Input: 8 bytes, the first of which selects parts that are not repaired; then the stream.
  */
 #include <stdio.h>
 #include <sys/mman.h>
@@ -55,7 +55,7 @@ static int make_file(const char *name, const uint8_t *bytes, size_t size)
 	return fd;
 }
 
-/* What can be opened can be sent again, and is the same then. */
+/* A snapshot that opens can be sent again, and opens again with valid RAM. */
 static void send_again(const struct snapshot *snapshot)
 {
 	struct rewrite rewrite = { .fd = memfd_create("again", MFD_CLOEXEC), .stream = true };

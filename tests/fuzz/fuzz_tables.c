@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The ITS's tables in a guest's RAM, walked as KVM would restore them. Input: struct plan, then pieces of RAM with the
- * address of each; the rest of RAM is zero.
+ * Walks the ITS's tables in a guest's RAM as KVM would restore them. Input: struct plan, then pieces of RAM with their
+ * addresses; the rest of RAM is zero.
  */
 #include <errno.h>
 
@@ -32,7 +32,7 @@ struct machine {
 	struct piece pieces[PIECES];
 	unsigned count;
 	struct its_walk walk;
-	/* What the walk said. */
+	/* Results of the walk. */
 	unsigned collections, devices, events, pending, stops, limits;
 	struct its_device device;
 	int refusal;
@@ -61,7 +61,7 @@ static int read_ram(void *owner, uint64_t address, void *to, size_t size, struct
 	return 0;
 }
 
-/* KVM's answer is that to the first thing that it does not take. */
+/* KVM's result is that of the first entry that it refuses. */
 static void meet(struct machine *machine, uint32_t problems)
 {
 	fuzz_must(problems >> ITS_PROBLEMS == 0);
@@ -127,7 +127,7 @@ static void see_stop(void *owner, enum its_stop stop, uint64_t address, uint32_t
 	struct machine *machine = owner;
 
 	(void)device;
-	fuzz_must(!machine->limits); /* the last word */
+	fuzz_must(!machine->limits); /* the limit ends the walk */
 	machine->stops++;
 	machine->limits += stop == ITS_STOP_LIMIT;
 	if (stop != ITS_STOP_LIMIT) {
@@ -165,7 +165,7 @@ static void walk(struct machine *machine)
 	fuzz_must(said->collections + said->devices + said->events <= said->entries);
 }
 
-/* Any piece at any address: what a plain read gives, or the same refusal. */
+/* A window must return the same bytes as a plain read, or fail in the same way, for any size at any address. */
 static void look_through_window(struct machine *machine)
 {
 	struct guest_window window = { .memory = &machine->memory };
@@ -182,7 +182,7 @@ static void look_through_window(struct machine *machine)
 			plain_result = guest_memory_read(&machine->memory, address, &plain, size, &plain_error);
 			if (result == 0)
 				fuzz_must(plain_result == 0 && value == plain);
-			else /* a page may be broken where the piece is not */
+			else /* the window reads a page, which may be broken outside of the piece */
 				fuzz_must(error.code == EIO || (plain_result < 0 && plain_error.code == EFAULT));
 		}
 	}
@@ -190,7 +190,7 @@ static void look_through_window(struct machine *machine)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static struct machine machine; /* a megabyte, which takes longer to get than most walks take */
+	static struct machine machine; /* a megabyte: allocating it takes longer than most walks */
 
 	if (size < sizeof(machine.plan))
 		return 0;

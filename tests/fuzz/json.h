@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Whether a text is JSON (RFC 8259) in which no object has a key twice, as this program writes it. */
+/* Checks that a text is JSON (RFC 8259) as lkvm writes it, without repeated keys in an object. */
 #ifndef TESTS_FUZZ_JSON_H
 #define TESTS_FUZZ_JSON_H
 
@@ -61,7 +61,7 @@ static inline bool json_is_new(const char *const *keys, const size_t *lengths, u
 	return true;
 }
 
-/* `character`, and the space that the writer puts behind it. */
+/* Skips `character` and the space that the writer puts after it. */
 static inline bool json_mark(const char **at, char character)
 {
 	if (**at != character)
@@ -112,7 +112,7 @@ static inline bool json_value(const char **at, unsigned depth)
 	return *(*at)++ == (object ? '}' : ']');
 }
 
-/* One value, and a newline. */
+/* Returns whether the text is one value and a newline. */
 static inline bool json_is_sound(const char *text)
 {
 	return json_value(&text, 0) && !strcmp(text, "\n");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writes the seeds that the fuzzers start from, by what writes snapshots: make_seeds FOLDER, then
- * FOLDER/NAME/SEED. They are committed; `make fuzz-seeds` writes them again when the format has changed.
+ * Writes the fuzzers' seeds with the code that writes snapshots: make_seeds FOLDER writes FOLDER/NAME/SEED. The seeds are in
+ * git. `make fuzz-seeds` writes them again after a change of the format.
  */
 #include <linux/input-event-codes.h>
 #include <linux/pci_regs.h>
@@ -91,7 +91,7 @@ static void make_snapshot(const char *name, bool with_machine, bool with_working
 	byte_buffer_free(&writer.buffer);
 }
 
-/* Frames of 64 KiB: the first one is data, the second one zeroes. */
+/* A compressed file with frames of 64 KiB: the first one has data, the second one is zero. */
 static void make_frames(void)
 {
 	static uint8_t ram[2 * FORMAT_RAM_CHUNK] = { "what is in RAM" };
@@ -121,7 +121,7 @@ static void make_frames(void)
 	byte_buffer_free(&writer.buffer);
 }
 
-/* Its first page is its own, the rest the base's. */
+/* A file with a base. The first page is in the file, the rest in the base. */
 static void make_based(void)
 {
 	static uint8_t ram[2 * FORMAT_RAM_CHUNK] = { "what is in RAM" };
@@ -147,7 +147,7 @@ static void make_based(void)
 	byte_buffer_free(&writer.buffer);
 }
 
-/* Of one page of data. What is made has another identity each time. */
+/* A stream of one page of data. Its identity differs in each run. */
 static void make_stream(const char *name, int level)
 {
 	const uint8_t start[8] = { 0 };
@@ -194,7 +194,7 @@ static void make_boot(void)
 	memcpy(image + 16, &image_size, sizeof(image_size));
 	memcpy(image + 56, &magic, sizeof(magic));
 	store("boot", "image", &with_initrd, 1, image, sizeof(image));
-	memset(image + 8, 0, 16); /* from before there was a size */
+	memset(image + 8, 0, 16); /* an old Image without a size */
 	store("boot", "old-image", &much, 1, image, sizeof(image));
 	store("boot", "flat", &much, 1, "\x14", 1);
 
@@ -213,7 +213,7 @@ static void make_boot(void)
 struct saver {
 	struct state_visitor visitor; /* first */
 	struct section_writer *writer;
-	bool without_pci; /* most of a device's bytes, and the same in each */
+	bool without_pci; /* leaves out the PCI state, which is large and equal in all devices */
 };
 
 static int save_object(struct state_visitor *visitor, const char *name, const struct state_table *table, void *object,
@@ -230,7 +230,7 @@ static int save_object(struct state_visitor *visitor, const char *name, const st
 	return 0;
 }
 
-/* A device that a driver uses, with a buffer in each queue. */
+/* A device with a running driver and a buffer in each queue. */
 static void make_device(uint8_t which, const char *name, bool with_pci,
 			struct virtio_device *(*open)(struct vm *, struct pci_bus *, struct error *))
 {
@@ -256,7 +256,7 @@ static void make_device(uint8_t which, const char *name, bool with_pci,
 		fake_descriptor(&queue, 0, FAKE_RAM_BASE + 0x1000, 64, i == 0 ? 2 : 0, 0); /* 2: the device writes it */
 		fake_offer(&queue, 0);
 	}
-	fake_driver_ok(&function); /* it is paused still, and takes nothing yet */
+	fake_driver_ok(&function); /* it is still paused, and takes no buffer */
 	if (device->ops->id == VIRTIO_INPUT)
 		fuzz_must(virtio_input_press(device, KEY_POWER));
 	pci_device_quiesce(&device->pci);
@@ -294,7 +294,7 @@ static void make_board(void)
 	byte_buffer_free(&writer.buffer);
 }
 
-/* One that a driver listens to, with an error. */
+/* An event collector with an enabled message, and an error. */
 static void make_collector(void)
 {
 	struct section_writer writer = { 0 };
@@ -320,7 +320,7 @@ static void make_collector(void)
 	fake_machine_close(&machine);
 }
 
-/* One device, two of whose events are mapped, the second one to what is pending. Entries: its_table.h. */
+/* One device with two mapped events. The LPI of the second one is pending. its_table.h describes the entries. */
 static void make_tables(const char *name, bool indirect)
 {
 	enum { DEVICES = 0x80010000, COLLECTIONS = 0x80020000, SECOND = 0x80030000, ITT = 0x80040000, PENDING = 0x80060000 };
@@ -347,7 +347,7 @@ static void make_tables(const char *name, bool indirect)
 	store("tables", name, &start, sizeof(start), pieces, sizeof(pieces) - (indirect ? 0 : sizeof(pieces[0])));
 }
 
-/* Each way of looking at a snapshot, with a few edits: kind, section, field, element, value. */
+/* Each kind of inspection, with a few edits: kind, section, field, element, value. */
 static void make_inspect(void)
 {
 	enum { LOOKS = 19, VALUE = 0, TWICE = 2, WORD = 8 };
@@ -359,7 +359,7 @@ static void make_inspect(void)
 	} edits[] = {
 		{ VALUE, 39, 3, 0, 0xb900000000000600 }, { TWICE, 10, 1, 0, 1 }, { WORD, 0, 100, 1, 0x1234 },
 		{ VALUE, 13, 0, 0x34, 0x40 },
-	}, passed[] = { /* its MSI-X is on, and a vector leads nowhere */
+	}, passed[] = { /* MSI-X is enabled, and no event maps a vector */
 		{ VALUE, 42, 0, 0x43, PCI_MSIX_FLAGS_ENABLE >> 8 }, { VALUE, 43, 0, 6, 0x12345 }, { VALUE, 44, 0, 7, 1 },
 	};
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How inputs made of sections change: mostly one number in its place, as an inserted byte moves all that follows
- * and leaves nothing that a reader takes. Numbers are 8-byte aligned. For one source file a program, as it defines
- * the function.
+ * Mutates inputs that consist of sections. Mostly it replaces one number, as an inserted byte would move all that follows, and
+ * a reader would refuse the input. Numbers are aligned to 8 bytes. It defines a function, so only one source file of a program
+ * may include it.
  */
 #ifndef TESTS_FUZZ_MUTATE_H
 #define TESTS_FUZZ_MUTATE_H
@@ -22,7 +22,7 @@ static inline uint64_t fuzz_random(uint64_t *state)
 	return *state;
 }
 
-/* Another number for `old`: near it, a power of two or near one, or anything. */
+/* Returns a number in place of `old`: near it, a power of two or near one, or random. */
 static inline uint64_t fuzz_other_number(uint64_t old, uint64_t *state)
 {
 	uint64_t random = fuzz_random(state);
@@ -57,7 +57,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned
 
 	if (size < 8 || random % 4 == 0)
 		return LLVMFuzzerMutate(data, size, most);
-	/* What an input starts with decides most. */
+	/* The first number of an input has the largest effect, so it changes more often. */
 	at = random % 16 == 1 ? 0 : (random >> 32) % (size / 8) * 8;
 	at += (random >> 16) % (8 / width) * width;
 	memcpy(&number, data + at, width);
