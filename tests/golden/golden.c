@@ -2,8 +2,8 @@
 /*
  * Makes a golden snapshot, or prints one: tests/golden/README.md.
  *
- *     golden make FILE     a machine without a guest on the fake KVM, with devices that a driver uses
- *     golden print FILE    the text that is kept beside a golden snapshot
+ *     golden make FILE     saves a machine without a guest on the fake KVM, with devices that a driver uses
+ *     golden print FILE    prints the text that is stored beside a golden snapshot
  */
 #include <fcntl.h>
 #include <linux/input-event-codes.h>
@@ -47,7 +47,7 @@ static void save_board(struct state_writer *saver)
 	state_write(&saver->visitor, "generation", &vmgenid_state_table, &generation, &error);
 }
 
-/* One that its driver uses, with a request in each queue. */
+/* Saves a device with a running driver and a request in each queue. */
 static void save_device(struct state_writer *saver, struct fake_machine *machine, struct virtio_device *device)
 {
 	struct fake_function function;
@@ -71,7 +71,7 @@ static void save_device(struct state_writer *saver, struct fake_machine *machine
 	free(device);
 }
 
-/* A page in the first chunk, a full one, a hole, bytes at the end. */
+/* Writes to one page of the first chunk, to all of the second chunk, and to the last bytes. The rest becomes a hole. */
 static void fill(struct ram *ram)
 {
 	memcpy(ram->host + 0x3000, "golden", 6);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the maker of golden snapshots and the test that reads them share: a snapshot's text, a made one's machine. */
+/* Shared by the program that makes golden snapshots and the test that reads them: a snapshot's text, and the KVM part. */
 #ifndef TESTS_GOLDEN_H
 #define TESTS_GOLDEN_H
 
@@ -14,7 +14,7 @@
 #include "util/checksum.h"
 
 #define GOLDEN_RAM_SIZE (4ull * FORMAT_RAM_CHUNK)
-#define GOLDEN_SHOWN 16 /* elements of a field; of more, there is a checksum */
+#define GOLDEN_SHOWN 16 /* elements of a field; longer fields are shown by a checksum */
 
 static inline void golden_print_field(FILE *to, const char *section, const struct field *field)
 {
@@ -28,7 +28,7 @@ static inline void golden_print_field(FILE *to, const char *section, const struc
 	fprintf(to, "\n");
 }
 
-/* One line for the file, one for each section, one for each field: all numbers but these of sizes in hexadecimal. */
+/* Prints a line for the file, for each section and for each field. Sizes are decimal, values are hexadecimal. */
 static inline void golden_print(FILE *to, const struct snapshot *snapshot)
 {
 	fprintf(to, "snapshot version %u architecture %u created %llu identity ", snapshot->header.version,
@@ -48,7 +48,7 @@ static inline void golden_print(FILE *to, const struct snapshot *snapshot)
 	}
 }
 
-/* KVM's part of a made machine: one vCPU, vGICv3 and ITS, as vm/machine.c lays them out. */
+/* The KVM part of a made machine: one vCPU, vGICv3 and ITS, at the addresses of machine/machine.c. */
 struct golden_machine {
 	struct vm vm;
 	struct cpu_features features;

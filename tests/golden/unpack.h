@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A golden snapshot as the file that it was, with holes. For unit tests: cmocka's assertions. */
+/* Unpacks a golden snapshot to the original file with holes. For unit tests, as it uses cmocka's assertions. */
 #ifndef TESTS_GOLDEN_UNPACK_H
 #define TESTS_GOLDEN_UNPACK_H
 
@@ -9,7 +9,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#define GOLDEN_REAL "tests/golden/real-1.lkvm.gz" /* of a guest that uses its ITS; tests run in the top folder */
+#define GOLDEN_REAL "tests/golden/real-1.lkvm.gz" /* a guest that uses its ITS; tests run in the top folder */
 
 static inline void golden_unpack(const char *packed, const char *path)
 {
@@ -23,7 +23,7 @@ static inline void golden_unpack(const char *packed, const char *path)
 	assert_non_null(from);
 	assert_non_null(to);
 	while ((got = gzread(from, page, sizeof(page))) > 0) {
-		if (got < (int)sizeof(page) || memcmp(page, zeroes, sizeof(page)) != 0) /* else: a hole, as the writer makes them */
+		if (got < (int)sizeof(page) || memcmp(page, zeroes, sizeof(page)) != 0) /* else a hole, as lkvm writes it */
 			assert_int_equal(pwrite(fileno(to), page, (size_t)got, end), got);
 		end += got;
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The cases, each with what it must see. A case returns when all is right, and ends the program when it is not. */
+/* The cases. A case returns if it passes, and ends the program if it fails. */
 #ifndef LKVM_TESTS_IRQCHIP_CASES_H
 #define LKVM_TESTS_IRQCHIP_CASES_H
 
@@ -10,7 +10,7 @@ struct irqchip_case {
 	void (*run)(void);
 };
 
-/* Each ends with a NULL name. */
+/* The last entry of each array has the name NULL. */
 extern const struct irqchip_case table_cases[];
 extern const struct irqchip_case pending_cases[];
 extern const struct irqchip_case reset_cases[];

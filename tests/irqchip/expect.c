@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the cases compare. */
+/* Comparisons that the cases share: sections, snapshot files and lists of interrupts. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A vCPU makes progress with each combination of enabled interrupt groups. From 6.19 on KVM asks the GIC for a maintenance
- * interrupt when a group changes; a GIC that raises it without a change never lets the vCPU run an instruction
- * (docs/host-kernels.md).
+ * A vCPU makes progress with each combination of enabled interrupt groups. From 6.19 on, KVM enables a maintenance interrupt
+ * for a change of a group. If a GIC raises it without a change, the vCPU executes no instruction (docs/host-kernels.md).
  */
 #include <signal.h>
 #include <stdio.h>
@@ -13,7 +12,7 @@
 
 #define LIMIT 20u /* seconds; a run takes milliseconds */
 
-/* While KVM_RUN never returns, only a signal handler can report it. */
+/* If KVM_RUN does not return, only a signal handler can report that. */
 static void groups_give_up(int number)
 {
 	static const char message[] = "the vCPU executes no instruction\n";

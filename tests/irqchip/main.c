@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * irqchip CASE: saving, restoring and resetting vGICv3 and ITS on real KVM. Without CASE: their names.
- * irqchip compare FILE FILE: whether GIC and ITS are the same in two snapshots of machines.
+ * irqchip CASE: runs a case of saving, restoring or resetting vGICv3 and ITS on real KVM. Without CASE: prints their names.
+ * irqchip compare FILE FILE: compares GIC and ITS in two snapshots of machines.
  */
 #include <stdio.h>
 #include <string.h>

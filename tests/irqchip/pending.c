@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Interrupts that are on their way, or being handled, at the instant of the save: each is delivered once afterwards. What
- * the vCPUs have differs, so that one's state in another's place shows.
+ * Interrupts that are pending or active at the save are delivered once after the restore. The states of the vCPUs differ, so
+ * that a test detects a state restored to the wrong vCPU.
  */
 #include <string.h>
 
@@ -29,7 +29,7 @@ static void expect_nothing(struct rig *rig, unsigned vcpu)
 	expect(rig, vcpu, NULL, 0);
 }
 
-/* SPI `interrupt` to a vCPU, on, with a trigger and a priority. */
+/* Enables SPI `interrupt` with a trigger and a priority, and routes it to a vCPU. */
 static void set_up_spi(struct rig *rig, uint32_t interrupt, unsigned vcpu, bool edge, uint8_t priority)
 {
 	const uint32_t config = GICD_ICFGR + interrupt / 16 * 4, shift = interrupt % 16 * 2;
@@ -42,7 +42,7 @@ static void set_up_spi(struct rig *rig, uint32_t interrupt, unsigned vcpu, bool 
 	rig_set_distributor(rig, GICD_ISENABLER + interrupt / 32 * 4, 1u << interrupt % 32);
 }
 
-/* A device with 16 events a vCPU, each an LPI of that vCPU's collection. */
+/* Opens a rig with a device that has 16 events for each vCPU. Each event is an LPI in that vCPU's collection. */
 static void open_programmed(struct rig *rig)
 {
 	rig_open(rig, VCPUS);
@@ -64,18 +64,18 @@ static void of_all_kinds(void)
 
 	open_programmed(&rig);
 	for (unsigned vcpu = 0; vcpu < VCPUS; vcpu++) {
-		/* SGIs by the latch; one PPI of each vCPU by its line; SPIs by edge and by level; LPIs. */
+		/* SGIs pending by the latch; one PPI of each vCPU by its line; SPIs by edge and by level; LPIs. */
 		rig_set_redistributor(&rig, vcpu, GICR_ISPENDR0, 1u << vcpu | 1u << (vcpu + 8));
 		rig_set_redistributor(&rig, vcpu, GICR_ISENABLER0, 1u << (20 + vcpu));
 		rig_set_line(&rig, vcpu, 20 + vcpu, true);
 		set_up_spi(&rig, 34 + vcpu, vcpu, true, 0xa0);
 		set_up_spi(&rig, 50 + vcpu, vcpu, false, 0x60);
 		rig_set_line(&rig, 0, 34 + vcpu, true);
-		rig_set_line(&rig, 0, 34 + vcpu, false); /* the edge is what counts */
+		rig_set_line(&rig, 0, 34 + vcpu, false); /* the edge has made it pending */
 		rig_set_line(&rig, 0, 50 + vcpu, true);
 		rig_send_msi(&rig, DEVICE, EVENT(vcpu, vcpu));
 		rig_send_msi(&rig, DEVICE, EVENT(vcpu, 9));
-		rig_send_msi(&rig, DEVICE, EVENT(vcpu, 9)); /* twice before it is taken is once */
+		rig_send_msi(&rig, DEVICE, EVENT(vcpu, 9)); /* sent twice before the acknowledge, delivered once */
 	}
 	rig_move(&rig);
 	for (unsigned vcpu = 0; vcpu < VCPUS; vcpu++) {
@@ -88,7 +88,7 @@ static void of_all_kinds(void)
 	rig_close(&rig);
 }
 
-/* More than there are list registers: some in them, some waiting for one. */
+/* More pending interrupts than list registers: some are in list registers, others wait for one. */
 static void more_than_list_registers(void)
 {
 	uint32_t expected[2 * 16], first;
@@ -99,7 +99,7 @@ static void more_than_list_registers(void)
 	for (unsigned n = 0; n < 16; n++)
 		rig_send_msi(&rig, DEVICE, EVENT(1, n));
 	rig_set_redistributor(&rig, 1, GICR_ISPENDR0, 0xffff);
-	first = rig_acknowledge(&rig, 1); /* now some are in list registers, and one is active */
+	first = rig_acknowledge(&rig, 1); /* then some are in list registers, and one is active */
 	rig_move(&rig);
 	for (unsigned n = 0; n < 16; n++) {
 		if (first != n)
@@ -110,7 +110,7 @@ static void more_than_list_registers(void)
 	rig_close(&rig);
 }
 
-/* Not deliverable at the save; delivered once when the guest lets it. */
+/* Interrupts that cannot be delivered at the save are delivered once when the guest allows it. */
 static void held_back(void)
 {
 	struct rig rig;
@@ -150,7 +150,7 @@ static void expect_acknowledged(struct rig *rig, unsigned vcpu, uint32_t expecte
 		fail("vCPU %u acknowledged %u, not %u", vcpu, interrupt, expected);
 }
 
-/* In the middle of handlers, one interrupted by another, of other priorities on each vCPU. */
+/* A save while handlers run: one handler interrupts another. The priorities differ on each vCPU. */
 static void in_handlers(void)
 {
 	uint64_t active[VCPUS];
@@ -170,7 +170,7 @@ static void in_handlers(void)
 		rig_set_line(&rig, 0, 44 + vcpu, true);
 		rig_nest(&rig, vcpu);
 		expect_acknowledged(&rig, vcpu, 44 + vcpu);
-		/* The first one once more, while it is active; and one that may not interrupt what runs. */
+		/* The first interrupt again, while it is active; and one whose priority is too low to interrupt the handler. */
 		rig_set_line(&rig, 0, 34 + vcpu, false);
 		rig_set_line(&rig, 0, 34 + vcpu, true);
 		rig_send_msi(&rig, DEVICE, EVENT(vcpu, 6));
@@ -187,15 +187,15 @@ static void in_handlers(void)
 		if (rig_cpu_interface(&rig, vcpu, ICC_AP1R0) != active[vcpu])
 			fail("vCPU %u has another vCPU's active priorities", vcpu);
 		rig_nest(&rig, vcpu);
-		expect_acknowledged(&rig, vcpu, RIG_NOTHING); /* all that waits is of lower priority */
+		expect_acknowledged(&rig, vcpu, RIG_NOTHING); /* all pending ones have lower priority */
 		rig_end(&rig, vcpu, 44 + vcpu);
-		expect_acknowledged(&rig, vcpu, RIG_NOTHING); /* LPI 6 has the priority of LPI 4, which runs */
+		expect_acknowledged(&rig, vcpu, RIG_NOTHING); /* LPI 6 has the priority of LPI 4, which is active */
 		rig_end(&rig, vcpu, LPI(vcpu, 4));
 		expect_acknowledged(&rig, vcpu, LPI(vcpu, 6)); /* it interrupts the first */
 		rig_end(&rig, vcpu, LPI(vcpu, 6));
 		expect_acknowledged(&rig, vcpu, RIG_NOTHING);
 		rig_end(&rig, vcpu, 34 + vcpu);
-		expect_acknowledged(&rig, vcpu, 34 + vcpu); /* the one that came while it was active */
+		expect_acknowledged(&rig, vcpu, 34 + vcpu); /* it became pending again while it was active */
 		expect_nothing(&rig, vcpu);
 		if (rig_cpu_interface(&rig, vcpu, ICC_AP1R0))
 			fail("vCPU %u is left with an active priority", vcpu);
@@ -203,7 +203,7 @@ static void in_handlers(void)
 	rig_close(&rig);
 }
 
-/* A line that goes low while nothing runs takes its interrupt with it; a latch stays. */
+/* A line that goes low after the restore ends its pending state. A latch keeps it. */
 static void lines_after_the_restore(void)
 {
 	struct rig rig;
@@ -214,11 +214,11 @@ static void lines_after_the_restore(void)
 	set_up_spi(&rig, 43, 3, false, 0xa0);
 	rig_set_line(&rig, 0, 41, true);
 	rig_set_line(&rig, 0, 42, true);
-	rig_set_distributor(&rig, GICD_ISPENDR + 4, 1u << (43 - 32)); /* by software, the line is low */
+	rig_set_distributor(&rig, GICD_ISPENDR + 4, 1u << (43 - 32)); /* by a write to the register, while the line is low */
 	rig_move(&rig);
 	rig_set_line(&rig, 0, 41, false);
 	expect_nothing(&rig, 1);
-	/* Held high after its end, it comes again. */
+	/* A line that stays high after the end of the interrupt makes it pending again. */
 	expect_acknowledged(&rig, 2, 42);
 	expect_acknowledged(&rig, 2, 42);
 	rig_move(&rig);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A try: the walk, KVM's restore, and what can be seen of it afterwards. */
+/* One trial: the walk, KVM's restore, and the comparison of their results. */
 #include "predict.h"
 
 #include <errno.h>
@@ -12,7 +12,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* The parts of RAM that tries use: the rest is not copied and compared each time. */
+/* The parts of RAM that trials use. Only these are copied and compared. */
 static const struct {
 	uint64_t start, size;
 } spans[] = { { 0, 0x10000 }, { RIG_QUEUE - RIG_RAM, 0x380000 }, { RIG_RAM_SIZE - 0x10000, 0x10000 } };
@@ -119,7 +119,7 @@ static void set_redistributor64(struct rig *rig, unsigned vcpu, uint32_t offset,
 	rig_set_redistributor(rig, vcpu, offset + 4, (uint32_t)(value >> 32));
 }
 
-/* As a restore does, after no mapping and no LPI is left. RESTORE_TABLES' errno. */
+/* Restores as lkvm does, after removing all mappings and LPIs. Returns the errno of RESTORE_TABLES. */
 static int restore(struct predict *predict)
 {
 	struct rig *rig = &predict->rig;
@@ -149,7 +149,7 @@ static void copy_ram(struct predict *predict)
 		memcpy(predict->before + spans[i].start, predict->rig.vm.ram.host + spans[i].start, spans[i].size);
 }
 
-/* Whether RAM is what `before` says. */
+/* Expects that RAM equals `before`. */
 static void expect_ram(const struct predict *predict, const char *when)
 {
 	const uint8_t *ram = predict->rig.vm.ram.host;
@@ -179,7 +179,7 @@ static void set_expected(struct predict *predict, const struct its_event *event,
 		predict->before[address - RIG_RAM] &= (uint8_t)~bit;
 }
 
-/* KVM has cleared the pending bits that it took, and no others; and gives them back. */
+/* Expects that KVM cleared only the pending bits that it restored, and that it saves them again. */
 static void compare_pending(struct predict *predict)
 {
 	const struct visited *visited = &predict->visited;
@@ -195,7 +195,7 @@ static void compare_pending(struct predict *predict)
 	}
 }
 
-/* What a device's event is, or NULL. KVM finds the first device of an id. */
+/* Returns a device's event, or NULL. As in KVM, the first device with an id is used. */
 static const struct its_event *find_event(const struct visited *visited, uint32_t device, uint32_t event)
 {
 	unsigned owner = 0;
@@ -224,7 +224,7 @@ static void send(struct predict *predict, uint32_t device, uint32_t id)
 		set_expected(predict, event, true);
 }
 
-/* Each event's message is delivered, to the right LPI of the right vCPU, and no other is. */
+/* Expects that each event's message makes the right LPI pending on the right vCPU, and that other messages are dropped. */
 static void compare_messages(struct predict *predict)
 {
 	static const struct {
@@ -239,7 +239,7 @@ static void compare_messages(struct predict *predict)
 	copy_ram(predict);
 	rig_set_its(&predict->rig, GITS_CTLR, 1);
 	if (!(rig_its(&predict->rig, GITS_CTLR) & 1))
-		return; /* a table is not valid */
+		return; /* a table is invalid */
 	for (unsigned i = 0; i < visited->event_count; i += step) {
 		const struct its_event *event = &visited->events[i];
 
@@ -267,7 +267,7 @@ static bool claim(struct predict *predict, uint64_t address)
 	return true;
 }
 
-/* Whether each entry has a place of its own, so that a save of these tables can be read again. */
+/* Returns whether no two entries overlap. Only then can a save of these tables be read again. */
 static bool have_places(struct predict *predict)
 {
 	const struct visited *visited = &predict->visited;
@@ -327,7 +327,7 @@ static void expect_same_entries(struct predict *predict, const struct visited *f
 			differ(predict, "SAVE_TABLES writes another event");
 }
 
-/* What KVM writes where there was nothing any more is what the walk found. */
+/* Clears the entries, and expects that KVM saves those that the walk found. */
 static void compare_saved(struct predict *predict)
 {
 	if (!have_places(predict))

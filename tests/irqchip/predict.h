@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tables of an ITS that are written by hand, for KVM to restore and for its_tables_walk() to predict what it makes of
- * them. All in one VM, whose ITS and LPIs are made fresh for each try.
+ * Compares KVM's restore of hand-written ITS tables with the prediction of its_tables_walk(). All trials use one VM, whose ITS
+ * and LPIs are reset for each trial.
  *
- * Where the two do not agree, because the walk looks at RAM as it was saved and keeps no list of mappings:
- * - RESTORE_TABLES clears the pending bits that it takes. Where a pending table lies over another table, KVM reads
- *   entries that it changed itself meanwhile.
- * - Events that share an LPI above 65535, which no guest can have: the walk does not see that they do, so it looks for
- *   the pending bit of each on its own vCPU; KVM, on the first one's only.
- * - Above 16 million entries the walk gives up, and KVM goes on, for minutes.
- * - Memory that KVM cannot allocate (ENOMEM).
+ * The walk reads RAM as it was saved and keeps no list of mappings. So KVM and the walk differ in these cases:
+ * - RESTORE_TABLES clears the pending bits that it restores. If a pending table overlaps another table, KVM reads entries that
+ *   it changed itself.
+ * - Events share an LPI above 65535, which no guest can have. The walk does not detect that, and reads the pending bit of each
+ *   event on its own vCPU. KVM reads it only on the first event's vCPU.
+ * - Above 16 million entries the walk stops. KVM continues, for minutes.
+ * - KVM cannot allocate memory (ENOMEM).
  */
 #ifndef LKVM_TESTS_IRQCHIP_PREDICT_H
 #define LKVM_TESTS_IRQCHIP_PREDICT_H
@@ -27,13 +27,13 @@
 #define ITT(device) (RIG_TRANSLATIONS + RIG_TRANSLATION_SIZE * ((device) % 256))
 #define SECOND_LEVEL(index) (RIG_LEVEL2 + (uint64_t)(index) * ITS_TABLE_PAGE)
 
-/* A place in tables, and what is written to it. */
+/* A place in the tables, and its new value. */
 struct patch {
 	enum place {
 		NOWHERE,
 		DEVICE,     /* entry of the device `id` */
 		EVENT,      /* entry `event` in the ITT of the device `id` */
-		COLLECTION, /* the entry at this index, whatever its collection */
+		COLLECTION, /* the entry at this index, for any collection */
 		FIRST,      /* an entry of the device table's first level */
 		WORD,       /* the offset in RAM */
 		DEVICES, COLLECTIONS, PROPERTIES, /* GITS_BASER0, GITS_BASER1, GICR_PROPBASER */
@@ -43,52 +43,52 @@ struct patch {
 	uint64_t value;
 };
 
-/* What a walk visited, in its order. */
+/* The entries that a walk visited, in its order. */
 struct visited {
 	unsigned collection_count, device_count, event_count;
 	struct its_collection collections[PREDICT_RECORDS];
 	struct its_device devices[PREDICT_RECORDS];
 	struct its_event events[PREDICT_RECORDS];
 	unsigned owners[PREDICT_RECORDS]; /* index of each event's device */
-	uint32_t problems, stops; /* bits */
+	uint32_t problems, stops; /* one bit for each kind */
 };
 
-/* Large: on the heap. */
+/* It is large, so it must be on the heap. */
 struct predict {
 	struct rig rig;
 	bool indirect;
 	uint64_t device_baser, collection_baser, propbaser, pendbasers[PREDICT_VCPUS];
-	const char *name; /* of the try, for a failure */
+	const char *name; /* of the trial, for the message of a failure */
 	const struct patch *patches;
 	unsigned patch_count;
 	struct guest_memory memory;
 	struct its_walk walk, second_walk;
 	struct visited visited, second;
-	uint8_t before[RIG_RAM_SIZE]; /* RAM as KVM is to find it */
+	uint8_t before[RIG_RAM_SIZE]; /* RAM before KVM's restore */
 	uint8_t claimed[RIG_RAM_SIZE / 64];
-	/* How many were... */
+	/* Numbers of trials. */
 	unsigned taken, refused, saved;
 };
 
 struct predict *predict_open(void);
 void predict_close(struct predict *predict);
 
-/* RAM is zeroed, and a good set of tables written: several devices, some of whose entries are only left over. */
+/* Zeroes RAM, and writes valid tables with several devices. Some entries are left over: nothing refers to them. */
 void predict_lay_out(struct predict *predict, bool indirect);
 
 uint64_t *predict_at(struct predict *predict, const struct patch *patch);
 uint64_t *predict_ram(struct predict *predict, uint64_t address);
 
-/* Writes them; a failure names them. Up to the first that is NOWHERE. */
+/* Writes patches up to the first that is NOWHERE. The message of a failure has `name`. */
 void predict_patch(struct predict *predict, const char *name, const struct patch *patches, unsigned count);
 
-/* Walks the tables, as they are now. */
+/* Walks the current tables. */
 void predict_walk(struct predict *predict);
 
-/* After the walk: has KVM restore them, and fails where it says or does something else. */
+/* Call it after predict_walk(). Makes KVM restore the tables, and fails if KVM's result differs from the walk's. */
 void predict_compare(struct predict *predict);
 
-/* Hundreds of good tables with something else in a few places. */
+/* Hundreds of valid tables with random values in a few places. */
 void predict_mutated_flat(void);
 void predict_mutated_indirect(void);
 

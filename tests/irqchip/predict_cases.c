@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tables at the edges of what KVM takes, one a row: what the walk says of it, and KVM must do the same. */
+/* Tables at the limits of what KVM accepts, one in each row, with the walk's prediction. KVM must do the same. */
 #include <errno.h>
 #include <string.h>
 
@@ -12,7 +12,7 @@
 #define STOP(name) (1u << ITS_STOP_##name)
 #define END (RIG_RAM + RIG_RAM_SIZE)
 #define ROOM (RIG_RAM + 0x800000) /* for large tables */
-#define LAST_LPI (8192 + (END - RIG_PROPERTIES) - 1) /* whose configuration is RAM's last byte */
+#define LAST_LPI (8192 + (END - RIG_PROPERTIES) - 1) /* its configuration is the last byte of RAM */
 
 struct row {
 	const char *name;
@@ -32,7 +32,7 @@ struct row {
 #define SET_PROPERTIES(baser) { .place = PROPERTIES, .value = (baser) }
 #define SET_PENDING(vcpu, baser) { .place = PENDING, .id = (vcpu), .value = (baser) }
 
-/* In tables of one level as of two. */
+/* Each row is tried with tables of one level and of two levels. */
 static const struct row rows[] = {
 	{ "as it is", 0, 0, 0, { { 0 } } },
 
@@ -215,7 +215,7 @@ static const struct row indirect_rows[] = {
 	{ "a device behind 16 bits", EINVAL, PROBLEM(DEVICE_ID), 0,
 	  { AT_DEVICE(24581, DTE(ITT(24581), 1, 16383)), AT_FIRST(8, BASER_VALID | SECOND_LEVEL(4)),
 	    AT(SECOND_LEVEL(4), DTE(ITT(0x1f), 5, 0)), AT(ITT(0x1f), ITE(8600, 1, 0)) } },
-	/* Ids of 32 bits: those of 64 pages of first level are all, then they begin anew. */
+	/* Ids have 32 bits. After 64 pages of first level they begin again at 0. */
 	{ "a device twice", 0, PROBLEM(DEVICE_TWICE) | PROBLEM(LPI_SHARED), 0,
 	  { SET_DEVICES(BASER_VALID | BASER_INDIRECT | ROOM | 64), AT(ROOM, BASER_VALID | SECOND_LEVEL(5)),
 	    AT(SECOND_LEVEL(5) + 8 * 3, DTE(ITT(3), 5, 16383)), AT(ROOM + 8 * 0x80000, BASER_VALID | SECOND_LEVEL(6)),
@@ -261,7 +261,7 @@ static void predict_indirect(void)
 	try_rows(indirect_rows, COUNT(indirect_rows), true);
 }
 
-/* A collection table without an end, and more behind it. */
+/* A full collection table without an invalid entry, followed by more entries. */
 static void predict_full_table(void)
 {
 	struct predict *predict = predict_open();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Good tables with something else in one to four places. LKVM_SEED repeats what a run did. */
+/* Valid tables with random values in one to four places. LKVM_SEED repeats a run. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -9,7 +9,7 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define TRIES 300u
 #define PATCHES 4u
-#define MOST_ENTRIES 100000u /* KVM takes microseconds for each here */
+#define MOST_ENTRIES 100000u /* KVM needs microseconds for each */
 #define END (RIG_RAM + RIG_RAM_SIZE)
 
 static uint64_t next_random(uint64_t *state)
@@ -27,7 +27,7 @@ static uint64_t one_of(const uint64_t *list, size_t count, uint64_t *state)
 
 #define ONE_OF(list, state) one_of(list, COUNT(list), state)
 
-/* Another place, mostly one where there is something. */
+/* Returns a random place, mostly one that has an entry. */
 static struct patch pick_place(const struct predict *predict, uint64_t *state)
 {
 	static const uint64_t devices[] = { 0, 3, 3, 8, 8, 9, 100, 200, 200, 8191, 8192, 8193, 24580, 24581 };
@@ -131,7 +131,7 @@ static uint64_t other_collection(uint64_t old, uint64_t *state)
 	}
 }
 
-/* Registers, and entries of the first level. Not over a pending table: predict.h. */
+/* Returns a new value of a register or of a first-level entry. No table overlaps a pending table: predict.h. */
 static uint64_t other_register(uint64_t old, uint64_t *state)
 {
 	switch (next_random(state) / 3 % 4) {
@@ -146,7 +146,7 @@ static uint64_t other_register(uint64_t old, uint64_t *state)
 	}
 }
 
-/* Where KVM writes while it restores: over no other table. */
+/* Returns a new GICR_PENDBASER. KVM writes the pending table during the restore, so it overlaps no other table. */
 static uint64_t other_pending(uint64_t old, uint64_t *state)
 {
 	static const uint64_t places[] = {
@@ -169,7 +169,7 @@ static uint64_t pick_value(const struct patch *patch, uint64_t old, uint64_t *st
 	return patch->place == COLLECTION ? other_collection(old, state) : other_register(old, state);
 }
 
-/* What KVM and the walk see differently: predict.h. */
+/* KVM and the walk differ in this case: predict.h. */
 static bool shares_a_high_lpi(const struct visited *visited)
 {
 	for (unsigned i = 0; i < visited->event_count; i++)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* A good set of tables, and places in it. */
+/* Valid tables, and the addresses of places in them. */
 #include <string.h>
 
 #include "predict.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* Up to the first NOWHERE. Entries that nothing leads to are what earlier saves left. */
+/* Ends with NOWHERE. Entries that nothing refers to are left over, as from earlier saves. */
 static const struct patch good[] = {
 	{ .place = COLLECTION, .id = 0, .value = CTE(0, 0) },
 	{ .place = COLLECTION, .id = 1, .value = CTE(1, 1) },
@@ -32,7 +32,7 @@ static const struct patch good[] = {
 	{ 0 },
 };
 
-/* Where there are two levels, more devices behind them, as far as `next` reaches. */
+/* With two levels there are more devices after these, as far as `next` reaches. */
 static const struct patch behind[] = {
 	{ .place = FIRST, .id = 0, .value = BASER_VALID | SECOND_LEVEL(0) },
 	{ .place = FIRST, .id = 1, .value = BASER_VALID | SECOND_LEVEL(1) },
@@ -45,7 +45,7 @@ static const struct patch behind[] = {
 	{ 0 },
 };
 
-/* Some are of LPIs that nothing maps, or that are on another vCPU: those stay as they are. */
+/* Pending bits. Those of LPIs that no event maps, or that another vCPU has, must not change. */
 static const struct {
 	unsigned vcpu;
 	uint32_t lpi;
@@ -101,7 +101,7 @@ void predict_lay_out(struct predict *predict, bool indirect)
 {
 	uint8_t *ram = predict->rig.vm.ram.host;
 
-	memset(ram, 0, RIG_RAM_SIZE); /* the vCPUs do not run, and need no code */
+	memset(ram, 0, RIG_RAM_SIZE); /* also the vCPUs' code, as they do not run */
 	for (uint32_t lpi = 8192; lpi < 65536; lpi++)
 		rig_set_properties(&predict->rig, lpi, 0xa0, lpi % 2);
 	predict->indirect = indirect;

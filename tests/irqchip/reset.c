@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* After a reset, every register of vCPUs, vGICv3 and ITS is what it was when the VM was made. */
+/* After a reset, every register of vCPUs, vGICv3 and ITS has the value of a new VM. */
 #include <string.h>
 
 #include "cases.h"
@@ -18,7 +18,7 @@ static void map_and_send(struct rig *rig)
 	}
 }
 
-/* Everything that can be written holds something else. */
+/* Changes every writable register. */
 static void disturb(struct rig *rig)
 {
 	rig_program_gic(rig);
@@ -49,7 +49,7 @@ static void disturb(struct rig *rig)
 	for (uint32_t word = 8; word < 16; word++)
 		rig_set_distributor(rig, GICD_IPRIORITYR + 4 * word, 0x80808080);
 	for (uint32_t interrupt = 32; interrupt < RIG_INTERRUPTS; interrupt++)
-		rig_set_line(rig, 0, interrupt, false); /* as the reset of devices does */
+		rig_set_line(rig, 0, interrupt, false); /* as a reset of the devices does */
 }
 
 static void resets(struct rig *rig)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* A VM on real KVM: its registers, ITS commands and vCPUs, and saving and restoring it. */
 #include "rig.h"
 
 #include <errno.h>
@@ -13,7 +14,7 @@
 #define GIC_BASE 0x3fff0000ull
 #define REDISTRIBUTORS 0x3f000000ull
 #define ITS_BASE 0x3ffd0000ull
-#define REPORT 0x10000000ull /* nothing is there: a store ends KVM_RUN */
+#define REPORT 0x10000000ull /* an address without a device: a store to it ends KVM_RUN */
 
 extern const uint8_t guest_code[], guest_code_end_of_interrupt[], guest_code_end[];
 
@@ -187,7 +188,7 @@ void rig_program_its(struct rig *rig, bool indirect)
 		fail("the ITS does not turn on");
 }
 
-/* ARM IHI 0069, section 5.3: four doublewords a command. */
+/* ARM IHI 0069, section 5.3: a command has four doublewords. */
 static void command(struct rig *rig, uint64_t first, uint64_t second, uint64_t third)
 {
 	const uint64_t words[4] = { first, second, third, 0 };
@@ -266,7 +267,7 @@ uint32_t rig_acknowledge(struct rig *rig, unsigned index)
 		fail("vCPU %u left KVM_RUN for the reason %u", index, vcpu->run->exit_reason);
 	memcpy(&interrupt, vcpu->run->mmio.data, sizeof(interrupt));
 
-	/* KVM completes the store at the next KVM_RUN: only then is it part of the registers. */
+	/* KVM completes the store at the next KVM_RUN. Only then do the registers include it. */
 	vcpu->run->immediate_exit = 1;
 	result = kvm_call(vcpu->fd, KVM_RUN, 0);
 	vcpu->run->immediate_exit = 0;
@@ -292,7 +293,7 @@ unsigned rig_drain(struct rig *rig, unsigned vcpu, uint32_t *list, unsigned room
 {
 	unsigned count = 0;
 
-	/* KVM has few list registers and fills them up at an exit: "nothing" must be said more than once. */
+	/* KVM has few list registers and fills them at an exit, so one RIG_NOTHING does not prove that none is pending. */
 	for (unsigned nothing = 0; nothing < 3;) {
 		uint32_t interrupt = rig_acknowledge(rig, vcpu);
 

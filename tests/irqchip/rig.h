@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A VM on real KVM with vCPUs, vGICv3 and ITS, and no machine around them: what the guest would do with the interrupt
- * controller is done from here, register by register. The few instructions that the vCPUs run acknowledge interrupts.
- * Whatever goes wrong without being the case's subject ends the program with a sentence.
+ * A VM on real KVM with vCPUs, vGICv3 and ITS, without a machine. The test programs the interrupt controller in place of a
+ * guest, register by register. The vCPUs run only a few instructions, which acknowledge interrupts. A failure of the rig itself
+ * ends the program with an error.
  */
 #ifndef LKVM_TESTS_IRQCHIP_RIG_H
 #define LKVM_TESTS_IRQCHIP_RIG_H
@@ -23,35 +23,35 @@
 #define RIG_QUEUE_SIZE 0x10000u
 #define RIG_DEVICES (RIG_RAM + 0x110000)     /* the device table, or its first level */
 #define RIG_COLLECTIONS (RIG_RAM + 0x120000)
-#define RIG_LEVEL2 (RIG_RAM + 0x130000)      /* of the device table */
-#define RIG_TRANSLATIONS (RIG_RAM + 0x200000) /* interrupt translation tables, RIG_TRANSLATION_SIZE each, by the low 8 bits of the device */
+#define RIG_LEVEL2 (RIG_RAM + 0x130000)      /* second level of the device table */
+#define RIG_TRANSLATIONS (RIG_RAM + 0x200000) /* ITTs of RIG_TRANSLATION_SIZE, by the low 8 bits of the device */
 #define RIG_TRANSLATION_SIZE 0x1000u
-#define RIG_PROPERTIES (RIG_RAM + 0x300000)  /* one byte an LPI, from 8192 on */
-#define RIG_PENDING (RIG_RAM + 0x400000)     /* 64 KiB a redistributor */
+#define RIG_PROPERTIES (RIG_RAM + 0x300000)  /* one byte for each LPI, from 8192 on */
+#define RIG_PENDING (RIG_RAM + 0x400000)     /* 64 KiB for each redistributor */
 
-#define RIG_NOTHING 1023u /* what ICC_IAR1_EL1 says where there is no interrupt */
+#define RIG_NOTHING 1023u /* ICC_IAR1_EL1 without a pending interrupt */
 #define RIG_INTERRUPTS 64u
 
 struct rig {
 	struct vm vm;
 	struct migrate migrate;
 	struct cpu_features features;
-	uint64_t commands; /* offset of the next one in the queue */
-	uint64_t raised;   /* lines that are high, by INTID */
+	uint64_t commands; /* offset of the next command in the queue */
+	uint64_t raised;   /* lines that are high; bits by INTID */
 };
 
-/* Ends the program as failed. */
+/* Prints a message, and ends the program as failed. */
 __attribute__((noreturn, format(printf, 1, 2))) void fail(const char *format, ...);
 
-/* A fresh VM with zeroed RAM, GIC and ITS initialised; vCPU 0 on, the others off, all at RIG_CODE. */
+/* Opens a new VM with zeroed RAM, and initialized GIC and ITS. vCPU 0 is on, the others are off, and all are at RIG_CODE. */
 void rig_open(struct rig *rig, unsigned vcpus);
 void rig_open_without_its(struct rig *rig, unsigned vcpus);
 void rig_close(struct rig *rig);
 
-/* All vCPUs at RIG_CODE and ready to run, as rig_open() leaves them: after a reset. */
+/* Call it after a reset. Sets all vCPUs to RIG_CODE and ready to run, as rig_open() does. */
 void rig_start(struct rig *rig);
 
-/* Registers, by their offset or encoding (KVM's attributes: Documentation/virt/kvm/devices/arm-vgic-v3.rst). */
+/* Registers by offset or encoding. Documentation/virt/kvm/devices/arm-vgic-v3.rst describes KVM's attributes. */
 uint32_t rig_distributor(struct rig *rig, uint32_t offset);
 void rig_set_distributor(struct rig *rig, uint32_t offset, uint32_t value);
 uint32_t rig_redistributor(struct rig *rig, unsigned vcpu, uint32_t offset);
@@ -89,40 +89,40 @@ void rig_set_its(struct rig *rig, uint32_t offset, uint64_t value);
 #define BASER_VALID (1ull << 63)
 #define BASER_INDIRECT (1ull << 62)
 
-/* What a guest does first: interrupts of group 1 on, all priorities let through, LPIs on at each redistributor. */
+/* Initializes the GIC as a guest does: enables group 1, all priorities, and LPIs at each redistributor. */
 void rig_program_gic(struct rig *rig);
 
-/* Queue, tables (`indirect`: of two levels, the first of them pointing to RIG_LEVEL2) and the ITS on. */
+/* Sets up queue and tables, and enables the ITS. `indirect`: the device table has two levels, the second at RIG_LEVEL2. */
 void rig_program_its(struct rig *rig, bool indirect);
 
-/* Commands to the ITS; done when they return. */
+/* Commands to the ITS, which have completed when the functions return. */
 void rig_map_device(struct rig *rig, uint32_t device, unsigned event_bits);
 void rig_map_collection(struct rig *rig, uint32_t collection, unsigned vcpu);
 void rig_map_event(struct rig *rig, uint32_t device, uint32_t event, uint32_t lpi, uint32_t collection);
 void rig_discard_event(struct rig *rig, uint32_t device, uint32_t event);
 void rig_invalidate(struct rig *rig, uint32_t device, uint32_t event); /* reads the LPI's properties again */
 
-/* The byte of the LPI's properties. */
+/* Writes the byte with the LPI's properties. */
 void rig_set_properties(struct rig *rig, uint32_t lpi, uint8_t priority, bool enabled);
 
-/* As a device would. False where the ITS drops it. */
+/* Sends an MSI as a device does. False: the ITS dropped it. */
 bool rig_send_msi(struct rig *rig, uint32_t device, uint32_t event);
 void rig_set_line(struct rig *rig, unsigned vcpu, uint32_t interrupt, bool level); /* an SPI, or a PPI of `vcpu` */
 
-/* Runs the vCPU until it acknowledged something: the INTID, or RIG_NOTHING. The next call first ends that interrupt. */
+/* Runs the vCPU until it acknowledged. Returns the INTID, or RIG_NOTHING. The next call first ends that interrupt. */
 uint32_t rig_acknowledge(struct rig *rig, unsigned vcpu);
 
-/* The next rig_acknowledge() leaves what was acknowledged as it is: active. rig_end() makes it end `interrupt`. */
+/* After rig_nest(), the next rig_acknowledge() leaves the last interrupt active. rig_end() makes it end `interrupt`. */
 void rig_nest(struct rig *rig, unsigned vcpu);
 void rig_end(struct rig *rig, unsigned vcpu, uint32_t interrupt);
 
 /*
- * Until there is nothing more: how many INTIDs came, the first `room` of them in `list`. A line goes low when its
- * interrupt was acknowledged.
+ * Acknowledges until no interrupt is pending. Returns the number of INTIDs, and the first `room` of them in `list`. Lowers a
+ * line when its interrupt is acknowledged.
  */
 unsigned rig_drain(struct rig *rig, unsigned vcpu, uint32_t *list, unsigned room);
 
-/* What a snapshot holds: the sections, and RAM as it was right after. To be freed. */
+/* The contents of a snapshot: the sections, and RAM right after saving them. Free with saved_free(). */
 struct saved {
 	struct section_writer sections;
 	uint8_t *ram;
@@ -130,20 +130,20 @@ struct saved {
 
 int rig_save(struct rig *rig, struct saved *saved, struct error *error);
 
-/* Into a fresh rig with as many vCPUs. */
+/* Restores into a new rig with the same number of vCPUs. */
 int rig_restore(struct rig *rig, const struct saved *saved, struct error *error);
 void saved_free(struct saved *saved);
 
-/* Saves, ends the VM, restores into a fresh one, saves again: both must be equal, sections and RAM. */
+/* Saves, closes the VM, restores into a new one, and saves again. Sections and RAM of both saves must be equal. */
 void rig_move(struct rig *rig);
 
-/* Fails, and prints each register that differs, unless both hold the same. `after`: what happened between the two. */
+/* Fails, and prints each register that differs, unless both are equal. `after` describes the event between the two. */
 void expect_same_sections(const char *after, const struct saved *first, const struct saved *second);
 
-/* The same for what two snapshot files say of GIC and ITS. */
+/* The same for GIC and ITS in two snapshot files. */
 void expect_same_irqchip(const char *first, const char *second);
 
-/* Fails unless `seen` has the same `count` INTIDs, in any order, each as often. */
+/* Fails unless `seen` has the same INTIDs as `expected`, each as often, in any order. */
 void expect_interrupts(unsigned vcpu, const uint32_t *seen, unsigned seen_count, const uint32_t *expected,
 		       unsigned expected_count);
 

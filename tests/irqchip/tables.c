@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The ITS's tables, at the moments at which saving and restoring them went wrong once: before the guest wrote a register,
- * right after a reset, with tables that are valid and empty, or valid and broken (Eric Auger, "vITS Migration fixes and
- * reset", 2017).
+ * The ITS's tables in states in which kernels failed to save or restore them: before the guest wrote a register, right after a
+ * reset, with tables that are valid and empty, or valid and broken (Eric Auger, "vITS Migration fixes and reset", 2017).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +30,7 @@ static void save_leaves_ram_alone(struct rig *rig)
 	saved_free(&saved);
 }
 
-/* One device, event 1 of which is LPI on vCPU 1. */
+/* Maps event 1 of one device to LPI on vCPU 1. */
 static void map_one(struct rig *rig)
 {
 	rig_set_properties(rig, LPI, 0xa0, true);
@@ -49,7 +48,7 @@ static void expect_one(struct rig *rig, uint32_t device, uint32_t event, uint32_
 	expect_interrupts(1, seen, rig_drain(rig, 1, seen, 8), &lpi, 1);
 }
 
-/* Comes up as a guest's driver would, and works, saved or not. */
+/* Initializes the ITS as a guest's driver does, and expects that it works, before and after a move. */
 static void expect_works(struct rig *rig)
 {
 	rig_program_gic(rig);
@@ -71,7 +70,7 @@ static void before_the_guest_wrote_a_register(void)
 	rig_close(&rig);
 }
 
-/* As a kernel that boots does with memory that it takes. */
+/* Clears the tables' memory, as a booting kernel does with memory that it allocates. */
 static void clear_tables(struct rig *rig)
 {
 	memset(ram_at(&rig->vm.ram, RIG_QUEUE, 1), 0, RIG_RAM_SIZE - (RIG_QUEUE - RIG_RAM));
@@ -113,7 +112,7 @@ static void reset_then_programmed_again(void)
 		if (i % 2)
 			rig_move(&rig);
 		expect_one(&rig, DEVICE, 2 + i, LPI + 2 + i);
-		rig_send_msi(&rig, DEVICE, 1); /* stays pending, for the reset to drop */
+		rig_send_msi(&rig, DEVICE, 1); /* pending, and dropped by the reset */
 		if (migrate_reset(&rig.migrate, &error) < 0)
 			fail("reset %u: %s", i, error.text);
 		clear_tables(&rig);
@@ -122,7 +121,7 @@ static void reset_then_programmed_again(void)
 	rig_close(&rig);
 }
 
-/* Valid registers over tables with no valid entry. */
+/* The registers are valid, and the tables have no valid entry. */
 static void empty_tables(bool indirect, bool second_level)
 {
 	struct rig rig;
@@ -153,7 +152,7 @@ static void empty_second_level(void)
 	empty_tables(true, true);
 }
 
-/* A restore writes zero to both: they must be taken while no queue is valid. */
+/* A restore writes zero to both indices. KVM must accept that while no queue is valid. */
 static void queue_indices_without_a_queue(void)
 {
 	struct rig rig;
@@ -168,7 +167,7 @@ static void queue_indices_without_a_queue(void)
 	rig_close(&rig);
 }
 
-/* GITS_CTLR.Enabled with one of the three missing: it stays off, and a save finds nothing. */
+/* With one of the three registers invalid, GITS_CTLR.Enabled stays 0, and a save has no mappings. */
 static void turned_on_without_a_table(void)
 {
 	for (unsigned missing = 0; missing < 3; missing++) {
@@ -189,7 +188,7 @@ static void turned_on_without_a_table(void)
 	}
 }
 
-/* A guest that takes the device table away: its mappings are gone, and the save writes no table. */
+/* A guest makes the device table invalid. Its mappings are removed, and the save writes no table. */
 static void device_table_made_invalid(void)
 {
 	struct rig rig;
@@ -210,7 +209,7 @@ static void device_table_made_invalid(void)
 	rig_close(&rig);
 }
 
-/* Far apart and in both levels, some discarded: what is found is found by each entry's offset to the next. */
+/* Mappings far apart, in both levels, and some discarded. A restore finds them by each entry's offset to the next. */
 static void many_mappings(bool indirect)
 {
 	static const uint32_t devices[] = { 0, 1, 7, 8, 200, 8190 };
@@ -253,8 +252,8 @@ static void many_mappings_indirect(void)
 }
 
 /*
- * A guest that broke its own device table. Kernels before 7 refuse the save, newer ones leave the device out: either way
- * lkvm says so or saves, and the guest goes on.
+ * A guest broke its own device table. Kernels before 7 refuse the save, and lkvm returns an error. Newer kernels leave out the
+ * device, and lkvm saves. The guest continues in both cases.
  */
 static void broken_device_table(void)
 {
@@ -276,8 +275,8 @@ static void broken_device_table(void)
 }
 
 /*
- * The device table is in memory that another kernel uses now (kexec): SAVE_TABLES writes the devices that KVM knows into it,
- * and leaves what is beside them, which RESTORE_TABLES will not take. The save says so, or marks the file; the guest goes on.
+ * The device table is in memory that another kernel uses now (kexec). SAVE_TABLES writes KVM's devices into it, and keeps the
+ * other contents, which RESTORE_TABLES will refuse. The save fails, or marks the file. The guest continues.
  */
 static void overwritten_device_table(void)
 {
@@ -307,7 +306,7 @@ static void overwritten_device_table(void)
 	rig_close(&rig);
 }
 
-/* A table outside RAM: the kernel cannot write it. */
+/* The kernel cannot write a table outside of RAM. */
 static void collection_table_outside_ram(void)
 {
 	struct saved saved;
@@ -329,18 +328,18 @@ static void collection_table_outside_ram(void)
 	rig_close(&rig);
 }
 
-/* Tables in a snapshot that KVM cannot take: told, and nothing runs. */
+/* Tables in a snapshot that KVM refuses: the restore fails, and no vCPU runs. */
 static void broken_tables_in_a_snapshot(void)
 {
 	static const struct {
 		uint64_t address, value;
-		const char *word; /* of the sentence */
+		const char *word; /* in the error */
 	} broken[] = {
 		{ RIG_TRANSLATIONS + RIG_TRANSLATION_SIZE * DEVICE + 8, 100ull << 16 | 1, "Invalid argument" }, /* no LPI */
 		{ RIG_TRANSLATIONS + RIG_TRANSLATION_SIZE * DEVICE + 8, (uint64_t)LPI << 16 | 9, "Invalid argument" },
 		{ RIG_DEVICES + 8 * DEVICE, BASER_VALID | 0x1f, "Invalid argument" }, /* 32 bits of events */
 		{ RIG_COLLECTIONS, BASER_VALID | 77ull << 16 | 1, "Invalid argument" }, /* vCPU 77 */
-		{ RIG_COLLECTIONS + 8, BASER_VALID | 1ull << 16 | 1, "File exists" }, /* the same once more */
+		{ RIG_COLLECTIONS + 8, BASER_VALID | 1ull << 16 | 1, "File exists" }, /* the same collection again */
 	};
 	struct saved saved;
 	struct error error;
