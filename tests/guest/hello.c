@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The smallest guest: says something on the UART, echoes a line that it reads there, powers off. Loaded as
- * programs for kvmtool are: flat, without a header, at RAM + 0x80000.
+ * The smallest guest. It prints a text on the UART, echoes a line that it reads there, and powers off. Like programs for
+ * kvmtool, it is a flat file without a header, which is loaded at RAM + 0x80000.
  */
 #include "lib/board.h"
 #include "lib/runtime.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Gives its network device room for packets, far from the program, and stands still: from then on only the host uses that memory.
+ * Gives its network device buffers far from the program, and then idles. From then on only the host uses that memory.
  */
 #include "lib/board.h"
 #include "lib/gic.h"
@@ -30,7 +30,7 @@ static void move_rings(struct queue *queue)
 	queue->descriptors = (struct descriptor *)at;
 	queue->available = (struct available_ring *)(at + RING_SIZE);
 	queue->used = (struct used_ring *)(at + 2 * RING_SIZE);
-	write16(common + COMMON_QUEUE_VECTOR, 1); /* without one a queue is not given to vhost-net */
+	write16(common + COMMON_QUEUE_VECTOR, 1); /* lkvm gives only queues with a vector to vhost-net */
 	write64(common + COMMON_QUEUE_DESCRIPTORS, at);
 	write64(common + COMMON_QUEUE_DRIVER, at + RING_SIZE);
 	write64(common + COMMON_QUEUE_DEVICE, at + 2 * RING_SIZE);

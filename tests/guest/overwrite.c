@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Overwrites the ITS's device table while the ITS uses it, as a kernel does that another kernel starts by kexec: a snapshot
- * of this guest cannot be restored. Answers each character of its console, and powers off at a q.
+ * Overwrites the ITS's device table while the ITS uses it, as a kernel may that is started by kexec. A snapshot of this guest
+ * cannot be restored. The guest replies to each character from its console, and powers off at a q.
  */
 #include "lib/board.h"
 #include "lib/gic.h"

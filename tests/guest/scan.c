@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fills memory with a pattern and then compares it for ever. Of the first pages that are not as they were it reports the address,
- * and writes a sector of Z to its disk for each: both show that a guest went on with memory that was lost.
+ * Fills memory with a pattern, and then compares it for ever. For each of the first pages that differ, it prints the address
+ * and writes a sector of Z to its disk. Both show that the guest continued with lost memory.
  */
 #include "lib/runtime.h"
 #include "lib/virtio.h"

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Drives QEMU's edu device (docs/specs/edu.rst there), passed through: registers, DMA, MSI, its line; and attacks it.
- * Parameters: cases=NAME,... (all), count=N interrupts a case, boots=N, linger=N milliseconds with interrupts on, storm=N
- * interrupts in that case, rounds=N in that one, id=0xDDDDVVVV for another device, of which only garbage is expected.
+ * Drives QEMU's edu device (docs/specs/edu.rst in QEMU) as a passed-through device: registers, DMA, MSI, its line, and garbage.
+ * Parameters: cases=NAME,... (all), count=N interrupts of a case, boots=N, linger=N milliseconds with interrupts enabled,
+ * storm=N interrupts of the case storm, rounds=N of the case rounds, id=0xDDDDVVVV for another device, which runs only the
+ * case garbage.
  */
 #define PROGRAM "edu"
 #include "lib/check.h"
@@ -22,7 +23,7 @@
 #define EDU_DMA_TO_RAM 2u
 #define EDU_DMA_RAISE 4u
 #define EDU_BUFFER 0x40000u
-#define EDU_BUFFER_SIZE 2048u /* twice as much in fact, but QEMU 7.2 ends where all of it is asked for */
+#define EDU_BUFFER_SIZE 2048u /* half of the real size, as QEMU 7.2 exits if all of it is used */
 
 #define EDU 0x11e81234u
 #define PCI_ROM 0x30u
@@ -104,14 +105,14 @@ static void case_dma(void)
 	copy((uint64_t)memory, EDU_BUFFER, EDU_BUFFER_SIZE, 0);
 	copy(EDU_BUFFER, (uint64_t)back, EDU_BUFFER_SIZE, EDU_DMA_TO_RAM);
 	CHECK(!memcmp(memory, back, EDU_BUFFER_SIZE), "what came back is other", back[1], back[511]);
-	/* Below RAM: the IOMMU keeps it off, and it goes on. */
+	/* Outside of RAM the IOMMU blocks the DMA, and the device still works. */
 	copy(EDU_BUFFER, BOARD_UART, 16, EDU_DMA_TO_RAM);
 	copy(EDU_BUFFER, BOARD_RAM + ram_size, 16, EDU_DMA_TO_RAM);
 	case_registers();
 	scratch_reset();
 }
 
-/* One at a time, none lost, none too many. */
+/* Raises one interrupt at a time, and expects each exactly once. */
 static void signal_all(uint32_t event, const char *what)
 {
 	for (unsigned i = 0; i < count; i++) {
@@ -135,7 +136,7 @@ static void case_msi(void)
 		;
 }
 
-/* What one interrupt costs, from the write that raises it to its end, while the vCPU runs. */
+/* Measures an interrupt from the write that raises it to its end, while the vCPU runs. */
 static void case_rounds(void)
 {
 	unsigned rounds = (unsigned)parameter_number("rounds", 100);
@@ -143,7 +144,7 @@ static void case_rounds(void)
 
 	message(6, true);
 	for (unsigned i = 0; i < 2 * rounds; i++) {
-		if (i == rounds) /* all is warm */
+		if (i == rounds) /* the first rounds only warm up */
 			began = nanoseconds();
 		raise(1);
 		CHECK(interrupt_wait(first_lpi + 6, PATIENCE), "no MSI in rounds", i, 0);
@@ -153,20 +154,20 @@ static void case_rounds(void)
 	message(6, false);
 }
 
-/* KVM tells the hardware nothing of a route that changes: lkvm has to. */
+/* KVM does not update the hardware when a route changes, so lkvm must do it. */
 static void case_route(void)
 {
 	for (uint32_t event = 1; event < 5; event++) {
 		message(event, true);
-		interrupt_wait(NO_INTERRUPT - 1, 50); /* what KVM may have forgotten was sent once more */
+		interrupt_wait(NO_INTERRUPT - 1, 50); /* an additional signal, which lkvm sends in case KVM lost one */
 		signal_all(event, "no MSI by the new route");
 	}
 	message(0, false);
 }
 
 /*
- * While the host takes the irqfd off and on again and again: each one that is raised comes, and what KVM may have forgotten
- * is sent once more.
+ * The host detaches and attaches the irqfd repeatedly. Each raised interrupt arrives. lkvm sends an additional signal in case
+ * KVM lost one.
  */
 static void case_storm(void)
 {
@@ -179,7 +180,7 @@ static void case_storm(void)
 		while (interrupt_take() == first_lpi + 5)
 			more++;
 		raise(1);
-		delay_microseconds((unsigned)random_below(&random, 1000)); /* pending, at times in hardware */
+		delay_microseconds((unsigned)random_below(&random, 1000)); /* pending, sometimes in hardware */
 		CHECK(interrupt_wait(first_lpi + 5, PATIENCE), "an MSI is lost", i, more);
 		acknowledge();
 	}
@@ -189,7 +190,7 @@ static void case_storm(void)
 	message(5, false);
 }
 
-/* What is pending at the instant of a save comes behind it, and behind a restore: in the hardware, as a vLPI; and in KVM. */
+/* An interrupt that is pending at a save, in hardware as a vLPI or in KVM, arrives after the save and after a restore. */
 static void case_pending(void)
 {
 	unsigned came = 0;
@@ -210,7 +211,7 @@ static void case_pending(void)
 	message(6, false);
 }
 
-/* The line stays high until the device's interrupt is acknowledged. `again`: it is handled once before that, for nothing. */
+/* The line is high until the device's interrupt is acknowledged. `again`: ends it once before that, so that it comes again. */
 static void drive_line(unsigned times, bool again)
 {
 	uint32_t line = line_on(edu.slot);
@@ -227,7 +228,7 @@ static void drive_line(unsigned times, bool again)
 		barrier();
 		icc_write(ICC_EOIR1, line);
 	}
-	/* Where it came again, KVM of Linux 7.2 may take its time to see that it is low. */
+	/* After a repeated interrupt, KVM of Linux 7.2 may need some time to lower the line. */
 	for (uint64_t end = milliseconds() + 5 * PATIENCE; interrupt_wait(line, 50);)
 		CHECK(again && milliseconds() < end, "the line stays high", line, 0);
 	line_off(line);
@@ -251,7 +252,7 @@ static void case_alternately(void)
 	}
 }
 
-/* Anything into config space; then it is still the device that it was. */
+/* Writes garbage to config space. Afterwards the device still has its ids. */
 static void case_config_garbage(void)
 {
 	static const enum probe_kind writes[] = { PROBE_WRITE8, PROBE_WRITE16, PROBE_WRITE32, PROBE_WRITE64 };
@@ -361,7 +362,7 @@ void guest_main(void)
 		ran++;
 	}
 	print("edu: boot %u: %u cases passed\n", boot, ran);
-	/* With its interrupts on and one of them under way. */
+	/* Interrupts are enabled, and one is pending. */
 	if (boot < boots) {
 		if (its_present())
 			message(1, true);

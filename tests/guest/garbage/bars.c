@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Configuration space and BARs: sized, moved, piled up,
- * switched off, while the other vCPU uses what is behind them.
+ * Configuration space and BARs: sizes, moves, overlaps and disables them, while the other vCPU accesses their registers.
  */
 #include "garbage/garbage.h"
 
 static struct garbage *under_attack;
 
-/* The second vCPU: uses registers where they were at the start, whatever is there now. */
+/* The second vCPU: accesses registers at their initial addresses, where now there may be anything. */
 static void hammer(void)
 {
 	struct random *random = &second_random;
@@ -31,7 +30,7 @@ static void hammer(void)
 	}
 }
 
-/* Which of a device's BARs has its registers. */
+/* Returns the BAR that has the device's registers. */
 static unsigned register_bar(const struct virtio *device)
 {
 	for (unsigned i = 0; i < PCI_BARS; i++) {
@@ -72,8 +71,8 @@ static void check_moves(struct virtio *device, struct virtio *other)
 	CHECK(read16(common + COMMON_QUEUES) == 0xffff, "%s answers where it was moved from", name);
 
 	/*
-	 * Where RAM is, there is RAM; where the UART is, there
-	 * is the UART; and beyond the bridge is nothing.
+	 * A BAR does not hide RAM or the UART, and is not mapped
+	 * outside of the bridge's windows.
 	 */
 	word = scratch(0x10000, 0x10000);
 	*word = 0x600d;
@@ -89,13 +88,13 @@ static void check_moves(struct virtio *device, struct virtio *other)
 
 	if (!other)
 		return;
-	/* Two at one place, and then apart again: both as before. */
+	/* Two BARs at one address, and then apart again: both work as before. */
 	move(device, other->function.bars[register_bar(other)].address);
 	CHECK(answers(other), "%s lost its place to %s", virtio_name(other), name);
 	move(device, home);
 	CHECK(answers(device) && answers(other), "two BARs do not come apart");
 
-	/* Changing places, which goes through one place for both. */
+	/* The BARs exchange their addresses, so that both are at one address in between. */
 	uint64_t others_home = other->function.bars[register_bar(other)].address;
 
 	move(device, others_home);
@@ -106,7 +105,7 @@ static void check_moves(struct virtio *device, struct virtio *other)
 	CHECK(answers(device) && answers(other), "%s and %s cannot change back", name, virtio_name(other));
 }
 
-/* One write to a function's configuration, more or less mad. */
+/* Makes one write to a function's configuration, plausible or not. */
 static void disturb(struct garbage *garbage)
 {
 	struct random *random = &garbage->random;
@@ -116,7 +115,7 @@ static void disturb(struct garbage *garbage)
 	unsigned bar = (unsigned)random_below(random, PCI_BARS);
 
 	switch (random_below(random, 6)) {
-	case 0: /* sizing, without switching decoding off */
+	case 0: /* sizing, without disabling decoding */
 		write32(config + PCI_BAR0 + 4 * bar, ~0u);
 		break;
 	case 1:
@@ -126,7 +125,7 @@ static void disturb(struct garbage *garbage)
 		write64(config + PCI_BAR0 + 4 * (bar & ~1u),
 			some_address(random, (void *)BOARD_PCI32, 0x200000));
 		break;
-	case 3: /* onto another one */
+	case 3: /* to the address of another one */
 		write32(config + PCI_BAR0 + 4 * bar,
 			(uint32_t)other->function.bars[random_below(random, PCI_BARS)].address);
 		break;

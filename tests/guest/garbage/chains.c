@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Descriptor chains that break the rules (VIRTIO 1.2, 2.7.4 to 2.7.6), one by one and then at random. */
+/* Invalid descriptor chains (VIRTIO 1.2, 2.7.4 to 2.7.6), one by one and then at random. */
 #include "garbage/garbage.h"
 
 #define BUFFER 4096u
 
-/* A queue that runs, and memory for buffers and indirect tables. */
+/* A running queue, and memory for buffers and indirect tables. */
 struct victim {
 	struct queue queue;
 	uint8_t *buffer;
@@ -223,7 +223,7 @@ static void check_mistakes(struct garbage *garbage, struct virtio *device)
 	if (!notices(garbage, device))
 		return;
 
-	/* What was not negotiated is a mistake, too. */
+	/* Using a feature that was not negotiated is an error, too. */
 	start(device, &victim, 0);
 	victim.table[0] = (struct descriptor){ at(victim.buffer), 16, DESCRIPTOR_WRITE, 0 };
 	indirect(&victim, at(victim.table), 16, 0);
@@ -231,7 +231,7 @@ static void check_mistakes(struct garbage *garbage, struct virtio *device)
 	CHECK(virtio_wait_broken(device), "%s takes an indirect table that was not agreed upon",
 	      virtio_name(device));
 
-	/* A broken device does nothing more, and says the same. */
+	/* A broken device serves no more requests, and keeps its status. */
 	describe(&victim, 0, at(victim.buffer), 16, DESCRIPTOR_WRITE, 0);
 	queue_submit(&victim.queue, 0);
 	CHECK(!queue_wait(&victim.queue, 20), "%s goes on although it needs a reset", virtio_name(device));
@@ -240,8 +240,8 @@ static void check_mistakes(struct garbage *garbage, struct virtio *device)
 }
 
 /*
- * Chains of random descriptors. Buffers are in victim->buffer
- * or where there is no RAM, and sometimes in the rings.
+ * Chains of random descriptors. Buffers are in victim->buffer,
+ * outside of RAM, and sometimes in the rings.
  */
 static void scribble(struct random *random, struct virtio *device, struct victim *victim,
 		     struct descriptor *table, unsigned count)

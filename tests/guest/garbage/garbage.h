@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A hostile driver: each case misuses one part of the machine, and the machine
- * must go on. After each one everything is reset and used as it should be. Kernel
- * parameters: seed=N, rounds=N (more is longer), case=NAME,NAME, vhost=1 (the
- * host's kernel serves the network's queues, and says nothing about broken ones).
+ * A hostile driver. Each case misuses one part of the machine, and the machine must continue. After each case everything is
+ * reset and used correctly. Kernel parameters: seed=N, rounds=N (more take longer), case=NAME,NAME, vhost=1 (the host's kernel
+ * serves the network's queues, and does not report broken ones).
  */
 #ifndef GUEST_GARBAGE_H
 #define GUEST_GARBAGE_H
@@ -22,10 +21,10 @@ struct garbage {
 	uint64_t capacity;              /* of the disk, sectors */
 };
 
-/* A disk's sectors below this are ours to write; nothing above may change. */
+/* The cases may write the disk's sectors below this. No sector above may change. */
 #define DISK_OURS 2048u
 
-/* The cases. Each has a file of its name; gic and its are in interrupts.c. */
+/* The cases. Each is in a file with its name, except gic and its, which are in interrupts.c. */
 void case_registers(struct garbage *garbage);
 void case_bars(struct garbage *garbage);
 void case_vectors(struct garbage *garbage);
@@ -37,7 +36,7 @@ void case_requests(struct garbage *garbage);
 void case_gic(struct garbage *garbage);
 void case_its(struct garbage *garbage);
 
-/* Says so and powers off. */
+/* Prints the message and powers off. */
 void fail(const char *what, ...) __attribute__((format(printf, 1, 2), noreturn));
 #define CHECK(condition, ...)                                                                              \
 	do {                                                                                               \
@@ -45,30 +44,29 @@ void fail(const char *what, ...) __attribute__((format(printf, 1, 2), noreturn))
 			fail(__VA_ARGS__);                                                                 \
 	} while (0)
 
-/* The second vCPU's own randomness. */
+/* The random numbers of the second vCPU. */
 extern struct random second_random;
 
 /*
- * The queue that a device looks at when its doorbell rings, and whether it must say so when that is broken.
+ * served_queue() returns the queue that a device serves after a doorbell. The other function returns whether the device must
+ * set NEEDS_RESET if that queue is broken.
  */
 uint16_t served_queue(const struct virtio *device);
 bool notices(const struct garbage *garbage, const struct virtio *device);
 
 /*
- * Whether to try one more mistake of many on this device: all of them on
- * the one that takes any buffers (entropy), as devices share most of what
- * deals with them; one in eight on the others, unless there is time.
+ * Returns whether to try the next of many errors on this device. The entropy device, which accepts any buffers, gets all of
+ * them, as devices share most of the code. Other devices get one in eight, or all with more rounds.
  */
 bool picked(struct garbage *garbage, const struct virtio *device);
 
 /*
- * Some address, never one whose change would hurt this program: in [buffer, buffer + size), or outside RAM.
+ * Returns a random address in [buffer, buffer + size) or outside of RAM, so that writes to it do not damage this program.
  */
 uint64_t some_address(struct random *random, const void *buffer, uint64_t size);
 
 /*
- * With the ITS and LPIs on: whether an MSI of the entropy
- * device arrives as an interrupt. Leaves the device reset.
+ * Returns whether an MSI of the entropy device arrives as an interrupt. ITS and LPIs must be enabled. Resets the device.
  */
 void check_message(struct garbage *garbage, const char *when);
 

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The interrupt controller, which KVM emulates: nothing that
- * a guest does to it may end the VMM or bring it to a halt.
+ * The interrupt controller, which KVM emulates. No access by a guest may end the VMM or make it hang.
  */
 #include "garbage/garbage.h"
 
 #define LPI (FIRST_LPI + 64)
 
-/* Anywhere in the distributor, the redistributors and the ITS, in the sizes that they know. */
+/* Writes anywhere in the distributor, the redistributors and the ITS, in the sizes that they accept. */
 static void disturb(struct random *random)
 {
 	static const struct {
@@ -46,7 +45,7 @@ void case_gic(struct garbage *garbage)
 	gic_open();
 }
 
-/* Its own redistributor and the ITS's switches, while the other vCPU sends commands. */
+/* Enables and disables its own redistributor and the ITS, while the other vCPU sends commands. */
 static void switch_on_and_off(void)
 {
 	struct random *random = &second_random;
@@ -76,7 +75,7 @@ static void switch_on_and_off(void)
 	}
 }
 
-/* A command that the ITS knows, with fields that are mostly small enough to mean something. */
+/* Sends a valid command, whose fields are mostly small enough to be valid, too. */
 static void command(struct random *random)
 {
 	static const uint8_t opcodes[] = {

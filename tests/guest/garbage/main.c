@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Runs the cases, and checks after each that the devices still work. */
 #include "garbage/garbage.h"
 
 static struct garbage machine;
@@ -22,8 +23,8 @@ static const struct {
 };
 
 /*
- * Where the console is a virtio one, the UART leads nowhere: what is printed goes there as well, line by
- * line, each by a driver that starts from nothing.
+ * With a virtio console the UART has no output, so the output goes to that console, too. Each line has its own driver,
+ * which resets the device first.
  */
 static void send_line(char c)
 {
@@ -92,7 +93,7 @@ uint64_t some_address(struct random *random, const void *buffer, uint64_t size)
 	return address;
 }
 
-/* FNV-1a of sectors behind `hash`; 0: they cannot be read. */
+/* Continues `hash` (FNV-1a) with sectors. Returns 0 if they cannot be read. */
 static uint64_t disk_hash(struct queue *queue, uint64_t sector, uint64_t count, uint64_t hash)
 {
 	static uint8_t data[64 * SECTOR];
@@ -109,7 +110,7 @@ static uint64_t disk_hash(struct queue *queue, uint64_t sector, uint64_t count, 
 	return hash;
 }
 
-/* The disk does what it should: what is ours can be written and read back, the rest is as it was. */
+/* Checks the disk: its first sectors can be written and read back, and the others have not changed. */
 static void check_block(struct garbage *garbage, const char *when)
 {
 	static uint64_t written[2 * SECTOR / 8], back[2 * SECTOR / 8], before;
@@ -148,7 +149,7 @@ static void check_entropy(struct garbage *garbage, const char *when)
 	virtio_reset(garbage->entropy);
 }
 
-/* Without a vector a queue is not given to the host's kernel. */
+/* Enables MSI-X, as lkvm gives only queues with a vector to the host's kernel. */
 static void enable_messages(struct virtio *device)
 {
 	const struct pci_function *function = &device->function;
@@ -161,8 +162,7 @@ static void enable_messages(struct virtio *device)
 }
 
 /*
- * Puts all functions back to where they were found, resets
- * all devices and checks that those we can use still work.
+ * Moves all functions back to their initial addresses, resets all devices, and checks those for which there is a driver.
  */
 static void recover(struct garbage *garbage, const char *when)
 {
@@ -201,7 +201,7 @@ void guest_main(void)
 	uint64_t seed = parameter_number("seed", 1);
 	unsigned passed = 0;
 
-	/* The Image header asks for this offset behind a multiple of 2 MiB. */
+	/* The Image header requests this offset from a multiple of 2 MiB. */
 	CHECK(((uint64_t)image_start & 0x1fffff) == 0x10000, "loaded at 0x%lx", (uint64_t)image_start);
 	random_seed(&machine.random, seed);
 	random_seed(&second_random, ~seed);

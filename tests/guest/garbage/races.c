@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Two vCPUs on one device: one works with it while the
- * other resets it, or rewrites the rings under its eyes.
+ * Two vCPUs use one device. One makes requests while the other resets the device, or rewrites the rings.
  */
 #include "garbage/garbage.h"
 
@@ -19,7 +18,7 @@ static void reset_now_and_then(void)
 	}
 }
 
-/* No barriers and no doorbells: changes as fast as a processor can. */
+/* Changes the rings as fast as possible, without barriers and doorbells. */
 static void rewrite_rings(void)
 {
 	struct random *random = &second_random;
@@ -57,7 +56,7 @@ static void rewrite_rings(void)
 	}
 }
 
-/* Before the rings, so that it stays where it is when they are made again. */
+/* Allocates the buffer before the rings, so that its address stays the same when they are allocated again. */
 static void make_buffer(void)
 {
 	scratch_reset();
@@ -75,7 +74,7 @@ static bool start(uint64_t features)
 	return true;
 }
 
-/* A reset may come between any two of these steps: none of them can be relied upon. */
+/* A reset may come between any two of these steps, so each of them may fail. */
 static void work_while_reset(struct garbage *garbage)
 {
 	second_start(reset_now_and_then);

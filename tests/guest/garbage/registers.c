@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Every kind of access, to every place that is not RAM. */
+/* Every kind of access to all addresses outside of RAM. */
 #include "garbage/garbage.h"
 
 struct region {
@@ -23,8 +23,8 @@ static const struct region fixed_regions[] = {
 };
 
 /*
- * The UART's data register gets blanks only, and no virtio
- * device gets DRIVER_OK: its rings could be anywhere.
+ * The UART's data register gets only blanks. No virtio device
+ * gets DRIVER_OK, as its rings could be anywhere.
  */
 static uint64_t harmless(uint64_t address, uint64_t value)
 {
@@ -50,7 +50,7 @@ static struct region some_region(struct garbage *garbage)
 	return fixed_regions[random_below(random, COUNT(fixed_regions))];
 }
 
-/* What the processor does not describe to the VMM gives the guest an abort, and nothing else. */
+/* An access that the processor does not describe to the VMM has only one effect: an abort in the guest. */
 static void check_undescribed(void)
 {
 	static const enum probe_kind kinds[] = { PROBE_LDP, PROBE_STP, PROBE_LDR_POST, PROBE_LDR_Q,
@@ -64,7 +64,7 @@ static void check_undescribed(void)
 	}
 }
 
-/* Slots without a device, and functions that no device has, answer with all ones. */
+/* Slots without a device, and functions that no device has, read as all ones. */
 static void check_empty_slots(struct garbage *garbage)
 {
 	for (unsigned slot = 0; slot < BOARD_SLOTS; slot++) {
@@ -83,7 +83,7 @@ static void check_empty_slots(struct garbage *garbage)
 	}
 }
 
-/* The generation reads as memory does, and no write reaches it. It is no program: executing it comes to no fault. */
+/* The generation reads as memory does, and writes do not change it. It is not executed, as that may not fault. */
 static void check_generation(struct random *random)
 {
 	uint64_t before = probe_faults(), first = read64(BOARD_GENERATION), second = read64(BOARD_GENERATION + 8);

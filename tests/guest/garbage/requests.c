@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Requests in proper chains, but with contents that make no sense to the device. */
+/* Requests in valid chains with invalid contents. */
 #include "garbage/garbage.h"
 
 #define BUFFER 65536u
@@ -10,7 +10,7 @@
  * Disks
  */
 
-/* Sectors count from the disk's end where `at_end`. */
+/* With `at_end`, sectors are relative to the end of the disk. */
 static const struct {
 	const char *name;
 	uint32_t type;
@@ -72,7 +72,7 @@ static void check_block_requests(struct virtio *device)
 	uint8_t *data;
 
 	scratch_reset();
-	/* Without discard and zeroes negotiated they may be unsupported: take what is offered. */
+	/* Discard and write zeroes may be unsupported unless negotiated, so accept all that is offered. */
 	CHECK(virtio_run(device, device->offered & ~(FEATURE_INDIRECT | FEATURE_EVENT_INDEX), &queue, 1),
 	      "the disk does not start");
 	capacity = block_capacity(device);
@@ -100,14 +100,14 @@ static void check_block_requests(struct virtio *device)
 	      "the disk needs a reset after requests it may refuse");
 }
 
-/* Submits chain 0 and returns what became of its status byte. */
+/* Submits chain 0 and returns its status byte. */
 static uint8_t submit(struct queue *queue, const volatile uint8_t *status)
 {
 	queue_submit(queue, 0);
 	return queue_wait(queue, 2000) ? *status : (uint8_t)BLOCK_NO_ANSWER;
 }
 
-/* A driver may cut a request where it likes (2.7.4.2): here everywhere. */
+/* A driver may divide a request anywhere (2.7.4.2). This tests many divisions. */
 static void check_block_layout(struct virtio *device)
 {
 	static struct {
@@ -126,7 +126,7 @@ static void check_block_layout(struct virtio *device)
 	for (last = 0; last < 16; last++)
 		queue_describe(&queue, last, (uint64_t)&header + last, 1, DESCRIPTOR_NEXT, last + 1);
 	for (uint32_t done = 0; done < SECTOR; last++) {
-		/* The last piece has the status byte in it. */
+		/* The last piece includes the status byte. */
 		uint32_t piece = done + 37 < SECTOR ? 37 : SECTOR + 1 - done;
 
 		queue_describe(&queue, last, (uint64_t)data + done, piece, DESCRIPTOR_NEXT | DESCRIPTOR_WRITE,
@@ -137,7 +137,7 @@ static void check_block_layout(struct virtio *device)
 	CHECK(submit(&queue, &data[SECTOR]) == BLOCK_OK, "a read in small pieces: status %u", data[SECTOR]);
 	CHECK(!memcmp(data, whole, SECTOR), "a read in small pieces gives other bytes");
 
-	/* A header that is too short, and one that is not there. */
+	/* A header that is too short, and a missing header. */
 	data[0] = BLOCK_NO_ANSWER;
 	queue_describe(&queue, 0, (uint64_t)&header, 15, DESCRIPTOR_NEXT, 1);
 	queue_describe(&queue, 1, (uint64_t)data, 1, DESCRIPTOR_WRITE, 0);
@@ -147,7 +147,7 @@ static void check_block_layout(struct virtio *device)
 	queue_describe(&queue, 0, (uint64_t)data, 1, DESCRIPTOR_WRITE, 0);
 	CHECK(submit(&queue, data) != BLOCK_OK, "no header is good enough");
 
-	/* Nowhere to put a status. */
+	/* There is no room for the status. */
 	virtio_run(device, 0, &queue, 1);
 	queue_describe(&queue, 0, (uint64_t)&header, 16, 0, 0);
 	queue_submit(&queue, 0);
@@ -155,10 +155,10 @@ static void check_block_layout(struct virtio *device)
 }
 
 /*
- * The others: whatever is in the buffers, nothing bad comes of it, and nothing good is expected.
+ * Other devices: with any contents of the buffers they do no damage. No result is expected.
  */
 
-/* All queues run, and get chains of one readable and one writable buffer with these contents. */
+/* Runs all queues, and submits chains of one readable and one writable buffer with these contents. */
 static void feed(struct garbage *garbage, struct virtio *device, uint64_t features,
 		 void (*fill)(struct random *random, uint8_t *data, uint32_t size))
 {
@@ -178,7 +178,7 @@ static void feed(struct garbage *garbage, struct virtio *device, uint64_t featur
 		uint32_t in = (uint32_t)random_below(random, 80);
 
 		if (device->type == VIRTIO_CONSOLE)
-			out %= 8; /* somebody may read it */
+			out %= 8; /* a person may read it */
 		fill(random, data, out < 256 ? out : 256);
 		queue_describe(queue, head, (uint64_t)data, out, DESCRIPTOR_NEXT, head + 1);
 		queue_describe(queue, head + 1, (uint64_t)data, in, DESCRIPTOR_WRITE, 0);
@@ -209,8 +209,8 @@ static void fill_text(struct random *random, uint8_t *data, uint32_t size)
 }
 
 /*
- * Page numbers everywhere but in this program: below RAM,
- * beyond it, its last page's half, and the scratch memory.
+ * Page numbers outside of this program: below RAM, above it,
+ * half of its last page, and in the scratch memory.
  */
 static void fill_pages(struct random *random, uint8_t *data, uint32_t size)
 {

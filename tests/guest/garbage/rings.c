@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Rings where none can be: the device says so when it is started, and lives. */
+/* Rings at invalid addresses: the device sets NEEDS_RESET when it is started, and works after a reset. */
 #include "garbage/garbage.h"
 
 static void start_with(struct garbage *garbage, struct virtio *device, const char *what, unsigned field,
@@ -55,7 +55,7 @@ static void check_rings(struct garbage *garbage, struct virtio *device)
 }
 
 /*
- * All rings in one place: the device writes over what it reads. It may break or not, if only it comes back.
+ * All rings at one address, so the device overwrites what it reads. It may break, but must work after a reset.
  */
 static void overlap(struct garbage *garbage, struct virtio *device)
 {
@@ -72,7 +72,7 @@ static void overlap(struct garbage *garbage, struct virtio *device)
 		      "%s does not start", virtio_name(device));
 		memory = scratch(8192, 4096);
 		/*
-		 * A disk gets a header for reading; others, bytes
+		 * A disk gets the header of a read. Others get bytes
 		 * that are harmless as text and as page numbers.
 		 */
 		memset(memory + 4096, device->type == VIRTIO_BLOCK ? 0 : ' ', 4096);

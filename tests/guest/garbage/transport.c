@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The registers of a virtio device: negotiation out of
- * order, queues that are none, every field with every value.
+ * The registers of a virtio device: negotiation out of order, queues that do not exist, and any value in any field.
  */
 #include "garbage/garbage.h"
 
@@ -17,7 +16,7 @@ static void check_negotiation(struct virtio *device)
 			CHECK(!virtio_negotiate(device, 1ull << bit),
 			      "%s takes feature %u, which it does not offer", name, bit);
 
-	/* Without VERSION_1; the status goes on without FEATURES_OK. */
+	/* Without VERSION_1; the driver continues without FEATURES_OK. */
 	virtio_reset(device);
 	write8(device->common + COMMON_STATUS, STATUS_ACKNOWLEDGE | STATUS_DRIVER);
 	write8(device->common + COMMON_STATUS, STATUS_ACKNOWLEDGE | STATUS_DRIVER | STATUS_FEATURES_OK);
@@ -27,7 +26,7 @@ static void check_negotiation(struct virtio *device)
 	virtio_start(device);
 	CHECK(virtio_status(device) & STATUS_NEEDS_RESET, "%s forgets that it needs a reset", name);
 
-	/* Nothing but a reset takes a bit back, and features are fixed once they are agreed upon. */
+	/* Only a reset clears a status bit, and features are fixed after FEATURES_OK. */
 	CHECK(virtio_negotiate(device, 0), "%s does not negotiate again", name);
 	write32(device->common + COMMON_DRIVER_FEATURE_SELECT, 0);
 	write32(device->common + COMMON_DRIVER_FEATURE, ~0u);
@@ -67,7 +66,7 @@ static void check_queues(struct virtio *device)
 	}
 	write16(common + COMMON_QUEUE_SIZE, maximum);
 
-	/* From here on the queue is fixed. */
+	/* An enabled queue is fixed. */
 	queue_enable(&queue);
 	write16(common + COMMON_QUEUE_SIZE, 2);
 	write64(common + COMMON_QUEUE_DESCRIPTORS, ~0ull);
@@ -84,14 +83,14 @@ static void check_queues(struct virtio *device)
 	      name);
 	CHECK(!(virtio_status(device) & STATUS_NEEDS_RESET), "%s breaks by being reprogrammed", name);
 
-	/* Doorbells: of queues that are none, in sizes that are none. */
+	/* Doorbells of queues that do not exist, in invalid sizes. */
 	for (uint64_t offset = 0; offset < 0x1000; offset += 61)
 		for (enum probe_kind kind = PROBE_READ8; kind <= PROBE_WRITE64; kind++)
 			probe(kind, device->doorbells + offset, offset * 0x10001);
 	CHECK(!(virtio_status(device) & STATUS_NEEDS_RESET), "%s breaks by a doorbell without news", name);
 }
 
-/* The window in configuration space that shows registers without a BAR (4.1.4.9). */
+/* The capability that accesses registers through configuration space, without a BAR (4.1.4.9). */
 static void check_access(struct garbage *garbage, struct virtio *device)
 {
 	struct random *random = &garbage->random;
@@ -119,7 +118,7 @@ static void check_access(struct garbage *garbage, struct virtio *device)
 	}
 }
 
-/* Any field, any value, in any order; only rings are where they hurt nobody. */
+/* Writes any value to any field, in any order. Only the rings have harmless addresses. */
 static void disturb(struct random *random, struct virtio *device, uint8_t *memory, uint64_t size)
 {
 	static const uint8_t fields[] = {

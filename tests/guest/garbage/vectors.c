@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* MSI-X: what masks and pending bits promise, then nonsense in every field of the table. */
+/* MSI-X: masks and pending bits, then garbage in every field of the table. */
 #include "garbage/garbage.h"
 
 #define LPI (FIRST_LPI + 64)
 
 static struct garbage *under_attack;
 
-/* The entropy device with one request to come, its queue on vector 0, MSI-X enabled. */
+/* Runs the entropy device with MSI-X and its queue on vector 0. The caller submits one request. */
 static void run_entropy(struct garbage *garbage, struct queue *queue, bool masked)
 {
 	struct virtio *device = garbage->entropy;
@@ -51,7 +51,7 @@ static bool pending_becomes(const struct pci_function *function, bool pending)
 	return false;
 }
 
-/* Three ways to hold a message back; each time it is pending meanwhile, and comes afterwards. */
+/* Three ways to hold back a message. Each time the message is pending, and arrives afterwards. */
 static void check_pending(struct garbage *garbage)
 {
 	const struct pci_function *function = &garbage->entropy->function;
@@ -66,7 +66,7 @@ static void check_pending(struct garbage *garbage)
 		write16(control, way == 1 ? 0xc000 : 0x8000);
 		pci_command(function,
 			    way == 2 ? PCI_COMMAND_MEMORY : PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
-		if (way == 2) /* the device may not even look at its queue: then nothing is to come */
+		if (way == 2) /* the device may not serve its queue, so there may be no message */
 			queue_submit(&queue, 0);
 		else
 			request(&queue);
@@ -100,7 +100,7 @@ static void check_ranges(const struct virtio *device)
 	}
 }
 
-/* Nonsense into a table, a pending bit array, or what switches all of it. */
+/* Writes garbage to a table, a pending bit array, or the MSI-X control register. */
 static void disturb(struct garbage *garbage, struct random *random, const struct virtio *device)
 {
 	const struct pci_function *function = &device->function;

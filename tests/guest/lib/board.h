@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The machine as docs/architecture.md draws it: addresses
- * that never change. Everything on PCI is discovered.
+ * The machine's fixed addresses, as in docs/architecture.md.
+ * PCI functions are discovered.
  */
 #ifndef GUEST_BOARD_H
 #define GUEST_BOARD_H

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* For a program that ends where something is not as it should be. It defines its name before: PROGRAM. */
+/* Checks that end the program when they fail. A program defines PROGRAM, its name, before the include. */
 #ifndef GUEST_CHECK_H
 #define GUEST_CHECK_H
 
 #include "lib/runtime.h"
 
-/* Says what, and two values that tell more. */
+/* Prints the message and two values, and ends. */
 static void fail(const char *what, uint64_t a, uint64_t b)
 {
 	print(PROGRAM ": FAILED: %s (0x%lx, 0x%lx)\n", what, a, b);

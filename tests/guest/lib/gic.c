@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Arm GICv3 architecture (IHI 0069), chapters 4, 5 and 12. */
+/* Programs GICv3 and ITS. Arm GIC architecture (IHI 0069), chapters 4, 5 and 12. */
 #include "lib/gic.h"
 
 #define VALID (1ull << 63)
@@ -12,8 +12,8 @@
 #define GICR_LPIS_ON 1u
 
 /*
- * The last of them are the LPIs' configuration bytes and
- * pending bits. Never on loan: the GIC may look at any time.
+ * The last two are the LPIs' configuration bytes and pending
+ * bits. Static, as the GIC may access them at any time.
  */
 static uint8_t device_table[65536] __attribute__((aligned(65536)));
 static uint8_t collection_table[65536] __attribute__((aligned(65536)));
@@ -60,7 +60,7 @@ bool lpi_open(void)
 
 bool its_present(void)
 {
-	/* PIDR2 has the architecture's version; where nothing is, all ones are read. */
+	/* PIDR2 has the architecture's version. Without an ITS it reads as all ones. */
 	return probe(PROBE_READ32, BOARD_ITS + 0xffe8, 0) >> 4 == 3;
 }
 
@@ -92,7 +92,7 @@ bool its_open(void)
 {
 	write32(GITS_CTLR, 0);
 	for (unsigned i = 0; i < 2; i++)
-		write64(GITS_BASER(i), 0); /* the ITS forgets what was mapped */
+		write64(GITS_BASER(i), 0); /* the ITS drops its mappings */
 	memset(device_table, 0, sizeof(device_table));
 	memset(collection_table, 0, sizeof(collection_table));
 	memset(translations, 0, sizeof(translations));

@@ -53,33 +53,33 @@ enum its_opcode {
 	})
 #define icc_write(name, value) __asm__ volatile("msr " name ", %0; isb" : : "r"((uint64_t)(value)))
 
-/* Distributor and CPU interface on, from whatever state; nothing enabled, nothing pending. */
+/* Enables distributor and CPU interface from any state. No interrupt is enabled or pending then. */
 void gic_open(void);
 
-/* LPIs on, with fresh tables. False: this machine's GIC does not turn them on. */
+/* Enables LPIs, with cleared tables. False: the GIC does not enable them. */
 bool lpi_open(void);
 
-/* The ITS on from whatever state, with fresh tables and collection 0 at vCPU 0. False: it does not obey. */
+/* Enables the ITS from any state, with cleared tables and collection 0 on vCPU 0. False: a command or register failed. */
 bool its_open(void);
 
-/* Whether there is one. */
+/* Returns whether the machine has an ITS. */
 bool its_present(void);
 
-/* Appends a command; its_command() waits until it was taken as well. False: the ITS stalls. */
+/* Both append a command. its_command() also waits until the ITS has executed it. False: the ITS stalls. */
 void its_post(uint64_t a, uint64_t b, uint64_t c, uint64_t d);
 bool its_command(uint64_t a, uint64_t b, uint64_t c, uint64_t d);
 
-/* Events 0..31 of a device become LPIs first_lpi.. */
+/* Maps events 0..31 of a device to LPIs from first_lpi on. */
 bool its_map(uint32_t device, uint32_t first_lpi);
 
-/* Acknowledges and completes one interrupt: its INTID, or NO_INTERRUPT. */
+/* Acknowledges and completes one interrupt. Returns its INTID, or NO_INTERRUPT. */
 uint32_t interrupt_take(void);
 
-/* Waits until this one comes; others are completed and forgotten. `_hold` leaves it active. */
+/* Both wait for this interrupt, and complete and drop others. interrupt_hold() leaves it active. `limit`: milliseconds. */
 bool interrupt_wait(uint32_t interrupt, unsigned limit);
 bool interrupt_hold(uint32_t interrupt, unsigned limit);
 
-/* The INTID of a PCI device's line, level-sensitive and enabled; and off again. */
+/* line_on() enables a PCI device's line as level-sensitive, and returns its INTID. line_off() disables it. */
 uint32_t line_on(unsigned slot);
 void line_off(uint32_t line);
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Builds the page tables: RAM as normal memory, all else as Device memory. */
 #include "lib/mmu.h"
 
 #include "lib/board.h"

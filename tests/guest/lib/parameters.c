@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Just enough of a device tree reader (Devicetree Specification 0.4, chapter 5). */
+/* A minimal reader of device trees (Devicetree Specification 0.4, chapter 5). */
 #include "lib/parameters.h"
 
 #include <stddef.h>
@@ -16,7 +16,7 @@ static uint32_t big_endian(const uint32_t *word)
 	return __builtin_bswap32(*word);
 }
 
-/* Length of `prefix` if `text` starts with it, else 0. */
+/* Returns the length of `prefix` if `text` starts with it, else 0. */
 static size_t starts_with(const char *text, const char *prefix)
 {
 	size_t length = 0;
@@ -72,7 +72,7 @@ void parameters_open(const void *fdt)
 	}
 }
 
-/* The text behind "name=", up to a space; NULL: there is no such parameter. */
+/* Returns the text after "name=", which ends with a space, or NULL without this parameter. */
 static const char *find(const char *name)
 {
 	const char *text = bootargs;

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* What the device tree tells: the kernel's parameters and the size of RAM. */
+/* The kernel's parameters and the size of RAM, from the device tree. */
 #ifndef GUEST_PARAMETERS_H
 #define GUEST_PARAMETERS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* First of all, with the MMU off. */
+/* Call it first, with the MMU off. */
 void parameters_open(const void *fdt);
 
-/* "name=123" or "name=0x7b" among the kernel's parameters, or `fallback`. */
+/* Returns the value of a parameter "name=123" or "name=0x7b", or `fallback`. */
 uint64_t parameter_number(const char *name, uint64_t fallback);
 
-/* Whether "name=a,b,c" lists `word`; true as well where the parameter is missing. */
+/* Returns whether "name=a,b,c" lists `word`. Returns true without the parameter. */
 bool parameter_lists(const char *name, const char *word);
 
 extern const void *device_tree;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* PCI Local Bus Specification 3.0, chapter 6. */
+/* PCI configuration, BARs and MSI-X. PCI Local Bus Specification 3.0, chapter 6. */
 #include "lib/pci.h"
 
 #include "lib/mmu.h"
@@ -38,7 +38,7 @@ void pci_move_bar(struct pci_function *function, unsigned bar, uint64_t address)
 	mmu_map(address);
 }
 
-/* Its size is what cannot be set to one. Decoding is off meanwhile, as the specification wants. */
+/* Sizes a BAR by the bits that cannot be set. Decoding is disabled meanwhile, as the specification demands. */
 static void find_bar(struct pci_function *function, unsigned index)
 {
 	struct pci_bar *bar = &function->bars[index];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* PCI configuration by ECAM; functions are found, not known. */
+/* PCI configuration by ECAM. Functions are discovered. */
 #ifndef GUEST_PCI_H
 #define GUEST_PCI_H
 
@@ -19,7 +19,7 @@
 #define PCI_CAPABILITY_MSIX 0x11u
 
 struct pci_bar {
-	uint64_t address, size; /* size 0: none */
+	uint64_t address, size; /* size 0: no BAR */
 	bool wide, io;
 };
 
@@ -29,32 +29,32 @@ struct pci_function {
 	uint16_t vendor, device;
 	struct pci_bar bars[PCI_BARS];
 
-	/* MSI-X; vectors 0: none. */
+	/* MSI-X; 0 vectors: the function does not have it. */
 	unsigned msix, vectors; /* capability's offset; entries */
 	uint64_t table, pending;
 };
 
-/* Where the configuration of a slot's function is. */
+/* Returns the address of the configuration of a slot's function. */
 static inline uint64_t pci_config(unsigned slot, unsigned function)
 {
 	return BOARD_ECAM + (uint64_t)slot * 0x8000 + (uint64_t)function * 0x1000;
 }
 
 /*
- * Finds the BARs (as they are, sizing them) and MSI-X,
- * and makes the BARs accessible. False: nothing is there.
+ * Finds and sizes the BARs at their current addresses, makes
+ * them accessible, and finds MSI-X. False: no function.
  */
 bool pci_find(struct pci_function *function, unsigned slot);
 
-/* Offset of the next capability of this kind behind `after` (0: the first), or 0. */
+/* Returns the offset of the next capability of this kind after `after` (0: the first), or 0. */
 unsigned pci_capability(const struct pci_function *function, unsigned id, unsigned after);
 
 void pci_command(const struct pci_function *function, uint16_t bits);
 
-/* Moves a BAR; the address of its registers is in bars[] then. Ports, too, are given as addresses in BOARD_IO. */
+/* Moves a BAR, and updates its address in bars[]. Ports are given as addresses in BOARD_IO, too. */
 void pci_move_bar(struct pci_function *function, unsigned bar, uint64_t address);
 
-/* One MSI-X entry; `enable` for all of them. */
+/* msix_set() writes one MSI-X entry. msix_enable() enables or disables MSI-X. */
 void msix_set(const struct pci_function *function, unsigned vector, uint64_t address, uint32_t data,
 	      bool masked);
 void msix_enable(const struct pci_function *function, bool enable);

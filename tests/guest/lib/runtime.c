@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Console, firmware calls, time, random numbers, the second vCPU and scratch memory. */
 #include "lib/runtime.h"
 
 #include "lib/board.h"
@@ -22,7 +23,7 @@ enum { UART_DATA = 0, UART_INTERRUPTS = 1, UART_FIFO = 2, UART_LINE = 3, UART_MO
 
 void console_reset(void)
 {
-	write8(BOARD_UART + UART_LINE, 3); /* 8 bits; divisor latch away */
+	write8(BOARD_UART + UART_LINE, 3); /* 8 bits; divisor latch off */
 	write8(BOARD_UART + UART_INTERRUPTS, 0);
 	write8(BOARD_UART + UART_MODEM, 0);
 	write8(BOARD_UART + UART_FIFO, 0);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a bare-metal test program stands on: a console, time, randomness, accesses
- * that may fail, and a second vCPU. A program defines guest_main(), which runs
- * with the MMU on (all memory mapped to itself) and interrupts masked.
+ * The runtime of a bare-metal test program: a console, time, random numbers, accesses that may fault, and a second vCPU. A
+ * program defines guest_main(), which runs with the MMU on (all memory mapped to itself) and interrupts masked.
  */
 #ifndef GUEST_RUNTIME_H
 #define GUEST_RUNTIME_H
@@ -14,24 +13,24 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* Linker script. */
+/* From the linker script. */
 extern char image_start[], image_end[];
 
-/* For what a reset of the machine leaves as it is: memory that is neither loaded nor cleared. */
+/* For data that survives a reset of the machine, as it is neither loaded nor cleared. */
 #define KEPT __attribute__((section(".noinit")))
 
-/* start.S: x1|x2|x3 and system registers as the first vCPU found them. */
+/* From start.S: x1|x2|x3 and system registers of the first vCPU at its entry. */
 #define REGISTERS_AT_ENTRY 24u
 extern uint64_t registers_at_entry[REGISTERS_AT_ENTRY];
 
 void guest_main(void);
 
-/* Console. print knows %s %c %u %d %x, with l for 64 bits. */
+/* Console. print() supports %s %c %u %d %x, with l for 64 bits. */
 void print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void print_list(const char *format, va_list arguments) __attribute__((format(printf, 1, 0)));
 void print_char(char c);
-extern void (*print_tee)(char c); /* gets all that is printed, too; NULL: nobody */
-void console_reset(void); /* whatever was done to its registers */
+extern void (*print_tee)(char c); /* also gets all output, unless it is NULL */
+void console_reset(void); /* from any state of its registers */
 
 /* Firmware (PSCI by HVC). */
 uint64_t firmware_call(uint64_t function, uint64_t a, uint64_t b, uint64_t c);
@@ -44,8 +43,8 @@ uint64_t nanoseconds(void);
 void delay_microseconds(unsigned microseconds);
 
 /*
- * Registers: one access of that size each. In assembly, since a compiler may choose an instruction that also
- * changes the address, which the processor does not describe to the hypervisor.
+ * Registers: each function makes one access of that size. They are in assembly, as a compiler may choose an instruction that
+ * also changes the address, which the processor does not describe to the hypervisor.
  */
 #define DEFINE_ACCESS(bits, suffix, width)                                                                 \
 	static inline uint##bits##_t read##bits(uint64_t address)                                          \
@@ -64,13 +63,13 @@ DEFINE_ACCESS(16, "h", "w")
 DEFINE_ACCESS(32, "", "w")
 DEFINE_ACCESS(64, "", "x")
 
-/* All memory accesses before it are visible to devices, and to the other vCPU, before those after it. */
+/* Devices and the other vCPU see all memory accesses before the barrier before those after it. */
 static inline void barrier(void)
 {
 	__asm__ volatile("dsb sy" : : : "memory");
 }
 
-/* Accesses that may fault, which probe.S defines in this order. */
+/* Accesses that may fault. probe.S has them in this order. */
 enum probe_kind {
 	PROBE_READ8, PROBE_READ16, PROBE_READ32, PROBE_READ64,
 	PROBE_WRITE8, PROBE_WRITE16, PROBE_WRITE32, PROBE_WRITE64,
@@ -83,7 +82,7 @@ enum probe_kind {
 };
 uint64_t probe(enum probe_kind kind, uint64_t address, uint64_t value);
 
-/* How many probes of this vCPU faulted. */
+/* Returns the number of this vCPU's probes that faulted. */
 static inline uint64_t probe_faults(void)
 {
 	uint64_t count;
@@ -92,7 +91,7 @@ static inline uint64_t probe_faults(void)
 	return count;
 }
 
-/* Pseudo-random numbers (xorshift64*), one state a user: vCPUs do not share one. */
+/* Pseudo-random numbers (xorshift64*). Each user has its own state; vCPUs must not share one. */
 struct random {
 	uint64_t state;
 };
@@ -100,22 +99,22 @@ void random_seed(struct random *random, uint64_t seed);
 uint64_t random_next(struct random *random);
 uint64_t random_below(struct random *random, uint64_t limit);
 
-/* A number that programs tend to get wrong: small, all ones, near a power of two, an address, or anything. */
+/* Returns a number that often reveals errors: small, all ones, near a power of two, an address, or random. */
 uint64_t random_awkward(struct random *random);
 
-/* Runs a function on vCPU 1. False where there is none. second_wait() returns when that function has. */
+/* Starts a function on vCPU 1. False: there is no vCPU 1. second_wait() waits until the function has returned. */
 bool second_start(void (*function)(void));
 bool second_is_off(void);
 void second_wait(void);
 
-/* For a function on vCPU 1 that goes round until it is told to end. */
+/* For a function on vCPU 1 that loops until second_stop is set. */
 extern bool second_stop;
 static inline bool second_must_stop(void)
 {
 	return __atomic_load_n(&second_stop, __ATOMIC_ACQUIRE);
 }
 
-/* Memory for rings and buffers: zeroed, all given back at once. */
+/* Allocates zeroed memory for rings and buffers. scratch_reset() frees all of it. */
 void *scratch(size_t size, size_t alignment);
 void scratch_reset(void);
 

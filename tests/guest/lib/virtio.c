@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Finds virtio devices, negotiates, sets up queues and makes requests. */
 #include "lib/virtio.h"
 
 #define VENDOR 0x1af4u

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A virtio driver's bottom half (VIRTIO 1.2, 2.7 and 4.1),
- * with nothing hidden: tests break every part of it.
+ * The lower part of a virtio driver (VIRTIO 1.2, 2.7 and 4.1).
+ * Nothing is hidden, as tests misuse every part of it.
  */
 #ifndef GUEST_VIRTIO_H
 #define GUEST_VIRTIO_H
@@ -49,12 +49,12 @@ struct virtio {
 	struct pci_function function;
 	enum virtio_type type;
 	unsigned number; /* among all devices, in slot order */
-	uint64_t common, isr, doorbells, config; /* addresses of the structures; config 0: none */
+	uint64_t common, isr, doorbells, config; /* addresses of the structures; config may be 0: none */
 	uint32_t config_size, doorbell_stride;
 	unsigned access;   /* offset of the PCI configuration access capability */
 	uint16_t queues;
 	uint64_t offered;  /* features */
-	bool messages;     /* queue n is to use vector n + 1; the caller enables MSI-X */
+	bool messages;     /* queue n uses vector n + 1; the caller enables MSI-X */
 };
 
 /* Descriptor flags. */
@@ -84,16 +84,16 @@ struct queue {
 	struct available_ring *available;
 	struct used_ring *used;
 	uint64_t doorbell;
-	uint16_t seen; /* used entries taken */
+	uint16_t seen; /* used entries that were taken */
 };
 
 #define QUEUE_SIZE 64u
 
-/* All devices in slot order, memory and bus mastering enabled; how many. */
+/* Finds all devices in slot order, and enables memory and bus mastering. Returns their number. */
 #define VIRTIO_MAX_DEVICES 32u
 unsigned virtio_find_all(struct virtio *devices);
 
-/* The first one of a type, or NULL. */
+/* Returns the first device of a type, or NULL. */
 struct virtio *virtio_find(struct virtio *devices, unsigned count, enum virtio_type type);
 const char *virtio_name(const struct virtio *device);
 
@@ -104,32 +104,32 @@ uint8_t virtio_status(const struct virtio *device);
 void virtio_reset(struct virtio *device);
 
 /*
- * Resets, and goes as far as FEATURES_OK with these features
- * (and VERSION_1). False: the device does not agree.
+ * Resets, and negotiates these features and VERSION_1 up to
+ * FEATURES_OK. False: the device refuses them.
  */
 bool virtio_negotiate(struct virtio *device, uint64_t features);
-void virtio_start(struct virtio *device); /* DRIVER_OK */
+void virtio_start(struct virtio *device); /* sets DRIVER_OK */
 
-/* Whether the device says NEEDS_RESET within a while. */
+/* Waits for NEEDS_RESET. False: the device does not set it in time. */
 bool virtio_wait_broken(struct virtio *device);
 
-/* Rings in fresh scratch memory, told to the device but not enabled. False: there is no such queue. */
+/* Allocates rings in scratch memory and programs their addresses. Does not enable the queue. False: no such queue. */
 bool queue_prepare(struct virtio *device, struct queue *queue, uint16_t index);
 void queue_enable(const struct queue *queue);
 void queue_select(const struct virtio *device, uint16_t index);
 
-/* Prepares, enables, and that for each queue of the device up to `count`; then DRIVER_OK. */
+/* Negotiates, prepares and enables the device's queues up to `count`, and sets DRIVER_OK. */
 bool virtio_run(struct virtio *device, uint64_t features, struct queue *queues, unsigned count);
 
 void queue_describe(struct queue *queue, uint16_t number, uint64_t address, uint32_t length, uint16_t flags,
 		    uint16_t next);
-void queue_submit(struct queue *queue, uint16_t head); /* and rings the doorbell */
+void queue_submit(struct queue *queue, uint16_t head); /* also rings the doorbell */
 void queue_ring(const struct queue *queue);
 
-/* Waits until one more buffer came back. False: it did not within `limit` milliseconds. */
+/* Waits for the next used buffer. False: there is none within `limit` milliseconds. */
 bool queue_wait(struct queue *queue, unsigned limit);
 
-/* Whole requests on a device that runs queue 0; a block request's status byte, 0xff: no answer. */
+/* Complete requests on a device that runs queue 0. A block request returns its status byte, or 0xff without an answer. */
 enum block_type {
 	BLOCK_IN = 0, BLOCK_OUT = 1, BLOCK_FLUSH = 4, BLOCK_ID = 8, BLOCK_DISCARD = 11, BLOCK_ZEROES = 13,
 };

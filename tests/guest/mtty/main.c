@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Drives the kernel's mtty (samples/vfio-mdev/mtty.c there), a mediated device: one or two 16550s behind I/O BARs, each of
- * which receives what it sends, and a line. Of its MSI, config space says nothing. Parameters: cases=NAME,... (all), count=N
- * rounds a case, boots=N, seed=N.
+ * Drives the kernel's mtty (samples/vfio-mdev/mtty.c in Linux), a mediated device. It has one or two 16550s in I/O BARs, which
+ * receive what they send, and an interrupt line. Its config space does not show its MSI. Parameters: cases=NAME,... (all),
+ * count=N rounds of a case, boots=N, seed=N.
  *
- * For what saves and restores it: fill=N leaves N bytes (1 to 15) in the FIFO of the first port and each register at a value
- * of its own, says "mtty: filled", and waits: for a byte on the console, or with linger=N for as many milliseconds. Then all
- * has to be as it was, down to an interrupt that comes: "mtty: N bytes came back". With pending=1 one is raised before, and
- * is to be there after.
+ * For saves and restores: fill=N leaves N bytes (1 to 15) in the FIFO of the first port, and a different value in each
+ * register. Then it prints "mtty: filled" and waits for a byte on the console, or for N milliseconds with linger=N. Afterwards
+ * all must be unchanged, and an interrupt must arrive: "mtty: N bytes came back". With pending=1 an interrupt is raised before
+ * the wait, and must be pending afterwards.
  */
 #define PROGRAM "mtty"
 #include "lib/check.h"
@@ -26,7 +26,7 @@ enum {
 #define INTERRUPT_RECEIVED 1u
 #define IDENTITY_NONE 0xc1u
 #define IDENTITY_RECEIVED 0xc4u
-#define FIFO_CLEAR 7u /* on, both directions empty */
+#define FIFO_CLEAR 7u /* enables the FIFO, and clears both directions */
 #define LINE_DIVISOR 0x80u
 #define STATUS_READY 1u
 #define STATUS_OVERRUN 2u
@@ -44,7 +44,7 @@ static void expect(uint64_t port, unsigned offset, uint8_t value, const char *wh
 	CHECK(is == value, what, is, value);
 }
 
-/* Nothing in it, nothing on. */
+/* Clears a port's FIFO, and disables its interrupts. */
 static void quiet(uint64_t port)
 {
 	write8(port + LINE, 3);
@@ -83,7 +83,7 @@ static void case_registers(void)
 	}
 }
 
-/* As many bytes as fit, one more, and back. What goes into one port does not come out of the other. */
+/* Sends as many bytes as fit and one more, and reads them back. Bytes of one port do not appear in the other. */
 static void case_bytes(void)
 {
 	uint8_t sent[FIFO_SIZE];
@@ -102,19 +102,20 @@ static void case_bytes(void)
 		}
 		if (port_count == 2)
 			check_quiet(ports[!(i % port_count)]);
-		/* A full one looks empty to it, as head and tail are the same. */
+		/* The device takes a full FIFO for an empty one, as head and tail are equal. */
 		for (unsigned j = 0; some < FIFO_SIZE && j < some; j++)
 			expect(port, DATA, sent[j], "another byte came back");
 		write8(port + FIFO, FIFO_CLEAR);
-		write8(port + DATA, 0x55); /* and the overrun is forgotten */
+		write8(port + DATA, 0x55); /* the overrun is cleared, too */
 		expect(port, DATA, 0x55, "another byte came back, alone");
 		check_quiet(port);
 	}
 }
 
 /*
- * A byte into an empty FIFO, and its interrupt. The device raises none while the host has it masked, which ends behind the end
- * of the interrupt before, in the host's own time; and then it does not remember. So it is tried again.
+ * Sends a byte to an empty FIFO, and expects the interrupt. While the host masks the line, the device raises no interrupt, and
+ * raises none later. The host unmasks it some time after the end of the previous interrupt, so this tries again. Returns the
+ * number of tries.
  */
 static unsigned receive_by_interrupt(uint64_t port, uint32_t line, uint8_t byte)
 {
@@ -150,7 +151,7 @@ static void case_line(void)
 	line_off(line);
 }
 
-/* Interrupts that are off raise nothing, and what is sent then is there all the same. */
+/* Disabled interrupts are not raised, and the sent bytes can still be read. */
 static void case_line_off(void)
 {
 	uint32_t line = line_on(mtty.slot);
@@ -170,7 +171,7 @@ static void case_ports_move(void)
 			0, 0x2000, BOARD_IO_SIZE - 8, BOARD_IO_SIZE, BOARD_ITS - BOARD_IO, 0xfffffff8,
 		};
 		uint64_t place = BOARD_IO + places[random_below(&numbers, COUNT(places))];
-		uint8_t value = 0x40 | (i & 0x3f); /* neither zero nor ones */
+		uint8_t value = 0x40 | (i & 0x3f); /* neither all zeros nor all ones */
 
 		write8(ports[0] + SCRATCH, value);
 		pci_move_bar(&mtty, 0, place);
@@ -185,7 +186,7 @@ static void case_ports_move(void)
 	}
 }
 
-/* Anything into config space and ports, in accesses of all sizes; then it still is what it was. */
+/* Writes garbage to config space and ports, in all sizes. Afterwards the device still works. */
 static void case_garbage(void)
 {
 	static const enum probe_kind writes[] = { PROBE_WRITE8, PROBE_WRITE16, PROBE_WRITE32, PROBE_WRITE64 };
@@ -240,7 +241,7 @@ static void hold(void)
 		read8(BOARD_UART + DATA);
 }
 
-/* What a snapshot has to keep. The divisor is forgotten when it is asked for, so that is on before. */
+/* A snapshot must keep this state. Enabling LINE_DIVISOR clears the divisor, so it is enabled before the wait. */
 static void fill_and_look(unsigned fill)
 {
 	bool pending = parameter_number("pending", 0);

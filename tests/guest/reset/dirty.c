@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
+/* Changes the state of devices, GIC, vCPUs and console before a reset. */
 #include "reset/reset.h"
 
 #define LPI (FIRST_LPI + 64)
 #define QUEUES 4u
 
-static struct virtio *busy; /* what keep_busy() works with */
+static struct virtio *busy; /* the device of keep_busy() */
 static struct queue queues[VIRTIO_MAX_DEVICES][QUEUES];
 
 void keep_busy(void)
@@ -39,14 +40,14 @@ static void dirty_device(struct virtio *device)
 	for (uint32_t i = 0; device->config && i < device->config_size; i += 4)
 		write32(device->config + i, 0x5a5a5a5a);
 
-	/* A request that is answered, and another one for which nobody waits. */
+	/* A request that completes, and another one that is not waited for. */
 	if (device->type == VIRTIO_ENTROPY) {
 		queue_describe(first, 0, (uint64_t)scratch(64, 8), 64, DESCRIPTOR_WRITE, 0);
 		queue_submit(first, 0);
 		CHECK(queue_wait(first, 3000), "no randomness came");
 		busy = device;
 	}
-	/* The last bits: one device broken, one that its driver gave up, the others running. */
+	/* The remaining status bits: one device is broken, one has FAILED, the others run. */
 	if (device->type == VIRTIO_BLOCK) {
 		queue_submit(first, first->size);
 		CHECK(virtio_wait_broken(device), "the disk takes a head out of range");
@@ -62,7 +63,7 @@ static void dirty_device(struct virtio *device)
 	write16(function->config + PCI_COMMAND, 0xffff);
 }
 
-/* Away from where they are, each to a place of its own; only after the devices were used. */
+/* Moves each BAR to a new address of its own. Call it after the devices were used. */
 static void move_bars(struct virtio *device)
 {
 	uint64_t address = BOARD_PCI32 + BOARD_PCI32_SIZE / 2 + device->number * 0x100000ull;
@@ -78,7 +79,7 @@ static void move_bars(struct virtio *device)
 	}
 }
 
-/* On each vCPU. */
+/* Changes the state of the calling vCPU. Runs on each vCPU. */
 static void dirty_processor(void)
 {
 	icc_write(ICC_BPR0, 5);
@@ -88,7 +89,7 @@ static void dirty_processor(void)
 	icc_write(ICC_IGRPEN1, 1);
 	icc_write(ICC_IGRPEN0, 1);
 	icc_write(ICC_CTLR, 2); /* EOImode */
-	icc_read(ICC_IAR1);     /* an interrupt that nobody completes: its priority stays active */
+	icc_read(ICC_IAR1);     /* never completed, so its priority stays active */
 	__asm__ volatile(
 		"msr cntv_cval_el0, xzr; msr cntv_ctl_el0, %0; msr cntp_cval_el0, xzr; msr cntp_ctl_el0, %0;"
 		"msr cntkctl_el1, %1; msr tpidr_el0, %1; msr tpidrro_el0, %1; msr contextidr_el1, %1;"
@@ -107,7 +108,7 @@ static void dirty_interrupts(const struct virtio *devices, unsigned count)
 		for (unsigned i = 0; i < count; i++)
 			CHECK(its_map(devices[i].function.slot << 3, LPI + 32 * i),
 			      "the ITS takes no mappings");
-		/* One that waits in the redistributor. */
+		/* An LPI that is pending in the redistributor. */
 		CHECK(its_command((uint64_t)devices[0].function.slot << 35 | ITS_INT, 5, 0, 0),
 		      "the ITS takes no INT");
 		for (end = milliseconds() + 1000; icc_read(ICC_HPPIR1) < FIRST_LPI;)
@@ -173,5 +174,5 @@ void dirty_console(void)
 	for (unsigned i = 1; i < COUNT(values); i++)
 		if (values[i])
 			write8(BOARD_UART + i, values[i]);
-	write8(BOARD_UART, 'x'); /* loopback: it comes back and waits in the FIFO */
+	write8(BOARD_UART, 'x'); /* loopback: the FIFO receives it */
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Compares the state after each reset with that of the first boot, and resets again. */
 #include "reset/reset.h"
 
 #define MAGIC 0x6c6b766d20726573ull
@@ -10,7 +11,7 @@ static struct {
 	uint32_t time; /* of the RTC */
 	struct state first;
 } notes KEPT;
-static struct state now KEPT; /* kept or not: it is not part of the file */
+static struct state now KEPT; /* KEPT only because it need not be in the file */
 
 static struct virtio devices[VIRTIO_MAX_DEVICES];
 static uint64_t as_loaded = 0x10ad; /* in the file, so that loading it again sets it back */
@@ -40,8 +41,7 @@ static void check_boot(unsigned device_count)
 }
 
 /*
- * What the first boot finds is not only the same each time,
- * but in these points also what the specifications want.
+ * Checks that the state at the first boot is as the specifications demand.
  */
 static void check_first(unsigned device_count)
 {
@@ -72,7 +72,7 @@ static void wait_for_ever(void)
 		__asm__ volatile("wfi");
 }
 
-/* Another way each time. Whatever the other vCPU does then, it is off afterwards. */
+/* Resets in a different way each time, while the other vCPU runs or not. Afterwards that vCPU is off. */
 static void reset_somehow(void)
 {
 	bool second = now.second;
@@ -125,8 +125,8 @@ void guest_main(void)
 	CHECK(differences > 100, "too few to prove anything");
 
 	/*
-	 * What must be loaded again: data, the device tree, and
-	 * the code of the entry, which nobody needs any more.
+	 * Overwrites what the reset must load again: data, the device
+	 * tree, and the code of the entry, which is not used any more.
 	 */
 	as_loaded = 0;
 	memset((void *)(uint64_t)device_tree, 0xff, 4096);

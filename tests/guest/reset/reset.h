@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whether a reset leads back to where the machine started. The first boot writes down all that it can read
- * of the hardware; then each boot sets everything to something else and resets, and the next one must find
- * what the first one found. RAM keeps the notes.
+ * Checks that a reset restores the machine's initial state. The first boot records all that it can read of the hardware. Then
+ * each boot changes everything and resets, and the next boot must find the recorded state. The record is in RAM.
  */
 #ifndef GUEST_RESET_H
 #define GUEST_RESET_H
@@ -11,7 +10,7 @@
 #include "lib/parameters.h"
 #include "lib/virtio.h"
 
-/* One register: what it belongs to, its address or number, and what is in it. */
+/* One register: its owner, its address or number, and its value. */
 struct word {
 	const char *owner;
 	uint64_t where, value;
@@ -20,21 +19,21 @@ struct word {
 #define MAX_WORDS 8192u
 struct state {
 	unsigned count;
-	bool second; /* there is a second vCPU, and its registers are among the words */
+	bool second; /* there is a second vCPU, whose registers are included */
 	struct word words[MAX_WORDS];
 };
 
-/* Reads everything; finds the devices on the way, and leaves them accessible. */
+/* Reads everything. Finds the devices, and leaves them accessible. */
 void state_read(struct state *state, struct virtio *devices, unsigned *device_count);
 
-/* Prints up to `limit` differences, and returns how many there are. */
+/* Prints up to `limit` differences, and returns their number. */
 unsigned state_compare(const struct state *expected, const struct state *found, unsigned limit);
 
-/* Changes everything, but the UART: after dirty_console() nothing can be printed. */
+/* dirty() changes everything except the UART. After dirty_console() nothing can be printed. */
 void dirty(struct virtio *devices, unsigned count);
 void dirty_console(void);
 
-/* Keeps a device busy, for ever: requests under way, registers accessed. For either vCPU. */
+/* Keeps a device busy for ever, with requests and register accesses. Either vCPU may run it. */
 void keep_busy(void);
 
 void fail(const char *what, ...) __attribute__((format(printf, 1, 2), noreturn));

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+/* Reads the state of vCPU, GIC, PCI, virtio and board devices, and compares two states. */
 #include "reset/reset.h"
 
-static struct state *reading; /* also by the second vCPU, which runs alone while it does */
+static struct state *reading; /* the second vCPU uses it, too, while the first one waits */
 
 static void add(const char *owner, uint64_t where, uint64_t value)
 {
@@ -25,13 +26,13 @@ static void read_board(void)
 {
 	static const uint16_t rtc[] = {
 		0x04, 0x08, 0x0c, 0x10, 0x14, 0x18, 0xfe0, 0xff0
-	}; /* not the time itself */
+	}; /* without the time itself */
 	static const uint16_t gpio[] = { 0x3fc, 0x400, 0x404, 0x408, 0x40c, 0x410,
 					 0x414, 0x418, 0x420, 0xfe0, 0xff0 };
 
 	for (unsigned i = 1; i < 8; i++)
 		add("UART", i, read8(BOARD_UART + i));
-	write8(BOARD_UART + 3, read8(BOARD_UART + 3) | 0x80); /* the divisor's turn */
+	write8(BOARD_UART + 3, read8(BOARD_UART + 3) | 0x80); /* selects the divisor */
 	for (unsigned i = 0; i < 2; i++)
 		add("UART divisor", i, read8(BOARD_UART + i));
 	write8(BOARD_UART + 3, read8(BOARD_UART + 3) & 0x7f);
@@ -46,7 +47,7 @@ static void read_board(void)
  * Interrupts
  */
 
-/* Registers with `bits` an interrupt, the same in the distributor and in a redistributor's second page. */
+/* Registers with `bits` for each interrupt, in the distributor and in a redistributor's second page. */
 static const struct {
 	const char *name;
 	uint16_t offset;
@@ -76,8 +77,8 @@ static void read_interrupts(void)
 		add32("GICR_CTLR", frame, 0, 0);
 		add64("GICR", frame, 0x8, 0x8);
 		/*
-		 * Their addresses; the attributes mean nothing while
-		 * LPIs are off, and start as this or that kernel likes.
+		 * Only the addresses: the attributes have no effect while
+		 * LPIs are disabled, and differ between kernels.
 		 */
 		add("GICR_PROPBASER", cpu, read64(frame + 0x70) & 0x000ffffffffff01f);
 		add("GICR_PENDBASER", cpu, read64(frame + 0x78) & 0x000fffffffff0000);
@@ -87,7 +88,7 @@ static void read_interrupts(void)
 	add32("GITS", BOARD_ITS, 0, 4);
 	add64("GITS", BOARD_ITS, 0x8, 0x8);
 	add64("GITS_CBASER, CWRITER and CREADR", BOARD_ITS, 0x80, 0x90);
-	/* The architecture promises only that they are not valid; type and entry size are read-only. */
+	/* The architecture only guarantees that they are invalid. Type and entry size are read-only. */
 	for (unsigned i = 0; i < 8; i++)
 		add("GITS_BASER", i, read64(GITS_BASER(i)) & 0x871f000000000000);
 }
@@ -128,8 +129,8 @@ static void read_device(struct virtio *device)
 		add32("MSI-X pending bits", function->pending, 0, 4);
 	}
 	/*
-	 * As it is, before anything is selected; features that
-	 * the driver accepted, both halves; and each queue.
+	 * The structure before anything is selected; both halves of
+	 * the accepted features; and each queue.
 	 */
 	add(name, COMMON_DEVICE_FEATURE_SELECT, read32(device->common + COMMON_DEVICE_FEATURE_SELECT));
 	add(name, COMMON_DRIVER_FEATURE_SELECT, read32(device->common + COMMON_DRIVER_FEATURE_SELECT));
@@ -168,7 +169,7 @@ void state_read(struct state *state, struct virtio *devices, unsigned *device_co
 	read_board();
 	read_interrupts();
 
-	/* Configuration space before virtio_find_all(), which writes to it. */
+	/* Configuration space is read before virtio_find_all(), which writes to it. */
 	for (unsigned slot = 0; slot < BOARD_SLOTS; slot++) {
 		uint64_t config = pci_config(slot, 0);
 
