@@ -2,8 +2,8 @@
 /*
  * Drives QEMU's edu device (docs/specs/edu.rst in QEMU) as a passed-through device: registers, DMA, MSI, its line, and garbage.
  * Parameters: cases=NAME,... (all), count=N interrupts of a case, boots=N, linger=N milliseconds with interrupts enabled,
- * storm=N interrupts of the case storm, rounds=N of the case rounds, id=0xDDDDVVVV for another device, which runs only the
- * case garbage.
+ * storm=N interrupts of the case storm, rounds=N of the case rounds. id=0xDDDDVVVV selects another device, which only the case
+ * config-garbage supports.
  */
 #define PROGRAM "edu"
 #include "lib/check.h"

@@ -48,15 +48,15 @@ void fail(const char *what, ...) __attribute__((format(printf, 1, 2), noreturn))
 extern struct random second_random;
 
 /*
- * served_queue() returns the queue that a device serves after a doorbell. The other function returns whether the device must
- * set NEEDS_RESET if that queue is broken.
+ * served_queue() returns the queue that a device serves after a doorbell. notices() returns whether the device must set
+ * NEEDS_RESET if that queue is broken.
  */
 uint16_t served_queue(const struct virtio *device);
 bool notices(const struct garbage *garbage, const struct virtio *device);
 
 /*
  * Returns whether to try the next of many errors on this device. The entropy device, which accepts any buffers, gets all of
- * them, as devices share most of the code. Other devices get one in eight, or all with more rounds.
+ * them, as devices share most of the code. Other devices get one in eight, or all with rounds=1000 or more.
  */
 bool picked(struct garbage *garbage, const struct virtio *device);
 

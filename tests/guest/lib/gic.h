@@ -31,7 +31,7 @@ enum its_opcode {
 	ITS_INV = 0x0c, ITS_INVALL = 0x0d, ITS_MOVALL = 0x0e, ITS_DISCARD = 0x0f,
 };
 
-/* System registers of the CPU interface by their encodings, which all assemblers know. */
+/* System registers of the CPU interface by their encodings, as some assemblers lack the names. */
 #define ICC_PMR "s3_0_c4_c6_0"
 #define ICC_BPR0 "s3_0_c12_c8_3"
 #define ICC_AP0R0 "s3_0_c12_c8_4"
