@@ -10,7 +10,6 @@
 #include "state/names.h"
 #include "util/bits.h"
 
-
 static int add_registers(const struct inspection *inspection, struct report *report, struct error *error)
 {
 	static const char *const names[] = { "CTLR", "IIDR", "TYPER", "CBASER", "CWRITER", "CREADR", "BASER0", "BASER1" };
