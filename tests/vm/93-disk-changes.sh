@@ -7,7 +7,8 @@
 boot_with_disk()
 {
 	truncate -s 16M "$tmp/d"
-	ready g --disk "$tmp/d"
+	start g lkvm.shell=plain --disk "$tmp/d"
+	wait_for g '^lkvm-guest: ready'
 	write_disk g 100 A
 }
 
@@ -154,7 +155,8 @@ case_restore_refuses_overlay_when_it_was_written()
 case_restore_takes_read_only_disk_when_it_was_written()
 {
 	truncate -s 1M "$tmp/d"
-	ready g --disk "$tmp/d,ro"
+	start g lkvm.shell=plain --disk "$tmp/d,ro"
+	wait_for g '^lkvm-guest: ready'
 	save g "$tmp/s" --stop
 	wait_exit g 0
 	touch "$tmp/d"
@@ -291,7 +293,8 @@ case_save_leaves_disks_and_no_overlay_when_it_fails()
 	stop_guest g
 	check "the guest did not write its disk" test "$(dd if="$tmp/d" skip=5 count=1 2>/dev/null | head -c 1)" = C
 
-	ready g --disk "$tmp/d,ro"
+	start g lkvm.shell=plain --disk "$tmp/d,ro"
+	wait_for g '^lkvm-guest: ready'
 	run "$lkvm" snapshot save --disk-overlays "$tmp/new" g "$tmp/s"
 	check_status 1
 	check_err 'has no disk that it may write'

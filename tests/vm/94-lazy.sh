@@ -8,7 +8,8 @@
 # A guest with 32 MiB that it knows again, in $sum; saved, stopped, and the file compressed.
 compressed()
 {
-	ready g "$@"
+	start g lkvm.shell=plain "$@"
+	wait_for g '^lkvm-guest: ready'
 	ask g 'dd if=/dev/urandom of=/tmp/data bs=64k count=512 2>/dev/null; md5sum </tmp/data'
 	sum=$(sed -n 's/ .*//p' "$logs/said")
 	save g "$tmp/plain" --stop
@@ -145,7 +146,8 @@ recorded()
 
 case_working_set()
 {
-	ready g
+	start g lkvm.shell=plain
+	wait_for g '^lkvm-guest: ready'
 	# Of this it touches nothing afterwards.
 	ask g 'dd if=/dev/urandom of=/tmp/data bs=64k count=1024 2>/dev/null; md5sum </tmp/data'
 	sum=$(sed -n 's/ .*//p' "$logs/said")
