@@ -42,7 +42,7 @@ says()
 	wait_for g "^$2"
 }
 
-keys() { printf "$1" >>"$tmp/g.in"; }
+keys() { printf "$1" 1<>"$tmp/g.in"; }
 
 vmm() { "$lkvm" list | awk '$2 == "g" { print $1 }'; }
 

@@ -147,8 +147,8 @@ wait_listening()
 	done
 }
 
-# input GUEST TEXT: a line on its console.
-input() { printf '%s\n' "$2" >>"$tmp/$1.in"; }
+# input GUEST TEXT: a line on its console. A guest that has just ended loses it: opened for writing only, the pipe would wait for a reader.
+input() { printf '%s\n' "$2" 1<>"$tmp/$1.in"; }
 
 # ask GUEST COMMAND [SECONDS]: what its shell answers, in $logs/said, its exit status in
 # $status. For guests with lkvm.shell=plain, once they said "lkvm-guest: ready".
