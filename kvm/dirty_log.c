@@ -24,17 +24,9 @@
 
 _Static_assert(OUR_PAGES == 16, "an element's bits are its pages");
 
-static int set_memory(const struct vm *vm, uint32_t flags)
+static int set_flags(const struct vm *vm, uint32_t flags)
 {
-	struct kvm_userspace_memory_region region = {
-		.slot = 0,
-		.flags = flags,
-		.guest_phys_addr = vm->ram.base,
-		.memory_size = vm->ram.size,
-		.userspace_addr = (uintptr_t)vm->ram.host,
-	};
-
-	return kvm_call(vm->fd, KVM_SET_USER_MEMORY_REGION, (uintptr_t)&region);
+	return vm_set_memory(vm, 0, &vm->ram, flags);
 }
 
 /* Linux 6.5 has these; older headers do not. */
@@ -85,7 +77,7 @@ static int clear(const struct dirty_log *log, struct error *error)
 
 static int start(const struct dirty_log *log, struct error *error)
 {
-	int result = set_memory(log->vm, KVM_MEM_LOG_DIRTY_PAGES);
+	int result = set_flags(log->vm, KVM_MEM_LOG_DIRTY_PAGES);
 
 	return result < 0 ? error_system(error, -result, "KVM_SET_USER_MEMORY_REGION with KVM_MEM_LOG_DIRTY_PAGES") : 0;
 }
@@ -127,7 +119,7 @@ int dirty_log_open(struct dirty_log *log, struct vm *vm, struct error *error)
 
 int dirty_log_start(struct dirty_log *log, struct error *error)
 {
-	set_memory(log->vm, 0);
+	set_flags(log->vm, 0);
 	if (start(log, error) < 0)
 		return -1;
 	/* The marks are never freed: a device may be about to set one. */
@@ -139,7 +131,7 @@ void dirty_log_close(struct dirty_log *log)
 {
 	if (!log->vm)
 		return;
-	set_memory(log->vm, 0);
+	set_flags(log->vm, 0);
 	free(log->bitmap);
 	*log = (struct dirty_log){ .vm = NULL };
 }

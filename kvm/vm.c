@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Creates a VM: descriptors, address bits, memory slots. */
+/* Creates a VM: descriptors and address bits. */
 #include <errno.h>
 #include <linux/kvm.h>
 #include <sys/eventfd.h>
@@ -56,50 +56,6 @@ static int create(struct vm *vm, const struct vm_config *config, struct error *e
 	struct kvm_enable_cap nisv = { .cap = KVM_CAP_ARM_NISV_TO_USER };
 
 	kvm_call(vm->fd, KVM_ENABLE_CAP, (uintptr_t)&nisv);
-	return 0;
-}
-
-unsigned vm_alloc_slot(struct vm *vm)
-{
-	return vm->slots++;
-}
-
-static int set_memory(struct vm *vm, unsigned slot, const struct ram *ram, uint32_t flags)
-{
-	struct kvm_userspace_memory_region region = {
-		.slot = slot,
-		.flags = flags,
-		.guest_phys_addr = ram->base,
-		.memory_size = ram->size,
-		.userspace_addr = (uintptr_t)ram->host,
-	};
-
-	return kvm_call(vm->fd, KVM_SET_USER_MEMORY_REGION, (uintptr_t)&region);
-}
-
-int vm_map_memory(struct vm *vm, unsigned slot, const struct ram *ram, struct error *error)
-{
-	int result = set_memory(vm, slot, ram, 0);
-
-	if (result < 0)
-		return error_system(error, -result, "KVM_SET_USER_MEMORY_REGION of guest memory");
-	return 0;
-}
-
-void vm_unmap_memory(struct vm *vm, unsigned slot)
-{
-	const struct ram none = { 0 };
-
-	set_memory(vm, slot, &none, 0);
-}
-
-int vm_add_memory(struct vm *vm, const struct ram *ram, bool read_only, struct error *error)
-{
-	int result = set_memory(vm, vm->slots, ram, read_only ? KVM_MEM_READONLY : 0);
-
-	if (result < 0)
-		return error_system(error, -result, "KVM_SET_USER_MEMORY_REGION of guest memory");
-	vm->slots++;
 	return 0;
 }
 

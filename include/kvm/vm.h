@@ -62,6 +62,9 @@ int vm_open(struct vm *vm, const struct vm_config *config, struct error *error);
  */
 int vm_add_memory(struct vm *vm, const struct ram *ram, bool read_only, struct error *error);
 
+/* KVM_SET_USER_MEMORY_REGION of a slot, with KVM_MEM_ flags; `ram` of size 0 removes the slot. 0 or -errno. */
+int vm_set_memory(const struct vm *vm, unsigned slot, const struct ram *ram, uint32_t flags);
+
 /*
  * Memory that is mapped and unmapped while vCPUs run, as a device's BAR is. vm_alloc_slot() reserves a slot for ever, while the
  * machine is made. Any thread may map and unmap. Once vm_unmap_memory() returns, accesses reach the bus.
