@@ -2,6 +2,7 @@
 /* Builds the guest's device tree. */
 #include <errno.h>
 #include <libfdt.h>
+#include <linux/input-event-codes.h>
 #include <stdio.h>
 
 #include "arm/fdt.h"
@@ -13,9 +14,6 @@
 #define GIC_PPI 1
 #define IRQ_EDGE_RISING 1
 #define IRQ_LEVEL_HIGH 4
-
-#define KEY_POWER 116
-#define KEY_RESTART 408
 
 enum phandle { PHANDLE_GIC = 1, PHANDLE_ITS, PHANDLE_CLOCK, PHANDLE_GPIO };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Pauses, resumes and resets an open machine, and presses its keys. */
 #include <errno.h>
+#include <linux/input-event-codes.h>
 
 #include "arm/migrate.h"
 #include "components.h"
@@ -63,7 +64,7 @@ int machine_press(struct machine *machine, enum machine_key key, struct error *e
 
 	/* Debian's cloud kernels have virtio-input but no gpio-keys; others have only gpio-keys. Press one key, not both. */
 	if (gpio_press(&machine->gpio, power ? GPIO_LINE_POWER : GPIO_LINE_RESTART) ||
-	    (machine->input && virtio_input_press(machine->input, power ? 116 : 408)))
+	    (machine->input && virtio_input_press(machine->input, power ? KEY_POWER : KEY_RESTART)))
 		return 0;
 	return error_set(error, ENODEV, "the guest does not listen to its %s key (no driver for gpio-keys or virtio-input)",
 			 power ? "power" : "restart");

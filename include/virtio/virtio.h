@@ -307,7 +307,7 @@ void virtio_net_dirty_mark(struct virtio_device *device);
 /* Requests `bytes` of RAM (a multiple of 4096) from the guest, which decides how much it gives, and when. */
 void virtio_balloon_set(struct virtio_device *device, uint64_t bytes);
 
-/* Presses and releases a key (Linux code: 116 power, 408 restart). False if no driver listens. Main thread. */
+/* Presses and releases a key (Linux: KEY_POWER, KEY_RESTART). False if no driver listens. Main thread. */
 bool virtio_input_press(struct virtio_device *device, uint16_t key);
 
 #endif
