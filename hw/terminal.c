@@ -6,10 +6,10 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "hw/tty.h"
+#include "util/clock.h"
 #include "util/io.h"
 
 #define CTRL_A 0x01
@@ -346,23 +346,15 @@ int terminal_open(struct terminal *terminal, struct loop *loop, int input_fd, in
 	return 0;
 }
 
-static int64_t now_milliseconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Writes the last lines of a guest that powers off. The reader may be slow or gone. */
 static void drain_locked(struct terminal *terminal)
 {
 	struct pollfd polled = { .fd = terminal->output_fd, .events = POLLOUT };
-	int64_t left, end = now_milliseconds() + CLOSE_MILLISECONDS;
+	int64_t left, end = (int64_t)monotonic_ms() + CLOSE_MILLISECONDS;
 
 	do {
 		flush_locked(terminal);
-		left = end - now_milliseconds();
+		left = end - (int64_t)monotonic_ms();
 	} while (terminal->stalled && left > 0 && poll(&polled, 1, (int)left) != 0);
 }
 

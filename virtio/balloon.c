@@ -9,10 +9,10 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "util/bits.h"
+#include "util/clock.h"
 #include "virtio/virtio.h"
 
 /* A queue whose feature the driver did not accept does not exist, and those after it move up. */
@@ -70,7 +70,7 @@ struct balloon {
 	bool awaited;        /* requested: the driver's next buffer has new statistics */
 	uint32_t known;      /* bit n: figures[n] was reported */
 	uint64_t values[FIGURES];
-	struct timespec reported; /* time of the last report */
+	uint64_t reported;   /* monotonic_ms() at the last report */
 };
 
 static struct balloon *balloon_of(struct virtio_device *device)
@@ -176,7 +176,7 @@ static void read_stats(struct balloon *balloon)
 			balloon->known |= 1u << reported[i].tag;
 		}
 	}
-	clock_gettime(CLOCK_MONOTONIC, &balloon->reported);
+	balloon->reported = monotonic_ms();
 }
 
 /* The driver's one buffer, with statistics, stays in the queue (5.5.6.3). To return it is to request new ones. */
@@ -286,14 +286,6 @@ static void balloon_stop(struct virtio_device *device)
 	pthread_mutex_unlock(&balloon->lock);
 }
 
-static uint64_t milliseconds_since(const struct timespec *then)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)((now.tv_sec - then->tv_sec) * 1000 + (now.tv_nsec - then->tv_nsec) / 1000000);
-}
-
 /* Reports the driver's last statistics, and requests new ones. */
 static void balloon_stat(struct virtio_device *device, struct report *report)
 {
@@ -304,7 +296,7 @@ static void balloon_stat(struct virtio_device *device, struct report *report)
 	report_bytes(report, "actual", (uint64_t)balloon->state.actual << PAGE_SHIFT);
 	if (balloon->known) {
 		report_begin(report, "guest_memory");
-		report_number(report, "age_ms", milliseconds_since(&balloon->reported));
+		report_number(report, "age_ms", monotonic_ms() - balloon->reported);
 		for (unsigned i = 0; i < FIGURES; i++) {
 			if (!(balloon->known & 1u << i))
 				continue;

@@ -15,18 +15,18 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "util/bits.h"
 #include "util/child.h"
+#include "util/clock.h"
 
 #define LENGTH_SIZE 4u
 #define MAX_FRAME (NET_MAX_PACKET - NET_HEADER)
 #define MAX_ARGUMENTS 64
 #define START_POLL 2 /* milliseconds between checks whether it has started */
-#define START_MAX 10 /* seconds */
-#define END_MAX 2    /* seconds from its hang-up to its exit, whose status is a better error */
+#define START_MAX 10000 /* milliseconds */
+#define END_MAX 2000    /* milliseconds from its hang-up to its exit, whose status is a better error */
 
 struct passt {
 	struct net_backend backend; /* first: backend.fds[0] is the socket */
@@ -271,14 +271,6 @@ static int start(struct passt *passt, const struct virtio_net_config *config, in
 	return -1;
 }
 
-static time_t seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec;
-}
-
 static bool has_hung_up(int fd)
 {
 	struct pollfd end = { .fd = fd, .events = POLLRDHUP };
@@ -309,7 +301,7 @@ static int wait_for_start(struct passt *passt, const uint8_t mac[6], struct erro
 {
 	uint8_t frame[LENGTH_SIZE + 60] = { 0, 0, 0, 60, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, [16] = 0x88, 0xb5 };
 	int fd = passt->backend.fds[0];
-	time_t end = seconds() + START_MAX;
+	uint64_t end = monotonic_ms() + START_MAX;
 	bool hung_up = false;
 
 	memcpy(frame + LENGTH_SIZE + 6, mac, 6);
@@ -324,9 +316,9 @@ static int wait_for_start(struct passt *passt, const uint8_t mac[6], struct erro
 			return -1;
 		if (!hung_up && has_hung_up(fd)) {
 			hung_up = true;
-			end = seconds() + END_MAX;
+			end = monotonic_ms() + END_MAX;
 		}
-	} while (!has_read(fd) && seconds() < end);
+	} while (!has_read(fd) && monotonic_ms() < end);
 	if (hung_up)
 		return set_failed(&passt->child, "closed its connection at its start", error);
 	child_detach_output(&passt->child);
