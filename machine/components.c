@@ -7,8 +7,8 @@
 #include "arm/its.h"
 #include "ram_private.h"
 #include "software_private.h"
-#include "vfio_private.h"
-#include "virtio_private.h"
+#include "state/names.h"
+#include "util/bits.h"
 
 static int component_vm_open(struct machine *machine, struct error *error)
 {
@@ -93,101 +93,37 @@ static void component_pci_close(struct machine *machine)
 	pci_bus_close(&machine->pci);
 }
 
-static int component_serial_open(struct machine *machine, struct error *error)
-{
-	/* It is always there, for early messages; the terminal belongs to one console. */
-	struct terminal *terminal = machine->config.console == CONSOLE_SERIAL ? machine->terminal : NULL;
-
-	return serial_open(&machine->serial, &machine->vm.bus, &machine->vm.interrupts, MACHINE_LINE_UART, MACHINE_UART,
-			   terminal, error);
-}
-
-static void component_serial_close(struct machine *machine)
-{
-	serial_close(&machine->serial);
-}
-
-static void component_serial_reset(struct machine *machine)
-{
-	serial_reset(&machine->serial);
-}
-
-static int component_rtc_open(struct machine *machine, struct error *error)
-{
-	return rtc_open(&machine->rtc, &machine->vm.bus, &machine->vm.interrupts, MACHINE_LINE_RTC, MACHINE_RTC,
-			machine->loop, error);
-}
-
-static void component_rtc_close(struct machine *machine)
-{
-	rtc_close(&machine->rtc);
-}
-
-static void component_rtc_reset(struct machine *machine)
-{
-	rtc_reset(&machine->rtc);
-}
-
-static int component_gpio_open(struct machine *machine, struct error *error)
-{
-	return gpio_open(&machine->gpio, &machine->vm.bus, &machine->vm.interrupts, MACHINE_LINE_GPIO, MACHINE_GPIO,
-			 machine->loop, error);
-}
-
-static void component_gpio_close(struct machine *machine)
-{
-	gpio_close(&machine->gpio);
-}
-
-static void component_gpio_reset(struct machine *machine)
-{
-	gpio_reset(&machine->gpio);
-}
-
-/* It has no reset: what a guest starts with again belongs to the same machine. */
-static int component_vmgenid_open(struct machine *machine, struct error *error)
-{
-	return vmgenid_open(&machine->vmgenid, &machine->vm, MACHINE_LINE_GENERATION, MACHINE_GENERATION, error);
-}
-
-static void component_vmgenid_close(struct machine *machine)
-{
-	vmgenid_close(&machine->vmgenid);
-}
-
-static void component_vmgenid_resume(struct machine *machine)
-{
-	vmgenid_resume(&machine->vmgenid);
-}
-
-static void component_vmgenid_reset(struct machine *machine)
-{
-	vmgenid_reset(&machine->vmgenid);
-}
-
 static int component_threads_open(struct machine *machine, struct error *error)
 {
 	return vcpus_start(&machine->vm, error);
 }
 
-const struct component machine_components[] = {
-	/* First: a misspelt name should not cost the making of a VM. */
-	{ "files", .open = machine_files_open, .close = machine_files_close },
-	{ "vm", .open = component_vm_open, .close = component_vm_close, .resume = machine_working_set_resume,
-	  .reset = machine_working_set_invalidate },
-	{ "processors", .open = component_processors_open },
-	{ "pci", .open = component_pci_open, .close = component_pci_close },
-	{ "serial", .open = component_serial_open, .close = component_serial_close, .reset = component_serial_reset },
-	{ "rtc", .open = component_rtc_open, .close = component_rtc_close, .reset = component_rtc_reset },
-	{ "gpio", .open = component_gpio_open, .close = component_gpio_close, .reset = component_gpio_reset },
-	{ "generation", .open = component_vmgenid_open, .close = component_vmgenid_close, .resume = component_vmgenid_resume,
-	  .reset = component_vmgenid_reset },
-	{ "virtio", .open = machine_virtio_open, .close = machine_virtio_close, .pause = machine_virtio_pause,
-	  .resume = machine_virtio_resume, .reset = machine_virtio_reset },
-	{ "vfio", .open = machine_vfio_open, .close = machine_vfio_close, .pause = machine_vfio_pause,
-	  .resume = machine_vfio_resume, .reset = machine_vfio_reset },
-	{ "software", .open = machine_software_open },
-	{ "threads", .open = component_threads_open },
+static int component_vm_visit(struct machine *machine, struct state_visitor *visitor, struct error *error)
+{
+	return visitor->visit(visitor, SECTION_CLOCK, &machine_clock_table, &machine->clock, error);
+}
+
+static const struct component component_vm = {
+	.open = component_vm_open, .close = component_vm_close, .resume = machine_working_set_resume,
+	.reset = machine_working_set_invalidate, .visit = component_vm_visit,
+};
+static const struct component component_processors = { .open = component_processors_open };
+static const struct component component_pci = { .open = component_pci_open, .close = component_pci_close };
+static const struct component component_threads = { .open = component_threads_open };
+
+const struct component *const machine_components[] = {
+	&component_files, /* first: a misspelt name should not cost the making of a VM */
+	&component_vm,
+	&component_processors,
+	&component_pci,
+	&component_serial,
+	&component_rtc,
+	&component_gpio,
+	&component_vmgenid,
+	&component_virtio,
+	&component_vfio,
+	&component_software,
+	&component_threads,
 };
 
-const size_t machine_component_count = sizeof(machine_components) / sizeof(machine_components[0]);
+const size_t machine_component_count = COUNT(machine_components);

@@ -8,19 +8,31 @@
 #include "machine/machine.h"
 
 /*
- * Components open in the order of the table and close in the opposite order. All functions except open may be NULL. After
- * pause, a component writes no guest memory and raises no interrupt.
+ * Components open in the order of the table and close in the opposite order. All functions except open may be NULL; the table is
+ * the order of their calls. After pause, a component writes no guest memory and raises no interrupt.
  */
 struct component {
-	const char *name;
 	int (*open)(struct machine *machine, struct error *error);
 	void (*close)(struct machine *machine);
 	void (*pause)(struct machine *machine);
 	void (*resume)(struct machine *machine);
 	void (*reset)(struct machine *machine);
+
+	/* Visits the state of its devices. The order of the table is that of the sections in a snapshot. */
+	int (*visit)(struct machine *machine, struct state_visitor *visitor, struct error *error);
+	/* What its devices signal waits from quiesce until unquiesce. The machine may run during quiesce. */
+	void (*quiesce)(struct machine *machine);
+	void (*unquiesce)(struct machine *machine);
+	/* All state is loaded, KVM's as well: the component may raise interrupts. */
+	int (*restored)(struct machine *machine, struct error *error);
+	/* Adds its devices to the list "devices" of a report. */
+	void (*stat)(struct machine *machine, struct report *report);
 };
 
-extern const struct component machine_components[];
+extern const struct component component_files, component_serial, component_rtc, component_gpio, component_vmgenid,
+	component_virtio, component_vfio, component_software;
+
+extern const struct component *const machine_components[];
 extern const size_t machine_component_count;
 
 #define MACHINE_COMPONENTS_BEFORE_DEVICES 3 /* up to "processors" */

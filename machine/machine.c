@@ -5,12 +5,11 @@
 #include "components.h"
 #include "check_host.h"
 #include "ram_private.h"
-#include "virtio_private.h"
 
 static int open_components(struct machine *machine, size_t count, struct error *error)
 {
 	for (; machine->opened < count; machine->opened++) {
-		if (machine_components[machine->opened].open(machine, error) == 0)
+		if (machine_components[machine->opened]->open(machine, error) == 0)
 			continue;
 		machine_close(machine);
 		return -1;
@@ -39,7 +38,7 @@ void machine_stop(struct machine *machine)
 	if (machine->opened > 1)
 		vcpus_close(&machine->vm);
 	machine->running = false;
-	machine_virtio_pause(machine);
+	component_virtio.pause(machine);
 	machine_ram_close(machine); /* no vCPU or device waits for it any more */
 }
 
@@ -48,6 +47,6 @@ void machine_close(struct machine *machine)
 	machine_untrack(machine);
 	machine_stop(machine);
 	while (machine->opened > 0)
-		if (machine_components[--machine->opened].close)
-			machine_components[machine->opened].close(machine);
+		if (machine_components[--machine->opened]->close)
+			machine_components[machine->opened]->close(machine);
 }

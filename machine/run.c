@@ -16,8 +16,8 @@ void machine_pause(struct machine *machine)
 	vcpus_pause(&machine->vm);
 	/* Read the counter last: the workers' last requests belong to the time before the pause. */
 	for (size_t i = 0; i < machine_component_count; i++)
-		if (machine_components[i].pause)
-			machine_components[i].pause(machine);
+		if (machine_components[i]->pause)
+			machine_components[i]->pause(machine);
 	machine->running = false;
 	if (vcpus_get_counter(&machine->vm, &machine->clock.counter, &error) < 0)
 		log_message(machine->config.log, LOG_LEVEL_WARNING, "the guest's clock runs on while paused: %s", error.text);
@@ -32,8 +32,8 @@ void machine_resume(struct machine *machine)
 	if (vcpus_set_counter(&machine->vm, machine->clock.counter, &error) < 0)
 		log_message(machine->config.log, LOG_LEVEL_WARNING, "the guest's clock ran on while paused: %s", error.text);
 	for (size_t i = 0; i < machine_component_count; i++)
-		if (machine_components[i].resume)
-			machine_components[i].resume(machine);
+		if (machine_components[i]->resume)
+			machine_components[i]->resume(machine);
 	machine->running = true;
 	atomic_store(&machine->was_resumed, true);
 	vcpus_resume(&machine->vm);
@@ -48,8 +48,8 @@ int machine_reset(struct machine *machine, struct error *error)
 	};
 
 	for (size_t i = 0; i < machine_component_count; i++)
-		if (machine_components[i].reset)
-			machine_components[i].reset(machine);
+		if (machine_components[i]->reset)
+			machine_components[i]->reset(machine);
 	interrupts_reset_lines(&machine->vm.interrupts);
 	if (migrate_reset(&migrate, error) < 0 || machine_software_load(machine, error) < 0)
 		return -1;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Loads kernel, initrd and device tree into RAM, at the start and after each reset. */
+#include "components.h"
 #include "software_private.h"
 
 #include <errno.h>
@@ -11,7 +12,8 @@
 
 #define COMMAND_LINE_MAX 2048
 
-int machine_files_open(struct machine *machine, struct error *error)
+/* Opens the files of the kernel and the initrd. A restored machine does not need them until its next reset. */
+static int component_files_open(struct machine *machine, struct error *error)
 {
 	const struct machine_config *config = &machine->config;
 
@@ -32,7 +34,7 @@ int machine_files_open(struct machine *machine, struct error *error)
 	return 0;
 }
 
-void machine_files_close(struct machine *machine)
+static void component_files_close(struct machine *machine)
 {
 	boot_close(&machine->boot);
 }
@@ -85,7 +87,8 @@ int machine_software_load(struct machine *machine, struct error *error)
 	return vcpus_set_entry(&machine->vm, machine->boot.entry, machine->boot.fdt, error);
 }
 
-int machine_software_open(struct machine *machine, struct error *error)
+/* Loads the software unless the machine is restored. Then writes the device tree to the file of --dump-dtb, if one was given. */
+static int component_software_open(struct machine *machine, struct error *error)
 {
 	const char *dump = machine->config.dump_fdt;
 
@@ -107,3 +110,6 @@ int machine_check_kernel(struct machine *machine, struct error *error)
 {
 	return boot_check(&machine->boot, &machine->vm.ram, error);
 }
+
+const struct component component_files = { .open = component_files_open, .close = component_files_close };
+const struct component component_software = { .open = component_software_open };

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "machine/machine.h"
+#include "components.h"
 
 static void stat_vcpus(struct machine *machine, struct report *report)
 {
@@ -54,11 +54,8 @@ void machine_stat(struct machine *machine, struct report *report)
 	report_number(report, "msi_routes", interrupts_route_count(&machine->vm.interrupts));
 	report_end(report);
 	report_begin_list(report, "devices");
-	for (unsigned i = 0; i < machine->virtio_count; i++) {
-		report_begin(report, NULL);
-		virtio_stat(machine->virtio[i], report);
-		report_end(report);
-	}
-	vfio_stat(machine->vfio, report);
+	for (size_t i = 0; i < machine_component_count; i++)
+		if (machine_components[i]->stat)
+			machine_components[i]->stat(machine, report);
 	report_end_list(report);
 }

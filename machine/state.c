@@ -8,32 +8,16 @@
 
 #include "arm/migrate.h"
 #include "check_host.h"
+#include "components.h"
 #include "machine/machine.h"
 #include "state/names.h"
 
-/* The virtual counter stops while the machine is paused. */
-static const struct state_field clock_fields[] = {
-	STATE_FIELD(struct machine_clock, counter, STATE_RUNTIME, 0),
-	STATE_FIELD(struct machine_clock, resets, STATE_RUNTIME, 0), /* continues after a restore */
-};
-
-const struct state_table machine_clock_table = STATE_TABLE(struct machine_clock, SECTION_CLOCK, 1, clock_fields);
-
-/* Visits each object of each device, in the order of the sections. */
 static int visit(struct machine *machine, struct state_visitor *visitor, struct error *error)
 {
-	if (visitor->visit(visitor, SECTION_CLOCK, &machine_clock_table, &machine->clock, error) < 0 ||
-	    visitor->visit(visitor, SECTION_SERIAL, &serial_state_table, &machine->serial.state, error) < 0 ||
-	    visitor->visit(visitor, SECTION_RTC, &rtc_state_table, &machine->rtc.state, error) < 0 ||
-	    visitor->visit(visitor, SECTION_GPIO, &gpio_state_table, &machine->gpio.state, error) < 0 ||
-	    visitor->visit(visitor, SECTION_VMGENID, &vmgenid_state_table, &machine->vmgenid.state, error) < 0)
-		return -1;
-	for (unsigned i = 0; i < machine->virtio_count; i++)
-		if (virtio_visit(machine->virtio[i], visitor, error) < 0)
+	for (size_t i = 0; i < machine_component_count; i++)
+		if (machine_components[i]->visit && machine_components[i]->visit(machine, visitor, error) < 0)
 			return -1;
-	if (rcec_visit(&machine->collector, visitor, error) < 0)
-		return -1;
-	return vfio_visit(machine->vfio, visitor, error);
+	return 0;
 }
 
 /* The hooks of arm/migrate.c. */
@@ -53,9 +37,9 @@ static int quiesce(void *owner, struct error *error)
 	struct machine *machine = owner;
 
 	(void)error;
-	for (unsigned i = 0; i < machine->virtio_count; i++)
-		pci_device_quiesce(&machine->virtio[i]->pci);
-	rcec_quiesce(&machine->collector);
+	for (size_t i = 0; i < machine_component_count; i++)
+		if (machine_components[i]->quiesce)
+			machine_components[i]->quiesce(machine);
 	return 0;
 }
 
@@ -68,10 +52,9 @@ static int stop_forwarding(void *owner, struct error *error)
 
 static void unquiesce(struct machine *machine)
 {
-	for (unsigned i = 0; i < machine->virtio_count; i++)
-		pci_device_resume(&machine->virtio[i]->pci);
-	rcec_resume(&machine->collector);
-	vfio_attach_interrupts(machine->vfio);
+	for (size_t i = 0; i < machine_component_count; i++)
+		if (machine_components[i]->unquiesce)
+			machine_components[i]->unquiesce(machine);
 }
 
 static int save_devices(void *owner, struct section_writer *writer, struct error *error)
@@ -84,23 +67,14 @@ static int load_devices(void *owner, struct sections *sections, struct error *er
 	return vfio_load(((struct machine *)owner)->vfio, sections, error);
 }
 
-static int forward(void *owner, struct error *error)
+static int restored(void *owner, struct error *error)
 {
 	struct machine *machine = owner;
-	bool listens;
 
-	if (gic_spi_enabled(&machine->vm, MACHINE_LINE_GENERATION, &listens, error) < 0 ||
-	    vmgenid_restored(&machine->vmgenid, listens, error) < 0 ||
-	    serial_restored(&machine->serial, error) < 0)
-		return -1;
-	rtc_restored(&machine->rtc);
-	gpio_restored(&machine->gpio);
-	for (unsigned i = 0; i < machine->virtio_count; i++)
-		if (virtio_restored(machine->virtio[i], error) < 0)
+	for (size_t i = 0; i < machine_component_count; i++)
+		if (machine_components[i]->restored && machine_components[i]->restored(machine, error) < 0)
 			return -1;
-	if (rcec_restored(&machine->collector, error) < 0)
-		return -1;
-	return vfio_restored(machine->vfio, error);
+	return 0;
 }
 
 static const struct migrate_devices devices = {
@@ -110,7 +84,7 @@ static const struct migrate_devices devices = {
 	.stop_forwarding = stop_forwarding,
 	.save = save_devices,
 	.load = load_devices,
-	.forward = forward,
+	.forward = restored,
 };
 
 static struct migrate migration(struct machine *machine)

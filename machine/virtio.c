@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include "virtio_private.h"
+#include "components.h"
 
 /* Adds the result of an open function to the machine. Returns whether it is a device. */
 static bool keep(struct machine *machine, struct virtio_device *device)
@@ -67,15 +67,7 @@ static int open_devices(struct machine *machine, struct error *error)
 	return 0;
 }
 
-int machine_virtio_open(struct machine *machine, struct error *error)
-{
-	if (check_disks(&machine->config, error) == 0 && open_devices(machine, error) == 0)
-		return 0;
-	machine_virtio_close(machine);
-	return -1;
-}
-
-void machine_virtio_close(struct machine *machine)
+static void component_virtio_close(struct machine *machine)
 {
 	while (machine->virtio_count > 0) {
 		struct virtio_device *device = machine->virtio[--machine->virtio_count];
@@ -86,20 +78,78 @@ void machine_virtio_close(struct machine *machine)
 	machine->balloon = machine->input = NULL;
 }
 
-void machine_virtio_pause(struct machine *machine)
+static int component_virtio_open(struct machine *machine, struct error *error)
+{
+	if (check_disks(&machine->config, error) == 0 && open_devices(machine, error) == 0)
+		return 0;
+	component_virtio_close(machine);
+	return -1;
+}
+
+static void component_virtio_pause(struct machine *machine)
 {
 	for (unsigned i = 0; i < machine->virtio_count; i++)
 		virtio_pause(machine->virtio[i]);
 }
 
-void machine_virtio_resume(struct machine *machine)
+static void component_virtio_resume(struct machine *machine)
 {
 	for (unsigned i = 0; i < machine->virtio_count; i++)
 		virtio_resume(machine->virtio[i]);
 }
 
-void machine_virtio_reset(struct machine *machine)
+static void component_virtio_reset(struct machine *machine)
 {
 	for (unsigned i = 0; i < machine->virtio_count; i++)
 		virtio_reset(machine->virtio[i]);
 }
+
+static int component_virtio_visit(struct machine *machine, struct state_visitor *visitor, struct error *error)
+{
+	for (unsigned i = 0; i < machine->virtio_count; i++)
+		if (virtio_visit(machine->virtio[i], visitor, error) < 0)
+			return -1;
+	return 0;
+}
+
+static void component_virtio_quiesce(struct machine *machine)
+{
+	for (unsigned i = 0; i < machine->virtio_count; i++)
+		pci_device_quiesce(&machine->virtio[i]->pci);
+}
+
+static void component_virtio_unquiesce(struct machine *machine)
+{
+	for (unsigned i = 0; i < machine->virtio_count; i++)
+		pci_device_resume(&machine->virtio[i]->pci);
+}
+
+static int component_virtio_restored(struct machine *machine, struct error *error)
+{
+	for (unsigned i = 0; i < machine->virtio_count; i++)
+		if (virtio_restored(machine->virtio[i], error) < 0)
+			return -1;
+	return 0;
+}
+
+static void component_virtio_stat(struct machine *machine, struct report *report)
+{
+	for (unsigned i = 0; i < machine->virtio_count; i++) {
+		report_begin(report, NULL);
+		virtio_stat(machine->virtio[i], report);
+		report_end(report);
+	}
+}
+
+const struct component component_virtio = {
+	.open = component_virtio_open,
+	.close = component_virtio_close,
+	.pause = component_virtio_pause,
+	.resume = component_virtio_resume,
+	.reset = component_virtio_reset,
+	.visit = component_virtio_visit,
+	.quiesce = component_virtio_quiesce,
+	.unquiesce = component_virtio_unquiesce,
+	.restored = component_virtio_restored,
+	.stat = component_virtio_stat,
+};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A machine without a guest, which replaces machine/machine.c and machine/run.c. It counts the calls. The name of its kernel
- * selects what its guest does. It defines the functions, so only one source file of a test program may include it.
+ * A machine without a guest, which replaces machine/machine.c, run.c and components.c. It counts the calls. The name of its
+ * kernel selects what its guest does. It defines the functions, so only one source file of a test program may include it.
  */
 #ifndef TESTS_FAKE_MACHINE_H
 #define TESTS_FAKE_MACHINE_H
@@ -12,8 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../../machine/components.h"
 #include "util/io.h"
-#include "machine/machine.h"
 
 struct fake_machine {
 	bool deaf;          /* machine_press() fails: no driver for the keys */
@@ -29,6 +29,10 @@ struct fake_machine {
 };
 
 static struct fake_machine fake_machine;
+
+/* It has no components. */
+const struct component *const machine_components[] = { NULL };
+const size_t machine_component_count = 0;
 
 static inline void fake_machine_event(struct machine *machine, enum vm_event_kind kind, const char *sentence)
 {
