@@ -45,11 +45,9 @@ static int parse_format(struct virtio_block_config *disk, const char *value, str
 	return disk->raw ? 0 : error_set(error, EINVAL, "\"%.100s\" is not raw: convert the image (qemu-img convert -O raw)", value);
 }
 
+#define DISK_ITEM(key, value, function) { key, sizeof(value) > 1, function },
 const struct run_disk_item run_disk_items[] = {
-	{ "ro", false, parse_read_only },
-	{ "queues", true, parse_disk_queues },
-	{ "serial", true, parse_serial },
-	{ "format", true, parse_format },
+	RUN_DISK_ITEMS(DISK_ITEM, DISK_ITEM)
 	{ NULL, false, NULL },
 };
 
@@ -62,7 +60,7 @@ static int parse_disk_item(struct virtio_block_config *disk, const char *key, co
 			return error_context(error, "%s", key);
 		return 0;
 	}
-	return error_set(error, EINVAL, "\"%.100s\" is none of ro, queues=N, serial=TEXT, format=raw", key);
+	return error_set(error, EINVAL, "\"%.100s\" is none of " RUN_DISK_ITEMS(RUN_ITEM_FIRST, RUN_ITEM_NEXT), key);
 }
 
 int run_options_parse_disk(void *target, char *value, struct error *error)
@@ -151,14 +149,11 @@ static int parse_trans(struct virtio_net_config *net, const char *value, struct 
 	return 0;
 }
 
+#define NETWORK_ITEM(key, value, function) { key, function },
 const struct run_network_item run_network_items[] = {
-	{ "tapif", parse_tap },
-	{ "mac", parse_net_mac },
-	{ "script", parse_script },
-	{ "vhost", parse_vhost },
-	{ "queues", parse_net_queues },
-	{ "fd", parse_fd },
-	{ "passt", parse_passt },
+	RUN_TAP_ITEMS(NETWORK_ITEM, NETWORK_ITEM)
+	RUN_USER_ITEMS(NETWORK_ITEM, NETWORK_ITEM)
+	RUN_NETWORK_ITEMS(NETWORK_ITEM, NETWORK_ITEM)
 	/* The same items by kvmtool's names. */
 	{ "guest_mac", parse_net_mac },
 	{ "mq", parse_net_queues },
@@ -178,8 +173,9 @@ static int parse_net_item(struct virtio_net_config *net, const char *key, const 
 			return error_context(error, "%s", key);
 		return 0;
 	}
-	return error_set(error, EINVAL, "\"%.100s\" is none of mode, tapif, mac, script, vhost, queues, fd, "
-			 "passt, passt-options", key);
+	return error_set(error, EINVAL, "\"%.100s\" is none of " RUN_NETWORK_MODES RUN_TAP_ITEMS(RUN_ITEM_NEXT, RUN_ITEM_NEXT)
+			 RUN_USER_ITEMS(RUN_ITEM_NEXT, RUN_ITEM_NEXT) RUN_NETWORK_ITEMS(RUN_ITEM_NEXT, RUN_ITEM_NEXT)
+			 ", " RUN_PASST_OPTIONS, key);
 }
 
 /* Parses the mode; NULL is the default. `*wanted` is false for mode none: no interface. */

@@ -100,17 +100,18 @@ static const struct option_entry entries[] = {
 	  .is_value = run_options_is_folder,
 	  .help = "Use the host's pool of huge pages of this size for RAM" },
 	{ .name = "disk", .letter = 'd', .kind = OPTION_TAKEN, .take = run_options_parse_disk,
-	  .argument = "FILE[,ro][,queues=N][,serial=TEXT][,format=raw]", .help = "Disk image or block device; repeatable" },
+	  .argument = "FILE" RUN_DISK_ITEMS(RUN_ITEM_IN_BRACKETS, RUN_ITEM_IN_BRACKETS), .help = "Disk image or block device; repeatable" },
 	{ .name = "disk-overlay", .kind = OPTION_TAKEN, .take = run_options_parse_overlays, .argument = "DIR",
 	  .help = "Do not change the disks: the guest writes to overlays in\nthis folder; repeatable, each over the one before" },
 	{ .name = "disks-changed", .kind = OPTION_CHOICE, .argument = "refuse|allow", .choices = "refuse|allow",
 	  .offset = offsetof(struct run_options, disks_changed),
 	  .help = "What to do if disks were written since their overlays were\nmade (refuse)" },
 	{ .name = "network", .letter = 'n', .kind = OPTION_TAKEN, .take = run_options_parse_network,
-	  .argument = "mode=tap|user|none[,ITEM...]", .choices = "mode=tap|mode=user|mode=none",
-	  .help = "Network interface; repeatable. With tap: tapif=NAME, script=FILE,\n"
-		  "vhost=on|off|required, fd=N. With user: passt=FILE,\n"
-		  "passt-options=TEXT (last). With both: mac=MAC, queues=N" },
+	  .argument = RUN_NETWORK_MODES "[,ITEM...]", .choices = "mode=tap|mode=user|mode=none",
+	  .help = "Network interface; repeatable. With tap:\n"
+		  RUN_TAP_ITEMS(RUN_ITEM_FIRST, RUN_ITEM_NEXT) ".\n"
+		  "With user: " RUN_USER_ITEMS(RUN_ITEM_FIRST, RUN_ITEM_NEXT) ", " RUN_PASST_OPTIONS " (last).\n"
+		  "With both: " RUN_NETWORK_ITEMS(RUN_ITEM_FIRST, RUN_ITEM_NEXT) },
 	{ .name = "vfio-pci", .kind = OPTION_TAKEN, .take = run_options_parse_vfio, .argument = "[DOM:]BB:DD.F|UUID",
 	  .help = "PCI device bound to vfio-pci, or mediated device; repeatable" },
 	{ .name = "console", .kind = OPTION_CHOICE, .argument = "serial|virtio", .choices = "serial|virtio",

@@ -427,8 +427,8 @@ static void test_run_refuses_with_a_sentence(void **state)
 		{ "-k idle -d x,ro=1", "-d: \"ro\" is none of ro, queues=N, serial=TEXT, format=raw" },
 		{ "-k idle -d x,queues=9", "-d: queues: 9 is not in the range from 1 to 8" },
 		{ "-k idle -n mode=bridge", "-n: mode: \"bridge\" is none of tap, user, none" },
-		{ "-k idle -n tap", "-n: \"tap\" is none of mode, tapif, mac, script, vhost, queues, fd, "
-				    "passt, passt-options" },
+		{ "-k idle -n tap", "-n: \"tap\" is none of mode=tap|user|none, tapif=NAME, script=FILE, fd=N, "
+				    "vhost=on|off|required, passt=FILE, mac=MAC, queues=N, passt-options=TEXT" },
 		{ "-k idle -n mode=tap,mac=1", "-n: mac: \"1\" is not a MAC address as 52:54:00:12:34:56" },
 		{ "-k idle -n mode=tap,mac", "-n: mac needs a value" },
 		{ "-k idle -n mode=tap,tapif=0123456789abcdef",
