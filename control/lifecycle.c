@@ -79,7 +79,7 @@ void lifecycle_handle_event(struct lifecycle *lifecycle)
 
 void lifecycle_resume(struct lifecycle *lifecycle)
 {
-	if (!lifecycle->has_paused || lifecycle->in_save_pause || lifecycle->hold_client)
+	if (!lifecycle->has_paused || lifecycle->save_job.phase == SAVE_PAUSED || lifecycle->hold_client)
 		return;
 	lifecycle->has_paused = false;
 	if (lifecycle->was_running && lifecycle->end == LIFECYCLE_RUNNING)
@@ -93,14 +93,6 @@ void lifecycle_pause(struct lifecycle *lifecycle)
 		lifecycle->was_running = lifecycle->machine->running;
 	lifecycle->has_paused = true;
 	machine_pause(lifecycle->machine);
-}
-
-void lifecycle_end_save_pause(struct lifecycle *lifecycle)
-{
-	if (lifecycle->in_save_pause)
-		lifecycle->pause = monotonic_ns() - lifecycle->paused_at; /* before it may resume: its vCPUs may run before this thread continues */
-	lifecycle->in_save_pause = false;
-	lifecycle_resume(lifecycle);
 }
 
 void lifecycle_notify(struct lifecycle *lifecycle)

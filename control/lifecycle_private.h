@@ -32,12 +32,9 @@ void lifecycle_handle_event(struct lifecycle *lifecycle);
 /* Starts the pause of a save: saves the rest of RAM and the state. Waits until the checker and the pager are done. */
 void lifecycle_finish_save(void *lifecycle);
 
-/* Pause the machine for a short task. _resume() resumes it if it ran before and neither a save nor a client holds it. */
+/* Pause the machine for a short task. _resume() resumes it if it ran before, no save is in its pause and no client holds it. */
 void lifecycle_pause(struct lifecycle *lifecycle);
 void lifecycle_resume(struct lifecycle *lifecycle);
-
-/* The save no longer needs the pause: resumes the machine unless a client holds it. */
-void lifecycle_end_save_pause(struct lifecycle *lifecycle);
 
 /* The requests "save" (save/request.h has its words) and "hold". The file and any base come as descriptors. */
 void lifecycle_serve_save(struct lifecycle *lifecycle, struct control_client *client, char **words);

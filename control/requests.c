@@ -178,7 +178,7 @@ static bool may_be_served(const struct lifecycle *lifecycle, const char *verb, c
 	bool ends = !strcmp(verb, "stop") && !strcmp(word, "force");
 	bool saves = !strncmp(verb, "save", 4);
 
-	return ends || (!lifecycle->saving && (!lifecycle->hold_client || saves));
+	return ends || (lifecycle->save_job.phase == SAVE_IDLE && (!lifecycle->hold_client || saves));
 }
 
 void lifecycle_serve(void *owner, struct control_client *client, unsigned count, char **words)

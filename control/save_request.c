@@ -7,12 +7,17 @@
 #include <unistd.h>
 
 #include "lifecycle_private.h"
+#include "util/clock.h"
 
 _Static_assert(SAVE_REQUEST_LENGTH <= CONTROL_REQUEST_LENGTH, "a request to save fits into a request");
 
-static void save_settled(void *owner)
+static void save_request_paused_part_done(void *owner)
 {
-	lifecycle_end_save_pause(owner);
+	struct lifecycle *lifecycle = owner;
+
+	/* Before the machine may resume: its vCPUs may run before this thread continues. */
+	lifecycle->pause = monotonic_ns() - lifecycle->paused_at;
+	lifecycle_resume(lifecycle);
 }
 
 /* Answers the client of a successful save with its figures. */
@@ -50,17 +55,15 @@ static void end_save(struct lifecycle *lifecycle, const struct error *error)
 		if (!client)
 			log_message(lifecycle->machine->config.log, LOG_LEVEL_WARNING, "save: %s", error->text);
 	}
-	lifecycle->saving = false;
-	lifecycle->finish_pending = false;
 	lifecycle->save_client = NULL;
-	lifecycle_end_save_pause(lifecycle);
+	lifecycle_resume(lifecycle);
 	if (client && error)
 		control_refuse(client, error);
 	else if (client)
 		answer_save(lifecycle, client);
 }
 
-static void save_done(void *owner)
+static void save_request_done(void *owner)
 {
 	struct lifecycle *lifecycle = owner;
 
@@ -73,12 +76,13 @@ void lifecycle_finish_save(void *owner)
 	struct error error;
 
 	/* Before RAM is verified and loaded, damage would be saved with a valid checksum. */
-	lifecycle->finish_pending = checker_is_open(&lifecycle->checker) || pager_is_open(&lifecycle->machine->pager);
-	if (lifecycle->finish_pending)
+	if (checker_is_open(&lifecycle->checker) || pager_is_open(&lifecycle->machine->pager)) {
+		save_job_enter(&lifecycle->save_job, SAVE_WAITING);
 		return;
+	}
 	machine_defer_interrupts(lifecycle->machine);
 	lifecycle_pause(lifecycle);
-	lifecycle->in_save_pause = true;
+	save_job_enter(&lifecycle->save_job, SAVE_PAUSED);
 	/* Handle a power-off or reset from before the pause first: the saved state would not contain it. */
 	lifecycle_handle_event(lifecycle);
 	if (lifecycle->end != LIFECYCLE_RUNNING) {
@@ -134,14 +138,14 @@ void lifecycle_serve_save(struct lifecycle *lifecycle, struct control_client *cl
 		return;
 	}
 	*job = (struct save_job){
-		.copied = lifecycle_finish_save, .paused_part_done = save_settled, .done = save_done, .owner = lifecycle,
+		.copied = lifecycle_finish_save, .paused_part_done = save_request_paused_part_done, .done = save_request_done,
+		.owner = lifecycle,
 	};
 	if (save_job_open(job, lifecycle->machine, &request, lifecycle->loop, &error) < 0 ||
 	    (lifecycle->machine->running && save_job_copy(job, &error) < 0)) {
 		control_refuse(client, &error);
 		return;
 	}
-	lifecycle->saving = true;
 	lifecycle->save_client = client;
 	control_defer(client, AWAIT_SAVE, LIFECYCLE_MAX_WAIT, &none);
 	if (!lifecycle->machine->running)

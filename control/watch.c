@@ -69,7 +69,7 @@ static void loaded(void *owner, int fd, uint32_t events)
 	}
 	machine_working_set_finish(lifecycle->machine); /* all is loaded, so nothing waits any more */
 	pager_close(pager);
-	if (lifecycle->finish_pending)
+	if (lifecycle->save_job.phase == SAVE_WAITING)
 		lifecycle_finish_save(lifecycle);
 }
 
@@ -111,7 +111,7 @@ static void checked(void *owner)
 	if (lifecycle->checker.result < 0) {
 		error_context(&lifecycle->checker.error, "the snapshot that it was restored from"); /* where nobody watches RAM */
 		lifecycle_fail(lifecycle, LIFECYCLE_FAILURE, &lifecycle->checker.error);
-	} else if (lifecycle->finish_pending) {
+	} else if (lifecycle->save_job.phase == SAVE_WAITING) {
 		lifecycle_finish_save(lifecycle);
 	}
 }
@@ -131,7 +131,6 @@ void lifecycle_close(struct lifecycle *lifecycle)
 		return;
 	checker_close(&lifecycle->checker);
 	save_job_close(&lifecycle->save_job);
-	lifecycle->saving = false;
 	loop_remove(lifecycle->loop, lifecycle->machine->pager.done_fd);
 	loop_remove(lifecycle->loop, lifecycle->machine->vm.event_fd);
 	loop_remove(lifecycle->loop, lifecycle->signal_fd);

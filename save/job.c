@@ -2,6 +2,7 @@
 /* A save: its thread, its phases, and the file that they write. */
 #include "save/job.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -11,6 +12,21 @@
 #include "memory/memory_loss.h"
 #include "util/io.h"
 #include "util/thread.h"
+
+void save_job_enter(struct save_job *job, enum save_phase next)
+{
+	/* A paused machine is saved without a copy before the pause. Each phase may fail, and end the save. */
+	static const unsigned after[] = {
+		[SAVE_IDLE] = 1u << SAVE_COPYING | 1u << SAVE_WAITING | 1u << SAVE_PAUSED,
+		[SAVE_COPYING] = 1u << SAVE_WAITING | 1u << SAVE_PAUSED | 1u << SAVE_IDLE,
+		[SAVE_WAITING] = 1u << SAVE_WAITING | 1u << SAVE_PAUSED | 1u << SAVE_IDLE,
+		[SAVE_PAUSED] = 1u << SAVE_FINISHING | 1u << SAVE_IDLE,
+		[SAVE_FINISHING] = 1u << SAVE_IDLE,
+	};
+
+	assert(after[job->phase] & 1u << next);
+	job->phase = next;
+}
 
 static bool save_job_continues(void *owner, uint64_t done, uint64_t total)
 {
@@ -75,12 +91,14 @@ static int copy_in_background(struct save_job *job)
 static int run_phase(struct save_job *job)
 {
 	switch (job->phase) {
-	case SAVE_JOB_COPIES:
+	case SAVE_COPYING:
 		machine_read_disks_ahead(job->machine);
 		return job->way == SAVE_POINT_IN_TIME ? copy_in_background(job) : copy(job);
-	case SAVE_JOB_IN_PAUSE:
+	case SAVE_PAUSED:
 		return save_rest_of_ram(job);
-	case SAVE_JOB_FINISHES:
+	case SAVE_FINISHING:
+	case SAVE_IDLE:
+	case SAVE_WAITING:
 		break;
 	}
 	return finish(job);
@@ -124,6 +142,7 @@ static void join(struct save_job *job)
  */
 static void end_paused_part(struct save_job *job)
 {
+	save_job_enter(job, SAVE_FINISHING);
 	machine_overlays_switch(job->machine, &job->overlays);
 	job->paused_part_done(job->owner);
 }
@@ -134,18 +153,16 @@ static void save_job_event(void *owner, int fd, uint32_t events)
 
 	(void)events;
 	event_take(fd);
-	if (job->phase == SAVE_JOB_COPIES && atomic_load(&job->prepared)) {
-		job->phase = SAVE_JOB_FINISHES;
+	if (job->phase == SAVE_COPYING && atomic_load(&job->prepared)) {
 		job->copied(job->owner);
 		return;
 	}
 	join(job);
-	if (job->result == 0 && job->phase == SAVE_JOB_COPIES) {
+	if (job->result == 0 && job->phase == SAVE_COPYING) {
 		job->copied(job->owner);
 		return;
 	}
-	if (job->result == 0 && job->phase == SAVE_JOB_IN_PAUSE) {
-		job->phase = SAVE_JOB_FINISHES;
+	if (job->result == 0 && job->phase == SAVE_PAUSED) {
 		throttle_close(&job->throttle);
 		end_paused_part(job);
 		if (start(job, &job->error) == 0)
@@ -158,6 +175,7 @@ static void save_job_event(void *owner, int fd, uint32_t events)
 	if (job->result == 0 && job->writer.base)
 		memcpy(job->machine->tracked_since, job->writer.commit.identity, sizeof(job->machine->tracked_since));
 	machine_overlays_close(job->machine, &job->overlays); /* before `done`: the client looks for files that are left */
+	save_job_enter(job, SAVE_IDLE);
 	job->done(job->owner);
 	save_job_close(job); /* last: unmapping the file is slow, and the guest may run meanwhile */
 }
@@ -262,7 +280,7 @@ int save_job_open(struct save_job *job, struct machine *machine, const struct sa
 	job->force = request->force;
 	machine_overlays_open(&job->overlays, request->overlays ? request->folder_fd : -1);
 	job->working = false;
-	job->phase = SAVE_JOB_COPIES;
+	job->phase = SAVE_IDLE;
 	atomic_store(&job->cancelled, false);
 	atomic_store(&job->prepared, false);
 	job->done_fd = event_open(error);
@@ -280,6 +298,7 @@ int save_job_open(struct save_job *job, struct machine *machine, const struct sa
 
 int save_job_copy(struct save_job *job, struct error *error)
 {
+	save_job_enter(job, SAVE_COPYING);
 	if (start(job, error) == 0)
 		return 0;
 	save_job_close(job);
@@ -292,8 +311,6 @@ int save_job_finish(struct save_job *job, struct error *error)
 
 	vfio_may_detach(job->machine->vfio, job->detach);
 	result = machine_save(job->machine, job->force, &job->sections, error);
-	if (job->way != SAVE_POINT_IN_TIME)
-		job->phase = SAVE_JOB_IN_PAUSE;
 	if (result == 0 && job->working_set)
 		machine_working_set_save(job->machine, &job->sections);
 	if (result == 0)
@@ -318,6 +335,8 @@ void save_job_close(struct save_job *job)
 {
 	if (job->done_fd < 0)
 		return;
+	if (job->phase != SAVE_IDLE)
+		save_job_enter(job, SAVE_IDLE);
 	save_job_cancel(job);
 	if (background_is_open(&job->background))
 		background_proceed(&job->background);

@@ -35,12 +35,9 @@ struct lifecycle {
 	int signal;         /* for LIFECYCLE_SIGNAL */
 
 	struct checker checker; /* verifies the RAM of the snapshot that the machine was restored from */
-	struct save_job save_job; /* while saving */
-	bool saving;
-	bool finish_pending; /* the end of the save waits for the checker and the pager */
+	struct save_job save_job; /* its phase is that of the save */
 	bool has_paused;    /* the machine was paused for a save or an inspection, and may still be held */
 	bool was_running;   /* it was running before that pause */
-	bool in_save_pause; /* the save needs the pause */
 	uint64_t paused_at; /* nanoseconds of CLOCK_MONOTONIC */
 	uint64_t pause;     /* nanoseconds of the last save's pause */
 	struct control_client *save_client, *hold_client; /* of the requests "save" and "hold"; NULL: none (any more) */

@@ -20,7 +20,17 @@
 #include "util/err.h"
 #include "util/loop.h"
 
+/* The state of a save. docs/save.md draws it. Only save_job_enter() changes it, on the main thread. */
+enum save_phase {
+	SAVE_IDLE,
+	SAVE_COPYING,   /* the guest runs, and the thread writes RAM or protects it */
+	SAVE_WAITING,   /* the guest runs until the RAM that it was restored with is loaded and verified */
+	SAVE_PAUSED,    /* the guest stands still */
+	SAVE_FINISHING, /* the guest may run: the thread writes the rest of the file */
+};
+
 struct save_job {
+	enum save_phase phase;
 	/* On the loop: the copy before the pause is complete. Pause the machine and call save_job_finish(). */
 	void (*copied)(void *owner);
 	/* On the loop: the state is collected, and RAM may change again. The machine can resume. */
@@ -55,7 +65,6 @@ struct save_job {
 		int result;
 		struct error error;
 	} outcome;
-	enum { SAVE_JOB_COPIES, SAVE_JOB_IN_PAUSE, SAVE_JOB_FINISHES } phase;
 	atomic_bool cancelled;
 	atomic_bool prepared; /* background save: the thread has protected RAM, and the machine can be paused */
 };
@@ -63,6 +72,12 @@ struct save_job {
 /* Opens a save of `machine`. The caller has set only the callbacks and `owner` in `job`. */
 int save_job_open(struct save_job *job, struct machine *machine, const struct save_request *request, struct loop *loop,
 	       struct error *error);
+
+/*
+ * Enters the next phase, and asserts that it may follow. The owner of the job enters SAVE_WAITING, and SAVE_PAUSED before
+ * save_job_finish(). The job enters all others. The phase is SAVE_IDLE when `done` is called, and when the job is closed.
+ */
+void save_job_enter(struct save_job *job, enum save_phase next);
 
 /* Starts to write RAM. Leave it out if the machine is paused. After a failure the job is closed. */
 int save_job_copy(struct save_job *job, struct error *error);

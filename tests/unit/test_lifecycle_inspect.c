@@ -225,9 +225,9 @@ static void nothing_stays_open(void **state)
 static void while_it_is_saved_it_is_refused(void **state)
 {
 	(void)state;
-	bench->lifecycle.saving = true;
+	bench->lifecycle.save_job.phase = SAVE_COPYING;
 	assert_string_equal(serve(ask_inspect(O_RDWR)), "error it is being saved");
-	bench->lifecycle.saving = false;
+	bench->lifecycle.save_job.phase = SAVE_IDLE;
 	assert_int_equal(fake_machine.pauses, 0);
 	it_is_seen();
 }

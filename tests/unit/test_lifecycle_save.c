@@ -205,7 +205,7 @@ static void whoever_loses_patience_gets_nothing(void **state)
 	(void)state;
 	run_loop_for(&bench->loop, 1000); /* the child disconnects at its first tick, unless the save has ended */
 	answer(asking, true);
-	assert_false(bench->lifecycle.saving);
+	assert_int_equal(bench->lifecycle.save_job.phase, SAVE_IDLE);
 	assert_true(bench->machine.running);
 	assert_int_equal(strncmp(serve(ask_save(true)), "ok", 2), 0);
 }
@@ -525,7 +525,7 @@ static void a_save_waits_for_what_is_loaded(void **state)
 	machine_pause(&bench->machine);
 	asking = ask_save(true);
 	run_loop_for(&bench->loop, 500);
-	waits = bench->lifecycle.finish_pending && fake_state.saves == 0;
+	waits = bench->lifecycle.save_job.phase == SAVE_WAITING && fake_state.saves == 0;
 	atomic_store(&held, false);
 	assert_true(waits);
 	assert_int_equal(strncmp(serve(asking), "ok", 2), 0); /* the child has a copy of all descriptors */

@@ -5,9 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "fake/machine.h"
@@ -141,6 +144,7 @@ static void attempt_copied(void *owner)
 	struct error error;
 
 	machine_pause(&attempt->machine);
+	save_job_enter(owner, SAVE_PAUSED);
 	if (save_job_finish(owner, &error) < 0)
 		save_ended(-1, &error);
 }
@@ -327,6 +331,36 @@ static void save_switches_to_overlays_only_when_guest_goes_on(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static bool may_enter(enum save_phase from, enum save_phase to)
+{
+	struct rlimit none = { 0 };
+	struct save_job job = { .phase = from };
+	pid_t child = fork();
+	int status;
+
+	if (child == 0) {
+		setrlimit(RLIMIT_CORE, &none);
+		close(STDERR_FILENO);
+		signal(SIGABRT, SIG_DFL);
+		save_job_enter(&job, to);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(status == 0 || (WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT));
+	return status == 0;
+}
+
+static void phase_asserts_when_another_cannot_follow(void **state)
+{
+	/* Each line: from, and what may follow. */
+	static const char *const lines[] = { "01110", "10110", "10110", "10001", "10000" };
+
+	(void)state;
+	for (unsigned from = 0; from < COUNT(lines); from++)
+		for (unsigned to = 0; to < COUNT(lines); to++)
+			assert_int_equal(may_enter(from, to), lines[from][to] == '1');
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -335,6 +369,7 @@ int main(void)
 		TEST(save_fails_when_a_disk_cannot_be_flushed),
 		TEST(save_fails_when_its_last_thread_cannot_start),
 		TEST(save_switches_to_overlays_only_when_guest_goes_on),
+		cmocka_unit_test(phase_asserts_when_another_cannot_follow),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
