@@ -66,7 +66,7 @@ void lifecycle_handle_event(struct lifecycle *lifecycle)
 		lifecycle_end(lifecycle, LIFECYCLE_POWER_OFF);
 		break;
 	case VM_EVENT_RESET:
-		(void)lifecycle_reset(lifecycle, "the guest has reset itself", &error); /* a failure is kept as the reason of the end */
+		(void)lifecycle_reset(lifecycle, "the guest has reset itself", &error); /* keeps a failure */
 		break;
 	case VM_EVENT_CRASH:
 		lifecycle_fail(lifecycle, LIFECYCLE_CRASH, &event.error);

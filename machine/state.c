@@ -197,7 +197,7 @@ static int collect(struct machine *machine, const struct migrate *migrate, bool 
 	}
 	if (result == 0) {
 		machine_config_save(&config, writer);
-		/* Devices come after KVM's state: migrate_save() quiesces them, and only then are pending bits of masked vectors final. */
+		/* Devices come after KVM's state. migrate_save() quiesces them: only then are pending bits of masked vectors final. */
 		result = migrate_save(migrate, writer, error);
 	}
 	if (result == 0)

@@ -51,9 +51,9 @@ int run_options_parse_network(void *options, char *value, struct error *error);
 int run_options_parse_overlays(void *options, char *value, struct error *error);
 
 /*
- * The items of --disk, and of --network in its modes, but mode itself and passt-options, which ends the list. F is the first item and
- * X another: KEY, the value as in the help text, and the function of cmd/run_devices.c that parses it. The tables of the parser, the help
- * texts and the messages are made of these lists.
+ * The items of --disk and of --network, as lists. F is the first item, X is each other one, with three arguments: the key, the
+ * value as the help text shows it, and the function of cmd/run_devices.c that parses it. The parser's tables, the help texts and
+ * the messages are made of these lists. The items mode and passt-options of --network are parsed apart.
  */
 #define RUN_DISK_ITEMS(F, X) \
 	F("ro", "", parse_read_only) \
