@@ -3,6 +3,7 @@
 #include "hw/gpio.h"
 
 #include <errno.h>
+#include <linux/input-event-codes.h>
 #include <poll.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -264,4 +265,33 @@ void gpio_restored(struct gpio *gpio)
 	if (gpio->state.input & KEYS)
 		set_release_timer(gpio);
 	pthread_mutex_unlock(&gpio->lock);
+}
+
+static void write_key(struct fdt_writer *writer, const char *name, unsigned line, unsigned code)
+{
+	fdt_writer_begin(writer, name);
+	fdt_writer_string(writer, "label", name);
+	fdt_writer_cell(writer, "linux,code", code);
+	FDT_WRITER_CELLS(writer, "gpios", FDT_PHANDLE_GPIO, line, 0);
+	fdt_writer_flag(writer, "wakeup-source"); /* lkvm stop and lkvm reboot reach a suspended guest */
+	fdt_writer_end(writer);
+}
+
+void gpio_fdt(const struct gpio *gpio, struct fdt_writer *writer)
+{
+	static const char compatible[] = "arm,pl061\0arm,primecell";
+
+	fdt_writer_begin_primecell(writer, "gpio", gpio->base, gpio->line, compatible, sizeof(compatible));
+	fdt_writer_flag(writer, "gpio-controller");
+	fdt_writer_cell(writer, "#gpio-cells", 2);
+	fdt_writer_flag(writer, "interrupt-controller");
+	fdt_writer_cell(writer, "#interrupt-cells", 2);
+	fdt_writer_cell(writer, "phandle", FDT_PHANDLE_GPIO);
+	fdt_writer_end(writer);
+
+	fdt_writer_begin(writer, "gpio-keys");
+	fdt_writer_string(writer, "compatible", "gpio-keys");
+	write_key(writer, "poweroff", GPIO_LINE_POWER, KEY_POWER);
+	write_key(writer, "restart", GPIO_LINE_RESTART, KEY_RESTART);
+	fdt_writer_end(writer);
 }

@@ -9,7 +9,6 @@
 #include "util/bits.h"
 
 #define FIRST_PORT 0x1000u /* ports below belong to a PC's own devices; Linux assigns none of them */
-#define ECAM_SIZE ((uint64_t)PCI_SLOTS * 8 * PCI_CONFIG_SIZE) /* one bus, eight functions a slot */
 
 static const struct state_field pci_fields[] = {
 	STATE_ARRAY(struct pci_state, config, STATE_RUNTIME, 0), /* pci_device_reset(): as it was plugged */
@@ -138,7 +137,7 @@ static const struct bus_ops ecam_ops = { .read = ecam_read, .write = ecam_write 
 int pci_bus_open(struct pci_bus *pci, struct bus *bus, struct interrupts *interrupts, const struct pci_layout *layout,
 		 struct error *error)
 {
-	const struct bus_region ecam = { layout->ecam, ECAM_SIZE, &ecam_ops, pci };
+	const struct bus_region ecam = { layout->ecam, PCI_ECAM_SIZE, &ecam_ops, pci };
 
 	*pci = (struct pci_bus){
 		.bus = bus,

@@ -250,3 +250,11 @@ void rtc_restored(struct rtc *rtc)
 	interrupts_set_line(rtc->interrupts, rtc->line, rtc->level);
 	pthread_mutex_unlock(&rtc->lock);
 }
+
+void rtc_fdt(const struct rtc *rtc, struct fdt_writer *writer)
+{
+	static const char compatible[] = "arm,pl031\0arm,primecell";
+
+	fdt_writer_begin_primecell(writer, "rtc", rtc->base, rtc->line, compatible, sizeof(compatible));
+	fdt_writer_end(writer);
+}

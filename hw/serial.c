@@ -338,3 +338,13 @@ int serial_restored(struct serial *serial, struct error *error)
 		serial_writable(serial);
 	return 0;
 }
+
+void serial_fdt(const struct serial *serial, struct fdt_writer *writer)
+{
+	fdt_writer_begin_at(writer, "serial", serial->base);
+	fdt_writer_string(writer, "compatible", "ns16550a");
+	fdt_writer_range(writer, serial->base, SERIAL_SIZE);
+	fdt_writer_interrupt(writer, serial->line);
+	fdt_writer_cell(writer, "clock-frequency", 1843200);
+	fdt_writer_end(writer);
+}

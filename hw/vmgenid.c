@@ -78,3 +78,12 @@ void vmgenid_reset(struct vmgenid *vmgenid)
 {
 	vmgenid->listens = false;
 }
+
+void vmgenid_fdt(const struct vmgenid *vmgenid, struct fdt_writer *writer)
+{
+	fdt_writer_begin_at(writer, "rng", vmgenid->page.base);
+	fdt_writer_string(writer, "compatible", "microsoft,vmgenid");
+	fdt_writer_range(writer, vmgenid->page.base, VMGENID_SIZE);
+	FDT_WRITER_CELLS(writer, "interrupts", FDT_GIC_SPI, vmgenid->line, FDT_IRQ_EDGE_RISING);
+	fdt_writer_end(writer);
+}

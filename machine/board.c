@@ -32,12 +32,18 @@ static int component_serial_restored(struct machine *machine, struct error *erro
 	return serial_restored(&machine->serial, error);
 }
 
+static void component_serial_fdt(struct machine *machine, struct fdt_writer *writer)
+{
+	serial_fdt(&machine->serial, writer);
+}
+
 const struct component component_serial = {
 	.open = component_serial_open,
 	.close = component_serial_close,
 	.reset = component_serial_reset,
 	.visit = component_serial_visit,
 	.restored = component_serial_restored,
+	.fdt = component_serial_fdt,
 };
 
 static int component_rtc_open(struct machine *machine, struct error *error)
@@ -68,12 +74,18 @@ static int component_rtc_restored(struct machine *machine, struct error *error)
 	return 0;
 }
 
+static void component_rtc_fdt(struct machine *machine, struct fdt_writer *writer)
+{
+	rtc_fdt(&machine->rtc, writer);
+}
+
 const struct component component_rtc = {
 	.open = component_rtc_open,
 	.close = component_rtc_close,
 	.reset = component_rtc_reset,
 	.visit = component_rtc_visit,
 	.restored = component_rtc_restored,
+	.fdt = component_rtc_fdt,
 };
 
 static int component_gpio_open(struct machine *machine, struct error *error)
@@ -104,12 +116,18 @@ static int component_gpio_restored(struct machine *machine, struct error *error)
 	return 0;
 }
 
+static void component_gpio_fdt(struct machine *machine, struct fdt_writer *writer)
+{
+	gpio_fdt(&machine->gpio, writer);
+}
+
 const struct component component_gpio = {
 	.open = component_gpio_open,
 	.close = component_gpio_close,
 	.reset = component_gpio_reset,
 	.visit = component_gpio_visit,
 	.restored = component_gpio_restored,
+	.fdt = component_gpio_fdt,
 };
 
 /* It has no reset: what a guest starts with again belongs to the same machine. */
@@ -147,6 +165,11 @@ static int component_vmgenid_restored(struct machine *machine, struct error *err
 	return vmgenid_restored(&machine->vmgenid, listens, error);
 }
 
+static void component_vmgenid_fdt(struct machine *machine, struct fdt_writer *writer)
+{
+	vmgenid_fdt(&machine->vmgenid, writer);
+}
+
 const struct component component_vmgenid = {
 	.open = component_vmgenid_open,
 	.close = component_vmgenid_close,
@@ -154,4 +177,5 @@ const struct component component_vmgenid = {
 	.reset = component_vmgenid_reset,
 	.visit = component_vmgenid_visit,
 	.restored = component_vmgenid_restored,
+	.fdt = component_vmgenid_fdt,
 };

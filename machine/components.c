@@ -93,6 +93,11 @@ static void component_pci_close(struct machine *machine)
 	pci_bus_close(&machine->pci);
 }
 
+static void component_pci_fdt(struct machine *machine, struct fdt_writer *writer)
+{
+	pci_bus_fdt(&machine->pci, writer);
+}
+
 static int component_threads_open(struct machine *machine, struct error *error)
 {
 	return vcpus_start(&machine->vm, error);
@@ -108,21 +113,22 @@ static const struct component component_vm = {
 	.reset = machine_working_set_invalidate, .visit = component_vm_visit,
 };
 static const struct component component_processors = { .open = component_processors_open };
-static const struct component component_pci = { .open = component_pci_open, .close = component_pci_close };
+static const struct component component_pci = {
+	.open = component_pci_open, .close = component_pci_close, .fdt = component_pci_fdt,
+};
 static const struct component component_threads = { .open = component_threads_open };
 
 const struct component *const machine_components[] = {
 	&component_files, /* first: a misspelt name should not cost the making of a VM */
 	&component_vm,
 	&component_processors,
-	&component_pci,
 	&component_serial,
 	&component_rtc,
 	&component_gpio,
 	&component_vmgenid,
+	&component_pci,
 	&component_virtio,
 	&component_vfio,
-	&component_software,
 	&component_threads,
 };
 

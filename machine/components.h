@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 
+#include "arm/fdt_writer.h"
 #include "machine/machine.h"
 
 /*
@@ -27,10 +28,12 @@ struct component {
 	int (*restored)(struct machine *machine, struct error *error);
 	/* Adds its devices to the list "devices" of a report. */
 	void (*stat)(struct machine *machine, struct report *report);
+	/* Writes its nodes of the device tree. The order of the table is that of the nodes. */
+	void (*fdt)(struct machine *machine, struct fdt_writer *writer);
 };
 
 extern const struct component component_files, component_serial, component_rtc, component_gpio, component_vmgenid,
-	component_virtio, component_vfio, component_software;
+	component_virtio, component_vfio;
 
 extern const struct component *const machine_components[];
 extern const size_t machine_component_count;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The host's files that a machine uses. lkvm must not replace any of them. */
+/* The host's files that a machine uses. lkvm must not replace any of them. Opens those of the kernel and the initrd. */
 #include <errno.h>
 #include <sys/stat.h>
 
+#include "components.h"
 #include "machine/machine.h"
 #include "snapshot/snapshot.h"
 
@@ -58,3 +59,32 @@ int machine_check_dump(const struct machine *machine, struct error *error)
 	use = use_of(&machine->config, &replaced);
 	return use ? error_set(error, EBUSY, "--dump-dtb %s: the file is %s: write to another file", path, use) : 0;
 }
+
+/* Opens the files of the kernel and the initrd. A restored machine does not need them until its next reset. */
+static int component_files_open(struct machine *machine, struct error *error)
+{
+	const struct machine_config *config = &machine->config;
+
+	if (machine_check_dump(machine, error) < 0)
+		return -1;
+	if (boot_open(&machine->boot, config->kernel, config->initrd, error) == 0) {
+		if (machine->boot.flat && !config->snapshot)
+			log_message(config->log, LOG_LEVEL_WARNING, "kernel %s has no header of an arm64 Image: it is run as a "
+				    "flat program", config->kernel);
+		return 0;
+	}
+	if (!config->snapshot || error->code == EMFILE || error->code == ENFILE || error->code == ENOMEM)
+		return -1;
+	/* A restored guest needs the files only at its next reset, and they may exist again by then. */
+	log_message(config->log, LOG_LEVEL_WARNING, "%s; the guest runs, but cannot restart without it: --kernel and --initrd "
+		    "name other files", error->text);
+	boot_defer(&machine->boot, config->kernel, config->initrd);
+	return 0;
+}
+
+static void component_files_close(struct machine *machine)
+{
+	boot_close(&machine->boot);
+}
+
+const struct component component_files = { .open = component_files_open, .close = component_files_close };

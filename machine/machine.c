@@ -5,6 +5,7 @@
 #include "components.h"
 #include "check_host.h"
 #include "ram_private.h"
+#include "software_private.h"
 
 static int open_components(struct machine *machine, size_t count, struct error *error)
 {
@@ -22,7 +23,12 @@ int machine_open(struct machine *machine, const struct machine_config *config, s
 {
 	*machine = (struct machine){ .config = *config, .loop = loop, .terminal = terminal, .pager.done_fd = -1,
 				     .snapshot_watch.fd = -1 };
-	return open_components(machine, machine_component_count, error);
+	if (open_components(machine, machine_component_count, error) < 0)
+		return -1;
+	if (machine_software_open(machine, error) == 0)
+		return 0;
+	machine_close(machine);
+	return -1;
 }
 
 int machine_open_processors(struct machine *machine, const struct machine_config *config,

@@ -12,31 +12,11 @@
 
 #define COMMAND_LINE_MAX 2048
 
-/* Opens the files of the kernel and the initrd. A restored machine does not need them until its next reset. */
-static int component_files_open(struct machine *machine, struct error *error)
+static void software_write_devices(void *owner, struct fdt_writer *writer)
 {
-	const struct machine_config *config = &machine->config;
-
-	if (machine_check_dump(machine, error) < 0)
-		return -1;
-	if (boot_open(&machine->boot, config->kernel, config->initrd, error) == 0) {
-		if (machine->boot.flat && !config->snapshot)
-			log_message(config->log, LOG_LEVEL_WARNING, "kernel %s has no header of an arm64 Image: it is run as a "
-				    "flat program", config->kernel);
-		return 0;
-	}
-	if (!config->snapshot || error->code == EMFILE || error->code == ENFILE || error->code == ENOMEM)
-		return -1;
-	/* A restored guest needs the files only at its next reset, and they may exist again by then. */
-	log_message(config->log, LOG_LEVEL_WARNING, "%s; the guest runs, but cannot restart without it: --kernel and --initrd "
-		    "name other files", error->text);
-	boot_defer(&machine->boot, config->kernel, config->initrd);
-	return 0;
-}
-
-static void component_files_close(struct machine *machine)
-{
-	boot_close(&machine->boot);
+	for (size_t i = 0; i < machine_component_count; i++)
+		if (machine_components[i]->fdt)
+			machine_components[i]->fdt(owner, writer);
 }
 
 static int build_fdt(struct machine *machine, struct error *error)
@@ -52,18 +32,9 @@ static int build_fdt(struct machine *machine, struct error *error)
 		.kaslr_seed = config->kaslr_seed,
 		.gic = machine->gic_layout,
 		.its = MACHINE_ITS,
-		.uart = MACHINE_UART, .uart_line = MACHINE_LINE_UART,
-		.rtc = MACHINE_RTC, .rtc_line = MACHINE_LINE_RTC,
-		.gpio = MACHINE_GPIO, .gpio_line = MACHINE_LINE_GPIO,
-		.generation = MACHINE_GENERATION, .generation_line = MACHINE_LINE_GENERATION,
-		.generation_size = VMGENID_SIZE,
-		.power_key_line = GPIO_LINE_POWER, .restart_key_line = GPIO_LINE_RESTART,
-		.ecam = MACHINE_ECAM, .ecam_size = MACHINE_ECAM_SIZE,
-		.io = { machine->pci_layout.io, machine->pci_layout.io_size },
-		.pci32 = { machine->pci_layout.window32, machine->pci_layout.window32_size },
-		.pci64 = { machine->pci_layout.window64, machine->pci_layout.window64_size },
-		.pci_first_line = MACHINE_LINE_PCI, .pci_slots = PCI_SLOTS,
+		.uart = MACHINE_UART,
 		.pmu = machine->cpu_features.pmu, .pmu_ppi = MACHINE_PMU_PPI,
+		.devices = software_write_devices, .owner = machine,
 	};
 
 	/* With --nodefaults the guest gets exactly the user's parameters, as with kvmtool. */
@@ -87,8 +58,7 @@ int machine_software_load(struct machine *machine, struct error *error)
 	return vcpus_set_entry(&machine->vm, machine->boot.entry, machine->boot.fdt, error);
 }
 
-/* Loads the software unless the machine is restored. Then writes the device tree to the file of --dump-dtb, if one was given. */
-static int component_software_open(struct machine *machine, struct error *error)
+int machine_software_open(struct machine *machine, struct error *error)
 {
 	const char *dump = machine->config.dump_fdt;
 
@@ -110,6 +80,3 @@ int machine_check_kernel(struct machine *machine, struct error *error)
 {
 	return boot_check(&machine->boot, &machine->vm.ram, error);
 }
-
-const struct component component_files = { .open = component_files_open, .close = component_files_close };
-const struct component component_software = { .open = component_software_open };

@@ -10,17 +10,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "arm/fdt_writer.h"
 #include "arm/gic.h"
 #include "kvm/vm.h"
 #include "util/err.h"
 
 #define FDT_MAX_SIZE (2u << 20) /* the boot protocol's limit, bytes */
 
-struct fdt_window {
-	uint64_t base, size; /* bytes; size 0: none */
-};
-
-/* The machine, as far as struct vm does not have it. Interrupt numbers are SPIs. */
+/* The machine, as far as struct vm does not have it. */
 struct fdt_machine {
 	const char *bootargs;
 	uint64_t initrd, initrd_size;
@@ -28,15 +25,13 @@ struct fdt_machine {
 	uint8_t rng_seed[32];
 	struct gic_layout gic;
 	uint64_t its; /* used if vm->its_fd >= 0 */
-	uint64_t uart, rtc, gpio, generation;
-	unsigned uart_line, rtc_line, gpio_line, generation_line;
-	uint64_t generation_size;
-	unsigned power_key_line, restart_key_line; /* lines of the GPIO controller */
-	uint64_t ecam, ecam_size;
-	struct fdt_window io, pci32, pci64; /* `io` maps the bus's I/O ports from 0 on */
-	unsigned pci_first_line, pci_slots;
+	uint64_t uart; /* of the console */
 	bool pmu;
 	unsigned pmu_ppi;
+
+	/* Writes the nodes of the devices. */
+	void (*devices)(void *owner, struct fdt_writer *writer);
+	void *owner;
 };
 
 /* Writes the tree into `buffer` of `size` bytes (8-byte aligned). */

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "arm/fdt_writer.h"
 #include "kvm/bus.h"
 #include "kvm/interrupts.h"
 #include "state/state_table.h"
@@ -61,5 +62,8 @@ void gpio_restored(struct gpio *gpio);
  * Main thread.
  */
 bool gpio_press(struct gpio *gpio, unsigned line);
+
+/* Writes its node of the device tree, and the one of its keys. */
+void gpio_fdt(const struct gpio *gpio, struct fdt_writer *writer);
 
 #endif

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "arm/fdt_writer.h"
 #include "hw/msi_vector.h"
 #include "kvm/bus.h"
 #include "kvm/interrupts.h"
@@ -23,6 +24,7 @@
 
 #define PCI_SLOTS 32
 #define PCI_CONFIG_SIZE 4096u
+#define PCI_ECAM_SIZE ((uint64_t)PCI_SLOTS * 8 * PCI_CONFIG_SIZE) /* one bus, eight functions a slot */
 #define PCI_BARS 6
 #define PCI_ROM 6u /* index of the expansion ROM among the BARs */
 #define PCI_MAX_VECTORS 64
@@ -120,6 +122,9 @@ struct pci_bus {
 int pci_bus_open(struct pci_bus *pci, struct bus *bus, struct interrupts *interrupts,
 		 const struct pci_layout *layout, struct error *error);
 void pci_bus_close(struct pci_bus *pci);
+
+/* Writes the host bridge's node of the device tree. */
+void pci_bus_fdt(const struct pci_bus *pci, struct fdt_writer *writer);
 
 /*
  * To make a device, call pci_device_open(), add BARs and capabilities, then call pci_device_plug(). That assigns the

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "arm/fdt_writer.h"
 #include "kvm/bus.h"
 #include "kvm/interrupts.h"
 #include "state/state_table.h"
@@ -52,5 +53,8 @@ void rtc_reset(struct rtc *rtc);
  * save fires at once.
  */
 void rtc_restored(struct rtc *rtc);
+
+/* Writes its node of the device tree. */
+void rtc_fdt(const struct rtc *rtc, struct fdt_writer *writer);
 
 #endif

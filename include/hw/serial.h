@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "arm/fdt_writer.h"
 #include "hw/terminal.h"
 #include "kvm/bus.h"
 #include "kvm/interrupts.h"
@@ -60,5 +61,8 @@ void serial_reset(struct serial *serial);
 
 /* After its state was loaded, with the GIC restored: drives the line, and continues input and output. */
 int serial_restored(struct serial *serial, struct error *error);
+
+/* Writes its node of the device tree. */
+void serial_fdt(const struct serial *serial, struct fdt_writer *writer);
 
 #endif

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "arm/fdt_writer.h"
 #include "kvm/interrupts.h"
 #include "kvm/vm.h"
 #include "memory/ram.h"
@@ -54,5 +55,8 @@ void vmgenid_resume(struct vmgenid *vmgenid);
 
 /* After a reset no driver listens. */
 void vmgenid_reset(struct vmgenid *vmgenid);
+
+/* Writes its node of the device tree. */
+void vmgenid_fdt(const struct vmgenid *vmgenid, struct fdt_writer *writer);
 
 #endif

@@ -46,7 +46,6 @@
 #define MACHINE_ITS 0x3ffd0000ull  /* 128 KiB */
 #define MACHINE_GICD 0x3fff0000ull /* 64 KiB */
 #define MACHINE_ECAM 0x40000000ull /* 1 MiB: one bus */
-#define MACHINE_ECAM_SIZE 0x100000ull
 #define MACHINE_PCI32 0x50000000ull
 #define MACHINE_PCI32_SIZE 0x30000000ull
 #define MACHINE_RAM 0x80000000ull

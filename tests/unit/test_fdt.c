@@ -14,15 +14,37 @@
 #include "arm/fdt.h"
 #include "util/bits.h"
 
+#define WINDOW64 (1ull << 39)
+
+static struct interrupts interrupts;
+
+static const struct serial serial = { .base = MACHINE_UART, .line = MACHINE_LINE_UART };
+static const struct rtc rtc = { .base = MACHINE_RTC, .line = MACHINE_LINE_RTC };
+static const struct gpio gpio = { .base = MACHINE_GPIO, .line = MACHINE_LINE_GPIO };
+static const struct vmgenid vmgenid = { .page.base = MACHINE_GENERATION, .line = MACHINE_LINE_GENERATION };
+static const struct pci_bus bus = {
+	.interrupts = &interrupts,
+	.layout = {
+		.ecam = MACHINE_ECAM, .io = MACHINE_IO, .io_size = MACHINE_IO_SIZE,
+		.window32 = MACHINE_PCI32, .window32_size = MACHINE_PCI32_SIZE,
+		.window64 = WINDOW64, .window64_size = WINDOW64, .first_line = MACHINE_LINE_PCI,
+	},
+};
+
+static void write_devices(void *owner, struct fdt_writer *writer)
+{
+	(void)owner;
+	serial_fdt(&serial, writer);
+	rtc_fdt(&rtc, writer);
+	gpio_fdt(&gpio, writer);
+	vmgenid_fdt(&vmgenid, writer);
+	pci_bus_fdt(&bus, writer);
+}
+
 static const struct fdt_machine machine = {
 	.bootargs = "quiet", .initrd = 0x88000000, .initrd_size = 0x1234, .kaslr_seed = 42,
 	.gic = { MACHINE_GICD, MACHINE_GICR, MACHINE_INTERRUPTS }, .its = MACHINE_ITS,
-	.uart = MACHINE_UART, .uart_line = MACHINE_LINE_UART, .rtc = MACHINE_RTC, .rtc_line = MACHINE_LINE_RTC,
-	.gpio = MACHINE_GPIO, .gpio_line = MACHINE_LINE_GPIO, .power_key_line = 3, .restart_key_line = 4,
-	.generation = MACHINE_GENERATION, .generation_size = VMGENID_SIZE, .generation_line = MACHINE_LINE_GENERATION,
-	.ecam = MACHINE_ECAM, .ecam_size = MACHINE_ECAM_SIZE, .io = { MACHINE_IO, MACHINE_IO_SIZE },
-	.pci32 = { MACHINE_PCI32, MACHINE_PCI32_SIZE },
-	.pci64 = { 1ull << 39, 1ull << 39 }, .pci_first_line = MACHINE_LINE_PCI, .pci_slots = 32, .pmu = true, .pmu_ppi = 7,
+	.uart = MACHINE_UART, .pmu = true, .pmu_ppi = 7, .devices = write_devices,
 };
 
 /* Builds a tree for a VM whose vCPUs have KVM's affinities. */
@@ -32,6 +54,7 @@ static void *build(struct vm *vm, unsigned vcpus, bool its)
 	struct error error;
 
 	*vm = (struct vm){ .vcpu_count = vcpus, .its_fd = its ? 100 : -1, .ram = { NULL, MACHINE_RAM, 256ull << 20 } };
+	interrupts.has_msi = its;
 	vm->vcpus = calloc(vcpus, sizeof(*vm->vcpus));
 	for (unsigned i = 0; i < vcpus; i++)
 		vm->vcpus[i].mpidr = (i & 0xf) | (i >> 4 & 0xff) << 8 | (uint64_t)(i >> 12) << 16;
@@ -106,7 +129,7 @@ static unsigned areas(const void *fdt, struct area *list)
 	}
 	list[count++] = (struct area){ MACHINE_IO, MACHINE_IO_SIZE, "io" };
 	list[count++] = (struct area){ MACHINE_PCI32, MACHINE_PCI32_SIZE, "pci32" };
-	list[count++] = (struct area){ machine.pci64.base, machine.pci64.size, "pci64" };
+	list[count++] = (struct area){ WINDOW64, WINDOW64, "pci64" };
 	return count;
 }
 
