@@ -187,7 +187,7 @@ static unsigned mappings(void)
 	return parts;
 }
 
-static void what_nobody_writes_is_there(void **state)
+static void background_saves_ram_when_nobody_writes_it(void **state)
 {
 	(void)state;
 	start(NULL);
@@ -196,7 +196,7 @@ static void what_nobody_writes_is_there(void **state)
 	file_is_the_model();
 }
 
-static void what_is_written_meanwhile_is_not(void **state)
+static void background_omits_writes_after_the_pause(void **state)
 {
 	(void)state;
 	prepare(NULL);
@@ -212,7 +212,7 @@ static void what_is_written_meanwhile_is_not(void **state)
 }
 
 /* Writes before the pause, while RAM is being protected: to pages that exist, that never did, and that were discarded. */
-static void what_was_written_before_is_there(void **state)
+static void background_saves_writes_before_the_pause(void **state)
 {
 	(void)state;
 	madvise(rig.ram.host, RAM_SIZE, MADV_NOHUGEPAGE);
@@ -236,7 +236,7 @@ static void what_was_written_before_is_there(void **state)
 }
 
 /* The kernel writes RAM for KVM, for vhost, and for a device's read(2). */
-static void nor_what_the_kernel_writes(void **state)
+static void background_omits_writes_of_the_kernel(void **state)
 {
 	uint8_t bytes[PAGE];
 	int pipes[2];
@@ -260,7 +260,7 @@ static void nor_what_the_kernel_writes(void **state)
 	close(pipes[1]);
 }
 
-static void what_is_discarded_is_kept_before(void **state)
+static void background_saves_pages_before_they_are_discarded(void **state)
 {
 	(void)state;
 	start(NULL);
@@ -275,7 +275,7 @@ static void what_is_discarded_is_kept_before(void **state)
 }
 
 /* With small pages, as one access to a huge page would make many pages resident. */
-static void what_nobody_touched_stays_so(void **state)
+static void background_leaves_untouched_pages_unallocated(void **state)
 {
 	uint64_t before;
 
@@ -289,7 +289,7 @@ static void what_nobody_touched_stays_so(void **state)
 	assert_int_equal(resident(), before);
 }
 
-static void nothing_is_left_behind(void **state)
+static void background_removes_mappings_and_protection_when_closed(void **state)
 {
 	unsigned before = mappings();
 
@@ -304,7 +304,7 @@ static void nothing_is_left_behind(void **state)
 }
 
 /* Threads that wait for a protected page continue after a failure, too. */
-static void it_may_fail(void **state)
+static void background_unblocks_writers_when_a_step_fails(void **state)
 {
 	(void)state;
 	prepare("save/take");
@@ -315,7 +315,7 @@ static void it_may_fail(void **state)
 	write_all();
 }
 
-static void it_may_be_called_off(void **state)
+static void background_unblocks_writers_when_cancelled_while_copying(void **state)
 {
 	(void)state;
 	prepare(NULL);
@@ -329,7 +329,7 @@ static void it_may_be_called_off(void **state)
 	write_all();
 }
 
-static void it_may_be_called_off_before(void **state)
+static void background_unblocks_writers_when_cancelled_before_the_pause(void **state)
 {
 	(void)state;
 	rig.steps = 3;
@@ -340,7 +340,7 @@ static void it_may_be_called_off_before(void **state)
 	write_all();
 }
 
-static void it_may_not_even_begin(void **state)
+static void background_fails_when_cancelled_at_its_first_step(void **state)
 {
 	(void)state;
 	prepare(NULL);
@@ -350,7 +350,7 @@ static void it_may_not_even_begin(void **state)
 	write_all();
 }
 
-static void a_mapping_of_a_file_is_refused(void **state)
+static void background_open_refuses_ram_that_is_mapped_from_a_file(void **state)
 {
 	struct error error;
 
@@ -363,7 +363,7 @@ static void a_mapping_of_a_file_is_refused(void **state)
 }
 
 /* Other tests rely on the recheck, which compares the file with a copy of RAM. */
-static void a_recheck_sees_what_is_wrong(void **state)
+static void recheck_fails_when_a_saved_page_is_wrong(void **state)
 {
 	(void)state;
 	prepare("save/recheck");
@@ -378,19 +378,19 @@ static void a_recheck_sees_what_is_wrong(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(what_nobody_writes_is_there, setup, teardown),
-		cmocka_unit_test_setup_teardown(what_is_written_meanwhile_is_not, setup, teardown),
-		cmocka_unit_test_setup_teardown(what_was_written_before_is_there, setup, teardown),
-		cmocka_unit_test_setup_teardown(nor_what_the_kernel_writes, setup, teardown),
-		cmocka_unit_test_setup_teardown(what_is_discarded_is_kept_before, setup, teardown),
-		cmocka_unit_test_setup_teardown(what_nobody_touched_stays_so, setup, teardown),
-		cmocka_unit_test_setup_teardown(nothing_is_left_behind, setup, teardown),
-		cmocka_unit_test_setup_teardown(it_may_fail, setup, teardown),
-		cmocka_unit_test_setup_teardown(it_may_be_called_off, setup, teardown),
-		cmocka_unit_test_setup_teardown(it_may_be_called_off_before, setup, teardown),
-		cmocka_unit_test_setup_teardown(it_may_not_even_begin, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_mapping_of_a_file_is_refused, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_recheck_sees_what_is_wrong, setup, teardown),
+		cmocka_unit_test_setup_teardown(background_saves_ram_when_nobody_writes_it, setup, teardown),
+		cmocka_unit_test_setup_teardown(background_omits_writes_after_the_pause, setup, teardown),
+		cmocka_unit_test_setup_teardown(background_saves_writes_before_the_pause, setup, teardown),
+		cmocka_unit_test_setup_teardown(background_omits_writes_of_the_kernel, setup, teardown),
+		cmocka_unit_test_setup_teardown(background_saves_pages_before_they_are_discarded, setup, teardown),
+		cmocka_unit_test_setup_teardown(background_leaves_untouched_pages_unallocated, setup, teardown),
+		cmocka_unit_test_setup_teardown(background_removes_mappings_and_protection_when_closed, setup, teardown),
+		cmocka_unit_test_setup_teardown(background_unblocks_writers_when_a_step_fails, setup, teardown),
+		cmocka_unit_test_setup_teardown(background_unblocks_writers_when_cancelled_while_copying, setup, teardown),
+		cmocka_unit_test_setup_teardown(background_unblocks_writers_when_cancelled_before_the_pause, setup, teardown),
+		cmocka_unit_test_setup_teardown(background_fails_when_cancelled_at_its_first_step, setup, teardown),
+		cmocka_unit_test_setup_teardown(background_open_refuses_ram_that_is_mapped_from_a_file, setup, teardown),
+		cmocka_unit_test_setup_teardown(recheck_fails_when_a_saved_page_is_wrong, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

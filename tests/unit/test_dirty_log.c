@@ -42,7 +42,7 @@ static void next_slot_is(size_t *at, uint32_t flags)
 }
 
 /* Clearing one page of a block splits it. Then a new log replaces this one, and has no cleared pages. */
-static void blocks_are_split_before_it_starts(void **state)
+static void dirty_log_splits_blocks_before_it_starts(void **state)
 {
 	struct dirty_log log;
 	struct error error;
@@ -72,7 +72,7 @@ static void blocks_are_split_before_it_starts(void **state)
 	next_slot_is(&at, 0);
 }
 
-static void without_splitting_it_is_not_exact(void **state)
+static void dirty_log_is_not_exact_when_blocks_cannot_be_split(void **state)
 {
 	struct dirty_log log;
 	struct error error;
@@ -97,7 +97,7 @@ static int begin(struct dirty_log *log, struct error *error)
 }
 
 /* After any failure, the last call turns logging off. */
-static void each_call_may_fail(void **state)
+static void dirty_log_is_off_when_any_call_fails(void **state)
 {
 	unsigned failures = 0;
 	struct dirty_log log;
@@ -134,9 +134,9 @@ static void each_call_may_fail(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(blocks_are_split_before_it_starts, close_vm),
-		cmocka_unit_test_teardown(without_splitting_it_is_not_exact, close_vm),
-		cmocka_unit_test_teardown(each_call_may_fail, close_vm),
+		cmocka_unit_test_teardown(dirty_log_splits_blocks_before_it_starts, close_vm),
+		cmocka_unit_test_teardown(dirty_log_is_not_exact_when_blocks_cannot_be_split, close_vm),
+		cmocka_unit_test_teardown(dirty_log_is_off_when_any_call_fails, close_vm),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

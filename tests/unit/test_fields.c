@@ -46,7 +46,7 @@ static void expect_refusal(const struct raw *raw, size_t size, const char *words
 		fail_msg("\"%s\" does not say \"%s\"", error.text, words);
 }
 
-static void a_field_is_as_documented(void **state)
+static void field_has_its_documented_format(void **state)
 {
 	const uint16_t halves[] = { 0x0201, 0x0403, 0x0605 };
 	struct byte_buffer buffer = { 0 };
@@ -61,14 +61,14 @@ static void a_field_is_as_documented(void **state)
 	byte_buffer_free(&buffer);
 }
 
-static void what_is_cut_short_is_refused(void **state)
+static void field_is_refused_when_it_is_cut_short(void **state)
 {
 	(void)state;
 	for (size_t size = 1; size < GOOD_SIZE; size++)
 		expect_refusal(&good, size, size < 8 ? "cut short" : size < 16 ? "name" : "more values");
 }
 
-static void widths_and_counts_are_checked(void **state)
+static void field_is_refused_when_width_or_count_is_wrong(void **state)
 {
 	struct raw raw = good;
 
@@ -95,7 +95,7 @@ static void widths_and_counts_are_checked(void **state)
 	expect_refusal(&raw, GOOD_SIZE, "abc has more values");
 }
 
-static void names_are_checked(void **state)
+static void field_is_refused_when_its_name_is_bad(void **state)
 {
 	static const char bad[] = { '\0', ' ', '\t', '\n', '"', '\\', 0x7f, (char)0x80, (char)0xff };
 	struct raw raw = good;
@@ -126,7 +126,7 @@ static void names_are_checked(void **state)
 	expect_refusal(&raw, GOOD_SIZE, "no proper name");
 }
 
-static void padding_is_zero(void **state)
+static void field_is_refused_when_its_padding_is_not_zero(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < 16; i++) {
@@ -139,7 +139,7 @@ static void padding_is_zero(void **state)
 	}
 }
 
-static void names_are_never_cut_into_other_ones(void **state)
+static void field_find_compares_whole_names(void **state)
 {
 	char name[FIELD_NAME_LENGTH + 2] = { 0 };
 	struct byte_buffer buffer = { 0 };
@@ -159,7 +159,7 @@ static void names_are_never_cut_into_other_ones(void **state)
 	byte_buffer_free(&buffer);
 }
 
-static void getters_name_the_field(void **state)
+static void getter_names_the_field_when_it_fails(void **state)
 {
 	struct byte_buffer buffer = { 0 };
 	const uint8_t two[] = { 1, 2 };
@@ -199,7 +199,7 @@ static void getters_name_the_field(void **state)
 	byte_buffer_free(&buffer);
 }
 
-static void a_buffer_remembers_that_memory_ran_out(void **state)
+static void byte_buffer_stays_failed_when_memory_ran_out(void **state)
 {
 	struct byte_buffer buffer = { 0 };
 
@@ -222,7 +222,7 @@ static int parse(const struct byte_buffer *buffer, struct error *error)
 	return result;
 }
 
-static void sections_are_unique_and_named(void **state)
+static void section_is_refused_when_it_is_there_twice_or_damaged(void **state)
 {
 	struct section_writer writer = { 0 };
 	struct error error;
@@ -253,15 +253,15 @@ static void sections_are_unique_and_named(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_field_is_as_documented),
-		cmocka_unit_test(what_is_cut_short_is_refused),
-		cmocka_unit_test(widths_and_counts_are_checked),
-		cmocka_unit_test(names_are_checked),
-		cmocka_unit_test(padding_is_zero),
-		cmocka_unit_test(names_are_never_cut_into_other_ones),
-		cmocka_unit_test(getters_name_the_field),
-		cmocka_unit_test(a_buffer_remembers_that_memory_ran_out),
-		cmocka_unit_test(sections_are_unique_and_named),
+		cmocka_unit_test(field_has_its_documented_format),
+		cmocka_unit_test(field_is_refused_when_it_is_cut_short),
+		cmocka_unit_test(field_is_refused_when_width_or_count_is_wrong),
+		cmocka_unit_test(field_is_refused_when_its_name_is_bad),
+		cmocka_unit_test(field_is_refused_when_its_padding_is_not_zero),
+		cmocka_unit_test(field_find_compares_whole_names),
+		cmocka_unit_test(getter_names_the_field_when_it_fails),
+		cmocka_unit_test(byte_buffer_stays_failed_when_memory_ran_out),
+		cmocka_unit_test(section_is_refused_when_it_is_there_twice_or_damaged),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -63,7 +63,7 @@ static void write_file(const char *fault)
 	close(fd);
 }
 
-static void what_is_written_is_read(void **state)
+static void snapshot_reads_what_was_written(void **state)
 {
 	const struct section *section;
 	struct snapshot snapshot;
@@ -95,7 +95,7 @@ static void what_is_written_is_read(void **state)
 	snapshot_close(&snapshot);
 }
 
-static void ram_can_be_mapped_and_saved_again(void **state)
+static void ram_is_saved_again_when_it_was_mapped_from_a_snapshot(void **state)
 {
 	struct ram original = ram;
 	struct snapshot snapshot;
@@ -143,7 +143,7 @@ GUEST_WRITES static void *scribble(void *argument)
 }
 
 /* RAM changes while it is copied. The finished file has RAM's last contents and their checksums. */
-static void ram_that_changes_is_saved_as_it_was_last(void **state)
+static void save_has_last_contents_of_ram_that_changes(void **state)
 {
 	const struct byte_buffer none = { 0 };
 	struct ram original = ram;
@@ -181,7 +181,7 @@ static void ram_that_changes_is_saved_as_it_was_last(void **state)
 	}
 }
 
-static void an_unfinished_file_is_refused(void **state)
+static void snapshot_open_refuses_unfinished_file(void **state)
 {
 	static const char *const faults[] = { "save/head", "save/ram", "save/sections", "save/commit" };
 	struct snapshot snapshot;
@@ -196,7 +196,7 @@ static void an_unfinished_file_is_refused(void **state)
 }
 
 /* Opening a pipe must not block. */
-static void what_is_no_file_is_refused(void **state)
+static void snapshot_open_refuses_other_than_regular_files(void **state)
 {
 	static const char *const others[] = { path, "/dev/null", "/tmp" };
 	struct snapshot snapshot;
@@ -237,7 +237,7 @@ static void store(const uint8_t *bytes, size_t size)
 }
 
 /* Damages a file in two thousand ways. Each is refused with an error. Damage between head and RAM has no effect. */
-static void damage_is_found(void **state)
+static void snapshot_open_and_check_find_damage(void **state)
 {
 	uint64_t random = 88172645463325252ull;
 	uint64_t head_end, ram_offset;
@@ -292,7 +292,7 @@ static void damage_is_found(void **state)
 }
 
 /* RAM must lie between head and tail. Otherwise a guest or a reader would take sections for RAM. All checksums are right. */
-static void ram_over_sections_is_refused(void **state)
+static void snapshot_open_refuses_ram_that_overlaps_sections(void **state)
 {
 	static const uint64_t offsets[] = { 0, 2 * FORMAT_RAM_ALIGNMENT, UINT64_MAX & ~0xffffull, FORMAT_RAM_ALIGNMENT };
 	struct snapshot snapshot;
@@ -337,13 +337,13 @@ static void ram_over_sections_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(what_is_written_is_read, setup, teardown),
-		cmocka_unit_test_setup_teardown(ram_can_be_mapped_and_saved_again, setup, teardown),
-		cmocka_unit_test_setup_teardown(ram_that_changes_is_saved_as_it_was_last, setup, teardown),
-		cmocka_unit_test_setup_teardown(an_unfinished_file_is_refused, setup, teardown),
-		cmocka_unit_test_setup_teardown(what_is_no_file_is_refused, setup, teardown),
-		cmocka_unit_test_setup_teardown(damage_is_found, setup, teardown),
-		cmocka_unit_test_setup_teardown(ram_over_sections_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(snapshot_reads_what_was_written, setup, teardown),
+		cmocka_unit_test_setup_teardown(ram_is_saved_again_when_it_was_mapped_from_a_snapshot, setup, teardown),
+		cmocka_unit_test_setup_teardown(save_has_last_contents_of_ram_that_changes, setup, teardown),
+		cmocka_unit_test_setup_teardown(snapshot_open_refuses_unfinished_file, setup, teardown),
+		cmocka_unit_test_setup_teardown(snapshot_open_refuses_other_than_regular_files, setup, teardown),
+		cmocka_unit_test_setup_teardown(snapshot_open_and_check_find_damage, setup, teardown),
+		cmocka_unit_test_setup_teardown(snapshot_open_refuses_ram_that_overlaps_sections, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

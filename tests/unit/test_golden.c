@@ -198,7 +198,7 @@ static void check(const char *packed, const char *path)
 	snapshot_close(&snapshot);
 }
 
-static void earlier_snapshots_are_read(void **state)
+static void snapshot_of_earlier_version_is_read(void **state)
 {
 	char path[] = "/tmp/lkvm-golden-XXXXXX";
 	glob_t found;
@@ -217,7 +217,7 @@ static void earlier_snapshots_are_read(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(earlier_snapshots_are_read),
+		cmocka_unit_test(snapshot_of_earlier_version_is_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

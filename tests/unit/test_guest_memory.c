@@ -45,7 +45,7 @@ static uint64_t number_at(const struct ram *ram, uint64_t address, unsigned size
 	return number;
 }
 
-static void ram_has_its_bytes_and_no_others(void **state)
+static void guest_memory_has_exactly_the_bytes_of_ram(void **state)
 {
 	const struct guest_memory memory = { .base = 0x80000000, .size = 0x3000 };
 	const struct guest_memory none = { .base = 0x80000000, .size = 0 };
@@ -75,7 +75,7 @@ static void ram_has_its_bytes_and_no_others(void **state)
 	assert_false(guest_memory_has(&bottom, UINT64_MAX, 2));
 }
 
-static void reads_copy_or_tell(void **state)
+static void guest_memory_read_copies_or_reports_error(void **state)
 {
 	struct error error = { 0 };
 	uint8_t bytes[16];
@@ -126,7 +126,7 @@ static void expect_all_pieces(uint64_t base, uint64_t size)
 	free(ram.bytes);
 }
 
-static void windows_give_each_byte(void **state)
+static void window_reads_each_byte_of_ram(void **state)
 {
 	(void)state;
 	expect_all_pieces(0x80000000, 3 * GUEST_WINDOW_SIZE);
@@ -137,7 +137,7 @@ static void windows_give_each_byte(void **state)
 	expect_all_pieces(0x80000000, 3);
 }
 
-static void one_page_is_one_read(void **state)
+static void window_reads_each_page_once(void **state)
 {
 	struct guest_window window = { 0 };
 	struct error error;
@@ -158,7 +158,7 @@ static void one_page_is_one_read(void **state)
 }
 
 /* After a failed read the window is empty, so its bytes are not used. */
-static void a_failed_window_is_empty(void **state)
+static void window_is_empty_when_a_read_failed(void **state)
 {
 	struct guest_window window = { 0 };
 	struct error error;
@@ -185,11 +185,11 @@ static void a_failed_window_is_empty(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(ram_has_its_bytes_and_no_others),
-		cmocka_unit_test(reads_copy_or_tell),
-		cmocka_unit_test(windows_give_each_byte),
-		cmocka_unit_test(one_page_is_one_read),
-		cmocka_unit_test(a_failed_window_is_empty),
+		cmocka_unit_test(guest_memory_has_exactly_the_bytes_of_ram),
+		cmocka_unit_test(guest_memory_read_copies_or_reports_error),
+		cmocka_unit_test(window_reads_each_byte_of_ram),
+		cmocka_unit_test(window_reads_each_page_once),
+		cmocka_unit_test(window_is_empty_when_a_read_failed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -123,11 +123,11 @@ static void saved_in_a_chain(bool known)
 		check(i);
 }
 
-static void a_chain_of_what_is_known_to_have_changed(void **state) { (void)state; saved_in_a_chain(true); }
-static void a_chain_by_comparing(void **state) { (void)state; saved_in_a_chain(false); }
+static void chain_has_contents_of_ram_when_changed_pages_are_known(void **state) { (void)state; saved_in_a_chain(true); }
+static void chain_has_contents_of_ram_when_pages_are_compared(void **state) { (void)state; saved_in_a_chain(false); }
 
 /* RAM is mapped from the base, so only private pages can differ. */
-static void upon_what_ram_came_from(void **state)
+static void save_writes_only_changed_pages_when_ram_is_mapped_from_its_base(void **state)
 {
 	struct snapshot from[FILES];
 	struct error error;
@@ -155,7 +155,7 @@ static void upon_what_ram_came_from(void **state)
 }
 
 /* RAM is mapped from the first file, and the save is based on another one. */
-static void upon_another_than_ram_came_from(void **state)
+static void save_is_complete_when_ram_is_mapped_from_another_file(void **state)
 {
 	struct snapshot from;
 	struct error error;
@@ -176,7 +176,7 @@ static void upon_another_than_ram_came_from(void **state)
 	assert_int_equal(ram_open(&ram, BASE, RAM_SIZE, &error), 0);
 }
 
-static void a_log_that_misses_a_page_is_found(void **state)
+static void recheck_fails_when_the_log_missed_a_page(void **state)
 {
 	struct error error;
 
@@ -191,7 +191,7 @@ static void a_log_that_misses_a_page_is_found(void **state)
 	assert_non_null(strstr(error.text, "RAM at 0x80120000 changed"));
 }
 
-static void bases_that_are_not_there(void **state)
+static void snapshot_open_fails_when_the_base_is_missing_or_another(void **state)
 {
 	struct snapshot snapshot;
 	struct error error;
@@ -244,7 +244,7 @@ static void error_names_the_base_when_base_is_cut(void **state)
 }
 
 /* The base is searched first in the folder of the file, then at its saved path. */
-static void a_chain_can_be_moved(void **state)
+static void chain_is_found_when_its_files_are_moved(void **state)
 {
 	struct snapshot snapshot;
 	struct error error;
@@ -274,14 +274,14 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(a_chain_of_what_is_known_to_have_changed),
-		TEST(a_chain_by_comparing),
-		TEST(upon_what_ram_came_from),
-		TEST(upon_another_than_ram_came_from),
-		TEST(a_log_that_misses_a_page_is_found),
-		TEST(bases_that_are_not_there),
+		TEST(chain_has_contents_of_ram_when_changed_pages_are_known),
+		TEST(chain_has_contents_of_ram_when_pages_are_compared),
+		TEST(save_writes_only_changed_pages_when_ram_is_mapped_from_its_base),
+		TEST(save_is_complete_when_ram_is_mapped_from_another_file),
+		TEST(recheck_fails_when_the_log_missed_a_page),
+		TEST(snapshot_open_fails_when_the_base_is_missing_or_another),
 		TEST(error_names_the_base_when_base_is_cut),
-		TEST(a_chain_can_be_moved),
+		TEST(chain_is_found_when_its_files_are_moved),
 	};
 	int result;
 
