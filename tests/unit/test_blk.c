@@ -175,7 +175,7 @@ static void fill(uint8_t *bytes, size_t size, unsigned seed)
 		bytes[i] = (uint8_t)(i * 7 + i / 256 + seed);
 }
 
-static void test_write_and_read(void **state)
+static void disk_reads_what_was_written(void **state)
 {
 	struct fixture *f = *state;
 	uint8_t expected[8192], found[8192];
@@ -193,7 +193,7 @@ static void test_write_and_read(void **state)
 }
 
 /* Header, data and status may be in any number of buffers, divided anywhere. Uses the other queue. */
-static void test_any_framing(void **state)
+static void request_accepts_any_division_into_buffers(void **state)
 {
 	struct fixture *f = *state;
 	const struct virtio_blk_outhdr out = { .type = VIRTIO_BLK_T_OUT, .sector = 9 };
@@ -228,7 +228,7 @@ static void test_any_framing(void **state)
 	assert_int_equal(data(f)[0x3000], found[1023]);
 }
 
-static void test_ranges(void **state)
+static void request_fails_when_it_exceeds_the_disk(void **state)
 {
 	struct fixture *f = *state;
 
@@ -251,7 +251,7 @@ static void test_ranges(void **state)
 	assert_int_equal(stat.st_size, SECTORS * 512 + 100);
 }
 
-static void test_identity(void **state)
+static void identity_request_returns_serial(void **state)
 {
 	struct fixture *f = *state;
 
@@ -268,7 +268,7 @@ static uint64_t config(struct fixture *f, size_t offset, unsigned size)
 	return fake_read(&f->function, f->function.config + offset, size);
 }
 
-static void test_config(void **state)
+static void config_has_capacity_queues_and_limits(void **state)
 {
 	struct fixture *f = *state;
 
@@ -306,7 +306,7 @@ static bool is_filled(struct fixture *f, unsigned sector, unsigned sectors, uint
 	return true;
 }
 
-static void test_erase(void **state)
+static void erase_zeroes_exactly_its_sectors(void **state)
 {
 	static const struct {
 		uint32_t type, flags;
@@ -347,7 +347,7 @@ static void test_erase(void **state)
 }
 
 /* Without the flush feature, each write is durable when it completes. The request is the same. */
-static void test_without_flush(void **state)
+static void write_succeeds_without_flush_feature(void **state)
 {
 	struct fixture *f = *state;
 
@@ -355,7 +355,7 @@ static void test_without_flush(void **state)
 	assert_int_equal(simple(f, VIRTIO_BLK_T_OUT, 0, 512, false), VIRTIO_BLK_S_OK);
 }
 
-static void test_read_only(void **state)
+static void disk_refuses_writes_when_it_is_read_only(void **state)
 {
 	struct fixture *f = *state;
 
@@ -369,7 +369,7 @@ static void test_read_only(void **state)
 	assert_true(is_filled(f, 0, 1, 0));
 }
 
-static void test_file_shrank(void **state)
+static void read_fails_when_the_file_shrank(void **state)
 {
 	struct fixture *f = *state;
 
@@ -381,7 +381,7 @@ static void test_file_shrank(void **state)
 }
 
 /* As on a full disk: the first half is written, and the rest fails. */
-static void test_write_fails_half_way(void **state)
+static void write_fails_when_half_of_it_can_be_written(void **state)
 {
 	struct fixture *f = *state;
 	struct rlimit before, small;
@@ -399,7 +399,7 @@ static void test_write_fails_half_way(void **state)
 	assert_int_equal(next, VIRTIO_BLK_S_OK); /* the device still works */
 }
 
-static void test_short_header(void **state)
+static void request_is_unsupported_when_its_header_is_short(void **state)
 {
 	struct fixture *f = *state;
 	const struct part parts[] = { { HEADER, 15, false }, { DATA, 512, true }, { STATUS, 1, true } };
@@ -414,7 +414,7 @@ static void test_short_header(void **state)
 	assert_int_equal(*status_byte(f), VIRTIO_BLK_S_UNSUPP);
 }
 
-static void test_no_status_needs_reset(void **state)
+static void device_needs_reset_when_request_has_no_status(void **state)
 {
 	struct fixture *f = *state;
 
@@ -426,7 +426,7 @@ static void test_no_status_needs_reset(void **state)
 	assert_int_equal(simple(f, VIRTIO_BLK_T_IN, 0, 512, true), VIRTIO_BLK_S_OK);
 }
 
-static void test_bad_data_needs_reset(void **state)
+static void device_needs_reset_when_data_is_outside_of_ram(void **state)
 {
 	struct fixture *f = *state;
 
@@ -438,7 +438,7 @@ static void test_bad_data_needs_reset(void **state)
 }
 
 /* Both queues are full at once, with one notification each. */
-static void test_full_queues(void **state)
+static void device_completes_all_requests_when_both_queues_are_full(void **state)
 {
 	struct fixture *f = *state;
 	const struct virtio_blk_outhdr header = { .type = VIRTIO_BLK_T_IN };
@@ -462,7 +462,7 @@ static void test_full_queues(void **state)
 	assert_int_equal(f->device->counters.requests, 200 * SIZE * QUEUES);
 }
 
-static void test_locks(void **state)
+static void disk_open_fails_when_another_vm_writes_the_disk(void **state)
 {
 	struct fixture *f = *state;
 	struct error error;
@@ -474,7 +474,7 @@ static void test_locks(void **state)
 	assert_int_equal(error.code, EBUSY);
 }
 
-static void test_readers_share(void **state)
+static void disk_open_succeeds_when_all_vms_only_read(void **state)
 {
 	struct fixture *f = *state;
 	struct error error;
@@ -487,7 +487,7 @@ static void test_readers_share(void **state)
 	assert_int_equal(error.code, EBUSY);
 }
 
-static void test_refused_files(void **state)
+static void disk_open_refuses_files_that_are_no_disk(void **state)
 {
 	static const char *const paths[] = { "/nonexistent/disk", "/tmp", "/dev/null" };
 	struct fixture *f = *state;
@@ -582,24 +582,24 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define TEST_READ_ONLY(name) cmocka_unit_test_setup_teardown(name, setup_read_only, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_write_and_read),
-		TEST(test_any_framing),
-		TEST(test_ranges),
-		TEST(test_identity),
-		TEST(test_config),
-		TEST(test_erase),
-		cmocka_unit_test_setup_teardown(test_erase, setup_in_memory, teardown),
-		TEST(test_without_flush),
-		TEST_READ_ONLY(test_read_only),
-		TEST(test_file_shrank),
-		TEST(test_write_fails_half_way),
-		TEST(test_short_header),
-		TEST(test_no_status_needs_reset),
-		TEST(test_bad_data_needs_reset),
-		TEST(test_full_queues),
-		TEST(test_locks),
-		TEST_READ_ONLY(test_readers_share),
-		TEST(test_refused_files),
+		TEST(disk_reads_what_was_written),
+		TEST(request_accepts_any_division_into_buffers),
+		TEST(request_fails_when_it_exceeds_the_disk),
+		TEST(identity_request_returns_serial),
+		TEST(config_has_capacity_queues_and_limits),
+		TEST(erase_zeroes_exactly_its_sectors),
+		cmocka_unit_test_setup_teardown(erase_zeroes_exactly_its_sectors, setup_in_memory, teardown),
+		TEST(write_succeeds_without_flush_feature),
+		TEST_READ_ONLY(disk_refuses_writes_when_it_is_read_only),
+		TEST(read_fails_when_the_file_shrank),
+		TEST(write_fails_when_half_of_it_can_be_written),
+		TEST(request_is_unsupported_when_its_header_is_short),
+		TEST(device_needs_reset_when_request_has_no_status),
+		TEST(device_needs_reset_when_data_is_outside_of_ram),
+		TEST(device_completes_all_requests_when_both_queues_are_full),
+		TEST(disk_open_fails_when_another_vm_writes_the_disk),
+		TEST_READ_ONLY(disk_open_succeeds_when_all_vms_only_read),
+		TEST(disk_open_refuses_files_that_are_no_disk),
 		TEST_READ_ONLY(disk_open_refuses_images_that_are_not_raw),
 		TEST_READ_ONLY(disk_open_accepts_data_that_is_no_disk_image),
 	};

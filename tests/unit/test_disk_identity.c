@@ -86,7 +86,7 @@ static void expect_refused(struct fixture *f, const char *why)
 }
 
 /* The hash does not depend on the division into parts. It depends on every bit. */
-static void hash_is_that_of_its_parts(void **state)
+static void hash_is_the_same_for_any_division_into_parts(void **state)
 {
 	struct hash whole = { .size = 0 }, parts = { .size = 0 };
 	uint64_t one[2], two[2], none[2];
@@ -235,7 +235,7 @@ static void copy_with_a_part_of_its_time_matches(void **state)
 	assert_int_equal(check(f), -1);
 }
 
-static void every_byte_of_a_small_disk_counts(void **state)
+static void identity_covers_every_byte_of_a_small_disk(void **state)
 {
 	struct fixture *f = *state;
 
@@ -266,7 +266,7 @@ static void empty_file_has_an_identity(void **state)
 }
 
 /* The modification time of a block device does not show writes, so its contents are compared. */
-static void contents_alone_count_without_a_time(void **state)
+static void contents_are_compared_when_the_disk_has_no_time(void **state)
 {
 	struct fixture *f = *state;
 
@@ -289,7 +289,7 @@ static void unknown_identity_matches_everything(void **state)
 }
 
 /* A hostile snapshot may have any time. */
-static void any_time_is_printed(void **state)
+static void refusal_prints_any_time(void **state)
 {
 	static const int64_t times[] = { INT64_MIN, INT64_MAX, -1, -SECOND, 1 };
 	struct fixture *f = *state;
@@ -317,7 +317,7 @@ static void keep(void *owner, unsigned disk, const char *path, enum inspect_disk
 	snprintf(told->sentences[told->count++], sizeof(told->sentences[0]), "%s", sentence);
 }
 
-static void each_file_of_snapshot_is_compared(void **state)
+static void inspect_compares_each_file_of_the_snapshot(void **state)
 {
 	struct fixture *f = *state;
 	struct disk_identity other = f->saved;
@@ -359,7 +359,7 @@ static void each_file_of_snapshot_is_compared(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(hash_is_that_of_its_parts),
+		cmocka_unit_test(hash_is_the_same_for_any_division_into_parts),
 		TEST(disk_matches_when_nothing_was_written),
 		TEST(disk_has_a_time_when_its_file_has_an_unusual_one),
 		TEST(disk_is_refused_when_any_block_was_written),
@@ -369,12 +369,12 @@ int main(void)
 		TEST(disk_is_refused_when_a_megabyte_differs_at_the_same_time),
 		TEST(copy_with_its_times_matches),
 		TEST(copy_with_a_part_of_its_time_matches),
-		TEST(every_byte_of_a_small_disk_counts),
+		TEST(identity_covers_every_byte_of_a_small_disk),
 		TEST(empty_file_has_an_identity),
-		TEST(contents_alone_count_without_a_time),
+		TEST(contents_are_compared_when_the_disk_has_no_time),
 		TEST(unknown_identity_matches_everything),
-		TEST(any_time_is_printed),
-		TEST(each_file_of_snapshot_is_compared),
+		TEST(refusal_prints_any_time),
+		TEST(inspect_compares_each_file_of_the_snapshot),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

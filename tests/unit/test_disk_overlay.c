@@ -157,7 +157,7 @@ static void copy_overlay(struct fixture *f, const char *to)
 }
 
 /* The disk is writable and has the base's size. The overlay's file stays empty until the first write. */
-static void test_nothing_written(void **state)
+static void overlay_stays_empty_until_the_first_write(void **state)
 {
 	struct fixture *f = *state;
 
@@ -175,7 +175,7 @@ static void test_nothing_written(void **state)
 }
 
 /* docs/snapshot-format.md describes the file byte by byte. */
-static void test_file(void **state)
+static void overlay_file_has_its_documented_format(void **state)
 {
 	struct fixture *f = *state;
 	uint8_t bytes[BLOCK];
@@ -197,7 +197,7 @@ static void test_file(void **state)
 }
 
 /* The rest of a block comes from the base, also in the incomplete last block. */
-static void test_parts_of_blocks(void **state)
+static void overlay_completes_blocks_from_the_base(void **state)
 {
 	static const struct {
 		uint64_t offset, length;
@@ -223,7 +223,7 @@ static void test_parts_of_blocks(void **state)
 }
 
 /* Written zeroes hide the base's data, though they may be a hole in the overlay's file. */
-static void test_zeroes(void **state)
+static void overlay_hides_base_when_zeroes_are_written(void **state)
 {
 	struct fixture *f = *state;
 	uint8_t want[SIZE], bytes[SIZE];
@@ -251,7 +251,7 @@ static void test_zeroes(void **state)
 }
 
 /* After a crash of the host, the map must not have blocks that were not synced. */
-static void test_order(void **state)
+static void overlay_records_blocks_after_their_data_is_synced(void **state)
 {
 	struct fixture *f = *state;
 	uint8_t bytes[BLOCK] = { 1 }, want[SIZE];
@@ -293,7 +293,7 @@ static void test_order(void **state)
 }
 
 /* The file cannot grow: the request fails, old data stays, and later writes are not lost. */
-static void test_full(void **state)
+static void overlay_keeps_old_data_when_its_file_cannot_grow(void **state)
 {
 	struct fixture *f = *state;
 	struct rlimit limit, small = { 0 };
@@ -324,7 +324,7 @@ static void test_full(void **state)
 }
 
 /* A base that shrank is an error, not zeroes. */
-static void test_shrunk(void **state)
+static void overlay_reports_error_when_the_base_shrank(void **state)
 {
 	struct fixture *f = *state;
 	uint8_t bytes[BLOCK];
@@ -336,7 +336,7 @@ static void test_shrunk(void **state)
 	expect_contents(&f->disk, f->old);
 }
 
-static void test_refused(void **state)
+static void overlay_is_refused_when_it_is_in_use_or_damaged(void **state)
 {
 	struct fixture *f = *state;
 	const struct virtio_block_config read_only = { .path = f->base, .overlay = f->overlay, .overlay_new = true, .read_only = true };
@@ -395,7 +395,7 @@ static void test_refused(void **state)
 }
 
 /* One base can have any number of overlays, but none while another VM writes the base. */
-static void test_sharing(void **state)
+static void base_is_shared_by_overlays_but_not_with_a_writer(void **state)
 {
 	struct fixture *f = *state;
 	uint8_t bytes[BLOCK] = { 1 }, want[SIZE];
@@ -751,7 +751,7 @@ static void adopt(struct disk *disk, uint8_t *model, uint64_t offset, uint64_t l
 }
 
 /* Compares thousands of requests with a flat array. */
-static void test_random(void **state)
+static void overlay_matches_a_flat_array_after_random_requests(void **state)
 {
 	static uint8_t model[SIZE], bytes[SIZE];
 	struct fixture *f = *state;
@@ -816,12 +816,21 @@ static void test_random(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_nothing_written), TEST(test_file), TEST(test_parts_of_blocks), TEST(test_zeroes), TEST(test_order),
-		TEST(test_full), TEST(test_shrunk), TEST(test_refused), TEST(test_sharing), TEST(test_random),
+		TEST(overlay_stays_empty_until_the_first_write), TEST(overlay_file_has_its_documented_format),
+		TEST(overlay_completes_blocks_from_the_base),
+		TEST(overlay_hides_base_when_zeroes_are_written),
+		TEST(overlay_records_blocks_after_their_data_is_synced),
+		TEST(overlay_keeps_old_data_when_its_file_cannot_grow),
+		TEST(overlay_reports_error_when_the_base_shrank),
+		TEST(overlay_is_refused_when_it_is_in_use_or_damaged),
+		TEST(base_is_shared_by_overlays_but_not_with_a_writer),
+		TEST(overlay_matches_a_flat_array_after_random_requests),
 		TEST(overlay_is_refused_when_its_base_was_written), TEST(switched_disk_stays_as_it_was),
-		TEST(flush_fails_after_switch_when_disk_under_overlay_fails), TEST(overlays_lie_over_overlays),
+		TEST(flush_fails_after_switch_when_disk_under_overlay_fails),
+		TEST(overlays_lie_over_overlays),
 		TEST(flush_fails_when_a_save_got_the_error),
-		TEST(overlay_is_refused_when_what_is_under_it_changed), TEST(overlay_is_refused_when_its_end_cannot_be_written),
+		TEST(overlay_is_refused_when_what_is_under_it_changed),
+		TEST(overlay_is_refused_when_its_end_cannot_be_written),
 		TEST(overlay_of_version_1_takes_any_base_of_its_size),
 	};
 

@@ -67,7 +67,7 @@ static bool is_zero(const uint8_t *bytes, size_t size)
 	return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
 }
 
-static void test_fills(void **state)
+static void entropy_fills_each_buffer(void **state)
 {
 	struct fixture *f = *state;
 	const uint8_t *data = ram_at(&f->machine.vm.ram, DATA, 0x1000);
@@ -82,7 +82,7 @@ static void test_fills(void **state)
 	assert_memory_not_equal(data, data + 0x100, 64);
 }
 
-static void test_huge_and_empty(void **state)
+static void entropy_fills_part_of_huge_buffer_and_none_of_empty(void **state)
 {
 	struct fixture *f = *state;
 	const uint8_t *data = ram_at(&f->machine.vm.ram, DATA, 0x200000);
@@ -96,7 +96,7 @@ static void test_huge_and_empty(void **state)
 	assert_int_equal(ask(f), 0);
 }
 
-static void test_broken_ring(void **state)
+static void device_needs_reset_when_the_ring_is_broken(void **state)
 {
 	struct fixture *f = *state;
 
@@ -108,9 +108,9 @@ static void test_broken_ring(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_fills, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_huge_and_empty, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_broken_ring, setup, teardown),
+		cmocka_unit_test_setup_teardown(entropy_fills_each_buffer, setup, teardown),
+		cmocka_unit_test_setup_teardown(entropy_fills_part_of_huge_buffer_and_none_of_empty, setup, teardown),
+		cmocka_unit_test_setup_teardown(device_needs_reset_when_the_ring_is_broken, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
