@@ -81,7 +81,7 @@ static int load(struct fixture *fixture, bool initrd)
 	return boot_load(&fixture->boot, &fixture->ram, &fixture->error);
 }
 
-static void images_go_to_their_text_offset(void **state)
+static void image_is_loaded_at_its_text_offset(void **state)
 {
 	static const struct {
 		uint64_t text_offset, image_size, where;
@@ -104,7 +104,7 @@ static void images_go_to_their_text_offset(void **state)
 	}
 }
 
-static void gzip_is_inflated(void **state)
+static void kernel_is_inflated_when_it_is_gzip_or_zboot(void **state)
 {
 	struct fixture *fixture = *state;
 	size_t size = 3 * MIB + 17;
@@ -150,7 +150,7 @@ static void gzip_is_inflated(void **state)
 	free(image);
 }
 
-static void a_flat_binary_is_taken_as_it_is(void **state)
+static void flat_binary_is_loaded_unchanged(void **state)
 {
 	struct fixture *fixture = *state;
 
@@ -161,7 +161,7 @@ static void a_flat_binary_is_taken_as_it_is(void **state)
 	assert_true(fixture->boot.flat);
 }
 
-static void the_initrd_lies_between_kernel_and_tree(void **state)
+static void initrd_lies_between_kernel_and_device_tree(void **state)
 {
 	struct fixture *fixture = *state;
 	uint8_t *image = make_image(70000, 0, 2 * MIB);
@@ -187,7 +187,7 @@ static void the_initrd_lies_between_kernel_and_tree(void **state)
 	free(image);
 }
 
-static void refusals_say_why(void **state)
+static void boot_load_names_the_fault_of_the_file(void **state)
 {
 	static const struct {
 		const char *bytes;
@@ -297,7 +297,7 @@ static void boot_open_accepts_image_that_is_efi_program(void **state)
 }
 
 /* `run` requires 64 MiB. A snapshot may have any size, and a reset loads the kernel again. */
-static void ram_without_room_for_a_tree_is_refused(void **state)
+static void boot_load_fails_when_ram_has_no_room_for_a_device_tree(void **state)
 {
 	static const uint64_t sizes[] = { 4096, 0x90000, MIB, FDT_MAX_SIZE - 4096 };
 	struct fixture *fixture = *state;
@@ -337,7 +337,7 @@ static void bootargs_add_what_is_missing(void **state)
 }
 
 /* boot_check() finds each fault that boot_load() would find, and writes no RAM. Each file is restored afterwards. */
-static void check_finds_what_load_would_and_writes_nothing(void **state)
+static void boot_check_finds_each_fault_and_writes_no_ram(void **state)
 {
 	struct fixture *fixture = *state;
 	uint8_t *image = make_image(100000, 0, 200000);
@@ -395,16 +395,16 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		CASE(images_go_to_their_text_offset),
-		CASE(gzip_is_inflated),
-		CASE(a_flat_binary_is_taken_as_it_is),
-		CASE(the_initrd_lies_between_kernel_and_tree),
-		CASE(refusals_say_why),
-		CASE(check_finds_what_load_would_and_writes_nothing),
+		CASE(image_is_loaded_at_its_text_offset),
+		CASE(kernel_is_inflated_when_it_is_gzip_or_zboot),
+		CASE(flat_binary_is_loaded_unchanged),
+		CASE(initrd_lies_between_kernel_and_device_tree),
+		CASE(boot_load_names_the_fault_of_the_file),
+		CASE(boot_check_finds_each_fault_and_writes_no_ram),
 		CASE(kernel_that_is_a_fifo_is_refused_at_once),
 		CASE(boot_open_refuses_formats_by_name),
 		CASE(boot_open_accepts_image_that_is_efi_program),
-		CASE(ram_without_room_for_a_tree_is_refused),
+		CASE(boot_load_fails_when_ram_has_no_room_for_a_device_tree),
 		CASE(bootargs_add_what_is_missing),
 		CASE(bootargs_are_exactly_the_parameters_without_console_and_root),
 	};

@@ -38,7 +38,7 @@ static int map(struct bus *bus, uint64_t base, uint64_t size, struct device *dev
 	return bus_map(bus, &region, error);
 }
 
-static void accesses_reach_their_region(void **state)
+static void access_reaches_its_region(void **state)
 {
 	struct device a = { 0 }, b = { 0 }, end = { 0 };
 	struct error error;
@@ -74,7 +74,7 @@ static void accesses_reach_their_region(void **state)
 	bus_close(&bus);
 }
 
-static void bad_regions_are_refused(void **state)
+static void bus_map_refuses_bad_and_overlapping_regions(void **state)
 {
 	struct device device = { 0 };
 	struct error error;
@@ -101,7 +101,7 @@ static void bad_regions_are_refused(void **state)
 	bus_close(&bus);
 }
 
-static void a_full_bus_says_so(void **state)
+static void bus_map_fails_when_the_bus_is_full(void **state)
 {
 	struct device devices[BUS_MAX_REGIONS] = { 0 };
 	struct device more = { 0 };
@@ -127,7 +127,7 @@ static void a_full_bus_says_so(void **state)
 	bus_close(&bus);
 }
 
-static void only_the_owner_unmaps(void **state)
+static void bus_unmap_requires_base_and_owner(void **state)
 {
 	struct device a = { 0 }, b = { 0 };
 	struct error error;
@@ -163,7 +163,7 @@ static void move_itself(void *owner, uint64_t offset, unsigned size, uint64_t va
 	assert_int_equal(bus_map(device->bus, &there, &error), 0);
 }
 
-static void a_device_may_move_itself(void **state)
+static void device_moves_its_region_during_an_access(void **state)
 {
 	static const struct bus_ops ops = { .read = device_read, .write = move_itself };
 	struct bus bus;
@@ -205,7 +205,7 @@ static void *read_on(void *argument)
 	return NULL;
 }
 
-static void a_region_stays_found_while_others_change(void **state)
+static void region_is_found_while_others_change(void **state)
 {
 	static const struct bus_ops ops = { .read = constant_read };
 	const struct bus_region fixed = { .base = 0x2000, .size = 0x1000, .ops = &ops };
@@ -232,12 +232,12 @@ static void a_region_stays_found_while_others_change(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(accesses_reach_their_region),
-		cmocka_unit_test(bad_regions_are_refused),
-		cmocka_unit_test(a_full_bus_says_so),
-		cmocka_unit_test(only_the_owner_unmaps),
-		cmocka_unit_test(a_device_may_move_itself),
-		cmocka_unit_test(a_region_stays_found_while_others_change),
+		cmocka_unit_test(access_reaches_its_region),
+		cmocka_unit_test(bus_map_refuses_bad_and_overlapping_regions),
+		cmocka_unit_test(bus_map_fails_when_the_bus_is_full),
+		cmocka_unit_test(bus_unmap_requires_base_and_owner),
+		cmocka_unit_test(device_moves_its_region_during_an_access),
+		cmocka_unit_test(region_is_found_while_others_change),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

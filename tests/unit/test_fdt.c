@@ -85,7 +85,7 @@ static uint64_t wide(const void *fdt, int node, const char *name, unsigned index
 	return (uint64_t)cell(fdt, node, name, 2 * index) << 32 | cell(fdt, node, name, 2 * index + 1);
 }
 
-static void all_512_vcpus_fit_the_address_map(void **state)
+static void address_map_has_room_for_512_vcpus(void **state)
 {
 	struct vm vm;
 	void *fdt = build(&vm, MACHINE_MAX_VCPUS, true);
@@ -133,7 +133,7 @@ static unsigned areas(const void *fdt, struct area *list)
 	return count;
 }
 
-static void nothing_lies_on_anything(void **state)
+static void areas_do_not_overlap(void **state)
 {
 	static const unsigned counts[] = { 1, 2, 8, 123, MACHINE_MAX_VCPUS };
 	struct area list[32];
@@ -153,7 +153,7 @@ static void nothing_lies_on_anything(void **state)
 	}
 }
 
-static void addresses_do_not_move_with_the_vcpus(void **state)
+static void addresses_are_the_same_for_any_number_of_vcpus(void **state)
 {
 	struct area few[32], many[32];
 	struct vm vm;
@@ -169,7 +169,7 @@ static void addresses_do_not_move_with_the_vcpus(void **state)
 	drop(&vm, fdt);
 }
 
-static void the_its_stands_inside_the_gic(void **state)
+static void its_node_is_inside_the_gic_node(void **state)
 {
 	struct vm vm;
 	void *fdt = build(&vm, 2, true);
@@ -203,7 +203,7 @@ static void the_its_stands_inside_the_gic(void **state)
 	drop(&vm, fdt);
 }
 
-static void chosen_tells_what_was_loaded(void **state)
+static void chosen_node_has_what_was_loaded(void **state)
 {
 	struct vm vm;
 	void *fdt = build(&vm, 1, true);
@@ -218,7 +218,7 @@ static void chosen_tells_what_was_loaded(void **state)
 	drop(&vm, fdt);
 }
 
-static void the_generation_is_told_by_an_edge(void **state)
+static void vmgenid_node_has_a_rising_edge_interrupt(void **state)
 {
 	struct vm vm;
 	void *fdt = build(&vm, 1, true);
@@ -233,7 +233,7 @@ static void the_generation_is_told_by_an_edge(void **state)
 	drop(&vm, fdt);
 }
 
-static void keys_wake_the_guest_when_it_is_suspended(void **state)
+static void keys_are_wakeup_sources(void **state)
 {
 	struct vm vm;
 	void *fdt = build(&vm, 1, true);
@@ -261,7 +261,7 @@ static void hypervisor_node_names_kvm(void **state)
 	drop(&vm, fdt);
 }
 
-static void a_small_buffer_is_an_error(void **state)
+static void fdt_build_fails_when_its_buffer_is_small(void **state)
 {
 	struct vm vm = { .vcpu_count = 0, .its_fd = -1 };
 	struct error error;
@@ -275,15 +275,15 @@ static void a_small_buffer_is_an_error(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(all_512_vcpus_fit_the_address_map),
-		cmocka_unit_test(nothing_lies_on_anything),
-		cmocka_unit_test(addresses_do_not_move_with_the_vcpus),
-		cmocka_unit_test(the_its_stands_inside_the_gic),
-		cmocka_unit_test(chosen_tells_what_was_loaded),
-		cmocka_unit_test(the_generation_is_told_by_an_edge),
-		cmocka_unit_test(keys_wake_the_guest_when_it_is_suspended),
+		cmocka_unit_test(address_map_has_room_for_512_vcpus),
+		cmocka_unit_test(areas_do_not_overlap),
+		cmocka_unit_test(addresses_are_the_same_for_any_number_of_vcpus),
+		cmocka_unit_test(its_node_is_inside_the_gic_node),
+		cmocka_unit_test(chosen_node_has_what_was_loaded),
+		cmocka_unit_test(vmgenid_node_has_a_rising_edge_interrupt),
+		cmocka_unit_test(keys_are_wakeup_sources),
 		cmocka_unit_test(hypervisor_node_names_kvm),
-		cmocka_unit_test(a_small_buffer_is_an_error),
+		cmocka_unit_test(fdt_build_fails_when_its_buffer_is_small),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,7 +52,7 @@ static void put(unsigned offset, uint32_t value)
 	board_write(&board, BASE + offset, 4, value);
 }
 
-static void linux_finds_a_pl061(void **state)
+static void gpio_has_identity_of_a_pl061(void **state)
 {
 	uint32_t id = 0;
 
@@ -66,7 +66,7 @@ static void linux_finds_a_pl061(void **state)
 	assert_int_equal(id, 0xb105f00d);
 }
 
-static void the_address_says_which_lines_are_meant(void **state)
+static void data_address_selects_lines(void **state)
 {
 	(void)state;
 	put(DIRECTION, 0x0f);
@@ -83,7 +83,7 @@ static void the_address_says_which_lines_are_meant(void **state)
 	assert_int_equal(get(ALL), 0);
 }
 
-static void registers_keep_what_is_written(void **state)
+static void registers_keep_values_until_reset(void **state)
 {
 	static const unsigned offsets[] = { DIRECTION, IS, IBE, IEV, IE, AFSEL };
 
@@ -99,7 +99,7 @@ static void registers_keep_what_is_written(void **state)
 }
 
 /* gpio-keys needs both edges. */
-static void a_key_is_pressed_and_let_go(void **state)
+static void key_press_raises_both_edges(void **state)
 {
 	(void)state;
 	put(IBE, POWER);
@@ -119,7 +119,7 @@ static void a_key_is_pressed_and_let_go(void **state)
 	assert_false(board_line(&board, LINE));
 }
 
-static void nobody_listens(void **state)
+static void key_press_fails_when_the_driver_does_not_listen(void **state)
 {
 	(void)state;
 	assert_false(gpio_press(&gpio, GPIO_LINE_POWER));
@@ -131,7 +131,7 @@ static void nobody_listens(void **state)
 	assert_int_equal(get(ALL), 0);
 }
 
-static void edges(void **state)
+static void edge_is_latched_until_it_is_cleared(void **state)
 {
 	(void)state;
 	put(IE, POWER | RESTART);
@@ -151,7 +151,7 @@ static void edges(void **state)
 	assert_int_equal(get(RIS), RESTART);
 }
 
-static void levels(void **state)
+static void level_interrupt_follows_the_line(void **state)
 {
 	(void)state;
 	put(IS, POWER);
@@ -180,7 +180,7 @@ static void levels(void **state)
 	assert_false(board_line(&board, LINE));
 }
 
-static void an_output_has_no_edges(void **state)
+static void output_line_has_no_edges(void **state)
 {
 	(void)state;
 	put(IBE, POWER);
@@ -194,7 +194,7 @@ static void an_output_has_no_edges(void **state)
 	assert_int_equal(get(ALL), 0);
 }
 
-static void reset_lets_go(void **state)
+static void reset_releases_pressed_keys(void **state)
 {
 	(void)state;
 	put(IE, POWER);
@@ -208,7 +208,7 @@ static void reset_lets_go(void **state)
 	assert_int_equal(get(RIS), 0);
 }
 
-static void what_cannot_open_leaves_nothing(void **state)
+static void open_leaves_nothing_when_it_fails(void **state)
 {
 	struct gpio other;
 	struct error error;
@@ -222,7 +222,7 @@ static void what_cannot_open_leaves_nothing(void **state)
 	assert_int_equal(count_open_fds(), before);
 }
 
-static void a_hostile_guest_does_no_harm(void **state)
+static void gpio_survives_hostile_guest(void **state)
 {
 	(void)state;
 	board_torture(&board, BASE, GPIO_SIZE);
@@ -233,17 +233,17 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_all, close_all)
-		TEST(linux_finds_a_pl061),
-		TEST(the_address_says_which_lines_are_meant),
-		TEST(registers_keep_what_is_written),
-		TEST(a_key_is_pressed_and_let_go),
-		TEST(nobody_listens),
-		TEST(edges),
-		TEST(levels),
-		TEST(an_output_has_no_edges),
-		TEST(reset_lets_go),
-		TEST(what_cannot_open_leaves_nothing),
-		TEST(a_hostile_guest_does_no_harm),
+		TEST(gpio_has_identity_of_a_pl061),
+		TEST(data_address_selects_lines),
+		TEST(registers_keep_values_until_reset),
+		TEST(key_press_raises_both_edges),
+		TEST(key_press_fails_when_the_driver_does_not_listen),
+		TEST(edge_is_latched_until_it_is_cleared),
+		TEST(level_interrupt_follows_the_line),
+		TEST(output_line_has_no_edges),
+		TEST(reset_releases_pressed_keys),
+		TEST(open_leaves_nothing_when_it_fails),
+		TEST(gpio_survives_hostile_guest),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
