@@ -139,7 +139,7 @@ static void wait_until_served(const char *name)
 
 /* Help, versions, usage. */
 
-static void test_help(void **state)
+static void help_lists_each_command(void **state)
 {
 	char list[sizeof(result.out)];
 
@@ -155,7 +155,7 @@ static void test_help(void **state)
 	assert_string_equal(result.out, list);
 }
 
-static void test_help_of_each_command(void **state)
+static void help_of_command_is_the_same_by_option_and_by_name(void **state)
 {
 	(void)state;
 	for (const struct command *command = command_table; command->name; command++) {
@@ -174,7 +174,7 @@ static void test_help_of_each_command(void **state)
 			    "lkvm: help: \"nonsense\" is no command of lkvm; see 'lkvm help --help'\n");
 }
 
-static void test_version(void **state)
+static void version_is_printed_by_command_and_by_option(void **state)
 {
 	(void)state;
 	assert_int_equal(lkvm("version"), 0);
@@ -183,7 +183,7 @@ static void test_version(void **state)
 	assert_string_equal(result.out, "lkvm " LKVM_VERSION "\n");
 }
 
-static void test_usage(void **state)
+static void command_exits_with_2_when_its_usage_is_wrong(void **state)
 {
 	(void)state;
 	assert_int_equal(lkvm("nonsense"), 2);
@@ -214,7 +214,7 @@ static void test_usage(void **state)
 }
 
 /* Standard input is empty. */
-static void test_streams(void **state)
+static void command_fails_when_its_stream_is_empty(void **state)
 {
 	(void)state;
 	assert_int_equal(lkvm("snapshot merge no-file out"), 1);
@@ -247,7 +247,7 @@ static int help_to(const char *path)
 	return finish(process);
 }
 
-static void test_a_result_that_cannot_be_written(void **state)
+static void command_fails_when_its_output_cannot_be_written(void **state)
 {
 	(void)state;
 	assert_int_equal(help_to("/dev/null"), 0);
@@ -275,7 +275,7 @@ static struct run_options parse_run(const char *line)
 	return options;
 }
 
-static void test_run_defaults(void **state)
+static void run_has_documented_defaults(void **state)
 {
 	struct run_options options = parse_run("--kernel Image");
 	struct machine_config *config = &options.config;
@@ -300,7 +300,7 @@ static void test_run_defaults(void **state)
 	assert_string_equal(parse_run("Image").config.kernel, "Image");
 }
 
-static void test_run_as_kvmtool_is_run(void **state)
+static void run_accepts_the_options_of_kvmtool(void **state)
 {
 	struct run_options options =
 		parse_run("--kernel X --cpus 4 --params console=ttyS0 --nodefaults --network mode=none "
@@ -327,7 +327,7 @@ static void test_run_as_kvmtool_is_run(void **state)
 	assert_int_equal(parse_run("-k X --debug").log_level, LOG_LEVEL_DEBUG);
 }
 
-static void test_run_disks(void **state)
+static void run_parses_items_of_disk(void **state)
 {
 	struct run_options options = parse_run("-k X -d a=b.img --disk=c,ro -d d,queues=4,serial=s1,ro");
 	const struct virtio_block_config *disks = options.config.disks;
@@ -346,7 +346,7 @@ static void test_run_disks(void **state)
 	assert_true(disks[2].read_only);
 }
 
-static void test_run_networks(void **state)
+static void run_parses_items_of_network(void **state)
 {
 	static const uint8_t given[6] = { 0x52, 0x54, 0, 0x12, 0x34, 0x56 };
 	struct run_options options =
@@ -384,7 +384,7 @@ static void test_run_networks(void **state)
 	assert_memory_not_equal(nets[1].mac, other.config.networks[1].mac, 6);
 }
 
-static void test_run_devices_of_the_host(void **state)
+static void run_parses_addresses_of_host_devices(void **state)
 {
 	struct run_options options = parse_run("-k X --vfio-pci 1:02.3 --vfio-pci=000a:Ff:1f.7");
 	const struct vfio_config *config = &options.config.vfio;
@@ -395,7 +395,7 @@ static void test_run_devices_of_the_host(void **state)
 	assert_string_equal(config->devices[1], "000a:ff:1f.7");
 }
 
-static void test_run_refuses_with_a_sentence(void **state)
+static void run_refuses_bad_options_with_an_error(void **state)
 {
 	static const struct {
 		const char *line, *sentence;
@@ -463,7 +463,7 @@ static void test_run_refuses_with_a_sentence(void **state)
 	}
 }
 
-static void test_run_too_many_devices(void **state)
+static void run_refuses_more_devices_than_its_limits(void **state)
 {
 	char line[1024] = "run -k idle";
 
@@ -481,7 +481,7 @@ static void test_run_too_many_devices(void **state)
 
 /* lkvm run: exit. */
 
-static void test_run_without_its_kernel(void **state)
+static void run_fails_when_its_kernel_is_missing_or_unusable(void **state)
 {
 	(void)state;
 	assert_int_equal(lkvm("run --kernel nowhere"), 1);
@@ -492,7 +492,7 @@ static void test_run_without_its_kernel(void **state)
 	assert_false(socket_exists("u"));
 }
 
-static void test_exit_statuses(void **state)
+static void exit_status_reports_how_the_guest_ended(void **state)
 {
 	(void)state;
 	assert_int_equal(lkvm("run -k poweroff"), 0);
@@ -508,7 +508,7 @@ static void test_exit_statuses(void **state)
 	assert_string_equal(result.err, "lkvm: warning: the guest has reset itself: --no-reboot ends the virtual machine\n");
 }
 
-static void test_signals_end_it(void **state)
+static void signal_ends_the_vm(void **state)
 {
 	static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
 
@@ -524,7 +524,7 @@ static void test_signals_end_it(void **state)
 	}
 }
 
-static void test_a_name_that_is_taken(void **state)
+static void run_fails_when_its_name_is_taken(void **state)
 {
 	struct process process = start("run -k idle --name once");
 
@@ -538,7 +538,7 @@ static void test_a_name_that_is_taken(void **state)
 
 /* The other commands. */
 
-static void test_a_life(void **state)
+static void commands_control_a_vm_from_start_to_stop(void **state)
 {
 	struct process process = start("run -k obedient --name life --cpus 2");
 
@@ -571,7 +571,7 @@ static void test_a_life(void **state)
 	assert_int_equal(lkvm("stop --all"), 0);
 }
 
-static void test_detach(void **state)
+static void detach_returns_when_the_vm_runs_or_fails(void **state)
 {
 	(void)state;
 	assert_int_equal(lkvm("run --detach -k idle --name d"), 0);
@@ -593,7 +593,7 @@ static void test_detach(void **state)
 
 /* Completion and manual page, which must match the tables of commands and options. */
 
-static void test_completion(void **state)
+static void completion_lists_matching_words(void **state)
 {
 	static const struct {
 		const char *words, *expected; /* the last word is being completed */
@@ -648,7 +648,7 @@ static void assert_has_word(const char *text, const char *word)
 }
 
 /* The manual page has each command and each option: "Ic run", "Fl -kernel". */
-static void test_the_manual_page_is_complete(void **state)
+static void manual_page_has_each_command_and_option(void **state)
 {
 	static char page[131072];
 	char path[4200];
@@ -675,26 +675,26 @@ static void test_the_manual_page_is_complete(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_help),
-		TEST(test_help_of_each_command),
-		TEST(test_version),
-		TEST(test_usage),
-		TEST(test_streams),
-		TEST(test_a_result_that_cannot_be_written),
-		TEST(test_run_defaults),
-		TEST(test_run_as_kvmtool_is_run),
-		TEST(test_run_disks),
-		TEST(test_run_networks), TEST(test_run_devices_of_the_host),
-		TEST(test_run_refuses_with_a_sentence),
-		TEST(test_run_too_many_devices),
-		TEST(test_run_without_its_kernel),
-		TEST(test_exit_statuses),
-		TEST(test_signals_end_it),
-		TEST(test_a_name_that_is_taken),
-		TEST(test_a_life),
-		TEST(test_detach),
-		TEST(test_completion),
-		TEST(test_the_manual_page_is_complete),
+		TEST(help_lists_each_command),
+		TEST(help_of_command_is_the_same_by_option_and_by_name),
+		TEST(version_is_printed_by_command_and_by_option),
+		TEST(command_exits_with_2_when_its_usage_is_wrong),
+		TEST(command_fails_when_its_stream_is_empty),
+		TEST(command_fails_when_its_output_cannot_be_written),
+		TEST(run_has_documented_defaults),
+		TEST(run_accepts_the_options_of_kvmtool),
+		TEST(run_parses_items_of_disk),
+		TEST(run_parses_items_of_network), TEST(run_parses_addresses_of_host_devices),
+		TEST(run_refuses_bad_options_with_an_error),
+		TEST(run_refuses_more_devices_than_its_limits),
+		TEST(run_fails_when_its_kernel_is_missing_or_unusable),
+		TEST(exit_status_reports_how_the_guest_ended),
+		TEST(signal_ends_the_vm),
+		TEST(run_fails_when_its_name_is_taken),
+		TEST(commands_control_a_vm_from_start_to_stop),
+		TEST(detach_returns_when_the_vm_runs_or_fails),
+		TEST(completion_lists_matching_words),
+		TEST(manual_page_has_each_command_and_option),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -186,7 +186,7 @@ static int tear_down(void **state)
 	return system(command);
 }
 
-static void test_names(void **state)
+static void name_is_accepted_when_it_is_a_safe_file_name(void **state)
 {
 	static const char *const good[] = {
 		"a", "guest-1", "A.b_c", "_",
@@ -205,7 +205,7 @@ static void test_names(void **state)
 		assert_int_equal(control_check_name(bad[i], &error), -1);
 }
 
-static void test_requests_and_replies(void **state)
+static void control_answers_or_refuses_each_request(void **state)
 {
 	struct server *server = start("one");
 
@@ -224,7 +224,7 @@ static void test_requests_and_replies(void **state)
 	assert_false(file_exists("one"));
 }
 
-static void test_a_large_reply(void **state)
+static void control_returns_large_reply_complete(void **state)
 {
 	struct server *server = start("large");
 	struct control_reply reply;
@@ -237,7 +237,7 @@ static void test_a_large_reply(void **state)
 	stop(server);
 }
 
-static void test_bad_clients_do_not_disturb(void **state)
+static void control_serves_others_when_clients_misbehave(void **state)
 {
 	struct server *server = start("busy");
 	char *megabytes = calloc(1, BIG);
@@ -302,7 +302,7 @@ static void control_refuses_request_when_descriptors_are_lost(void **state)
 }
 
 /* With more silent clients than the limit, the server drops them after a while, and accepts others. */
-static void test_silent_clients_are_dropped(void **state)
+static void control_drops_silent_clients_when_it_has_too_many(void **state)
 {
 	struct server *server = start("silent");
 	int fds[CONTROL_CLIENTS + 2];
@@ -342,7 +342,7 @@ static int wait_for(pid_t child)
 	return WEXITSTATUS(status);
 }
 
-static void test_replies_wait_for_events(void **state)
+static void reply_waits_for_its_event(void **state)
 {
 	struct server *server = start("bell");
 	pid_t first = call_in_child("bell", "wait");
@@ -366,7 +366,7 @@ static void test_replies_wait_for_events(void **state)
 }
 
 /* A waiting client that disconnects frees its place. */
-static void test_waiting_clients_may_leave(void **state)
+static void control_frees_places_of_clients_that_disconnect(void **state)
 {
 	struct server *server = start("leave");
 
@@ -382,7 +382,7 @@ static void test_waiting_clients_may_leave(void **state)
 }
 
 /* The server removes the socket first, so the name is free when the reply arrives. */
-static void test_the_last_reply_comes_after_the_name_is_free(void **state)
+static void reply_comes_after_the_name_is_free_when_the_vm_ends(void **state)
 {
 	struct server *server = start("last");
 	pid_t child = call_in_child("last", "wait");
@@ -401,7 +401,7 @@ static void test_the_last_reply_comes_after_the_name_is_free(void **state)
 	free(server);
 }
 
-static void test_a_vmm_that_hangs(void **state)
+static void control_call_times_out_when_the_vmm_hangs(void **state)
 {
 	struct server *server = calloc(1, sizeof(*server));
 	struct control_reply reply;
@@ -419,7 +419,7 @@ static void test_a_vmm_that_hangs(void **state)
 	free(server);
 }
 
-static void test_modes_keep_others_out(void **state)
+static void control_open_denies_other_users_by_file_modes(void **state)
 {
 	struct server *server;
 	char path[PATH_MAX + 32];
@@ -438,7 +438,7 @@ static void test_modes_keep_others_out(void **state)
 	stop(server);
 }
 
-static void test_a_foreign_directory_is_refused(void **state)
+static void control_open_refuses_directory_of_another_user(void **state)
 {
 	struct control control;
 	struct loop loop;
@@ -457,7 +457,7 @@ static void test_a_foreign_directory_is_refused(void **state)
 }
 
 /* Even if the file modes allow another user. */
-static void test_other_users_are_dropped(void **state)
+static void control_drops_clients_of_other_users(void **state)
 {
 	struct server *server;
 	char path[PATH_MAX];
@@ -489,7 +489,7 @@ static void test_other_users_are_dropped(void **state)
 	stop(server);
 }
 
-static void test_a_name_that_is_taken(void **state)
+static void control_open_fails_when_the_name_is_taken(void **state)
 {
 	struct server *server = start("taken");
 	struct control control;
@@ -511,7 +511,7 @@ static void test_a_name_that_is_taken(void **state)
 	assert_true(file_exists("strange"));
 }
 
-static void test_stale_sockets_are_removed(void **state)
+static void control_removes_stale_sockets(void **state)
 {
 	struct control_names names;
 	struct server *server;
@@ -532,7 +532,7 @@ static void test_stale_sockets_are_removed(void **state)
 	stop(server);
 }
 
-static void test_only_the_own_socket_is_removed(void **state)
+static void control_close_keeps_socket_of_another_server(void **state)
 {
 	struct server *first = start("same"), *second;
 	char path[PATH_MAX + 32];
@@ -547,7 +547,7 @@ static void test_only_the_own_socket_is_removed(void **state)
 	stop(second);
 }
 
-static void test_the_list_is_sorted(void **state)
+static void control_list_sorts_names(void **state)
 {
 	struct server *b = start("b"), *c = start("c"), *a = start("a");
 	struct control_names names;
@@ -565,7 +565,7 @@ static void test_the_list_is_sorted(void **state)
 	stop(c);
 }
 
-static void test_no_directory_is_an_empty_list(void **state)
+static void control_list_is_empty_when_its_directory_is_missing(void **state)
 {
 	struct control_names names;
 	struct error error;
@@ -587,7 +587,7 @@ static void control_list_fails_when_runtime_directory_is_missing(void **state)
 	assert_refusal("one", "echo", ENOTDIR, error.text);
 }
 
-static void test_a_deep_directory(void **state)
+static void control_works_in_a_directory_with_a_long_path(void **state)
 {
 	char deep[PATH_MAX + 256];
 	struct server *server;
@@ -602,7 +602,7 @@ static void test_a_deep_directory(void **state)
 }
 
 /* Many servers start at once under one name, over a stale socket. One succeeds. */
-static void test_a_race_for_a_name(void **state)
+static void control_open_succeeds_once_when_many_race_for_a_name(void **state)
 {
 	enum { RACERS = 12, ROUNDS = 5 };
 
@@ -646,28 +646,28 @@ static void test_a_race_for_a_name(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_names),
-		cmocka_unit_test_setup_teardown(test_requests_and_replies, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_a_large_reply, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_bad_clients_do_not_disturb, set_up, tear_down),
+		cmocka_unit_test(name_is_accepted_when_it_is_a_safe_file_name),
+		cmocka_unit_test_setup_teardown(control_answers_or_refuses_each_request, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(control_returns_large_reply_complete, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(control_serves_others_when_clients_misbehave, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(control_refuses_request_when_descriptors_are_lost, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_silent_clients_are_dropped, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_replies_wait_for_events, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_waiting_clients_may_leave, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_the_last_reply_comes_after_the_name_is_free, set_up,
+		cmocka_unit_test_setup_teardown(control_drops_silent_clients_when_it_has_too_many, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(reply_waits_for_its_event, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(control_frees_places_of_clients_that_disconnect, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(reply_comes_after_the_name_is_free_when_the_vm_ends, set_up,
 						tear_down),
-		cmocka_unit_test_setup_teardown(test_a_vmm_that_hangs, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_modes_keep_others_out, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_a_foreign_directory_is_refused, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_other_users_are_dropped, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_a_name_that_is_taken, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_stale_sockets_are_removed, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_only_the_own_socket_is_removed, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_the_list_is_sorted, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_no_directory_is_an_empty_list, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(control_call_times_out_when_the_vmm_hangs, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(control_open_denies_other_users_by_file_modes, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(control_open_refuses_directory_of_another_user, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(control_drops_clients_of_other_users, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(control_open_fails_when_the_name_is_taken, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(control_removes_stale_sockets, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(control_close_keeps_socket_of_another_server, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(control_list_sorts_names, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(control_list_is_empty_when_its_directory_is_missing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(control_list_fails_when_runtime_directory_is_missing, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_a_deep_directory, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_a_race_for_a_name, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(control_works_in_a_directory_with_a_long_path, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(control_open_succeeds_once_when_many_race_for_a_name, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

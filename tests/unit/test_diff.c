@@ -261,7 +261,7 @@ static void assert_row(unsigned count, const char *list, const char *row)
 }
 
 /* A file and its compressed form do not differ. Changed RAM is also found in the compressed form. */
-static void form_is_no_difference(void **state)
+static void diff_ignores_the_form_of_a_snapshot(void **state)
 {
 	struct rewrite rewrite = { .level = 1 };
 	struct snapshot snapshot;
@@ -293,7 +293,7 @@ static void assert_nothing(void)
 
 /* Tests. */
 
-static void identity_and_time_do_not_count(void **state)
+static void diff_ignores_identity_and_time(void **state)
 {
 	(void)state;
 	write_snapshot("a");
@@ -306,7 +306,7 @@ static void identity_and_time_do_not_count(void **state)
 	assert_says(out, "\n  after     b     ");
 }
 
-static void the_machine(void **state)
+static void diff_shows_configuration(void **state)
 {
 	(void)state;
 	write_snapshot("a");
@@ -324,7 +324,7 @@ static void the_machine(void **state)
 	assert_nothing();
 }
 
-static void vcpus(void **state)
+static void diff_shows_registers_of_vcpus(void **state)
 {
 	(void)state;
 	write_snapshot("a");
@@ -339,7 +339,7 @@ static void vcpus(void **state)
 	assert_row(1, "vcpus", "  0     CNTV_CTL_EL0  0x0     0x5    ENABLE 0 -> 1, ISTATUS 0 -> 1\n");
 }
 
-static void interrupts(void **state)
+static void diff_shows_state_of_interrupts(void **state)
 {
 	(void)state;
 	write_snapshot("a");
@@ -366,7 +366,7 @@ static void interrupts(void **state)
 	assert_says(out, "  SGI 0      0      0     enabled   no      yes\n");
 }
 
-static void the_interrupt_controllers_registers(void **state)
+static void diff_shows_registers_of_gic_and_its(void **state)
 {
 	(void)state;
 	write_snapshot("a");
@@ -376,7 +376,7 @@ static void the_interrupt_controllers_registers(void **state)
 	assert_says(out, "  its              CTLR      0x0     0x1    Enabled 0 -> 1\n");
 }
 
-static void events(void **state)
+static void diff_shows_its_events(void **state)
 {
 	(void)state;
 	write_snapshot("a");
@@ -395,7 +395,7 @@ static void events(void **state)
 	assert_says(out, "  0x0     virtio-blk0  2      mapping   -                          LPI 8194, vCPU 0\n");
 }
 
-static void devices_and_collections(void **state)
+static void diff_shows_its_devices_and_collections(void **state)
 {
 	(void)state;
 	write_snapshot("a");
@@ -412,7 +412,7 @@ static void devices_and_collections(void **state)
 	assert_says(out, "  0x0     virtio-blk0  1      vCPU      0       none\n");
 }
 
-static void faults_of_the_its(void **state)
+static void diff_shows_faults_of_its_tables(void **state)
 {
 	(void)state;
 	write_snapshot("a");
@@ -423,7 +423,7 @@ static void faults_of_the_its(void **state)
 	assert_says(out, "0x7fff0000  mapping   -       an interrupt translation table is not in RAM\n");
 }
 
-static void an_its_in_only_one(void **state)
+static void diff_shows_missing_section_when_one_machine_has_no_its(void **state)
 {
 	(void)state;
 	write_snapshot("a");
@@ -450,7 +450,7 @@ static void add_passed_through(struct section_writer *sections)
 }
 
 /* The data of a device's host driver is one row. */
-static void passed_through(void **state)
+static void diff_shows_data_of_passed_through_devices(void **state)
 {
 	(void)state;
 	made.more = add_passed_through;
@@ -476,7 +476,7 @@ static void passed_through(void **state)
 	made.more = NULL;
 }
 
-static void devices(void **state)
+static void diff_shows_fields_of_devices(void **state)
 {
 	(void)state;
 	write_snapshot("a");
@@ -533,7 +533,7 @@ static void add_reordered(struct section_writer *sections)
 	section_end(sections);
 }
 
-static void fields_of_any_shape(void **state)
+static void diff_shows_fields_of_any_shape(void **state)
 {
 	(void)state;
 	made.more = add_odd;
@@ -575,7 +575,7 @@ static void add_too_many(struct section_writer *sections)
 	section_end(sections);
 }
 
-static void what_is_too_much(void **state)
+static void diff_limits_fields_that_it_shows(void **state)
 {
 	(void)state;
 	value = 0;
@@ -608,7 +608,7 @@ static void add_hostile(struct section_writer *sections)
 	free(values);
 }
 
-static void arrays_that_do_not_fit(void **state)
+static void diff_compares_shapes_when_arrays_do_not_match(void **state)
 {
 	static const struct {
 		uint32_t count;
@@ -641,7 +641,7 @@ static void add_array_twice(struct section_writer *sections)
 	section_end(sections);
 }
 
-static void an_array_that_is_there_twice(void **state)
+static void diff_shows_array_once_when_it_is_there_twice(void **state)
 {
 	(void)state;
 	made.more = add_array_twice;
@@ -651,7 +651,7 @@ static void an_array_that_is_there_twice(void **state)
 	assert_row(1, "interrupt controller", "  gic/redistributor7  ISENABLER  0x0     0x1    -\n");
 }
 
-static void its_tables_that_never_end(void **state)
+static void diff_ends_when_its_tables_are_endless(void **state)
 {
 	(void)state;
 	write_snapshot("a");
@@ -674,7 +674,7 @@ static void map_many(uint64_t lpi, int properties)
 	memset(made.ram.host + PROPERTIES, properties, 256);
 }
 
-static void more_mappings_than_are_compared(void **state)
+static void diff_limits_its_events_that_it_compares(void **state)
 {
 	size_t shown = 0;
 
@@ -693,7 +693,7 @@ static void more_mappings_than_are_compared(void **state)
 	assert_says(out, "\"ram\": [], \"ram_not_shown\": 2, \"ram_pages\": 2,");
 }
 
-static void ram_by_range(void **state)
+static void diff_shows_ranges_of_ram(void **state)
 {
 	(void)state;
 	write_snapshot("a");
@@ -706,7 +706,7 @@ static void ram_by_range(void **state)
 	assert_says(out, "{\"address\": \"0x8006f000\", \"size\": 12288, \"pages\": 3}], \"ram_pages\": 4, \"ram_bytes\": 16384}");
 }
 
-static void many_ranges(void **state)
+static void diff_limits_ranges_of_ram_unless_all_is_given(void **state)
 {
 	(void)state;
 	write_snapshot("a");
@@ -720,7 +720,7 @@ static void many_ranges(void **state)
 	assert_null(strstr(out, "not shown"));
 }
 
-static void ram_elsewhere(void **state)
+static void diff_compares_common_part_of_ram(void **state)
 {
 	struct error error;
 
@@ -743,7 +743,7 @@ static void ram_elsewhere(void **state)
 	assert_says(out, "  base  0x80000000  0x80100000\n");
 }
 
-static void damaged_ram_is_trouble(void **state)
+static void diff_exits_with_2_when_ram_is_damaged(void **state)
 {
 	uint8_t byte = 1;
 	int fd;
@@ -761,7 +761,7 @@ static void damaged_ram_is_trouble(void **state)
 				    "same, the checksums are not\n");
 }
 
-static void trouble(void **state)
+static void diff_exits_with_2_when_it_cannot_compare(void **state)
 {
 	int full;
 
@@ -791,29 +791,29 @@ static void trouble(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(identity_and_time_do_not_count),
-		TEST(form_is_no_difference),
-		TEST(the_machine),
-		TEST(vcpus),
-		TEST(interrupts),
-		TEST(the_interrupt_controllers_registers),
-		TEST(events),
-		TEST(devices_and_collections),
-		TEST(faults_of_the_its),
-		TEST(an_its_in_only_one),
-		TEST(devices),
-		TEST(passed_through),
-		TEST(fields_of_any_shape),
-		TEST(what_is_too_much),
-		TEST(arrays_that_do_not_fit),
-		TEST(an_array_that_is_there_twice),
-		TEST(its_tables_that_never_end),
-		TEST(more_mappings_than_are_compared),
-		TEST(ram_by_range),
-		TEST(many_ranges),
-		TEST(ram_elsewhere),
-		TEST(damaged_ram_is_trouble),
-		TEST(trouble),
+		TEST(diff_ignores_identity_and_time),
+		TEST(diff_ignores_the_form_of_a_snapshot),
+		TEST(diff_shows_configuration),
+		TEST(diff_shows_registers_of_vcpus),
+		TEST(diff_shows_state_of_interrupts),
+		TEST(diff_shows_registers_of_gic_and_its),
+		TEST(diff_shows_its_events),
+		TEST(diff_shows_its_devices_and_collections),
+		TEST(diff_shows_faults_of_its_tables),
+		TEST(diff_shows_missing_section_when_one_machine_has_no_its),
+		TEST(diff_shows_fields_of_devices),
+		TEST(diff_shows_data_of_passed_through_devices),
+		TEST(diff_shows_fields_of_any_shape),
+		TEST(diff_limits_fields_that_it_shows),
+		TEST(diff_compares_shapes_when_arrays_do_not_match),
+		TEST(diff_shows_array_once_when_it_is_there_twice),
+		TEST(diff_ends_when_its_tables_are_endless),
+		TEST(diff_limits_its_events_that_it_compares),
+		TEST(diff_shows_ranges_of_ram),
+		TEST(diff_limits_ranges_of_ram_unless_all_is_given),
+		TEST(diff_compares_common_part_of_ram),
+		TEST(diff_exits_with_2_when_ram_is_damaged),
+		TEST(diff_exits_with_2_when_it_cannot_compare),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

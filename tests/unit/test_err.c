@@ -13,7 +13,7 @@
 #include "util/err.h"
 #include "util/log.h"
 
-static void a_sentence_grows_on_the_way_up(void **state)
+static void error_context_prefixes_text(void **state)
 {
 	struct error error;
 
@@ -24,7 +24,7 @@ static void a_sentence_grows_on_the_way_up(void **state)
 	assert_int_equal(error.code, EBUSY);
 }
 
-static void a_sentence_may_quote_itself(void **state)
+static void error_set_accepts_its_own_text(void **state)
 {
 	struct error error;
 
@@ -88,7 +88,7 @@ static void error_system_names_limit_of_resources(void **state)
 	in_child(check_limits);
 }
 
-static void too_much_is_cut(void **state)
+static void error_text_is_cut_when_it_is_too_long(void **state)
 {
 	struct error error;
 	char much[sizeof(error.text) * 2];
@@ -105,7 +105,7 @@ static void too_much_is_cut(void **state)
 	assert_int_equal(strlen(error.text), sizeof(error.text) - 1);
 }
 
-static void a_sentence_cannot_steer_a_terminal(void **state)
+static void error_text_has_no_control_characters(void **state)
 {
 	struct error error;
 
@@ -133,7 +133,7 @@ static void keep(void *context, enum log_level level, const char *line)
 	strncpy(lines->last, line, sizeof(lines->last) - 1);
 }
 
-static void a_log_takes_what_its_level_lets_through(void **state)
+static void log_passes_messages_up_to_its_level(void **state)
 {
 	struct lines lines = { 0 };
 	const struct log log = { .level = LOG_LEVEL_WARNING, .write = keep, .context = &lines };
@@ -149,7 +149,7 @@ static void a_log_takes_what_its_level_lets_through(void **state)
 	assert_string_equal(lines.last, "line 2");
 }
 
-static void a_log_line_is_one_line_of_500_characters(void **state)
+static void log_message_is_one_line_of_500_characters(void **state)
 {
 	struct lines lines = { 0 };
 	const struct log log = { .level = LOG_LEVEL_DEBUG, .write = keep, .context = &lines };
@@ -164,13 +164,13 @@ static void a_log_line_is_one_line_of_500_characters(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_sentence_grows_on_the_way_up),
-		cmocka_unit_test(a_sentence_may_quote_itself),
+		cmocka_unit_test(error_context_prefixes_text),
+		cmocka_unit_test(error_set_accepts_its_own_text),
 		cmocka_unit_test(error_system_names_limit_of_resources),
-		cmocka_unit_test(too_much_is_cut),
-		cmocka_unit_test(a_sentence_cannot_steer_a_terminal),
-		cmocka_unit_test(a_log_takes_what_its_level_lets_through),
-		cmocka_unit_test(a_log_line_is_one_line_of_500_characters),
+		cmocka_unit_test(error_text_is_cut_when_it_is_too_long),
+		cmocka_unit_test(error_text_has_no_control_characters),
+		cmocka_unit_test(log_passes_messages_up_to_its_level),
+		cmocka_unit_test(log_message_is_one_line_of_500_characters),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
