@@ -66,7 +66,7 @@ static void expect(const struct rig *rig, view show, const char *const *lines)
 	report_close(&report);
 }
 
-static void the_its(void **state)
+static void its_view_shows_tables_of_real_guest(void **state)
 {
 	static const char *const lines[] = {
 		"GITS_CBASER", "0xb8000000802d0400", "commands", "none", "devices      yes    0x802f0000  64 KiB  1\n",
@@ -79,7 +79,7 @@ static void the_its(void **state)
 	expect(*state, inspect_its, lines);
 }
 
-static void devices(void **state)
+static void devices_view_shows_state_of_real_guest(void **state)
 {
 	static const char *const lines[] = {
 		"virtio-blk0      00:00.0  0x130006644  0x130006644  acknowledge driver features-ok driver-ok needs-reset\n",
@@ -91,7 +91,7 @@ static void devices(void **state)
 	expect(*state, inspect_devices, lines);
 }
 
-static void pci(void **state)
+static void pci_view_shows_functions_and_vectors_of_real_guest(void **state)
 {
 	static const char *const lines[] = {
 		"00:01.0  virtio-net0      1af4:1041  020000  yes     yes         no             on    -\n",
@@ -104,7 +104,7 @@ static void pci(void **state)
 	expect(*state, inspect_pci, lines);
 }
 
-static void memory(void **state)
+static void memory_view_shows_areas_of_real_guest(void **state)
 {
 	static const char *const lines[] = {
 		"base         0x80000000\n", "ITS devices             0x802f0000  64 KiB\n",
@@ -115,7 +115,7 @@ static void memory(void **state)
 	expect(*state, inspect_memory, lines);
 }
 
-static void summary(void **state)
+static void summary_shows_counts_of_real_guest(void **state)
 {
 	static const char *const lines[] = {
 		"identity        646f577b-1f90-4404-97c8-adbd511e9782\n", "name     golden\n", "vcpus    2\n",
@@ -136,7 +136,7 @@ static const struct section *section(const struct rig *rig, const char *name)
 }
 
 /* A partial snapshot lacks most of RAM, so its disk usage is not shown. */
-static void a_summary_without_ram(void **state)
+static void summary_omits_disk_usage_when_ram_is_partial(void **state)
 {
 	const struct rig *rig = *state;
 	struct report report;
@@ -152,7 +152,7 @@ static void a_summary_without_ram(void **state)
 	}
 }
 
-static void the_graph(void **state)
+static void graph_shows_route_of_each_lpi(void **state)
 {
 	const struct rig *rig = *state;
 	struct error error;
@@ -198,7 +198,7 @@ static void show_all(const struct rig *rig)
 }
 
 /* A capability that points to itself, tables anywhere, queues nowhere. */
-static void hostile_values(void **state)
+static void views_survive_hostile_values(void **state)
 {
 	static const struct {
 		const char *section, *field;
@@ -231,7 +231,7 @@ static void hostile_values(void **state)
 	}
 }
 
-static void a_missing_section_is_named(void **state)
+static void its_view_names_a_missing_section(void **state)
 {
 	struct rig *rig = *state;
 	struct section *its = (struct section *)(uintptr_t)section(rig, "its");
@@ -264,7 +264,7 @@ static int read_entries(void *owner, uint64_t address, void *to, size_t size, st
 }
 
 /* 20 pages of 64 KiB have 163840 entries, 32768 above the limit. */
-static void lists_are_bounded(void **state)
+static void lists_are_cut_at_their_limits(void **state)
 {
 	enum { PAGES = 19 };
 	struct rig *rig = *state;
@@ -291,7 +291,7 @@ static void lists_are_bounded(void **state)
 }
 
 /* Names become keys in JSON. */
-static void fields_that_are_there_twice_are_refused(void **state)
+static void fields_are_refused_when_a_name_is_there_twice(void **state)
 {
 	struct byte_buffer buffer = { 0 };
 	struct fields fields;
@@ -314,7 +314,7 @@ static void fields_that_are_there_twice_are_refused(void **state)
 }
 
 /* Each field's name is compared with the previous ones, which takes quadratic time without a limit. */
-static void fields_without_end_are_refused(void **state)
+static void fields_are_refused_when_there_are_too_many(void **state)
 {
 	struct byte_buffer buffer = { 0 };
 	struct fields fields;
@@ -336,7 +336,7 @@ static void fields_without_end_are_refused(void **state)
 	byte_buffer_free(&buffer);
 }
 
-static void values_without_end_are_refused(void **state)
+static void field_is_refused_when_it_has_too_many_values(void **state)
 {
 	struct byte_buffer buffer = { 0 };
 	struct fields fields;
@@ -354,7 +354,7 @@ static void values_without_end_are_refused(void **state)
 }
 
 /* inspect_extract() copies all that the views need. */
-static void an_extract_shows_the_same(void **state)
+static void extract_has_all_that_the_views_show(void **state)
 {
 	struct rig *rig = *state;
 	struct section_writer sections = { 0 };
@@ -388,20 +388,20 @@ static void an_extract_shows_the_same(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(the_its, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(devices, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(pci, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(memory, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(summary, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_summary_without_ram, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(the_graph, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(hostile_values, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_missing_section_is_named, set_up, tear_down),
-		cmocka_unit_test(fields_that_are_there_twice_are_refused),
-		cmocka_unit_test(fields_without_end_are_refused),
-		cmocka_unit_test(values_without_end_are_refused),
-		cmocka_unit_test_setup_teardown(lists_are_bounded, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(an_extract_shows_the_same, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(its_view_shows_tables_of_real_guest, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(devices_view_shows_state_of_real_guest, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(pci_view_shows_functions_and_vectors_of_real_guest, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(memory_view_shows_areas_of_real_guest, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(summary_shows_counts_of_real_guest, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(summary_omits_disk_usage_when_ram_is_partial, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(graph_shows_route_of_each_lpi, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(views_survive_hostile_values, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(its_view_names_a_missing_section, set_up, tear_down),
+		cmocka_unit_test(fields_are_refused_when_a_name_is_there_twice),
+		cmocka_unit_test(fields_are_refused_when_there_are_too_many),
+		cmocka_unit_test(field_is_refused_when_it_has_too_many_values),
+		cmocka_unit_test_setup_teardown(lists_are_cut_at_their_limits, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(extract_has_all_that_the_views_show, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

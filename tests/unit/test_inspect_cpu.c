@@ -41,7 +41,7 @@ static void make(struct inspect_rig *rig, const struct made_vcpu *first, const s
 	rig_open_made(rig);
 }
 
-static void a_real_one(void **state)
+static void cpu_view_shows_vcpus_of_real_guest(void **state)
 {
 	struct inspect_rig rig;
 	struct error error;
@@ -75,7 +75,7 @@ static void a_real_one(void **state)
 	rig_close(&rig);
 }
 
-static void states_and_pending_exceptions(void **state)
+static void cpu_view_shows_states_and_pending_exceptions(void **state)
 {
 	const struct made_vcpu first = { .state = KVM_MP_STATE_SUSPENDED, .serror = 1, .has_esr = 1, .esr = 0x2a, .abort = 1,
 					  .pstate = 0x3c5 };
@@ -96,7 +96,7 @@ static void states_and_pending_exceptions(void **state)
 	rig_close(&rig);
 }
 
-static void hostile_registers(void **state)
+static void cpu_view_refuses_registers_of_wrong_size(void **state)
 {
 	static const uint8_t bytes[2048];
 	struct made_vcpu vcpu = { 0 };
@@ -155,7 +155,7 @@ static void assert_slide(const struct made_vcpu *first, const struct made_vcpu *
 	rig_close(&rig);
 }
 
-static void the_slide_follows_from_the_vectors(void **state)
+static void slide_is_computed_from_the_vectors(void **state)
 {
 	const struct made_vcpu still = { .pstate = 0x3c5, .vbar = VECTORS, .pc = 0xffff800080000104 };
 	const struct made_vcpu moved = { .pstate = 5, .vbar = VECTORS + 0x230000, .pc = 0xffff800080230104,
@@ -177,7 +177,7 @@ static void the_slide_follows_from_the_vectors(void **state)
 	assert_slide(&user, &still, "0xaaaa0104          -             0x0  ");
 }
 
-static void without_vectors_symbols_are_taken_as_they_are(void **state)
+static void symbols_are_used_unmoved_when_they_have_no_vectors(void **state)
 {
 	const struct made_vcpu vcpu = { .vbar = 0x80081000, .pc = 0x80080004 };
 	struct symbol code[] = { { 0x80080000, "start" } };
@@ -197,11 +197,11 @@ static void without_vectors_symbols_are_taken_as_they_are(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_real_one),
-		cmocka_unit_test(states_and_pending_exceptions),
-		cmocka_unit_test(hostile_registers),
-		cmocka_unit_test(the_slide_follows_from_the_vectors),
-		cmocka_unit_test(without_vectors_symbols_are_taken_as_they_are),
+		cmocka_unit_test(cpu_view_shows_vcpus_of_real_guest),
+		cmocka_unit_test(cpu_view_shows_states_and_pending_exceptions),
+		cmocka_unit_test(cpu_view_refuses_registers_of_wrong_size),
+		cmocka_unit_test(slide_is_computed_from_the_vectors),
+		cmocka_unit_test(symbols_are_used_unmoved_when_they_have_no_vectors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

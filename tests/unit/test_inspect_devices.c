@@ -6,7 +6,7 @@
 
 /* Devices. */
 
-static void queues(void **state)
+static void devices_view_shows_queues(void **state)
 {
 	static const char *const on[] = {
 		"acknowledge driver features-ok driver-ok\n", "virtio-blk0/queue0  128   yes      1       0x80080000   0x80081000  0x80082000\n",
@@ -34,7 +34,7 @@ static void queues(void **state)
 	expect(rig, inspect_devices, odd);
 }
 
-static void fields_by_what_they_are(void **state)
+static void field_is_printed_by_its_type(void **state)
 {
 	static const uint16_t many[20] = { [0] = 0x1234, [15] = 0xf, [16] = 0x10 };
 	struct byte_buffer buffer = { 0 };
@@ -62,7 +62,7 @@ static void fields_by_what_they_are(void **state)
 }
 
 /* Only the size of a device's own data is shown. */
-static void passed_through_devices(void **state)
+static void devices_view_shows_state_of_passed_through_devices(void **state)
 {
 	static const char *const detached[] = { "passed through\n  device  pci      host          state     data\n"
 						"  vfio0   00:02.0  0000:01:00.0  detached  -\n", NULL };
@@ -97,7 +97,7 @@ static void passed_through_devices(void **state)
 
 /* PCI. */
 
-static void vectors(void **state)
+static void pci_view_shows_vectors(void **state)
 {
 	static const char *const lines[] = {
 		"00:00.0  virtio-blk0  0000:0000  000000  yes     yes         no             held  -\n",
@@ -118,7 +118,7 @@ static void vectors(void **state)
 }
 
 /* More vectors than entries in the table; no vectors; a ring of capabilities. */
-static void capabilities(void **state)
+static void pci_view_shows_msix_by_the_capability(void **state)
 {
 	static const char *const many[] = { "virtio-blk0  2 ", "virtio-blk0  63 ", "virtio-blk1  0 ", NULL };
 	static const char *const none[] = { "00:00.0  virtio-blk0  0000:0000  000000  yes     yes         no             -     -\n",
@@ -145,7 +145,7 @@ static void capabilities(void **state)
 }
 
 /* A passed-through device has its table in another section, and no pending bits. */
-static void passed_through_vectors(void **state)
+static void pci_view_shows_vectors_of_passed_through_devices(void **state)
 {
 	static const char *const msix[] = {
 		"00:02.0  vfio0        0000:0000  000000  yes     yes         no             on    -\n",
@@ -192,7 +192,7 @@ static void passed_through_vectors(void **state)
 }
 
 /* Two of four messages are enabled; a capability with a 32-bit address and no masks; none. */
-static void plain_messages(void **state)
+static void pci_view_shows_msi_without_msix(void **state)
 {
 	static const char *const wide[] = {
 		"00:02.0  vfio0        0000:0000  000000  yes     yes         no             -     on\n",
@@ -236,7 +236,7 @@ static void plain_messages(void **state)
 	expect(rig, inspect_pci, held);
 }
 
-static void bars(void **state)
+static void pci_view_shows_bars(void **state)
 {
 	static const char *const lines[] = {
 		"virtio-blk0  0    0x50000000    32    no\n", "virtio-blk0  2    0x1260000000  64    yes\n"
@@ -250,7 +250,7 @@ static void bars(void **state)
 	expect(rig, inspect_pci, lines);
 }
 
-static void what_is_no_config_space(void **state)
+static void pci_view_refuses_config_space_of_wrong_size(void **state)
 {
 	struct inspection_rig *rig = rig_new();
 	struct opened opened;
@@ -277,7 +277,7 @@ static void what_is_no_config_space(void **state)
 }
 
 /* The bus has 32 slots, also if the file has more devices. */
-static void more_devices_than_slots(void **state)
+static void inspection_ignores_devices_beyond_32_slots(void **state)
 {
 	struct inspection_rig *rig = rig_new();
 	struct section_writer writer = { .start = 0 };
@@ -304,7 +304,7 @@ static void more_devices_than_slots(void **state)
 	free(rig);
 }
 
-static void who_has_a_requester_id(void **state)
+static void inspection_finds_device_by_requester_id(void **state)
 {
 	struct inspection_rig *rig = rig_new();
 	char text[INSPECT_ADDRESS_LENGTH];
@@ -324,7 +324,7 @@ static void who_has_a_requester_id(void **state)
 
 /* The summary. */
 
-static void configurations(void **state)
+static void machine_view_shows_configuration(void **state)
 {
 	char name[] = "vm", initrd[] = "/initrd", parameters[] = "quiet", path[] = "/disk";
 	const struct machine_config config = {
@@ -349,18 +349,18 @@ static void configurations(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(queues),
-		cmocka_unit_test(fields_by_what_they_are),
-		cmocka_unit_test(passed_through_devices),
-		cmocka_unit_test(vectors),
-		cmocka_unit_test(capabilities),
-		cmocka_unit_test(passed_through_vectors),
-		cmocka_unit_test(plain_messages),
-		cmocka_unit_test(bars),
-		cmocka_unit_test(what_is_no_config_space),
-		cmocka_unit_test(more_devices_than_slots),
-		cmocka_unit_test(who_has_a_requester_id),
-		cmocka_unit_test(configurations),
+		cmocka_unit_test(devices_view_shows_queues),
+		cmocka_unit_test(field_is_printed_by_its_type),
+		cmocka_unit_test(devices_view_shows_state_of_passed_through_devices),
+		cmocka_unit_test(pci_view_shows_vectors),
+		cmocka_unit_test(pci_view_shows_msix_by_the_capability),
+		cmocka_unit_test(pci_view_shows_vectors_of_passed_through_devices),
+		cmocka_unit_test(pci_view_shows_msi_without_msix),
+		cmocka_unit_test(pci_view_shows_bars),
+		cmocka_unit_test(pci_view_refuses_config_space_of_wrong_size),
+		cmocka_unit_test(inspection_ignores_devices_beyond_32_slots),
+		cmocka_unit_test(inspection_finds_device_by_requester_id),
+		cmocka_unit_test(machine_view_shows_configuration),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,7 +5,7 @@
 #include "unit/views_rig.h"
 #include "util/bits.h"
 
-static void tables_and_rings_are_taken_along(void **state)
+static void extract_copies_tables_and_rings(void **state)
 {
 	static const uint64_t taken[] = {
 		RIG_QUEUE, RIG_QUEUE + 0xf000, RIG_DEVICES, RIG_COLLECTIONS, RIG_PROPERTIES, RIG_PENDING(0), RIG_PENDING(0) + 0x1000,
@@ -39,7 +39,7 @@ static void tables_and_rings_are_taken_along(void **state)
 }
 
 /* The part of a table that is in RAM is copied. */
-static void tables_behind_ram_are_no_matter(void **state)
+static void extract_copies_part_of_table_that_is_in_ram(void **state)
 {
 	struct inspection_rig *rig = rig_new();
 	struct section_writer writer = { .start = 0 };
@@ -64,8 +64,8 @@ static void tables_behind_ram_are_no_matter(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(tables_and_rings_are_taken_along),
-		cmocka_unit_test(tables_behind_ram_are_no_matter),
+		cmocka_unit_test(extract_copies_tables_and_rings),
+		cmocka_unit_test(extract_copies_part_of_table_that_is_in_ram),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

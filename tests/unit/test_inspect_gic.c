@@ -65,7 +65,7 @@ static void make(struct inspect_rig *rig, const struct words *shared, const stru
 	rig_open_made(rig);
 }
 
-static void a_real_one(void **state)
+static void gic_view_shows_interrupts_of_real_guest(void **state)
 {
 	struct inspect_rig rig;
 	struct error error;
@@ -96,7 +96,7 @@ static void a_real_one(void **state)
 	rig_close(&rig);
 }
 
-static void only_what_matters_has_a_row(void **state)
+static void gic_view_shows_only_interrupts_in_use(void **state)
 {
 	/* SPI 10 is enabled, 11 is active, 12 is pending. 13 (level) and 14 (edge) have a line that is high. */
 	const struct words shared = { .enabled = 1 << 10, .active = 1 << 11, .latch = 1 << 12, .line = 3 << 13,
@@ -130,7 +130,7 @@ static void only_what_matters_has_a_row(void **state)
 	rig_close(&rig);
 }
 
-static void triggers_of_private_ones_are_fixed(void **state)
+static void private_interrupts_have_fixed_triggers(void **state)
 {
 	const struct words shared = { 0 }, private = { .latch = 1 << 15, .line = 3 << 15, .group = 1 << 16 };
 	struct inspect_rig rig;
@@ -145,7 +145,7 @@ static void triggers_of_private_ones_are_fixed(void **state)
 	rig_close(&rig);
 }
 
-static void what_is_missing_is_named(void **state)
+static void gic_view_names_missing_registers(void **state)
 {
 	static const struct {
 		enum omission omission;
@@ -180,10 +180,10 @@ static void what_is_missing_is_named(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_real_one),
-		cmocka_unit_test(only_what_matters_has_a_row),
-		cmocka_unit_test(triggers_of_private_ones_are_fixed),
-		cmocka_unit_test(what_is_missing_is_named),
+		cmocka_unit_test(gic_view_shows_interrupts_of_real_guest),
+		cmocka_unit_test(gic_view_shows_only_interrupts_in_use),
+		cmocka_unit_test(private_interrupts_have_fixed_triggers),
+		cmocka_unit_test(gic_view_names_missing_registers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,7 +7,7 @@
 
 /* The ITS. */
 
-static void registers_of_the_its(void **state)
+static void its_view_shows_registers(void **state)
 {
 	static const char *const lines[] = {
 		"GITS_CTLR", "GITS_IIDR", "GITS_TYPER", "GITS_CBASER", "GITS_CWRITER  0x640", "GITS_CREADR   0x640", "GITS_BASER0",
@@ -19,7 +19,7 @@ static void registers_of_the_its(void **state)
 }
 
 /* The waiting commands wrap around the end of the queue, which has 16 pages. */
-static void commands_that_wait(void **state)
+static void its_view_shows_waiting_commands(void **state)
 {
 	static const char *const lines[] = {
 		"address     command\n", "0x8000ffe0  MAPD device 0x8 ITT 0x80060100 bits 5 valid\n", "0x80000000  SYNC vCPU 1\n",
@@ -38,7 +38,7 @@ static void commands_that_wait(void **state)
 	expect(rig, inspect_its, lines);
 }
 
-static void commands_that_are_not_in_ram(void **state)
+static void its_view_marks_commands_outside_ram(void **state)
 {
 	static const char *const lines[] = { "0x200000640  not in RAM\n", "0x200000660  not in RAM\n", NULL };
 	struct inspection_rig *rig = rig_new();
@@ -49,7 +49,7 @@ static void commands_that_are_not_in_ram(void **state)
 	expect(rig, inspect_its, lines);
 }
 
-static void what_is_wrong_stands_behind_it(void **state)
+static void its_view_shows_problems_beside_the_entry(void **state)
 {
 	static const char *const lines[] = {
 		"restore tables  EINVAL\n", NULL,
@@ -77,7 +77,7 @@ static void what_is_wrong_stands_behind_it(void **state)
 }
 
 /* Tables that end outside of RAM. The view names the device of an ITT. */
-static void tables_that_are_not_in_ram(void **state)
+static void its_view_shows_faults_of_tables_outside_ram(void **state)
 {
 	static const char *const second[] = { "devices      yes    0x80010000  64 KiB  2\n", NULL };
 	static const char *const events[] = { "faults\n", "0x200000000  0x0     ", "restore tables  EFAULT\n", NULL };
@@ -97,7 +97,7 @@ static void tables_that_are_not_in_ram(void **state)
 	expect(rig, inspect_its, second);
 }
 
-static void what_restore_tables_will_say(void **state)
+static void restore_tables_result_is_predicted(void **state)
 {
 	struct its_walk *walk = calloc(1, sizeof(*walk));
 	struct report report;
@@ -121,7 +121,7 @@ static void what_restore_tables_will_say(void **state)
 	free(walk);
 }
 
-static void a_collection_on_no_vcpu(void **state)
+static void its_view_shows_collection_without_vcpu(void **state)
 {
 	static const char *const lines[] = { "collection  vcpu", "\n  0           0 ", "\n  1           -  ", NULL };
 	struct inspection_rig *rig = rig_new();
@@ -131,7 +131,7 @@ static void a_collection_on_no_vcpu(void **state)
 	expect(rig, inspect_its, lines);
 }
 
-static void a_machine_without_an_its(void **state)
+static void its_view_shows_absence_of_the_its(void **state)
 {
 	struct inspection_rig *rig = rig_new();
 	struct opened opened;
@@ -165,7 +165,7 @@ static void draw(struct inspection_rig *rig, const char *name, const char *const
 	free(rig);
 }
 
-static void the_graph(void **state)
+static void graph_shows_devices_lpis_and_collections(void **state)
 {
 	static const char *const good[] = {
 		"\tcollection0 [label=\"collection 0\"];\n\tcollection0 -> vcpu0;\n", "\tcollection1 -> vcpu1;\n",
@@ -188,7 +188,7 @@ static void the_graph(void **state)
 
 /* RAM. */
 
-static void tables_in_ram(void **state)
+static void memory_view_shows_its_tables(void **state)
 {
 	static const char *const lines[] = {
 		"ITS devices             0x80010000  64 KiB\n",
@@ -202,7 +202,7 @@ static void tables_in_ram(void **state)
 	expect(rig_new(), inspect_memory, lines);
 }
 
-static void tables_that_are_not_used(void **state)
+static void memory_view_omits_tables_that_are_not_used(void **state)
 {
 	struct inspection_rig *rig = rig_new();
 	struct opened opened;
@@ -236,7 +236,7 @@ static int cannot_read(void *owner, uint64_t address, void *to, size_t size, str
 }
 
 /* An error of a read is reported, not shown as an empty table. */
-static void memory_that_cannot_be_read(void **state)
+static void views_fail_when_memory_cannot_be_read(void **state)
 {
 	static const view views[] = { inspect_its, inspect_devices, inspect_pci, inspect_memory };
 	struct inspection_rig *rig = rig_new();
@@ -259,7 +259,7 @@ static void memory_that_cannot_be_read(void **state)
 	free(rig);
 }
 
-static void a_register_that_is_missing_is_named(void **state)
+static void view_names_a_missing_register(void **state)
 {
 	struct inspection_rig *rig = rig_new();
 
@@ -274,19 +274,19 @@ static void a_register_that_is_missing_is_named(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(registers_of_the_its),
-		cmocka_unit_test(commands_that_wait),
-		cmocka_unit_test(commands_that_are_not_in_ram),
-		cmocka_unit_test(what_is_wrong_stands_behind_it),
-		cmocka_unit_test(tables_that_are_not_in_ram),
-		cmocka_unit_test(what_restore_tables_will_say),
-		cmocka_unit_test(a_collection_on_no_vcpu),
-		cmocka_unit_test(a_machine_without_an_its),
-		cmocka_unit_test(the_graph),
-		cmocka_unit_test(tables_in_ram),
-		cmocka_unit_test(tables_that_are_not_used),
-		cmocka_unit_test(memory_that_cannot_be_read),
-		cmocka_unit_test(a_register_that_is_missing_is_named),
+		cmocka_unit_test(its_view_shows_registers),
+		cmocka_unit_test(its_view_shows_waiting_commands),
+		cmocka_unit_test(its_view_marks_commands_outside_ram),
+		cmocka_unit_test(its_view_shows_problems_beside_the_entry),
+		cmocka_unit_test(its_view_shows_faults_of_tables_outside_ram),
+		cmocka_unit_test(restore_tables_result_is_predicted),
+		cmocka_unit_test(its_view_shows_collection_without_vcpu),
+		cmocka_unit_test(its_view_shows_absence_of_the_its),
+		cmocka_unit_test(graph_shows_devices_lpis_and_collections),
+		cmocka_unit_test(memory_view_shows_its_tables),
+		cmocka_unit_test(memory_view_omits_tables_that_are_not_used),
+		cmocka_unit_test(views_fail_when_memory_cannot_be_read),
+		cmocka_unit_test(view_names_a_missing_register),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
