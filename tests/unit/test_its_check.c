@@ -19,13 +19,13 @@ static void assert_taken(struct rig *rig)
 	assert_int_equal(its_tables_check(&rig->tables, &error), 0);
 }
 
-static void sound_tables_pass(void **state)
+static void its_check_accepts_sound_tables(void **state)
 {
 	assert_taken(*state);
 }
 
 /* A save accepts what KVM accepts: a guest that has not set up its ITS, has reset it, or shares an LPI. */
-static void tables_that_kvm_takes_pass(void **state)
+static void its_check_accepts_all_tables_that_kvm_accepts(void **state)
 {
 	struct rig *rig = *state;
 
@@ -42,7 +42,7 @@ static void tables_that_kvm_takes_pass(void **state)
 	assert_taken(rig);
 }
 
-static void first_entry_that_kvm_refuses_is_named(void **state)
+static void its_check_names_first_entry_that_kvm_refuses(void **state)
 {
 	struct rig *rig = *state;
 
@@ -55,7 +55,7 @@ static void first_entry_that_kvm_refuses_is_named(void **state)
 	assert_refused(rig, "(collection 0 at 0x80020000: its vCPU does not exist)");
 }
 
-static void table_outside_ram_is_named(void **state)
+static void its_check_names_table_outside_ram(void **state)
 {
 	struct rig *rig = *state;
 
@@ -65,7 +65,7 @@ static void table_outside_ram_is_named(void **state)
 }
 
 /* A second kernel may use the memory of the first one's tables. */
-static void overwritten_tables_are_refused(void **state)
+static void its_check_refuses_overwritten_tables(void **state)
 {
 	struct rig *rig = *state;
 	unsigned refused = 0;
@@ -85,7 +85,7 @@ static void overwritten_tables_are_refused(void **state)
 }
 
 /* A failed read is not a fault of the tables. */
-static void memory_that_cannot_be_read_is_another_error(void **state)
+static void its_check_reports_memory_that_cannot_be_read(void **state)
 {
 	struct rig *rig = *state;
 	struct error error;
@@ -99,12 +99,12 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, open_rig, close_rig)
 	const struct CMUnitTest tests[] = {
-		CASE(sound_tables_pass),
-		CASE(tables_that_kvm_takes_pass),
-		CASE(first_entry_that_kvm_refuses_is_named),
-		CASE(table_outside_ram_is_named),
-		CASE(overwritten_tables_are_refused),
-		CASE(memory_that_cannot_be_read_is_another_error),
+		CASE(its_check_accepts_sound_tables),
+		CASE(its_check_accepts_all_tables_that_kvm_accepts),
+		CASE(its_check_names_first_entry_that_kvm_refuses),
+		CASE(its_check_names_table_outside_ram),
+		CASE(its_check_refuses_overwritten_tables),
+		CASE(its_check_reports_memory_that_cannot_be_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

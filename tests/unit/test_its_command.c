@@ -15,7 +15,7 @@ static void expect(uint64_t word0, uint64_t word1, uint64_t word2, uint64_t word
 	assert_string_equal(text, expected);
 }
 
-static void each_command_is_told(void **state)
+static void command_is_printed_with_its_operands(void **state)
 {
 	(void)state;
 	expect(0x0800000001, 3, 2, 0, "MOVI device 0x8 event 3 collection 2");
@@ -36,7 +36,7 @@ static void each_command_is_told(void **state)
 	expect(~0ull << 8 | 8, ~0ull, ~0ull, ~0ull, "MAPD device 0xffffffff ITT 0xfffffffffff00 bits 32 valid");
 }
 
-static void the_queue_is_decoded(void **state)
+static void queue_is_decoded_from_its_registers(void **state)
 {
 	struct its_queue queue = its_queue_decode(0xb8000000802d0401, 0x641, 0x1fe0);
 
@@ -50,7 +50,7 @@ static void the_queue_is_decoded(void **state)
 	assert_true(its_queue_is_sound(&queue));
 }
 
-static void an_offset_behind_the_end_is_not_sound(void **state)
+static void queue_is_unsound_when_an_offset_is_after_its_end(void **state)
 {
 	struct its_queue read = its_queue_decode(1ull << 63, 0x1000, 0), write = its_queue_decode(1ull << 63, 0, 0x1000);
 	struct its_queue invalid = its_queue_decode(0, 0, 0);
@@ -64,9 +64,9 @@ static void an_offset_behind_the_end_is_not_sound(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(each_command_is_told),
-		cmocka_unit_test(the_queue_is_decoded),
-		cmocka_unit_test(an_offset_behind_the_end_is_not_sound),
+		cmocka_unit_test(command_is_printed_with_its_operands),
+		cmocka_unit_test(queue_is_decoded_from_its_registers),
+		cmocka_unit_test(queue_is_unsound_when_an_offset_is_after_its_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

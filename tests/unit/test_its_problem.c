@@ -4,7 +4,7 @@
 #include "util/bits.h"
 
 
-static void each_problem_is_told(void **state)
+static void its_walk_reports_each_problem_of_an_entry(void **state)
 {
 	static const struct {
 		enum its_problem problem;
@@ -53,7 +53,7 @@ static void each_problem_is_told(void **state)
 	}
 }
 
-static void problems_of_registers_are_told(void **state)
+static void its_walk_reports_problems_of_registers(void **state)
 {
 	struct rig *rig = *state;
 
@@ -89,7 +89,7 @@ static void problems_of_registers_are_told(void **state)
 	assert_int_equal(rig->stops[0].address, END);
 }
 
-static void the_first_refusal_is_the_answer(void **state)
+static void its_walk_predicts_the_first_refusal(void **state)
 {
 	struct rig *rig = *state;
 
@@ -115,7 +115,7 @@ static void expect_stop(struct rig *rig, enum its_stop why, uint64_t address, un
 	assert_int_equal(rig->event_count, events);
 }
 
-static void tables_that_leave_ram_are_told(void **state)
+static void its_walk_reports_tables_outside_ram(void **state)
 {
 	struct rig *rig = *state;
 
@@ -150,7 +150,7 @@ static void tables_that_leave_ram_are_told(void **state)
 	expect_stop(rig, ITS_STOP_EVENTS, 0xfffffffffff00, 2, 1);
 }
 
-static void memory_that_cannot_be_read_is_an_error(void **state)
+static void its_walk_fails_when_memory_cannot_be_read(void **state)
 {
 	static const uint64_t places[] = {
 		COLLECTIONS, DEVICES, ITT(2), PROPERTIES, PENDING(0) + 1024, PENDING(1) + 8191,
@@ -169,7 +169,7 @@ static void memory_that_cannot_be_read_is_an_error(void **state)
 	assert_int_equal(walk(rig), -1);
 }
 
-static void a_walk_without_an_end_ends(void **state)
+static void its_walk_stops_at_its_limit_of_entries(void **state)
 {
 	struct rig *rig = *state;
 
@@ -184,7 +184,7 @@ static void a_walk_without_an_end_ends(void **state)
 }
 
 /* A first level of more than 64 pages exceeds ids of 32 bits, so the ids begin again at 0. */
-static void devices_that_come_again_are_told(void **state)
+static void its_walk_reports_devices_that_are_there_twice(void **state)
 {
 	struct rig *rig = *state;
 
@@ -207,7 +207,7 @@ static void devices_that_come_again_are_told(void **state)
 	assert_int_equal(rig->stops[0].why, ITS_STOP_SECOND);
 }
 
-static void all_have_words(void **state)
+static void problems_and_stops_have_texts(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < ITS_PROBLEMS; i++) {
@@ -223,14 +223,14 @@ static void all_have_words(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WITH_RIG(each_problem_is_told),
-		WITH_RIG(problems_of_registers_are_told),
-		WITH_RIG(the_first_refusal_is_the_answer),
-		WITH_RIG(tables_that_leave_ram_are_told),
-		WITH_RIG(memory_that_cannot_be_read_is_an_error),
-		WITH_RIG(a_walk_without_an_end_ends),
-		WITH_RIG(devices_that_come_again_are_told),
-		cmocka_unit_test(all_have_words),
+		WITH_RIG(its_walk_reports_each_problem_of_an_entry),
+		WITH_RIG(its_walk_reports_problems_of_registers),
+		WITH_RIG(its_walk_predicts_the_first_refusal),
+		WITH_RIG(its_walk_reports_tables_outside_ram),
+		WITH_RIG(its_walk_fails_when_memory_cannot_be_read),
+		WITH_RIG(its_walk_stops_at_its_limit_of_entries),
+		WITH_RIG(its_walk_reports_devices_that_are_there_twice),
+		cmocka_unit_test(problems_and_stops_have_texts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -86,7 +86,7 @@ static int unpack(const char *packed, char path[32])
 	return fd;
 }
 
-static void a_guests_tables_are_understood(void **state)
+static void its_walk_finds_all_events_of_a_real_guest(void **state)
 {
 	struct its_walk *walk = malloc(sizeof(*walk));
 	struct seen seen = { 0 };
@@ -122,7 +122,7 @@ static void a_guests_tables_are_understood(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_guests_tables_are_understood),
+		cmocka_unit_test(its_walk_finds_all_events_of_a_real_guest),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

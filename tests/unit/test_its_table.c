@@ -2,7 +2,7 @@
 /* arm/its_table.c: entries of tables, and the order of a walk. tests/irqchip/predict.h compares the same with KVM. */
 #include "unit/its_rig.h"
 
-static void registers_are_decoded(void **state)
+static void its_registers_are_decoded(void **state)
 {
 	struct its_baser baser = its_baser_decode(0, true);
 
@@ -35,7 +35,7 @@ static void registers_are_decoded(void **state)
 	assert_int_equal(its_pending_address(~0ull), 0xfffffffff0000);
 }
 
-static void each_bit_of_a_device_counts(void **state)
+static void device_entry_decodes_each_bit(void **state)
 {
 	struct rig *rig = *state;
 
@@ -55,7 +55,7 @@ static void each_bit_of_a_device_counts(void **state)
 	expect(rig, 0, 2, 1, 1); /* only the device after it */
 }
 
-static void each_bit_of_an_event_counts(void **state)
+static void event_entry_decodes_each_bit(void **state)
 {
 	struct rig *rig = *state;
 
@@ -77,7 +77,7 @@ static void each_bit_of_an_event_counts(void **state)
 	expect_event(rig, 0, 2, 3, 8300);
 }
 
-static void each_bit_of_a_collection_counts(void **state)
+static void collection_entry_decodes_each_bit(void **state)
 {
 	struct rig *rig = *state;
 
@@ -99,7 +99,7 @@ static void each_bit_of_a_collection_counts(void **state)
 	assert_int_equal(rig->walk.vcpus[2], 0);
 }
 
-static void a_flat_table_is_walked(void **state)
+static void its_walk_visits_flat_table(void **state)
 {
 	struct rig *rig = *state;
 
@@ -120,7 +120,7 @@ static void a_flat_table_is_walked(void **state)
 	assert_false(rig->walk.lpis[8301].used);
 }
 
-static void next_leads_over_what_is_left_over(void **state)
+static void its_walk_skips_old_entries_by_the_next_field(void **state)
 {
 	struct rig *rig = *state;
 
@@ -139,7 +139,7 @@ static void next_leads_over_what_is_left_over(void **state)
 	expect_device(rig, 1, 20000, EMPTY + 8 * 20000);
 }
 
-static void tables_end_where_they_end(void **state)
+static void its_walk_stops_at_the_end_of_each_table(void **state)
 {
 	struct rig *rig = *state;
 
@@ -167,7 +167,7 @@ static void tables_end_where_they_end(void **state)
 	assert_int_equal(rig->walk.collections, 8192);
 }
 
-static void tables_that_are_not_valid_are_not_looked_at(void **state)
+static void its_walk_skips_tables_that_are_not_valid(void **state)
 {
 	struct rig *rig = *state;
 
@@ -181,7 +181,7 @@ static void tables_that_are_not_valid_are_not_looked_at(void **state)
 	assert_int_equal(rig->events[0].problems, PROBLEM(COLLECTION));
 }
 
-static void two_levels_are_walked(void **state)
+static void its_walk_visits_two_levels(void **state)
 {
 	struct rig *rig = *state;
 
@@ -213,7 +213,7 @@ static void two_levels_are_walked(void **state)
 	assert_int_equal(rig->devices[5].problems, PROBLEM(DEVICE_ID));
 }
 
-static void lpis_are_looked_up(void **state)
+static void its_walk_reads_configuration_and_pending_bits_of_lpis(void **state)
 {
 	struct rig *rig = *state;
 
@@ -235,7 +235,7 @@ static void lpis_are_looked_up(void **state)
 	assert_int_equal(rig->walk.pending, 2);
 }
 
-static void a_shared_lpi_stays_where_it_is(void **state)
+static void shared_lpi_belongs_to_its_first_event(void **state)
 {
 	struct rig *rig = *state;
 
@@ -251,7 +251,7 @@ static void a_shared_lpi_stays_where_it_is(void **state)
 	assert_int_equal(rig->walk.lpis[8300].device, 2);
 }
 
-static void nobody_needs_to_look(void **state)
+static void its_walk_works_without_callbacks(void **state)
 {
 	const struct its_visitor nobody = { 0 };
 	struct rig *rig = *state;
@@ -265,18 +265,18 @@ static void nobody_needs_to_look(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(registers_are_decoded),
-		WITH_RIG(each_bit_of_a_device_counts),
-		WITH_RIG(each_bit_of_an_event_counts),
-		WITH_RIG(each_bit_of_a_collection_counts),
-		WITH_RIG(a_flat_table_is_walked),
-		WITH_RIG(next_leads_over_what_is_left_over),
-		WITH_RIG(tables_end_where_they_end),
-		WITH_RIG(tables_that_are_not_valid_are_not_looked_at),
-		WITH_RIG(two_levels_are_walked),
-		WITH_RIG(lpis_are_looked_up),
-		WITH_RIG(a_shared_lpi_stays_where_it_is),
-		WITH_RIG(nobody_needs_to_look),
+		cmocka_unit_test(its_registers_are_decoded),
+		WITH_RIG(device_entry_decodes_each_bit),
+		WITH_RIG(event_entry_decodes_each_bit),
+		WITH_RIG(collection_entry_decodes_each_bit),
+		WITH_RIG(its_walk_visits_flat_table),
+		WITH_RIG(its_walk_skips_old_entries_by_the_next_field),
+		WITH_RIG(its_walk_stops_at_the_end_of_each_table),
+		WITH_RIG(its_walk_skips_tables_that_are_not_valid),
+		WITH_RIG(its_walk_visits_two_levels),
+		WITH_RIG(its_walk_reads_configuration_and_pending_bits_of_lpis),
+		WITH_RIG(shared_lpi_belongs_to_its_first_event),
+		WITH_RIG(its_walk_works_without_callbacks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
