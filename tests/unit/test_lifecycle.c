@@ -5,7 +5,7 @@
 
 #include <signal.h>
 
-static void test_guest_power_off(void **state)
+static void guest_power_off_ends_the_vm(void **state)
 {
 	(void)state;
 	fake_machine_event(&bench->machine, VM_EVENT_POWER_OFF, NULL);
@@ -13,7 +13,7 @@ static void test_guest_power_off(void **state)
 	assert_int_equal(bench->lifecycle.end, LIFECYCLE_POWER_OFF);
 }
 
-static void test_guest_crash_and_failure_keep_their_sentence(void **state)
+static void guest_crash_and_failure_keep_their_error(void **state)
 {
 	(void)state;
 	fake_machine_event(&bench->machine, VM_EVENT_CRASH, "it crashed");
@@ -28,7 +28,7 @@ static void test_guest_crash_and_failure_keep_their_sentence(void **state)
 	assert_string_equal(bench->lifecycle.error.text, "it failed");
 }
 
-static void test_guest_reset_restarts_in_place(void **state)
+static void guest_reset_restarts_the_same_vm(void **state)
 {
 	(void)state;
 	fake_machine_event(&bench->machine, VM_EVENT_RESET, NULL);
@@ -40,7 +40,7 @@ static void test_guest_reset_restarts_in_place(void **state)
 	assert_int_equal(bench->lifecycle.end, LIFECYCLE_RUNNING);
 }
 
-static void test_a_reset_that_fails(void **state)
+static void reset_ends_the_vm_when_it_fails(void **state)
 {
 	(void)state;
 	fake_machine.reset_fails = true;
@@ -50,7 +50,7 @@ static void test_a_reset_that_fails(void **state)
 	assert_string_equal(bench->lifecycle.error.text, "the guest cannot start again after its reset: the kernel is gone");
 }
 
-static void test_signals(void **state)
+static void signal_ends_the_vm_unless_it_is_harmless(void **state)
 {
 	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGXCPU };
 
@@ -69,7 +69,7 @@ static void test_signals(void **state)
 	assert_int_equal(bench->lifecycle.end, LIFECYCLE_RUNNING);
 }
 
-static void test_pause_and_resume(void **state)
+static void pause_and_resume_may_be_repeated(void **state)
 {
 	(void)state;
 	assert_string_equal(serve_one("pause"), "ok ");
@@ -84,7 +84,7 @@ static void test_pause_and_resume(void **state)
 	assert_string_equal(serve_one("info"), "ok running 2 268435456\n");
 }
 
-static void test_stat(void **state)
+static void stat_answers_as_text_and_as_json(void **state)
 {
 	(void)state;
 	assert_string_equal(serve_one("stat json"), "ok {\"state\": \"running\"}\n");
@@ -98,7 +98,7 @@ static void wait_for_key(enum machine_key key)
 		run_loop_for(&bench->loop, 20);
 }
 
-static void test_stop_waits_for_the_end(void **state)
+static void stop_answers_after_the_vm_ended(void **state)
 {
 	struct asking asking = ask("stop 60");
 
@@ -114,7 +114,7 @@ static void test_stop_waits_for_the_end(void **state)
 	assert_string_equal(answer(asking, true), "ok ");
 }
 
-static void test_stop_by_a_crash_is_no_success(void **state)
+static void stop_fails_when_the_guest_crashes(void **state)
 {
 	struct asking asking = ask("stop 60");
 
@@ -126,7 +126,7 @@ static void test_stop_by_a_crash_is_no_success(void **state)
 	assert_string_equal(answer(asking, true), "error it crashed");
 }
 
-static void test_a_guest_that_does_not_obey(void **state)
+static void stop_and_reboot_fail_when_the_guest_ignores_the_key(void **state)
 {
 	struct asking asking = ask("stop 1");
 
@@ -142,7 +142,7 @@ static void test_a_guest_that_does_not_obey(void **state)
 	assert_true(bench->machine.running);
 }
 
-static void test_a_guest_that_listens_to_no_key(void **state)
+static void stop_and_reboot_fail_at_once_when_the_guest_listens_to_no_key(void **state)
 {
 	(void)state;
 	fake_machine.deaf = true;
@@ -155,7 +155,7 @@ static void test_a_guest_that_listens_to_no_key(void **state)
 	assert_false(bench->machine.running); /* still paused */
 }
 
-static void test_a_paused_guest_is_resumed_to_obey(void **state)
+static void stop_resumes_a_paused_guest(void **state)
 {
 	struct asking asking;
 
@@ -171,7 +171,7 @@ static void test_a_paused_guest_is_resumed_to_obey(void **state)
 	assert_string_equal(answer(asking, true), "ok ");
 }
 
-static void test_stop_force(void **state)
+static void stop_force_ends_the_vm_without_pressing_a_key(void **state)
 {
 	struct asking asking;
 
@@ -186,7 +186,7 @@ static void test_stop_force(void **state)
 	assert_string_equal(answer(asking, true), "ok ");
 }
 
-static void test_reboot_waits_for_the_reset(void **state)
+static void reboot_answers_after_the_reset(void **state)
 {
 	struct asking asking = ask("reboot 60");
 
@@ -200,7 +200,7 @@ static void test_reboot_waits_for_the_reset(void **state)
 	assert_int_equal(fake_machine.resets, 1);
 }
 
-static void test_reboot_of_a_guest_that_powers_off(void **state)
+static void reboot_fails_when_the_guest_powers_off(void **state)
 {
 	struct asking asking = ask("reboot 60");
 
@@ -212,7 +212,7 @@ static void test_reboot_of_a_guest_that_powers_off(void **state)
 	assert_string_equal(answer(asking, true), "error the guest ended and did not restart");
 }
 
-static void test_reboot_force(void **state)
+static void reboot_force_resets_without_pressing_a_key(void **state)
 {
 	(void)state;
 	assert_string_equal(serve_one("reboot force"), "ok ");
@@ -225,7 +225,7 @@ static void test_reboot_force(void **state)
 	assert_int_equal(fake_machine.presses[MACHINE_KEY_RESTART], 0);
 }
 
-static void test_reboot_force_that_fails(void **state)
+static void reboot_force_reports_error_when_the_reset_fails(void **state)
 {
 	struct asking asking = ask("reboot force");
 
@@ -269,7 +269,7 @@ static void log_line(void *context, enum log_level level, const char *line)
 	snprintf(logged + strlen(logged), sizeof(logged) - strlen(logged), "%s\n", line);
 }
 
-static void each_reset_logs_a_line(void **state)
+static void reset_logs_a_line(void **state)
 {
 	static const struct log log = { .level = LOG_LEVEL_WARNING, .write = log_line };
 
@@ -308,7 +308,7 @@ static void no_reboot_ends_at_reboot_force(void **state)
 	assert_string_equal(answer(asking, true), "error the guest was reset, and --no-reboot ended the virtual machine");
 }
 
-static void test_balloon(void **state)
+static void balloon_request_is_checked_and_set(void **state)
 {
 	(void)state;
 	assert_string_equal(serve_one("balloon 4096"),
@@ -325,7 +325,7 @@ static void test_balloon(void **state)
 	assert_string_equal(serve_one("balloon"), "error \"\" is not a number");
 }
 
-static void test_requests_that_make_no_sense(void **state)
+static void request_is_refused_when_it_is_malformed(void **state)
 {
 	(void)state;
 	assert_string_equal(serve_one("dance"), "error unknown request: dance");
@@ -336,7 +336,7 @@ static void test_requests_that_make_no_sense(void **state)
 	assert_int_equal(fake_machine.presses[MACHINE_KEY_POWER], 0);
 }
 
-static void test_the_user_leaves(void **state)
+static void leave_ends_the_vm(void **state)
 {
 	(void)state;
 	lifecycle_leave(&bench->lifecycle);
@@ -349,31 +349,31 @@ static void test_the_user_leaves(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_guest_power_off),
-		TEST(test_guest_crash_and_failure_keep_their_sentence),
-		TEST(test_guest_reset_restarts_in_place),
-		TEST(test_a_reset_that_fails),
-		TEST(test_signals),
-		TEST(test_pause_and_resume),
-		TEST(test_stat),
-		TEST(test_stop_waits_for_the_end),
-		TEST(test_stop_by_a_crash_is_no_success),
-		TEST(test_a_guest_that_does_not_obey),
-		TEST(test_a_guest_that_listens_to_no_key),
-		TEST(test_a_paused_guest_is_resumed_to_obey),
-		TEST(test_stop_force),
-		TEST(test_reboot_waits_for_the_reset),
-		TEST(test_reboot_of_a_guest_that_powers_off),
-		TEST(test_reboot_force),
-		TEST(test_reboot_force_that_fails),
+		TEST(guest_power_off_ends_the_vm),
+		TEST(guest_crash_and_failure_keep_their_error),
+		TEST(guest_reset_restarts_the_same_vm),
+		TEST(reset_ends_the_vm_when_it_fails),
+		TEST(signal_ends_the_vm_unless_it_is_harmless),
+		TEST(pause_and_resume_may_be_repeated),
+		TEST(stat_answers_as_text_and_as_json),
+		TEST(stop_answers_after_the_vm_ended),
+		TEST(stop_fails_when_the_guest_crashes),
+		TEST(stop_and_reboot_fail_when_the_guest_ignores_the_key),
+		TEST(stop_and_reboot_fail_at_once_when_the_guest_listens_to_no_key),
+		TEST(stop_resumes_a_paused_guest),
+		TEST(stop_force_ends_the_vm_without_pressing_a_key),
+		TEST(reboot_answers_after_the_reset),
+		TEST(reboot_fails_when_the_guest_powers_off),
+		TEST(reboot_force_resets_without_pressing_a_key),
+		TEST(reboot_force_reports_error_when_the_reset_fails),
 		TEST(reboot_force_keeps_the_guest_when_its_kernel_is_gone),
 		TEST(reboot_does_not_ask_the_guest_when_its_kernel_is_gone),
-		TEST(each_reset_logs_a_line),
+		TEST(reset_logs_a_line),
 		TEST(no_reboot_ends_at_a_reset),
 		TEST(no_reboot_ends_at_reboot_force),
-		TEST(test_balloon),
-		TEST(test_requests_that_make_no_sense),
-		TEST(test_the_user_leaves),
+		TEST(balloon_request_is_checked_and_set),
+		TEST(request_is_refused_when_it_is_malformed),
+		TEST(leave_ends_the_vm),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -112,7 +112,7 @@ static void it_is_seen(void)
 }
 
 /* The file has the sections and the ring, no other RAM. It cannot be restored. */
-static void what_is_in_the_file(void **state)
+static void inspection_writes_sections_and_rings_only(void **state)
 {
 	uint8_t page[0x1000], expected[0x1000];
 	struct inspection inspection;
@@ -143,7 +143,7 @@ static void what_is_in_the_file(void **state)
 	snapshot_close(&snapshot);
 }
 
-static void it_is_paused_for_a_moment(void **state)
+static void inspection_pauses_the_machine_once(void **state)
 {
 	(void)state;
 	it_is_seen();
@@ -155,7 +155,7 @@ static void it_is_paused_for_a_moment(void **state)
 	assert_int_equal(bench->machine.vm.ram.host[OTHER], 0x55);
 }
 
-static void one_that_is_paused_stays_so(void **state)
+static void machine_stays_paused_after_inspection(void **state)
 {
 	(void)state;
 	serve_one("pause");
@@ -165,7 +165,7 @@ static void one_that_is_paused_stays_so(void **state)
 	assert_true(bench->machine.running);
 }
 
-static void without_a_file_it_is_not_paused(void **state)
+static void inspection_is_refused_without_a_file(void **state)
 {
 	(void)state;
 	assert_string_equal(serve_one("inspect"), "error no file came with the request");
@@ -174,7 +174,7 @@ static void without_a_file_it_is_not_paused(void **state)
 	assert_true(bench->machine.running);
 }
 
-static void after_a_failure_it_goes_on(void **state)
+static void machine_resumes_when_inspection_fails(void **state)
 {
 	(void)state;
 	fake_state.fails = true;
@@ -205,7 +205,7 @@ static unsigned count_mappings(void)
 }
 
 /* Neither the file nor the copy of RAM stays open, after success and after failure. */
-static void nothing_stays_open(void **state)
+static void inspection_leaves_no_descriptor_and_no_mapping(void **state)
 {
 	unsigned open_fds, mappings;
 
@@ -222,7 +222,7 @@ static void nothing_stays_open(void **state)
 }
 
 /* During a save an inspection must not resume the machine. */
-static void while_it_is_saved_it_is_refused(void **state)
+static void inspection_is_refused_during_a_save(void **state)
 {
 	(void)state;
 	bench->lifecycle.save_job.phase = SAVE_COPYING;
@@ -232,7 +232,7 @@ static void while_it_is_saved_it_is_refused(void **state)
 	it_is_seen();
 }
 
-static void while_it_is_held_it_is_refused(void **state)
+static void inspection_is_refused_while_the_machine_is_held(void **state)
 {
 	pid_t child = fork();
 
@@ -261,14 +261,14 @@ static void while_it_is_held_it_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(what_is_in_the_file),
-		TEST(it_is_paused_for_a_moment),
-		TEST(one_that_is_paused_stays_so),
-		TEST(without_a_file_it_is_not_paused),
-		TEST(after_a_failure_it_goes_on),
-		TEST(nothing_stays_open),
-		TEST(while_it_is_saved_it_is_refused),
-		TEST(while_it_is_held_it_is_refused),
+		TEST(inspection_writes_sections_and_rings_only),
+		TEST(inspection_pauses_the_machine_once),
+		TEST(machine_stays_paused_after_inspection),
+		TEST(inspection_is_refused_without_a_file),
+		TEST(machine_resumes_when_inspection_fails),
+		TEST(inspection_leaves_no_descriptor_and_no_mapping),
+		TEST(inspection_is_refused_during_a_save),
+		TEST(inspection_is_refused_while_the_machine_is_held),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

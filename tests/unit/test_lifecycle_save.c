@@ -111,7 +111,7 @@ static void it_was_paused_once(void)
 	assert_true(bench->machine.running);
 }
 
-static void it_is_paused_for_the_end_only(void **state)
+static void save_pauses_the_machine_once_at_its_end(void **state)
 {
 	unsigned long long pause, ram, data, size;
 
@@ -122,7 +122,7 @@ static void it_is_paused_for_the_end_only(void **state)
 	it_was_paused_once();
 }
 
-static void one_that_is_paused_stays_so(void **state)
+static void machine_stays_paused_after_a_save(void **state)
 {
 	(void)state;
 	serve_one("pause");
@@ -133,7 +133,7 @@ static void one_that_is_paused_stays_so(void **state)
 	assert_true(bench->machine.running);
 }
 
-static void after_a_failure_it_goes_on(void **state)
+static void machine_resumes_when_its_state_cannot_be_saved(void **state)
 {
 	(void)state;
 	fake_state.fails = true;
@@ -145,7 +145,7 @@ static void after_a_failure_it_goes_on(void **state)
 }
 
 /* After a failure before the pause, the machine was not paused. After a failure during the pause, it is resumed. */
-static void each_step_may_fail(void **state)
+static void machine_resumes_when_any_step_fails(void **state)
 {
 	static const char *const steps[] = { "save/head", "save/copy", "save/ram", "save/sections", "save/commit" };
 
@@ -161,7 +161,7 @@ static void each_step_may_fail(void **state)
 }
 
 /* A save with "live" copies RAM after the pause. KVM's tables in RAM change during the pause. */
-static void a_point_in_time(void **state)
+static void point_in_time_save_pauses_the_machine_once(void **state)
 {
 	const char *reply = serve(ask_with_file("save live", O_RDWR, NULL));
 	unsigned long long data;
@@ -178,7 +178,7 @@ static void a_point_in_time(void **state)
 	memset(bench->machine.vm.ram.host, 1, bench->machine.vm.ram.size);
 }
 
-static void a_point_in_time_may_fail(void **state)
+static void machine_resumes_when_a_step_of_a_point_in_time_save_fails(void **state)
 {
 	static const char *const steps[] = { "save/head", "save/take", "save/sections", "save/commit" };
 
@@ -198,7 +198,7 @@ static void a_point_in_time_may_fail(void **state)
 	memset(bench->machine.vm.ram.host, 9, bench->machine.vm.ram.size);
 }
 
-static void whoever_loses_patience_gets_nothing(void **state)
+static void save_is_cancelled_when_the_client_disconnects(void **state)
 {
 	struct asking asking = ask_save(false);
 
@@ -210,7 +210,7 @@ static void whoever_loses_patience_gets_nothing(void **state)
 	assert_int_equal(strncmp(serve(ask_save(true)), "ok", 2), 0);
 }
 
-static void held_it_does_not_go_on(void **state)
+static void machine_stays_paused_after_a_save_while_it_is_held(void **state)
 {
 	pid_t child = fork();
 
@@ -248,7 +248,7 @@ static void it_ends_without_a_save(struct asking asking)
 	assert_int_equal(fake_state.saves, 0);
 }
 
-static void a_guest_that_ends_meanwhile_is_not_saved(void **state)
+static void save_is_dropped_when_the_guest_ends(void **state)
 {
 	struct asking asking = ask_save(true);
 
@@ -310,7 +310,7 @@ static const char *save_over(const char *name, const char *base)
 	return reply;
 }
 
-static void save_over_file_that_something_needs_is_refused(void **state)
+static void save_is_refused_over_a_file_that_is_in_use(void **state)
 {
 	struct snapshot even, odd, other;
 	char path[80], link_path[80];
@@ -351,7 +351,7 @@ static void save_over_file_that_something_needs_is_refused(void **state)
 	snapshot_close(&other);
 }
 
-static void a_working_set_goes_along(void **state)
+static void save_includes_working_set_when_it_is_requested(void **state)
 {
 	uint8_t chunks[(8 << 20) / FORMAT_RAM_CHUNK / 8] = { 0x21, 0x43 };
 	struct snapshot snapshot;
@@ -402,7 +402,7 @@ static void start_check(struct snapshot *snapshot, bool flaw)
 	assert_int_equal(lifecycle_check(&bench->lifecycle, snapshot, &error), 0);
 }
 
-static void a_check_that_finds_nothing_changes_nothing(void **state)
+static void check_ends_silently_when_ram_is_whole(void **state)
 {
 	struct snapshot snapshot;
 
@@ -416,7 +416,7 @@ static void a_check_that_finds_nothing_changes_nothing(void **state)
 	snapshot_close(&snapshot);
 }
 
-static void damage_that_a_check_finds_is_the_end(void **state)
+static void check_ends_the_vm_when_it_finds_damage(void **state)
 {
 	struct snapshot snapshot;
 
@@ -431,7 +431,7 @@ static void damage_that_a_check_finds_is_the_end(void **state)
 }
 
 /* The save ends only after the check. */
-static void a_save_waits_for_a_check(void **state)
+static void save_waits_for_the_check(void **state)
 {
 	struct snapshot snapshot;
 
@@ -444,7 +444,7 @@ static void a_save_waits_for_a_check(void **state)
 	snapshot_close(&snapshot);
 }
 
-static void damage_is_not_saved(void **state)
+static void save_is_dropped_when_the_check_finds_damage(void **state)
 {
 	struct snapshot snapshot;
 	struct asking asking;
@@ -460,7 +460,7 @@ static void damage_is_not_saved(void **state)
 	snapshot_close(&snapshot);
 }
 
-static void a_check_may_be_left_unfinished(void **state)
+static void check_is_cancelled_when_the_vm_ends(void **state)
 {
 	struct snapshot snapshot;
 
@@ -514,7 +514,7 @@ static void start_loading(struct snapshot *snapshot, bool flaw)
 }
 
 /* The save reads all of RAM, so only its end must wait for the pager. */
-static void a_save_waits_for_what_is_loaded(void **state)
+static void save_waits_until_ram_is_loaded(void **state)
 {
 	struct snapshot snapshot;
 	struct asking asking;
@@ -535,7 +535,7 @@ static void a_save_waits_for_what_is_loaded(void **state)
 	snapshot_close(&snapshot);
 }
 
-static void damage_that_is_loaded_is_the_end(void **state)
+static void pager_ends_the_vm_when_it_loads_damage(void **state)
 {
 	struct snapshot snapshot;
 
@@ -558,24 +558,24 @@ static void damage_that_is_loaded_is_the_end(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(it_is_paused_for_the_end_only),
-		TEST(one_that_is_paused_stays_so),
-		TEST(after_a_failure_it_goes_on),
-		TEST(each_step_may_fail),
-		TEST(a_point_in_time),
-		TEST(a_point_in_time_may_fail),
-		TEST(whoever_loses_patience_gets_nothing),
-		TEST(held_it_does_not_go_on),
-		TEST(a_guest_that_ends_meanwhile_is_not_saved),
-		TEST(a_working_set_goes_along),
-		TEST(save_over_file_that_something_needs_is_refused),
-		TEST(a_check_that_finds_nothing_changes_nothing),
-		TEST(damage_that_a_check_finds_is_the_end),
-		TEST(a_save_waits_for_a_check),
-		TEST(damage_is_not_saved),
-		TEST(a_check_may_be_left_unfinished),
-		TEST(a_save_waits_for_what_is_loaded),
-		TEST(damage_that_is_loaded_is_the_end),
+		TEST(save_pauses_the_machine_once_at_its_end),
+		TEST(machine_stays_paused_after_a_save),
+		TEST(machine_resumes_when_its_state_cannot_be_saved),
+		TEST(machine_resumes_when_any_step_fails),
+		TEST(point_in_time_save_pauses_the_machine_once),
+		TEST(machine_resumes_when_a_step_of_a_point_in_time_save_fails),
+		TEST(save_is_cancelled_when_the_client_disconnects),
+		TEST(machine_stays_paused_after_a_save_while_it_is_held),
+		TEST(save_is_dropped_when_the_guest_ends),
+		TEST(save_includes_working_set_when_it_is_requested),
+		TEST(save_is_refused_over_a_file_that_is_in_use),
+		TEST(check_ends_silently_when_ram_is_whole),
+		TEST(check_ends_the_vm_when_it_finds_damage),
+		TEST(save_waits_for_the_check),
+		TEST(save_is_dropped_when_the_check_finds_damage),
+		TEST(check_is_cancelled_when_the_vm_ends),
+		TEST(save_waits_until_ram_is_loaded),
+		TEST(pager_ends_the_vm_when_it_loads_damage),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
