@@ -104,7 +104,7 @@ static int load_from(const struct section_writer *writer, struct machine_config 
 	return result;
 }
 
-static void what_was_saved_is_loaded(void **state)
+static void config_is_loaded_as_it_was_saved(void **state)
 {
 	struct machine_config config = sample(), loaded;
 	struct section_writer writer = { 0 };
@@ -129,7 +129,7 @@ static void what_was_saved_is_loaded(void **state)
 	byte_buffer_free(&writer.buffer);
 }
 
-static void the_largest_machine_fits(void **state)
+static void config_of_the_largest_machine_is_loaded(void **state)
 {
 	struct machine_config config = sample(), loaded;
 	struct section_writer writer = { 0 };
@@ -154,7 +154,7 @@ static void the_largest_machine_fits(void **state)
 	byte_buffer_free(&writer.buffer);
 }
 
-static void overlays_have_names(void **state)
+static void overlay_is_named_after_vm_and_disk(void **state)
 {
 	struct machine_config config = sample();
 	struct error error;
@@ -230,7 +230,7 @@ static void overlay_lies_over_those_that_disk_has(void **state)
 		expect_refusal(config, words);          \
 	} while (0)
 
-static void impossible_values_are_refused(void **state)
+static void config_load_refuses_impossible_values(void **state)
 {
 	(void)state;
 	REFUSE(cpus, MACHINE_MAX_VCPUS + 1, "section machine: cpus is 513");
@@ -277,7 +277,7 @@ static void expect_field_refusal(const char *name, const char *as, unsigned size
 	byte_buffer_free(&writer.buffer);
 }
 
-static void fields_that_do_not_fit_are_refused_by_name(void **state)
+static void config_load_names_fields_that_it_refuses(void **state)
 {
 	(void)state;
 	expect_field_refusal("pmu", NULL, 0, 0, "section machine: pmu is missing");
@@ -289,7 +289,7 @@ static void fields_that_do_not_fit_are_refused_by_name(void **state)
 	expect_field_refusal("sve_lengths", "sve_lengths", 4, 8, "sve_lengths has 8 values of 4 bytes");
 }
 
-static void each_section_is_needed(void **state)
+static void config_load_names_a_missing_section(void **state)
 {
 	struct machine_config config = sample(), loaded;
 	struct section_writer writer = { 0 };
@@ -315,7 +315,7 @@ static void each_section_is_needed(void **state)
 	byte_buffer_free(&writer.buffer);
 }
 
-static void passed_through_devices_are_kept(void **state)
+static void config_keeps_addresses_of_passed_through_devices(void **state)
 {
 	struct machine_config config = { .name = "g", .cpus = 1, .memory = 1 << 20 }, loaded = { 0 };
 	struct section_writer writer = { 0 };
@@ -348,13 +348,14 @@ static void passed_through_devices_are_kept(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(what_was_saved_is_loaded),
-		cmocka_unit_test(the_largest_machine_fits), cmocka_unit_test(overlays_have_names),
+		cmocka_unit_test(config_is_loaded_as_it_was_saved),
+		cmocka_unit_test(config_of_the_largest_machine_is_loaded),
+		cmocka_unit_test(overlay_is_named_after_vm_and_disk),
 		cmocka_unit_test(overlay_lies_over_those_that_disk_has),
-		cmocka_unit_test(impossible_values_are_refused),
-		cmocka_unit_test(fields_that_do_not_fit_are_refused_by_name),
-		cmocka_unit_test(each_section_is_needed),
-		cmocka_unit_test(passed_through_devices_are_kept),
+		cmocka_unit_test(config_load_refuses_impossible_values),
+		cmocka_unit_test(config_load_names_fields_that_it_refuses),
+		cmocka_unit_test(config_load_names_a_missing_section),
+		cmocka_unit_test(config_keeps_addresses_of_passed_through_devices),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -150,7 +150,7 @@ static void assert_reason(const char *text)
 		fail_msg("no \"%s\" in: %s", text, error.text);
 }
 
-static void it_is_recorded_in_the_first_second(void **state)
+static void working_set_is_recorded_in_the_first_second(void **state)
 {
 	struct section_writer writer = { 0 };
 	struct error error;
@@ -185,7 +185,7 @@ static void it_is_recorded_in_the_first_second(void **state)
 }
 
 /* In compressed RAM, only chunks that a thread waited for are recorded, not chunks that were read ahead. */
-static void what_was_waited_for_is_recorded(void **state)
+static void working_set_has_only_chunks_that_threads_waited_for(void **state)
 {
 	struct error error;
 
@@ -207,7 +207,7 @@ static void what_was_waited_for_is_recorded(void **state)
 		assert_int_equal(is_set(machine->working_set.chunks, chunk), chunk == 7 || chunk == 99);
 }
 
-static void where_there_is_none_it_says_why(void **state)
+static void working_set_check_gives_reason_when_there_is_none(void **state)
 {
 	struct machine_config config = { .eager = true };
 	uint8_t chunks[BITS] = { 1 };
@@ -262,7 +262,7 @@ static void assert_told(uint64_t chunk, bool touched, bool only_read)
 }
 
 /* The working set is read ahead after the --prefault ranges, which are touched. The next working set is also recorded. */
-static void it_is_read_ahead(void **state)
+static void working_set_is_read_ahead_after_prefault_ranges(void **state)
 {
 	const struct machine_config config = {
 		.prefault_count = 1, .prefault = { { CRAFTED_BASE + 9 * CHUNK, CRAFTED_BASE + 10 * CHUNK } },
@@ -299,7 +299,7 @@ static void it_is_read_ahead(void **state)
 }
 
 /* The pager reads the working set before the rest of RAM. The next working set is then not recorded. */
-static void the_pager_reads_it_first(void **state)
+static void pager_reads_working_set_first(void **state)
 {
 	uint8_t chunks[BITS] = { [20] = 0x42 };
 	uint64_t at[3];
@@ -326,11 +326,11 @@ static void the_pager_reads_it_first(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(it_is_recorded_in_the_first_second, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(what_was_waited_for_is_recorded, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(where_there_is_none_it_says_why, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(it_is_read_ahead, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(the_pager_reads_it_first, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(working_set_is_recorded_in_the_first_second, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(working_set_has_only_chunks_that_threads_waited_for, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(working_set_check_gives_reason_when_there_is_none, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(working_set_is_read_ahead_after_prefault_ranges, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(pager_reads_working_set_first, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -107,13 +107,13 @@ static void check_chains(uint32_t seed)
 	free(model);
 }
 
-static void chains_are_what_the_model_says(void **state)
+static void chain_is_mapped_with_contents_of_the_model(void **state)
 {
 	(void)state;
 	check_chains(1);
 }
 
-static void on_hosts_with_large_pages_too(void **state)
+static void chain_is_mapped_on_hosts_with_large_pages(void **state)
 {
 	(void)state;
 	pretended = 16384;
@@ -136,7 +136,7 @@ static unsigned count_mappings(const char *path)
 }
 
 /* The newer file has every other page of one half, and longer stretches. Single pages are read, stretches are mapped. */
-static void what_is_scattered_is_read(void **state)
+static void map_reads_single_pages_and_maps_stretches(void **state)
 {
 	uint64_t count = LARGE_SIZE / FORMAT_RAM_PAGE, stretches = 100, behind = count / 2;
 	uint8_t *model = calloc(1, LARGE_SIZE), *pages = calloc(1, count / 8);
@@ -180,7 +180,7 @@ static void what_is_scattered_is_read(void **state)
 	free(pages);
 }
 
-static void a_frame_that_cannot_be_read_is_told(void **state)
+static void map_fails_when_a_frame_is_damaged(void **state)
 {
 	uint8_t *model = malloc(RAM_SIZE);
 	struct crafted file = { .path = paths[0], .ram = model, .size = RAM_SIZE, .frame = FORMAT_RAM_FRAME };
@@ -207,10 +207,10 @@ static void a_frame_that_cannot_be_read_is_told(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(chains_are_what_the_model_says, setup, teardown),
-		cmocka_unit_test_setup_teardown(on_hosts_with_large_pages_too, setup, teardown),
-		cmocka_unit_test_setup_teardown(what_is_scattered_is_read, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_frame_that_cannot_be_read_is_told, setup, teardown),
+		cmocka_unit_test_setup_teardown(chain_is_mapped_with_contents_of_the_model, setup, teardown),
+		cmocka_unit_test_setup_teardown(chain_is_mapped_on_hosts_with_large_pages, setup, teardown),
+		cmocka_unit_test_setup_teardown(map_reads_single_pages_and_maps_stretches, setup, teardown),
+		cmocka_unit_test_setup_teardown(map_fails_when_a_frame_is_damaged, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -55,7 +55,7 @@ static size_t find_redistributor(size_t from, const struct fixture *fixture, uns
 				   (uint64_t)vcpu << 32 | offset);
 }
 
-static void creation_follows_the_documents(void **state)
+static void creation_calls_kvm_in_documented_order(void **state)
 {
 	struct fixture *fixture = *state;
 	int gic = fixture->vm.gic_fd, its = fixture->vm.its_fd;
@@ -73,7 +73,7 @@ static void creation_follows_the_documents(void **state)
 	assert_int_not_equal(gic_init, SIZE_MAX);
 }
 
-static void reset_follows_the_documents(void **state)
+static void reset_calls_kvm_in_documented_order(void **state)
 {
 	struct fixture *fixture = *state;
 	struct migrate migrate = {
@@ -124,7 +124,7 @@ static void reset_clears_before_it_sets(void **state)
 	assert_int_equal(fake_kvm.calls[set].value, 0xffff);
 }
 
-static void every_call_of_a_reset_may_fail(void **state)
+static void reset_stops_at_the_first_call_that_fails(void **state)
 {
 	struct fixture *fixture = *state;
 	struct migrate migrate = {
@@ -191,7 +191,7 @@ static size_t find_read(size_t from, int fd, uint32_t group, uint64_t attribute)
 }
 
 /* arm-vgic-v3.rst and arm-vgic-its.rst: both tables are saved to RAM while no device raises interrupts, then registers. */
-static void save_follows_the_documents(void **state)
+static void save_calls_kvm_in_documented_order(void **state)
 {
 	struct fixture *fixture = *state;
 	struct migrate migrate = migration(fixture);
@@ -229,7 +229,7 @@ static void save_into(struct fixture *fixture, struct section_writer *writer, st
 	assert_int_equal(sections_parse(sections, writer->buffer.bytes, writer->buffer.size, &error), 0);
 }
 
-static void restore_follows_the_documents(void **state)
+static void restore_calls_kvm_in_documented_order(void **state)
 {
 	struct fixture *fixture = *state;
 	struct migrate migrate = migration(fixture);
@@ -273,7 +273,7 @@ static void restore_follows_the_documents(void **state)
 	byte_buffer_free(&writer.buffer);
 }
 
-static void every_call_of_a_save_and_a_restore_may_fail(void **state)
+static void save_and_restore_stop_at_the_first_call_that_fails(void **state)
 {
 	struct fixture *fixture = *state;
 	struct migrate migrate = migration(fixture);
@@ -309,7 +309,7 @@ static void every_call_of_a_save_and_a_restore_may_fail(void **state)
 	byte_buffer_free(&writer.buffer);
 }
 
-static void a_fault_names_its_step(void **state)
+static void fault_fails_the_named_step(void **state)
 {
 	struct fixture *fixture = *state;
 	struct migrate migrate = migration(fixture);
@@ -369,7 +369,7 @@ static void save_fails_when_restore_would_fail(void **state)
 	byte_buffer_free(&writer.buffer);
 }
 
-static void an_spi_is_enabled_or_not(void **state)
+static void gic_spi_enabled_reads_the_bit_of_the_spi(void **state)
 {
 	struct fixture *fixture = *state;
 	struct error error;
@@ -394,16 +394,16 @@ static void an_spi_is_enabled_or_not(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(creation_follows_the_documents, setup, teardown),
-		cmocka_unit_test_setup_teardown(reset_follows_the_documents, setup, teardown),
+		cmocka_unit_test_setup_teardown(creation_calls_kvm_in_documented_order, setup, teardown),
+		cmocka_unit_test_setup_teardown(reset_calls_kvm_in_documented_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(reset_clears_before_it_sets, setup, teardown),
-		cmocka_unit_test_setup_teardown(every_call_of_a_reset_may_fail, setup, teardown),
-		cmocka_unit_test_setup_teardown(save_follows_the_documents, setup, teardown),
-		cmocka_unit_test_setup_teardown(restore_follows_the_documents, setup, teardown),
-		cmocka_unit_test_setup_teardown(every_call_of_a_save_and_a_restore_may_fail, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_fault_names_its_step, setup, teardown),
+		cmocka_unit_test_setup_teardown(reset_stops_at_the_first_call_that_fails, setup, teardown),
+		cmocka_unit_test_setup_teardown(save_calls_kvm_in_documented_order, setup, teardown),
+		cmocka_unit_test_setup_teardown(restore_calls_kvm_in_documented_order, setup, teardown),
+		cmocka_unit_test_setup_teardown(save_and_restore_stop_at_the_first_call_that_fails, setup, teardown),
+		cmocka_unit_test_setup_teardown(fault_fails_the_named_step, setup, teardown),
 		cmocka_unit_test_setup_teardown(save_fails_when_restore_would_fail, setup, teardown),
-		cmocka_unit_test_setup_teardown(an_spi_is_enabled_or_not, setup, teardown),
+		cmocka_unit_test_setup_teardown(gic_spi_enabled_reads_the_bit_of_the_spi, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

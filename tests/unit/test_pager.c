@@ -144,7 +144,7 @@ static void *compare_backwards(void *argument)
 	return (void *)wrong;
 }
 
-static void what_is_touched_is_there(void **state)
+static void pager_loads_memory_that_is_accessed(void **state)
 {
 	uint8_t bytes[PAGE];
 	pthread_t thread;
@@ -174,7 +174,7 @@ static void what_is_touched_is_there(void **state)
 	close_ram();
 }
 
-static void what_nobody_touches_is_loaded_too(void **state)
+static void pager_loads_memory_that_is_not_accessed(void **state)
 {
 	(void)state;
 	start_frames(0);
@@ -185,7 +185,7 @@ static void what_nobody_touches_is_loaded_too(void **state)
 }
 
 /* Prefault ranges are read ahead, from a mapped file or by the pager. */
-static void ranges_are_read_ahead(void **state)
+static void prefault_reads_ranges_ahead(void **state)
 {
 	const struct prefault_range ranges[] = {
 		{ CRAFTED_BASE + 64 * PAGE, CRAFTED_BASE + 128 * PAGE }, { CRAFTED_BASE + 32 * PAGE + 7, CRAFTED_BASE + 33 * PAGE + 8 },
@@ -221,7 +221,7 @@ static bool is_zero(const uint8_t *page)
 }
 
 /* Pages that the balloon discarded are zero: they have neither the file's contents nor the guest's. */
-static void what_was_given_back_is_zero(void **state)
+static void discarded_pages_are_zero(void **state)
 {
 	const uint64_t untouched = 64 * 10 + 3, touched = 64 * 11 + 3, beside = 64 * 12 + 3;
 
@@ -258,7 +258,7 @@ static void *give_back(void *argument)
 }
 
 /* Pages are discarded while the pager loads others, in any order. */
-static void giving_back_and_loading_at_once(void **state)
+static void discarded_pages_are_zero_when_others_are_loaded(void **state)
 {
 	(void)state;
 	for (unsigned round = 0; round < 20; round++) {
@@ -279,7 +279,7 @@ static void giving_back_and_loading_at_once(void **state)
 	}
 }
 
-static void damage_ends_it_and_nobody_waits(void **state)
+static void pager_unblocks_threads_when_it_finds_damage(void **state)
 {
 	const uint64_t at = 7 * FORMAT_RAM_CHUNK;
 
@@ -307,7 +307,7 @@ static void damage_ends_it_and_nobody_waits(void **state)
 	close_ram();
 }
 
-static void it_can_be_closed_at_any_time(void **state)
+static void pager_close_keeps_loaded_memory_at_any_time(void **state)
 {
 	(void)state;
 	for (unsigned round = 0; round < 50; round++) {
@@ -324,7 +324,7 @@ static void it_can_be_closed_at_any_time(void **state)
 }
 
 /* Chains of a compressed file on a plain one, and of a plain file on a compressed one. */
-static void chains_are_loaded(void **state)
+static void pager_loads_chains(void **state)
 {
 	(void)state;
 	for (unsigned turn = 0; turn < 2; turn++) {
@@ -352,7 +352,7 @@ static void chains_are_loaded(void **state)
 }
 
 /* The host provides no userfaultfd, so all of RAM is read at once. */
-static void without_userfaultfd_it_can_be_loaded(void **state)
+static void load_unloaded_loads_ram_when_userfaultfd_is_missing(void **state)
 {
 	struct crafted file = { .path = paths[0], .ram = model, .size = RAM_SIZE, .frame = FORMAT_RAM_FRAME };
 	struct rlimit limit, none;
@@ -377,7 +377,7 @@ static void without_userfaultfd_it_can_be_loaded(void **state)
 	close_ram();
 }
 
-static void all_can_be_loaded_at_once(void **state)
+static void load_ram_loads_all_and_finds_damage(void **state)
 {
 	(void)state;
 	for (unsigned turn = 0; turn < 3; turn++) {
@@ -405,16 +405,16 @@ static void all_can_be_loaded_at_once(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(what_is_touched_is_there, setup, teardown),
-		cmocka_unit_test_setup_teardown(what_nobody_touches_is_loaded_too, setup, teardown),
-		cmocka_unit_test_setup_teardown(ranges_are_read_ahead, setup, teardown),
-		cmocka_unit_test_setup_teardown(what_was_given_back_is_zero, setup, teardown),
-		cmocka_unit_test_setup_teardown(giving_back_and_loading_at_once, setup, teardown),
-		cmocka_unit_test_setup_teardown(damage_ends_it_and_nobody_waits, setup, teardown),
-		cmocka_unit_test_setup_teardown(it_can_be_closed_at_any_time, setup, teardown),
-		cmocka_unit_test_setup_teardown(chains_are_loaded, setup, teardown),
-		cmocka_unit_test_setup_teardown(without_userfaultfd_it_can_be_loaded, setup, teardown),
-		cmocka_unit_test_setup_teardown(all_can_be_loaded_at_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(pager_loads_memory_that_is_accessed, setup, teardown),
+		cmocka_unit_test_setup_teardown(pager_loads_memory_that_is_not_accessed, setup, teardown),
+		cmocka_unit_test_setup_teardown(prefault_reads_ranges_ahead, setup, teardown),
+		cmocka_unit_test_setup_teardown(discarded_pages_are_zero, setup, teardown),
+		cmocka_unit_test_setup_teardown(discarded_pages_are_zero_when_others_are_loaded, setup, teardown),
+		cmocka_unit_test_setup_teardown(pager_unblocks_threads_when_it_finds_damage, setup, teardown),
+		cmocka_unit_test_setup_teardown(pager_close_keeps_loaded_memory_at_any_time, setup, teardown),
+		cmocka_unit_test_setup_teardown(pager_loads_chains, setup, teardown),
+		cmocka_unit_test_setup_teardown(load_unloaded_loads_ram_when_userfaultfd_is_missing, setup, teardown),
+		cmocka_unit_test_setup_teardown(load_ram_loads_all_and_finds_damage, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

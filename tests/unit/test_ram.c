@@ -12,7 +12,7 @@
 #define SIZE (4u << 20)
 #define PAGE 65536u
 
-static void files_lie_over_zeroes(void **state)
+static void file_is_mapped_over_zeroed_ram(void **state)
 {
 	int fd = memfd_create("file", MFD_CLOEXEC);
 	uint8_t bytes[PAGE];
@@ -39,7 +39,7 @@ static void files_lie_over_zeroes(void **state)
 	close(fd);
 }
 
-static void huge_pages_that_are_not_there(void **state)
+static void ram_open_huge_fails_when_the_host_lacks_pages(void **state)
 {
 	struct error error;
 	struct ram ram;
@@ -60,8 +60,8 @@ static void huge_pages_that_are_not_there(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(files_lie_over_zeroes),
-		cmocka_unit_test(huge_pages_that_are_not_there),
+		cmocka_unit_test(file_is_mapped_over_zeroed_ram),
+		cmocka_unit_test(ram_open_huge_fails_when_the_host_lacks_pages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -228,7 +228,7 @@ static void it_is_the_same(const char *original, const char *path, bool compress
 	free(bytes);
 }
 
-static void each_form_becomes_each(void **state)
+static void rewrite_converts_each_form_to_each(void **state)
 {
 	(void)state;
 	save(it.base);
@@ -243,7 +243,7 @@ static void each_form_becomes_each(void **state)
 }
 
 /* The base is plain or compressed. */
-static void a_chain_becomes_one(void **state)
+static void rewrite_merges_a_chain(void **state)
 {
 	(void)state;
 	for (unsigned packed = 0; packed < 2; packed++) {
@@ -261,7 +261,7 @@ static void a_chain_becomes_one(void **state)
 }
 
 /* A snapshot still works after its base is rewritten in another form. */
-static void a_base_may_change_its_form(void **state)
+static void base_is_found_when_its_form_changed(void **state)
 {
 	(void)state;
 	save(it.other);
@@ -272,7 +272,7 @@ static void a_base_may_change_its_form(void **state)
 	it_is_the_same(it.plain, it.other, false);
 }
 
-static void zeroes_cost_nothing(void **state)
+static void rewrite_writes_no_data_for_zeroes(void **state)
 {
 	struct rewrite made;
 	struct stat status;
@@ -290,7 +290,7 @@ static void zeroes_cost_nothing(void **state)
 	}
 }
 
-static void what_is_written_is_counted(void **state)
+static void rewrite_counts_data_and_size(void **state)
 {
 	struct rewrite plain, packed;
 	struct snapshot snapshot;
@@ -328,7 +328,7 @@ static int try_rewrite(const char *path, const struct snapshot_output *output, c
 }
 
 /* A copy of damaged RAM would get matching checksums, so the rewrite must fail. */
-static void damage_is_not_copied(void **state)
+static void rewrite_fails_when_ram_is_damaged(void **state)
 {
 	struct error error;
 	int fd;
@@ -360,7 +360,7 @@ static bool call_off(void *owner, uint64_t done, uint64_t total)
 	return false;
 }
 
-static void it_can_be_called_off(void **state)
+static void rewrite_stops_when_it_is_cancelled(void **state)
 {
 	const struct snapshot_progress progress = { .step = call_off };
 	struct error error;
@@ -372,7 +372,7 @@ static void it_can_be_called_off(void **state)
 }
 
 /* A file size limit replaces a full disk. */
-static void a_full_disk_is_a_sentence(void **state)
+static void rewrite_fails_when_the_disk_is_full(void **state)
 {
 	const struct rlimit small = { 100000, RLIM_INFINITY }, none = { RLIM_INFINITY, RLIM_INFINITY };
 	struct rewrite rewrite;
@@ -398,7 +398,7 @@ static void a_full_disk_is_a_sentence(void **state)
 	signal(SIGXFSZ, SIG_DFL);
 }
 
-static void a_reader_that_goes_away_is_a_sentence(void **state)
+static void rewrite_fails_when_the_reader_closes_the_pipe(void **state)
 {
 	struct snapshot snapshot;
 	struct error error;
@@ -481,7 +481,7 @@ static int take_stream(const uint8_t *bytes, size_t size, struct error *error)
 	return result;
 }
 
-static void a_stream_that_is_cut_is_refused(void **state)
+static void stream_is_refused_when_it_is_cut(void **state)
 {
 	struct error error;
 
@@ -501,7 +501,7 @@ static void a_stream_that_is_cut_is_refused(void **state)
 	}
 }
 
-static void a_stream_with_something_behind_is_refused(void **state)
+static void stream_is_refused_when_bytes_follow_it(void **state)
 {
 	struct stream stream = make_stream(0);
 	struct error error;
@@ -513,7 +513,7 @@ static void a_stream_with_something_behind_is_refused(void **state)
 	free(stream.bytes);
 }
 
-static void a_byte_that_is_wrong_is_found(void **state)
+static void stream_is_refused_when_a_byte_is_wrong(void **state)
 {
 	struct error error;
 
@@ -534,7 +534,7 @@ static void a_byte_that_is_wrong_is_found(void **state)
 }
 
 /* Each record is valid, but their order is wrong. */
-static void records_have_an_order(void **state)
+static void stream_is_refused_when_records_are_out_of_order(void **state)
 {
 	struct stream stream = make_stream(0);
 	size_t one = stream.records[1] - stream.records[0], other = stream.records[2] - stream.records[1];
@@ -551,7 +551,7 @@ static void records_have_an_order(void **state)
 	free(stream.bytes);
 }
 
-static void what_is_no_stream_is_refused(void **state)
+static void stream_is_refused_when_it_is_no_stream(void **state)
 {
 	uint8_t start[START + FORMAT_HEADER_SIZE] = { 0 };
 	struct error error;
@@ -570,20 +570,20 @@ static void what_is_no_stream_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(each_form_becomes_each, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_chain_becomes_one, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_base_may_change_its_form, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(zeroes_cost_nothing, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(what_is_written_is_counted, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(damage_is_not_copied, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(it_can_be_called_off, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_full_disk_is_a_sentence, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_reader_that_goes_away_is_a_sentence, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_stream_that_is_cut_is_refused, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_stream_with_something_behind_is_refused, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_byte_that_is_wrong_is_found, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(records_have_an_order, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(what_is_no_stream_is_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(rewrite_converts_each_form_to_each, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(rewrite_merges_a_chain, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(base_is_found_when_its_form_changed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(rewrite_writes_no_data_for_zeroes, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(rewrite_counts_data_and_size, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(rewrite_fails_when_ram_is_damaged, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(rewrite_stops_when_it_is_cancelled, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(rewrite_fails_when_the_disk_is_full, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(rewrite_fails_when_the_reader_closes_the_pipe, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(stream_is_refused_when_it_is_cut, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(stream_is_refused_when_bytes_follow_it, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(stream_is_refused_when_a_byte_is_wrong, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(stream_is_refused_when_records_are_out_of_order, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(stream_is_refused_when_it_is_no_stream, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,7 +32,7 @@ static const struct state_field sample_fields[] = {
 
 static const struct state_table sample_table = STATE_TABLE(struct sample, "sample", 1, sample_fields);
 
-static void reset_sets_what_runs_and_keeps_the_rest(void **state)
+static void reset_sets_running_state_and_keeps_the_rest(void **state)
 {
 	struct sample sample;
 
@@ -60,7 +60,7 @@ static bool complete_with(unsigned index, struct state_field field)
 	return state_table_is_complete(&table);
 }
 
-static void gaps_are_found(void **state)
+static void state_table_is_incomplete_when_it_has_a_gap_or_an_overlap(void **state)
 {
 	struct state_table table = sample_table;
 	struct state_field field;
@@ -129,7 +129,7 @@ static int load(const struct byte_buffer *buffer, uint32_t version, struct sampl
 	return state_load(&sample_table, sample, &fields, version, error);
 }
 
-static void what_was_saved_is_loaded(void **state)
+static void state_is_loaded_as_it_was_saved(void **state)
 {
 	struct byte_buffer buffer = { 0 };
 	struct sample sample;
@@ -192,7 +192,7 @@ static void expect_refusal(uint32_t index, const char *name, unsigned size, uint
 	byte_buffer_free(&buffer);
 }
 
-static void what_does_not_fit_is_refused_by_name(void **state)
+static void state_load_names_field_that_it_refuses(void **state)
 {
 	static const uint16_t halves[4] = { 1, 2, 3, 4 };
 	const uint32_t other = 8;
@@ -215,7 +215,7 @@ static void what_does_not_fit_is_refused_by_name(void **state)
 }
 
 /* Fields that an earlier version of the table did not have get their reset values. */
-static void an_older_version_may_lack_fields(void **state)
+static void fields_of_older_version_may_be_missing(void **state)
 {
 	struct state_table newer = sample_table;
 	struct byte_buffer buffer = { 0 };
@@ -237,7 +237,7 @@ static void an_older_version_may_lack_fields(void **state)
 	byte_buffer_free(&buffer);
 }
 
-static void differences_in_arrays_name_the_element(void **state)
+static void state_load_names_array_element_that_differs(void **state)
 {
 	static const struct state_field fields_here[] = {
 		{ .name = "lengths", .size = 8, .count = 3, .kind = STATE_CONFIG },
@@ -274,13 +274,13 @@ static void device_tables_are_complete(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(reset_sets_what_runs_and_keeps_the_rest),
-		cmocka_unit_test(gaps_are_found),
-		cmocka_unit_test(what_was_saved_is_loaded),
+		cmocka_unit_test(reset_sets_running_state_and_keeps_the_rest),
+		cmocka_unit_test(state_table_is_incomplete_when_it_has_a_gap_or_an_overlap),
+		cmocka_unit_test(state_is_loaded_as_it_was_saved),
 		cmocka_unit_test(fields_may_come_in_any_order),
-		cmocka_unit_test(what_does_not_fit_is_refused_by_name),
-		cmocka_unit_test(an_older_version_may_lack_fields),
-		cmocka_unit_test(differences_in_arrays_name_the_element),
+		cmocka_unit_test(state_load_names_field_that_it_refuses),
+		cmocka_unit_test(fields_of_older_version_may_be_missing),
+		cmocka_unit_test(state_load_names_array_element_that_differs),
 		cmocka_unit_test(device_tables_are_complete),
 	};
 

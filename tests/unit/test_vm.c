@@ -70,7 +70,7 @@ static void address_bits_follow_the_memory(void **state)
 	assert_non_null(strstr(error.text, "MiB"));
 }
 
-static void every_call_of_opening_may_fail(void **state)
+static void vm_open_leaves_nothing_when_any_call_fails(void **state)
 {
 	struct vm_config wanted = config(2, 3);
 	unsigned fds = open_fds();
@@ -122,7 +122,7 @@ static void ram_stays_open_when_opening_fails(void **state)
 	ram_close(&ram);
 }
 
-static void memory_beside_ram_has_a_slot_of_its_own(void **state)
+static void memory_beside_ram_has_its_own_slot(void **state)
 {
 	struct vm_config wanted = config(2, 1);
 	struct ram page = { .base = 0x1000000, .size = 0x10000 };
@@ -157,7 +157,7 @@ static int enter_and_access(int vcpu_fd, struct kvm_run *run)
 	return 0;
 }
 
-static void parked_means_outside_kvm_run(void **state)
+static void vcpus_stay_outside_kvm_run_while_parked(void **state)
 {
 	struct vm_config wanted = config(2, 4);
 	struct error error;
@@ -237,10 +237,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(address_bits_follow_the_memory, reset_fake),
-		cmocka_unit_test_setup(every_call_of_opening_may_fail, reset_fake),
+		cmocka_unit_test_setup(vm_open_leaves_nothing_when_any_call_fails, reset_fake),
 		cmocka_unit_test_setup(ram_stays_open_when_opening_fails, reset_fake),
-		cmocka_unit_test_setup(memory_beside_ram_has_a_slot_of_its_own, reset_fake),
-		cmocka_unit_test_setup(parked_means_outside_kvm_run, reset_fake),
+		cmocka_unit_test_setup(memory_beside_ram_has_its_own_slot, reset_fake),
+		cmocka_unit_test_setup(vcpus_stay_outside_kvm_run_while_parked, reset_fake),
 		cmocka_unit_test_setup(exits_become_events, reset_fake),
 	};
 

@@ -60,7 +60,7 @@ static bool is_set(const uint8_t *chunks, uint64_t chunk)
 	return chunks[chunk / 8] >> chunk % 8 & 1;
 }
 
-static void what_is_kept_is_read(void **state)
+static void working_set_is_loaded_as_it_was_saved(void **state)
 {
 	uint8_t chunks[BITS] = { [0] = 0x9e, [1] = 0x01, [BITS - 1] = 0x80 };
 
@@ -78,7 +78,7 @@ static void what_is_kept_is_read(void **state)
 }
 
 /* Another form of the snapshot keeps the section. Readers may ignore it, as it is optional. */
-static void another_form_keeps_it(void **state)
+static void working_set_is_kept_by_a_rewrite(void **state)
 {
 	uint8_t chunks[BITS] = { 0x12, 0x34 };
 	struct rewrite rewrite = { .level = 1 };
@@ -117,7 +117,7 @@ static int load(uint32_t version, unsigned size, uint32_t count, const void *val
 	return result;
 }
 
-static void what_does_not_fit_is_refused(void **state)
+static void working_set_is_refused_when_it_does_not_fit_ram(void **state)
 {
 	const uint8_t bits[4] = { 0xff, 0x07 };
 	struct error error;
@@ -136,7 +136,7 @@ static void what_does_not_fit_is_refused(void **state)
 }
 
 /* Opening the file fails then. A check for all faults still examines the rest of the file. */
-static void a_file_in_which_it_does_not_fit_is_refused(void **state)
+static void snapshot_open_fails_when_the_working_set_does_not_fit(void **state)
 {
 	struct crafted file = { .path = path, .ram = model, .size = RAM_SIZE };
 	struct section_writer writer = { 0 };
@@ -152,7 +152,7 @@ static void a_file_in_which_it_does_not_fit_is_refused(void **state)
 }
 
 /* Chunks in other blocks of 2 MiB are not recorded. Near ones may be, as hosts may map more of a file than one chunk. */
-static void what_is_touched_is_told_from_the_rest(void **state)
+static void working_set_record_finds_accessed_chunks(void **state)
 {
 	uint8_t chunks[BITS] = { 0 };
 	struct error error;
@@ -177,11 +177,11 @@ static void what_is_touched_is_told_from_the_rest(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(what_is_kept_is_read, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(another_form_keeps_it, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(what_does_not_fit_is_refused, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_file_in_which_it_does_not_fit_is_refused, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(what_is_touched_is_told_from_the_rest, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(working_set_is_loaded_as_it_was_saved, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(working_set_is_kept_by_a_rewrite, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(working_set_is_refused_when_it_does_not_fit_ram, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(snapshot_open_fails_when_the_working_set_does_not_fit, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(working_set_record_finds_accessed_chunks, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
