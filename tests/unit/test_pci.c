@@ -160,7 +160,7 @@ static size_t count_requests(size_t from, unsigned long request)
 	return count;
 }
 
-static void empty_slots_read_as_ones(void **state)
+static void empty_slot_reads_as_ones(void **state)
 {
 	(void)state;
 	assert_int_equal(get(config_address(0, 0), 4), 0x10411af4);
@@ -171,7 +171,7 @@ static void empty_slots_read_as_ones(void **state)
 	assert_int_equal(get(config_address(0, 0), 4), 0x10411af4);
 }
 
-static void bars_tell_their_size(void **state)
+static void bar_reports_its_size(void **state)
 {
 	(void)state;
 	put(config_address(0, PCI_BASE_ADDRESS_0), 4, 0xffffffff);
@@ -184,7 +184,7 @@ static void bars_tell_their_size(void **state)
 	assert_int_equal(get(config_address(0, PCI_BASE_ADDRESS_1), 4), 0);
 }
 
-static void bars_move_and_keep_off_each_other(void **state)
+static void bar_is_unmapped_when_it_overlaps_or_leaves_the_windows(void **state)
 {
 	uint64_t value, first = WINDOW64, second = WINDOW64 + 0x4000;
 
@@ -214,7 +214,7 @@ static void bars_move_and_keep_off_each_other(void **state)
 }
 
 /* Another device has eight ports, which PCI_COMMAND_IO enables. */
-static void ports_have_a_window_of_their_own(void **state)
+static void port_bars_have_their_own_window(void **state)
 {
 	const struct pci_identity identity = { .name = "ports", .vendor = 0x4348, .device = 0x3253 };
 	const struct pci_bar ports = { .size = 8, .io = true, .ops = &bar_ops, .owner = &fixture.pci };
@@ -255,7 +255,7 @@ static void ports_have_a_window_of_their_own(void **state)
 	assert_false(bus_read(&fixture.bus, PORTS + 0x1000, 1, &value));
 }
 
-static void bars_change_places(void **state)
+static void bars_exchange_addresses(void **state)
 {
 	const uint64_t first = WINDOW64, second = WINDOW64 + 0x4000;
 
@@ -271,7 +271,7 @@ static void bars_change_places(void **state)
 	assert_int_equal(fixture.devices[1].bars[4].address, first);
 }
 
-static void an_unmasked_vector_is_joined(void **state)
+static void irqfd_is_attached_when_its_vector_is_unmasked(void **state)
 {
 	size_t route, join;
 
@@ -300,7 +300,7 @@ static void an_unmasked_vector_is_joined(void **state)
 	assert_int_equal(count_requests(from, KVM_SET_GSI_ROUTING), 0);
 }
 
-static void masked_vectors_become_pending(void **state)
+static void vector_becomes_pending_while_it_is_masked(void **state)
 {
 	(void)state;
 	enable(0);
@@ -325,7 +325,7 @@ static void masked_vectors_become_pending(void **state)
 	assert_int_equal(count, 1);
 }
 
-static void without_bus_mastering_nothing_is_sent(void **state)
+static void message_stays_pending_without_bus_mastering(void **state)
 {
 	(void)state;
 	put(config_address(0, PCI_COMMAND), 2, PCI_COMMAND_MEMORY);
@@ -337,7 +337,7 @@ static void without_bus_mastering_nothing_is_sent(void **state)
 	assert_true(fixture.devices[0].vectors[0].attached);
 }
 
-static void routes_are_given_back(void **state)
+static void routes_are_released_when_msix_is_disabled(void **state)
 {
 	(void)state;
 	enable(0);
@@ -352,7 +352,7 @@ static void routes_are_given_back(void **state)
 	}
 }
 
-static void without_irqfd_messages_are_sent(void **state)
+static void message_is_sent_by_signal_msi_without_irqfd(void **state)
 {
 	size_t from;
 
@@ -370,7 +370,7 @@ static void without_irqfd_messages_are_sent(void **state)
 	assert_int_equal(pending(0), 0);
 }
 
-static void a_reset_is_a_power_on(void **state)
+static void reset_restores_power_on_state(void **state)
 {
 	uint8_t fresh[PCI_CONFIG_SIZE];
 	uint64_t value;
@@ -395,7 +395,7 @@ static void a_reset_is_a_power_on(void **state)
 	assert_int_equal(get(table(0, 0) + 12, 4), 1);
 }
 
-static void a_disabled_line_stays_low(void **state)
+static void line_stays_low_when_intx_is_disabled(void **state)
 {
 	(void)state;
 	put(config_address(1, PCI_COMMAND), 2, PCI_COMMAND_INTX_DISABLE);
@@ -407,7 +407,7 @@ static void a_disabled_line_stays_low(void **state)
 	assert_int_equal(fixture.interrupts.lines, 0);
 }
 
-static void odd_accesses_do_nothing(void **state)
+static void odd_accesses_have_no_effect(void **state)
 {
 	(void)state;
 	enable(0);
@@ -424,7 +424,7 @@ static void odd_accesses_do_nothing(void **state)
 }
 
 /* A status register: the device sets bits, and the guest clears bits by writing ones. */
-static void ones_clear_what_the_device_set(void **state)
+static void status_bits_are_cleared_by_ones(void **state)
 {
 	struct pci_device *device = &fixture.devices[0];
 
@@ -444,20 +444,20 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		CASE(empty_slots_read_as_ones),
-		CASE(bars_tell_their_size),
-		CASE(bars_move_and_keep_off_each_other),
-		CASE(ports_have_a_window_of_their_own),
-		CASE(bars_change_places),
-		CASE(an_unmasked_vector_is_joined),
-		CASE(masked_vectors_become_pending),
-		CASE(without_bus_mastering_nothing_is_sent),
-		CASE(routes_are_given_back),
-		CASE(without_irqfd_messages_are_sent),
-		CASE(a_reset_is_a_power_on),
-		CASE(a_disabled_line_stays_low),
-		CASE(odd_accesses_do_nothing),
-		CASE(ones_clear_what_the_device_set),
+		CASE(empty_slot_reads_as_ones),
+		CASE(bar_reports_its_size),
+		CASE(bar_is_unmapped_when_it_overlaps_or_leaves_the_windows),
+		CASE(port_bars_have_their_own_window),
+		CASE(bars_exchange_addresses),
+		CASE(irqfd_is_attached_when_its_vector_is_unmasked),
+		CASE(vector_becomes_pending_while_it_is_masked),
+		CASE(message_stays_pending_without_bus_mastering),
+		CASE(routes_are_released_when_msix_is_disabled),
+		CASE(message_is_sent_by_signal_msi_without_irqfd),
+		CASE(reset_restores_power_on_state),
+		CASE(line_stays_low_when_intx_is_disabled),
+		CASE(odd_accesses_have_no_effect),
+		CASE(status_bits_are_cleared_by_ones),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

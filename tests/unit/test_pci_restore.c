@@ -148,7 +148,7 @@ static size_t count_requests(size_t from, unsigned long request)
 	return count;
 }
 
-static void bars_are_where_the_guest_put_them(void **state)
+static void bar_keeps_its_address_after_restore(void **state)
 {
 	uint64_t value, before;
 
@@ -165,7 +165,7 @@ static void bars_are_where_the_guest_put_them(void **state)
 	assert_int_equal(fake_config_read(&there.function, PCI_COMMAND, 2), PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 }
 
-static void bars_that_were_off_stay_off(void **state)
+static void bar_stays_disabled_after_restore(void **state)
 {
 	(void)state;
 	fake_config_write(&here.function, PCI_COMMAND, 2, 0);
@@ -175,7 +175,7 @@ static void bars_that_were_off_stay_off(void **state)
 	assert_int_not_equal(there.address, 0);
 }
 
-static void vectors_are_joined_to_kvm_again(void **state)
+static void irqfds_are_attached_again_after_restore(void **state)
 {
 	size_t from;
 
@@ -197,7 +197,7 @@ static void vectors_are_joined_to_kvm_again(void **state)
 		assert_false(waits(&there, i));
 }
 
-static void without_msix_kvm_is_told_nothing(void **state)
+static void restore_calls_no_kvm_when_msix_is_disabled(void **state)
 {
 	size_t from;
 
@@ -218,7 +218,7 @@ static void without_msix_kvm_is_told_nothing(void **state)
  * A message of a masked vector becomes a pending bit. A message of an unmasked vector that KVM did not take before the irqfd
  * was detached waits in the eventfd of the new one.
  */
-static void what_was_pending_is_sent(void **state)
+static void pending_messages_are_kept_by_restore(void **state)
 {
 	(void)state;
 	fake_enable_msix(&here.function);
@@ -238,7 +238,7 @@ static void what_was_pending_is_sent(void **state)
 }
 
 /* After a save the guest continues on this machine without a change. */
-static void quiescing_is_undone(void **state)
+static void resume_undoes_quiesce(void **state)
 {
 	size_t from;
 
@@ -258,7 +258,7 @@ static void quiescing_is_undone(void **state)
 	assert_int_equal(pending(&here), 1u << 1);
 }
 
-static void vectors_that_are_not_there_are_left_alone(void **state)
+static void restore_ignores_pending_bits_of_missing_vectors(void **state)
 {
 	struct error error;
 
@@ -272,7 +272,7 @@ static void vectors_that_are_not_there_are_left_alone(void **state)
 }
 
 /* For every byte of config space: bits that a guest may write are accepted; all others must equal this device's. */
-static void another_kind_of_device_is_refused(void **state)
+static void restore_refuses_another_kind_of_device(void **state)
 {
 	unsigned taken = 0, refused = 0;
 
@@ -301,7 +301,7 @@ static void another_kind_of_device_is_refused(void **state)
 }
 
 /* A driver disabled INTx while the device raised the line. */
-static void the_line_follows_the_command(void **state)
+static void line_follows_command_register_after_restore(void **state)
 {
 	struct error error;
 
@@ -318,15 +318,15 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		CASE(bars_are_where_the_guest_put_them),
-		CASE(bars_that_were_off_stay_off),
-		CASE(vectors_are_joined_to_kvm_again),
-		CASE(without_msix_kvm_is_told_nothing),
-		CASE(what_was_pending_is_sent),
-		CASE(quiescing_is_undone),
-		CASE(vectors_that_are_not_there_are_left_alone),
-		CASE(another_kind_of_device_is_refused),
-		CASE(the_line_follows_the_command),
+		CASE(bar_keeps_its_address_after_restore),
+		CASE(bar_stays_disabled_after_restore),
+		CASE(irqfds_are_attached_again_after_restore),
+		CASE(restore_calls_no_kvm_when_msix_is_disabled),
+		CASE(pending_messages_are_kept_by_restore),
+		CASE(resume_undoes_quiesce),
+		CASE(restore_ignores_pending_bits_of_missing_vectors),
+		CASE(restore_refuses_another_kind_of_device),
+		CASE(line_follows_command_register_after_restore),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -90,7 +90,7 @@ static bool line_is_up(const struct host *host)
 	return host->machine.vm.interrupts.lines != 0;
 }
 
-static void linux_finds_it(void **state)
+static void rcec_has_registers_that_linux_requires(void **state)
 {
 	unsigned express;
 
@@ -109,7 +109,7 @@ static void linux_finds_it(void **state)
 	assert_int_equal(fake_config_read(&here.function, express + PCI_EXP_DEVCTL, 2), 0xf);
 }
 
-static void who_does_not_listen_is_told_nothing(void **state)
+static void report_has_no_effect_when_the_guest_does_not_listen(void **state)
 {
 	(void)state;
 	listen_by_message();
@@ -122,7 +122,7 @@ static void who_does_not_listen_is_told_nothing(void **state)
 	assert_int_equal(messages(&here), 0);
 }
 
-static void one_message_until_the_guest_has_seen_it(void **state)
+static void message_is_sent_once_until_status_is_cleared(void **state)
 {
 	(void)state;
 	listen_by_message();
@@ -145,7 +145,7 @@ static void one_message_until_the_guest_has_seen_it(void **state)
 	assert_false(line_is_up(&here));
 }
 
-static void ones_clear_and_zeroes_do_not(void **state)
+static void status_is_cleared_by_ones_only(void **state)
 {
 	(void)state;
 	listen_by_message();
@@ -166,7 +166,7 @@ static void ones_clear_and_zeroes_do_not(void **state)
 }
 
 /* Linux disables reporting around a reset. Enabling it while an error is recorded sends the message again. */
-static void what_is_left_is_told_when_it_listens_again(void **state)
+static void message_is_sent_again_when_reporting_is_enabled_again(void **state)
 {
 	(void)state;
 	listen_by_message();
@@ -181,7 +181,7 @@ static void what_is_left_is_told_when_it_listens_again(void **state)
 	assert_int_equal(messages(&here), 0);
 }
 
-static void without_messages_there_is_a_line(void **state)
+static void line_is_raised_when_there_are_no_messages(void **state)
 {
 	(void)state;
 	close_host(&here);
@@ -212,7 +212,7 @@ static uint64_t next(uint64_t *seed)
 }
 
 /* Writes garbage to all of its config space, in all sizes. Read-only bits stay, and it works after a reset. */
-static void garbage_does_no_harm(void **state)
+static void rcec_survives_garbage(void **state)
 {
 	struct pci_device *device = &here.collector.pci;
 	uint64_t seed = 5;
@@ -236,11 +236,11 @@ static void garbage_does_no_harm(void **state)
 	rcec_reset(&here.collector);
 	fake_config_write(&here.function, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	messages(&here);
-	one_message_until_the_guest_has_seen_it(NULL);
+	message_is_sent_once_until_status_is_cleared(NULL);
 }
 
 /* After a move to another host, an error is neither lost nor reported twice. */
-static void it_is_saved_as_its_function_is(void **state)
+static void rcec_keeps_error_and_message_after_restore(void **state)
 {
 	struct byte_buffer buffer = { 0 };
 	struct error error;
@@ -274,14 +274,14 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		CASE(linux_finds_it),
-		CASE(who_does_not_listen_is_told_nothing),
-		CASE(one_message_until_the_guest_has_seen_it),
-		CASE(ones_clear_and_zeroes_do_not),
-		CASE(what_is_left_is_told_when_it_listens_again),
-		CASE(without_messages_there_is_a_line),
-		CASE(garbage_does_no_harm),
-		CASE(it_is_saved_as_its_function_is),
+		CASE(rcec_has_registers_that_linux_requires),
+		CASE(report_has_no_effect_when_the_guest_does_not_listen),
+		CASE(message_is_sent_once_until_status_is_cleared),
+		CASE(status_is_cleared_by_ones_only),
+		CASE(message_is_sent_again_when_reporting_is_enabled_again),
+		CASE(line_is_raised_when_there_are_no_messages),
+		CASE(rcec_survives_garbage),
+		CASE(rcec_keeps_error_and_message_after_restore),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -83,7 +83,7 @@ static int load_serial(const struct serial_state *from)
 	return result;
 }
 
-static void what_the_guest_did_not_read_waits(void **state)
+static void serial_keeps_unread_input_after_restore(void **state)
 {
 	const struct serial_state saved = {
 		.interrupt_enable = UART_IER_RDI, .fifo_control = UART_FCR_ENABLE_FIFO, .divisor_low = 1, .scratch = 0x5a,
@@ -103,7 +103,7 @@ static void what_the_guest_did_not_read_waits(void **state)
 	assert_int_equal(board_read(&board, UART + UART_RX, 1), 'd');
 }
 
-static void what_the_terminal_did_not_take_is_printed(void **state)
+static void serial_prints_pending_output_after_restore(void **state)
 {
 	const struct serial_state saved = { .divisor_low = 1, .transmit_count = 2, .transmit_fifo = "xy" };
 	char text[8] = "";
@@ -117,7 +117,7 @@ static void what_the_terminal_did_not_take_is_printed(void **state)
 	assert_int_equal(board_read(&board, UART + UART_LSR, 1) & UART_LSR_TEMT, UART_LSR_TEMT);
 }
 
-static void full_fifos_fit_and_fuller_ones_do_not(void **state)
+static void serial_restore_refuses_fifos_above_their_size(void **state)
 {
 	struct serial_state saved = { .fifo_control = UART_FCR_ENABLE_FIFO, .divisor_low = 1 };
 
@@ -132,7 +132,7 @@ static void full_fifos_fit_and_fuller_ones_do_not(void **state)
 	serial.state.transmit_count = 0; /* so that closing has no output to write */
 }
 
-static void the_clock_goes_on(void **state)
+static void rtc_keeps_offset_and_interrupt_after_restore(void **state)
 {
 	struct rtc_state saved = { .offset = 1000, .load = 77, .match = 5, .interrupt_mask = 1, .interrupt_raw = 1 };
 	uint32_t now;
@@ -152,7 +152,7 @@ static void the_clock_goes_on(void **state)
 	assert_false(board_line(&board, RTC_LINE));
 }
 
-static void an_alarm_is_set_again(void **state)
+static void alarm_is_set_again_after_restore(void **state)
 {
 	const struct rtc_state saved = {
 		.offset = 1000, .match = (uint32_t)time(NULL) + 1001, .interrupt_mask = 1, .armed = 1,
@@ -205,7 +205,7 @@ static void alarm_stays_silent_after_restore_when_it_was_set_in_the_past(void **
 	assert_false(board_line(&board, RTC_LINE));
 }
 
-static void a_key_that_was_pressed_is_let_go(void **state)
+static void key_is_released_after_restore(void **state)
 {
 	const struct gpio_state saved = { .input = POWER, .event = POWER, .interrupt_mask = POWER, .interrupt_raw = POWER };
 
@@ -220,7 +220,7 @@ static void a_key_that_was_pressed_is_let_go(void **state)
 	assert_int_equal(board_read(&board, KEYS + 0x3fc, 4), 0);
 }
 
-static void a_line_that_was_low_is_low(void **state)
+static void gpio_lowers_its_line_when_the_restored_interrupt_is_masked(void **state)
 {
 	const struct gpio_state saved = { .event = POWER, .interrupt_raw = POWER };
 
@@ -235,15 +235,15 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, open_all, close_all)
 	const struct CMUnitTest tests[] = {
-		CASE(what_the_guest_did_not_read_waits),
-		CASE(what_the_terminal_did_not_take_is_printed),
-		CASE(full_fifos_fit_and_fuller_ones_do_not),
-		CASE(the_clock_goes_on),
-		CASE(an_alarm_is_set_again),
+		CASE(serial_keeps_unread_input_after_restore),
+		CASE(serial_prints_pending_output_after_restore),
+		CASE(serial_restore_refuses_fifos_above_their_size),
+		CASE(rtc_keeps_offset_and_interrupt_after_restore),
+		CASE(alarm_is_set_again_after_restore),
 		CASE(alarm_fires_at_once_when_it_expired_while_saved),
 		CASE(alarm_stays_silent_after_restore_when_it_was_set_in_the_past),
-		CASE(a_key_that_was_pressed_is_let_go),
-		CASE(a_line_that_was_low_is_low),
+		CASE(key_is_released_after_restore),
+		CASE(gpio_lowers_its_line_when_the_restored_interrupt_is_masked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

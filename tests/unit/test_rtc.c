@@ -47,7 +47,7 @@ static void put(unsigned offset, uint32_t value)
 	board_write(&board, BASE + offset, 4, value);
 }
 
-static void linux_finds_a_pl031(void **state)
+static void rtc_has_identity_of_a_pl031(void **state)
 {
 	uint32_t id = 0;
 
@@ -64,7 +64,7 @@ static void linux_finds_a_pl031(void **state)
 	assert_int_equal(get(CR), 1);
 }
 
-static void it_shows_the_hosts_time(void **state)
+static void rtc_shows_time_of_the_host(void **state)
 {
 	uint32_t before = (uint32_t)time(NULL), shown = get(DR), after = (uint32_t)time(NULL);
 
@@ -72,7 +72,7 @@ static void it_shows_the_hosts_time(void **state)
 	assert_in_range(shown, before - 1, after + 1); /* time() may lag behind clock_gettime() by a tick */
 }
 
-static void it_follows_what_the_guest_sets(void **state)
+static void rtc_continues_from_time_that_the_guest_sets(void **state)
 {
 	(void)state;
 	put(LR, 1000);
@@ -81,10 +81,10 @@ static void it_follows_what_the_guest_sets(void **state)
 	put(LR, 0xffffffff);
 	assert_true(get(DR) == 0xffffffff || get(DR) == 0);
 	rtc_reset(&rtc);
-	it_shows_the_hosts_time(state);
+	rtc_shows_time_of_the_host(state);
 }
 
-static void the_alarm_rings_at_its_second(void **state)
+static void alarm_fires_at_its_second(void **state)
 {
 	(void)state;
 	put(IMSC, 1);
@@ -112,7 +112,7 @@ static void the_alarm_rings_at_its_second(void **state)
 }
 
 /* The alarm fires at once if it matches the present. Setting the clock moves the alarm. */
-static void the_alarm_follows_the_guests_clock(void **state)
+static void alarm_follows_clock_of_the_guest(void **state)
 {
 	(void)state;
 	put(MR, 5000);
@@ -138,7 +138,7 @@ static void the_alarm_follows_the_guests_clock(void **state)
 	assert_int_equal(get(RIS), 0);
 }
 
-static void reset_forgets_the_alarm(void **state)
+static void reset_cancels_the_alarm(void **state)
 {
 	(void)state;
 	put(IMSC, 1);
@@ -155,7 +155,7 @@ static void reset_forgets_the_alarm(void **state)
 	assert_int_equal(get(RIS), 0);
 }
 
-static void without_a_loop_there_is_a_clock_and_no_alarm(void **state)
+static void rtc_works_without_alarm_when_there_is_no_loop(void **state)
 {
 	struct rtc other;
 	struct error error;
@@ -174,7 +174,7 @@ static void without_a_loop_there_is_a_clock_and_no_alarm(void **state)
 	assert_int_equal(count_open_fds(), before);
 }
 
-static void a_hostile_guest_does_no_harm(void **state)
+static void rtc_survives_hostile_guest(void **state)
 {
 	(void)state;
 	board_torture(&board, BASE, RTC_SIZE);
@@ -185,14 +185,14 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_all, close_all)
-		TEST(linux_finds_a_pl031),
-		TEST(it_shows_the_hosts_time),
-		TEST(it_follows_what_the_guest_sets),
-		TEST(the_alarm_rings_at_its_second),
-		TEST(the_alarm_follows_the_guests_clock),
-		TEST(reset_forgets_the_alarm),
-		TEST(without_a_loop_there_is_a_clock_and_no_alarm),
-		TEST(a_hostile_guest_does_no_harm),
+		TEST(rtc_has_identity_of_a_pl031),
+		TEST(rtc_shows_time_of_the_host),
+		TEST(rtc_continues_from_time_that_the_guest_sets),
+		TEST(alarm_fires_at_its_second),
+		TEST(alarm_follows_clock_of_the_guest),
+		TEST(reset_cancels_the_alarm),
+		TEST(rtc_works_without_alarm_when_there_is_no_loop),
+		TEST(rtc_survives_hostile_guest),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

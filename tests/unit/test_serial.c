@@ -75,7 +75,7 @@ static const char *printed(void)
 }
 
 /* The steps of autoconfig() in drivers/tty/serial/8250/8250_port.c. */
-static void linux_finds_a_16550a(void **state)
+static void serial_is_detected_as_a_16550a(void **state)
 {
 	uint8_t was, old_mcr;
 
@@ -121,7 +121,7 @@ static void linux_finds_a_16550a(void **state)
 }
 
 /* serial8250_do_startup() expects a new interrupt when it enables the interrupt again. Otherwise it uses a timer. */
-static void the_transmitter_interrupts_when_enabled_and_after_each_write(void **state)
+static void transmitter_interrupts_when_enabled_and_after_each_write(void **state)
 {
 	(void)state;
 	assert_int_equal(get(UART_LSR), UART_LSR_THRE | UART_LSR_TEMT);
@@ -145,7 +145,7 @@ static void the_transmitter_interrupts_when_enabled_and_after_each_write(void **
 	assert_int_equal(get(UART_IIR), UART_IIR_NO_INT);
 }
 
-static void lines_are_driven_only_when_they_change(void **state)
+static void line_is_driven_only_when_it_changes(void **state)
 {
 	size_t calls = fake_kvm.count;
 
@@ -159,7 +159,7 @@ static void lines_are_driven_only_when_they_change(void **state)
 	assert_int_equal(fake_kvm.count, calls + 1);
 }
 
-static void earlycon_prints(void **state)
+static void serial_prints_output_of_earlycon(void **state)
 {
 	(void)state;
 	for (const char *c = "Booting Linux\n"; *c; c++) {
@@ -185,7 +185,7 @@ static void input_waits_for_the_driver(void **state)
 	(void)state;
 	type("early");
 	run_loop_for(&board.loop, 3);
-	linux_finds_a_16550a(state);
+	serial_is_detected_as_a_16550a(state);
 	put(UART_IER, 0x0f); /* the probe enables interrupts for a moment, while the event loop runs */
 	run_loop_for(&board.loop, 3);
 	put(UART_IER, 0);
@@ -218,7 +218,7 @@ static void input_waits_for_the_driver(void **state)
 	assert_false(board_line(&board, LINE));
 }
 
-static void a_polling_program_gets_input(void **state)
+static void input_reaches_a_program_that_polls(void **state)
 {
 	char got[64] = "";
 	unsigned polls = 0;
@@ -241,7 +241,7 @@ static void a_polling_program_gets_input(void **state)
 	assert_int_equal(get(UART_RX), '!');
 }
 
-static void a_pasted_kilobyte_arrives_complete(void **state)
+static void input_of_a_kilobyte_arrives_complete(void **state)
 {
 	char sent[1025], got[1025];
 	unsigned count = 0;
@@ -266,7 +266,7 @@ static void a_pasted_kilobyte_arrives_complete(void **state)
 	assert_int_equal(serial.received, 1024);
 }
 
-static void the_receiver_interrupts_by_its_trigger_level(void **state)
+static void receiver_interrupts_by_its_trigger_level(void **state)
 {
 	(void)state;
 	put(UART_FCR, UART_FCR_ENABLE_FIFO | UART_FCR_R_TRIG_10); /* 8 characters */
@@ -343,7 +343,7 @@ static size_t drain(void)
 	}
 }
 
-static void a_slow_terminal_makes_the_guest_wait(void **state)
+static void transmitter_is_busy_while_the_terminal_is_full(void **state)
 {
 	size_t total;
 
@@ -385,7 +385,7 @@ static void *echo(void *argument)
 	return NULL;
 }
 
-static void a_thread_echoes(void **state)
+static void serial_echoes_input_of_a_thread_that_polls(void **state)
 {
 	atomic_bool stop = false;
 	char sent[3000], got[3000];
@@ -413,7 +413,7 @@ static void a_thread_echoes(void **state)
 	assert_memory_equal(got, sent, sizeof(got));
 }
 
-static void reset_is_power_on(void **state)
+static void reset_restores_power_on_state(void **state)
 {
 	struct serial_state fresh;
 
@@ -435,7 +435,7 @@ static void reset_is_power_on(void **state)
 	assert_int_equal(get(UART_IIR), UART_IIR_NO_INT);
 }
 
-static void without_a_terminal_all_goes_nowhere(void **state)
+static void serial_drops_output_without_a_terminal(void **state)
 {
 	struct serial other;
 	struct error error;
@@ -451,7 +451,7 @@ static void without_a_terminal_all_goes_nowhere(void **state)
 	serial_close(&other);
 }
 
-static void a_hostile_guest_does_no_harm(void **state)
+static void serial_survives_hostile_guest(void **state)
 {
 	(void)state;
 	type("some input for it, longer than the FIFO is");
@@ -467,20 +467,20 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_all, close_all)
-		TEST(linux_finds_a_16550a),
-		TEST(the_transmitter_interrupts_when_enabled_and_after_each_write),
-		TEST(lines_are_driven_only_when_they_change),
-		TEST(earlycon_prints),
+		TEST(serial_is_detected_as_a_16550a),
+		TEST(transmitter_interrupts_when_enabled_and_after_each_write),
+		TEST(line_is_driven_only_when_it_changes),
+		TEST(serial_prints_output_of_earlycon),
 		TEST(input_waits_for_the_driver),
-		TEST(a_polling_program_gets_input),
-		TEST(a_pasted_kilobyte_arrives_complete),
-		TEST(the_receiver_interrupts_by_its_trigger_level),
+		TEST(input_reaches_a_program_that_polls),
+		TEST(input_of_a_kilobyte_arrives_complete),
+		TEST(receiver_interrupts_by_its_trigger_level),
 		TEST(loopback_feeds_the_receiver),
-		TEST(a_slow_terminal_makes_the_guest_wait),
-		TEST(a_thread_echoes),
-		TEST(reset_is_power_on),
-		TEST(without_a_terminal_all_goes_nowhere),
-		TEST(a_hostile_guest_does_no_harm),
+		TEST(transmitter_is_busy_while_the_terminal_is_full),
+		TEST(serial_echoes_input_of_a_thread_that_polls),
+		TEST(reset_restores_power_on_state),
+		TEST(serial_drops_output_without_a_terminal),
+		TEST(serial_survives_hostile_guest),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

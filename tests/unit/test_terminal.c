@@ -93,7 +93,7 @@ static void assert_received(const char *expected)
 	assert_memory_equal(console.bytes, expected, console.count);
 }
 
-static void a_pipe_passes_every_byte_and_its_end_ends_nothing(void **state)
+static void pipe_passes_every_byte_and_its_end_ends_nothing(void **state)
 {
 	int fds[2];
 
@@ -113,7 +113,7 @@ static void a_pipe_passes_every_byte_and_its_end_ends_nothing(void **state)
 }
 
 /* A device that accepts little at a time, as a UART does, gets all input. The rest waits in the pipe. */
-static void a_slow_device_loses_nothing(void **state)
+static void input_is_complete_when_the_device_is_slow(void **state)
 {
 	uint8_t sent[10000];
 	unsigned turns = 0;
@@ -156,7 +156,7 @@ static size_t refuse_and_want(void *owner, const uint8_t *bytes, size_t count)
 	return taken;
 }
 
-static void room_that_comes_during_a_refusal_is_used(void **state)
+static void input_is_delivered_when_room_appears_during_a_refusal(void **state)
 {
 	int fds[2];
 
@@ -173,7 +173,7 @@ static void room_that_comes_during_a_refusal_is_used(void **state)
 	close(fds[1]);
 }
 
-static void files_and_dev_null_are_input_too(void **state)
+static void input_comes_from_files_and_dev_null(void **state)
 {
 	FILE *file = tmpfile();
 	int null = open("/dev/null", O_RDONLY);
@@ -197,7 +197,7 @@ static void files_and_dev_null_are_input_too(void **state)
 	close(null);
 }
 
-static void output_comes_by_lines_or_after_a_while(void **state)
+static void output_is_written_by_lines_or_after_a_while(void **state)
 {
 	int fds[2];
 
@@ -270,7 +270,7 @@ static size_t drain(int fd)
 	}
 }
 
-static void a_reader_that_waits_holds_the_device_not_the_thread(void **state)
+static void device_waits_when_the_output_is_full(void **state)
 {
 	size_t written;
 	int fds[2];
@@ -292,7 +292,7 @@ static void a_reader_that_waits_holds_the_device_not_the_thread(void **state)
 	close(fds[1]);
 }
 
-static void a_reader_that_never_reads_delays_closing_only_a_little(void **state)
+static void close_waits_at_most_two_seconds_for_a_stopped_reader(void **state)
 {
 	struct timespec start, end;
 	int fds[2];
@@ -309,7 +309,7 @@ static void a_reader_that_never_reads_delays_closing_only_a_little(void **state)
 	close(fds[1]);
 }
 
-static void a_reader_that_is_gone_does_no_harm(void **state)
+static void output_is_dropped_when_the_reader_is_gone(void **state)
 {
 	int fds[2];
 
@@ -326,7 +326,7 @@ static void a_reader_that_is_gone_does_no_harm(void **state)
 	close(fds[1]);
 }
 
-static void without_output_all_is_taken(void **state)
+static void output_is_dropped_when_there_is_none(void **state)
 {
 	(void)state;
 	open_all(-1, -1);
@@ -335,7 +335,7 @@ static void without_output_all_is_taken(void **state)
 }
 
 /* A socket cannot be opened again. It is written in small pieces, and never when a write would block. */
-static void a_socket_is_output_too(void **state)
+static void socket_is_written_without_blocking(void **state)
 {
 	size_t written;
 	int fds[2];
@@ -355,7 +355,7 @@ static void a_socket_is_output_too(void **state)
 	close(fds[1]);
 }
 
-static void a_file_keeps_its_offset(void **state)
+static void file_keeps_its_offset(void **state)
 {
 	FILE *file = tmpfile();
 	char text[32] = "";
@@ -383,7 +383,7 @@ static void open_pty(int *user, int *ours)
 	assert_true(*ours >= 0);
 }
 
-static void a_terminal_is_raw_and_given_back(void **state)
+static void tty_is_raw_until_it_is_closed(void **state)
 {
 	struct termios before, raw, after;
 	int user, ours;
@@ -414,7 +414,7 @@ static void a_terminal_is_raw_and_given_back(void **state)
 	close(user);
 }
 
-static void ctrl_a_begins_a_command(void **state)
+static void ctrl_a_starts_a_command(void **state)
 {
 	int user, ours;
 
@@ -437,7 +437,7 @@ static void ctrl_a_begins_a_command(void **state)
 	close(user);
 }
 
-static void one_can_leave_a_guest_that_takes_no_input(void **state)
+static void leave_command_works_when_the_guest_takes_no_input(void **state)
 {
 	int user, ours;
 
@@ -454,7 +454,7 @@ static void one_can_leave_a_guest_that_takes_no_input(void **state)
 	close(user);
 }
 
-static void a_terminal_whose_reader_stops_blocks_nobody(void **state)
+static void leave_command_works_when_the_reader_stops(void **state)
 {
 	int user, ours;
 
@@ -470,7 +470,7 @@ static void a_terminal_whose_reader_stops_blocks_nobody(void **state)
 	close(ours);
 }
 
-static void a_terminal_that_hangs_up_ends_the_input(void **state)
+static void hang_up_ends_the_input(void **state)
 {
 	int user, ours;
 
@@ -538,7 +538,7 @@ static int in_group(int (*try)(int ours), int ours, bool foreground)
 	return 100;
 }
 
-static void a_terminal_is_left_alone_in_the_background(void **state)
+static void tty_is_unchanged_while_in_the_background(void **state)
 {
 	int user, ours, status;
 	pid_t leader;
@@ -562,7 +562,7 @@ static void a_terminal_is_left_alone_in_the_background(void **state)
 	close(ours);
 }
 
-static void a_full_loop_is_an_error_that_leaves_nothing(void **state)
+static void terminal_open_leaves_nothing_when_the_loop_is_full(void **state)
 {
 	struct error error;
 	unsigned before;
@@ -587,25 +587,25 @@ static void a_full_loop_is_an_error_that_leaves_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_pipe_passes_every_byte_and_its_end_ends_nothing),
-		cmocka_unit_test(a_slow_device_loses_nothing),
-		cmocka_unit_test(room_that_comes_during_a_refusal_is_used),
-		cmocka_unit_test(files_and_dev_null_are_input_too),
-		cmocka_unit_test(output_comes_by_lines_or_after_a_while),
+		cmocka_unit_test(pipe_passes_every_byte_and_its_end_ends_nothing),
+		cmocka_unit_test(input_is_complete_when_the_device_is_slow),
+		cmocka_unit_test(input_is_delivered_when_room_appears_during_a_refusal),
+		cmocka_unit_test(input_comes_from_files_and_dev_null),
+		cmocka_unit_test(output_is_written_by_lines_or_after_a_while),
 		cmocka_unit_test(shared_descriptors_keep_their_flags),
-		cmocka_unit_test(a_reader_that_waits_holds_the_device_not_the_thread),
-		cmocka_unit_test(a_reader_that_never_reads_delays_closing_only_a_little),
-		cmocka_unit_test(a_reader_that_is_gone_does_no_harm),
-		cmocka_unit_test(without_output_all_is_taken),
-		cmocka_unit_test(a_socket_is_output_too),
-		cmocka_unit_test(a_file_keeps_its_offset),
-		cmocka_unit_test(a_terminal_is_raw_and_given_back),
-		cmocka_unit_test(ctrl_a_begins_a_command),
-		cmocka_unit_test(one_can_leave_a_guest_that_takes_no_input),
-		cmocka_unit_test(a_terminal_whose_reader_stops_blocks_nobody),
-		cmocka_unit_test(a_terminal_that_hangs_up_ends_the_input),
-		cmocka_unit_test(a_terminal_is_left_alone_in_the_background),
-		cmocka_unit_test(a_full_loop_is_an_error_that_leaves_nothing),
+		cmocka_unit_test(device_waits_when_the_output_is_full),
+		cmocka_unit_test(close_waits_at_most_two_seconds_for_a_stopped_reader),
+		cmocka_unit_test(output_is_dropped_when_the_reader_is_gone),
+		cmocka_unit_test(output_is_dropped_when_there_is_none),
+		cmocka_unit_test(socket_is_written_without_blocking),
+		cmocka_unit_test(file_keeps_its_offset),
+		cmocka_unit_test(tty_is_raw_until_it_is_closed),
+		cmocka_unit_test(ctrl_a_starts_a_command),
+		cmocka_unit_test(leave_command_works_when_the_guest_takes_no_input),
+		cmocka_unit_test(leave_command_works_when_the_reader_stops),
+		cmocka_unit_test(hang_up_ends_the_input),
+		cmocka_unit_test(tty_is_unchanged_while_in_the_background),
+		cmocka_unit_test(terminal_open_leaves_nothing_when_the_loop_is_full),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

@@ -34,7 +34,7 @@ static int close_it(void **state)
 	return 0;
 }
 
-static void the_guest_reads_it_as_memory(void **state)
+static void generation_is_read_only_memory_of_the_guest(void **state)
 {
 	static const uint64_t zero[2];
 	const struct fake_call *slot = &fake_kvm.calls[fake_find(0, KVM_SET_USER_MEMORY_REGION)];
@@ -49,7 +49,7 @@ static void the_guest_reads_it_as_memory(void **state)
 	assert_int_equal(fake_find(0, KVM_IRQ_LINE), SIZE_MAX);
 }
 
-static void a_restore_makes_another_one_and_says_so(void **state)
+static void generation_changes_with_interrupt_after_restore(void **state)
 {
 	const struct vmgenid_state saved = vmgenid.state;
 	struct error error;
@@ -82,7 +82,7 @@ static void a_restore_makes_another_one_and_says_so(void **state)
 }
 
 /* After a reset there is no interrupt, as its edge would wait for the driver of the next kernel. */
-static void nobody_listens_behind_a_reset(void **state)
+static void generation_changes_without_interrupt_after_reset(void **state)
 {
 	const struct vmgenid_state before = vmgenid.state;
 	struct error error;
@@ -95,7 +95,7 @@ static void nobody_listens_behind_a_reset(void **state)
 	assert_int_equal(fake_find(0, KVM_IRQ_LINE), SIZE_MAX);
 }
 
-static void who_does_not_listen_finds_it(void **state)
+static void generation_changes_silently_when_the_driver_does_not_listen(void **state)
 {
 	const struct vmgenid_state before = vmgenid.state;
 	struct error error;
@@ -107,7 +107,7 @@ static void who_does_not_listen_finds_it(void **state)
 	assert_int_equal(fake_find(0, KVM_IRQ_LINE), SIZE_MAX);
 }
 
-static void a_host_without_a_slot_for_it(void **state)
+static void vmgenid_open_fails_when_kvm_has_no_slot(void **state)
 {
 	struct vmgenid other;
 	struct error error;
@@ -124,11 +124,11 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, open_one, close_it)
 	const struct CMUnitTest tests[] = {
-		CASE(the_guest_reads_it_as_memory),
-		CASE(a_restore_makes_another_one_and_says_so),
-		CASE(nobody_listens_behind_a_reset),
-		CASE(who_does_not_listen_finds_it),
-		CASE(a_host_without_a_slot_for_it),
+		CASE(generation_is_read_only_memory_of_the_guest),
+		CASE(generation_changes_with_interrupt_after_restore),
+		CASE(generation_changes_without_interrupt_after_reset),
+		CASE(generation_changes_silently_when_the_driver_does_not_listen),
+		CASE(vmgenid_open_fails_when_kvm_has_no_slot),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
