@@ -52,7 +52,7 @@ static void *disturb(void *argument)
 	return NULL;
 }
 
-static void a_transfer_is_whole_whatever_comes_between(void **state)
+static void transfer_is_complete_when_signals_interrupt_it(void **state)
 {
 	const struct sigaction action = { .sa_handler = ignore }; /* no SA_RESTART */
 	uint8_t *sent = malloc(MUCH), *got = malloc(MUCH + 1);
@@ -85,7 +85,7 @@ static void a_transfer_is_whole_whatever_comes_between(void **state)
 	free(got);
 }
 
-static void failures_are_error_numbers(void **state)
+static void transfer_returns_error_number_when_it_fails(void **state)
 {
 	char byte = 0;
 
@@ -95,7 +95,7 @@ static void failures_are_error_numbers(void **state)
 	assert_int_equal(pread_full(-1, &byte, 1, 0), -EBADF);
 }
 
-static void reading_at_an_offset(void **state)
+static void pread_full_reads_until_the_end_of_the_file(void **state)
 {
 	FILE *file = tmpfile();
 	char bytes[10];
@@ -111,7 +111,7 @@ static void reading_at_an_offset(void **state)
 	fclose(file);
 }
 
-static void events(void **state)
+static void event_is_taken_once(void **state)
 {
 	struct error error;
 	int fd = event_open(&error);
@@ -169,7 +169,7 @@ static void assert_contents(const char *path, const char *expected)
 	assert_string_equal(contents, expected);
 }
 
-static void a_file_is_made_and_replaced(void **state)
+static void write_file_atomic_creates_and_replaces_file(void **state)
 {
 	char path[100];
 	struct stat status;
@@ -190,7 +190,7 @@ static void a_file_is_made_and_replaced(void **state)
 	umask(mask);
 }
 
-static void a_failure_leaves_the_old_file_and_nothing_else(void **state)
+static void write_file_atomic_keeps_old_file_when_it_fails(void **state)
 {
 	const struct rlimit small = { .rlim_cur = 10, .rlim_max = RLIM_INFINITY };
 	const struct rlimit none = { .rlim_cur = RLIM_INFINITY, .rlim_max = RLIM_INFINITY };
@@ -216,7 +216,7 @@ static void a_failure_leaves_the_old_file_and_nothing_else(void **state)
 	assert_int_equal(error.code, EISDIR);
 }
 
-static void what_is_no_file_is_not_replaced(void **state)
+static void write_file_atomic_writes_into_a_fifo(void **state)
 {
 	char path[100], bytes[10] = "";
 	struct stat status;
@@ -239,14 +239,14 @@ static void what_is_no_file_is_not_replaced(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_transfer_is_whole_whatever_comes_between),
-		cmocka_unit_test(failures_are_error_numbers),
-		cmocka_unit_test(reading_at_an_offset),
-		cmocka_unit_test(events),
-		cmocka_unit_test_setup_teardown(a_file_is_made_and_replaced, make_folder, remove_folder),
-		cmocka_unit_test_setup_teardown(a_failure_leaves_the_old_file_and_nothing_else, make_folder,
+		cmocka_unit_test(transfer_is_complete_when_signals_interrupt_it),
+		cmocka_unit_test(transfer_returns_error_number_when_it_fails),
+		cmocka_unit_test(pread_full_reads_until_the_end_of_the_file),
+		cmocka_unit_test(event_is_taken_once),
+		cmocka_unit_test_setup_teardown(write_file_atomic_creates_and_replaces_file, make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(write_file_atomic_keeps_old_file_when_it_fails, make_folder,
 						remove_folder),
-		cmocka_unit_test_setup_teardown(what_is_no_file_is_not_replaced, make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(write_file_atomic_writes_into_a_fifo, make_folder, remove_folder),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -36,7 +36,7 @@ static int ready_event(void)
 	return fd;
 }
 
-static void ready_watches_are_served(void **state)
+static void loop_serves_ready_watches(void **state)
 {
 	struct loop loop;
 	struct seen readable = { .loop = &loop }, quiet = { .loop = &loop }, resting = { .loop = &loop };
@@ -84,7 +84,7 @@ static void remove_other(void *owner, int fd, uint32_t events)
 }
 
 /* Both are ready at once. The first one that is served removes the other. */
-static void a_removed_watch_is_not_served(void **state)
+static void loop_skips_watch_that_was_removed(void **state)
 {
 	struct loop loop;
 	int a = ready_event(), b = ready_event();
@@ -116,7 +116,7 @@ static void replace_other(void *owner, int fd, uint32_t events)
 	assert_int_equal(loop_add(seen->loop, quiet, POLLIN, count_and_rest, seen, &error), 0);
 }
 
-static void a_new_watch_gets_no_old_event(void **state)
+static void watch_gets_no_event_of_the_one_that_it_replaced(void **state)
 {
 	struct loop loop;
 	int a = ready_event(), b = ready_event();
@@ -153,7 +153,7 @@ static int hung_up_pipe(void)
 	return fds[0];
 }
 
-static void a_watch_put_to_rest_is_not_served(void **state)
+static void loop_skips_watch_without_events(void **state)
 {
 	struct loop loop;
 	int a = hung_up_pipe(), b = hung_up_pipe();
@@ -185,7 +185,7 @@ static void remove_itself_and_stop(void *owner, int fd, uint32_t events)
 	loop_stop(seen->loop);
 }
 
-static void stopping_serves_nothing_more(void **state)
+static void loop_serves_nothing_after_it_is_stopped(void **state)
 {
 	struct loop loop;
 	struct seen seen = { .loop = &loop };
@@ -206,7 +206,7 @@ static void stopping_serves_nothing_more(void **state)
 	close(b);
 }
 
-static void room_is_limited(void **state)
+static void loop_add_fails_when_the_loop_is_full(void **state)
 {
 	struct loop loop;
 	struct error error;
@@ -234,12 +234,12 @@ static void room_is_limited(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(ready_watches_are_served),
-		cmocka_unit_test(a_removed_watch_is_not_served),
-		cmocka_unit_test(a_new_watch_gets_no_old_event),
-		cmocka_unit_test(a_watch_put_to_rest_is_not_served),
-		cmocka_unit_test(stopping_serves_nothing_more),
-		cmocka_unit_test(room_is_limited),
+		cmocka_unit_test(loop_serves_ready_watches),
+		cmocka_unit_test(loop_skips_watch_that_was_removed),
+		cmocka_unit_test(watch_gets_no_event_of_the_one_that_it_replaced),
+		cmocka_unit_test(loop_skips_watch_without_events),
+		cmocka_unit_test(loop_serves_nothing_after_it_is_stopped),
+		cmocka_unit_test(loop_add_fails_when_the_loop_is_full),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -82,7 +82,7 @@ static void store(const char *path, const char *text)
 	close(fd);
 }
 
-static void it_appears_when_it_is_complete(void **state)
+static void file_appears_when_it_is_committed(void **state)
 {
 	const struct fixture *fixture = *state;
 	struct new_file file;
@@ -105,7 +105,7 @@ static void it_appears_when_it_is_complete(void **state)
 	expect_text(fixture->path, "new");
 }
 
-static void another_one_is_replaced_at_once(void **state)
+static void commit_replaces_old_file_atomically(void **state)
 {
 	const struct fixture *fixture = *state;
 	struct stat before, after;
@@ -129,7 +129,7 @@ static void another_one_is_replaced_at_once(void **state)
 	close(reader);
 }
 
-static void one_that_never_has_a_name(void **state)
+static void temporary_file_never_has_a_name(void **state)
 {
 	const struct fixture *fixture = *state;
 	struct stat status;
@@ -150,7 +150,7 @@ static void one_that_never_has_a_name(void **state)
 	unsetenv("TMPDIR");
 }
 
-static void what_is_discarded_leaves_nothing(void **state)
+static void discard_leaves_nothing(void **state)
 {
 	const struct fixture *fixture = *state;
 	struct new_file file;
@@ -166,7 +166,7 @@ static void what_is_discarded_leaves_nothing(void **state)
 }
 
 /* Another object appears under the name before the commit. */
-static void a_name_that_cannot_be_had_leaves_nothing(void **state)
+static void commit_leaves_nothing_when_the_name_is_a_folder(void **state)
 {
 	const struct fixture *fixture = *state;
 	struct new_file file;
@@ -181,7 +181,7 @@ static void a_name_that_cannot_be_had_leaves_nothing(void **state)
 	assert_int_equal(count_names(fixture), 1); /* the folder */
 }
 
-static void a_folder_that_went_away_is_told(void **state)
+static void commit_fails_when_the_folder_was_removed(void **state)
 {
 	const struct fixture *fixture = *state;
 	char path[96];
@@ -198,7 +198,7 @@ static void a_folder_that_went_away_is_told(void **state)
 	assert_int_equal(file.fd, -1);
 }
 
-static void what_could_not_be_named_is_refused_before(void **state)
+static void open_refuses_path_that_a_commit_cannot_use(void **state)
 {
 	const struct fixture *fixture = *state;
 	struct new_file file;
@@ -234,7 +234,7 @@ static void what_could_not_be_named_is_refused_before(void **state)
 }
 
 /* On a file system without unnamed files, the file has a temporary name beside the final one. */
-static void a_temporary_name_goes_in_any_case(void **state)
+static void temporary_name_is_removed_by_commit_and_discard(void **state)
 {
 	const struct fixture *fixture = *state;
 	struct new_file file = { .path = fixture->path };
@@ -265,7 +265,7 @@ static void a_temporary_name_goes_in_any_case(void **state)
 }
 
 /* The temporary name may belong to another file. */
-static void names_beside_it_are_left_alone(void **state)
+static void commit_keeps_other_files(void **state)
 {
 	const struct fixture *fixture = *state;
 	struct new_file file;
@@ -387,15 +387,15 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		CASE(it_appears_when_it_is_complete),
-		CASE(another_one_is_replaced_at_once),
-		CASE(one_that_never_has_a_name),
-		CASE(what_is_discarded_leaves_nothing),
-		CASE(a_name_that_cannot_be_had_leaves_nothing),
-		CASE(a_folder_that_went_away_is_told),
-		CASE(what_could_not_be_named_is_refused_before),
-		CASE(a_temporary_name_goes_in_any_case),
-		CASE(names_beside_it_are_left_alone),
+		CASE(file_appears_when_it_is_committed),
+		CASE(commit_replaces_old_file_atomically),
+		CASE(temporary_file_never_has_a_name),
+		CASE(discard_leaves_nothing),
+		CASE(commit_leaves_nothing_when_the_name_is_a_folder),
+		CASE(commit_fails_when_the_folder_was_removed),
+		CASE(open_refuses_path_that_a_commit_cannot_use),
+		CASE(temporary_name_is_removed_by_commit_and_discard),
+		CASE(commit_keeps_other_files),
 		CASE(link_stays_and_its_target_is_written),
 		CASE(link_that_leads_nowhere_is_refused),
 		CASE(link_of_another_user_is_refused_in_a_sticky_folder),

@@ -90,7 +90,7 @@ static void check_option(const char *command, const struct option_table *table, 
 	free(values);
 }
 
-static void every_option_changes_what_its_command_sees(void **state)
+static void option_changes_what_its_command_does(void **state)
 {
 	(void)state;
 	for (const struct command *command = command_table; command->name; command++)
@@ -124,7 +124,7 @@ static char *read_tests(void)
 	return text;
 }
 
-static void every_option_is_used_by_a_test(void **state)
+static void options_are_all_used_by_tests(void **state)
 {
 	char *tests = read_tests();
 
@@ -141,7 +141,7 @@ static void every_option_is_used_by_a_test(void **state)
 }
 
 /* Command lines on which one option would make another one ineffective. */
-static void options_that_have_no_effect_together_are_refused(void **state)
+static void command_refuses_options_that_have_no_effect_together(void **state)
 {
 	static const struct {
 		const char *line, *part;
@@ -283,7 +283,7 @@ static void check_format(void)
 	assert_int_equal(config.disks[0].size, 512); /* a disk with a known size is not examined for other formats */
 }
 
-static void every_disk_item_is_honoured_or_refused_by_restore(void **state)
+static void restore_honours_or_refuses_each_disk_item(void **state)
 {
 	static const struct {
 		const char *item;
@@ -325,7 +325,7 @@ static bool network_is_replaced(const char *item, const struct virtio_net_config
 	return !strcmp(item, "trans");
 }
 
-static void every_network_item_is_honoured_or_refused_by_restore(void **state)
+static void restore_honours_or_refuses_each_network_item(void **state)
 {
 	static const struct {
 		const char *item, *value;
@@ -368,11 +368,11 @@ static void restore_refuses_options_that_have_no_effect_together(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_option_is_used_by_a_test),
-		cmocka_unit_test(options_that_have_no_effect_together_are_refused),
-		cmocka_unit_test(every_option_changes_what_its_command_sees),
-		cmocka_unit_test(every_disk_item_is_honoured_or_refused_by_restore),
-		cmocka_unit_test(every_network_item_is_honoured_or_refused_by_restore),
+		cmocka_unit_test(options_are_all_used_by_tests),
+		cmocka_unit_test(command_refuses_options_that_have_no_effect_together),
+		cmocka_unit_test(option_changes_what_its_command_does),
+		cmocka_unit_test(restore_honours_or_refuses_each_disk_item),
+		cmocka_unit_test(restore_honours_or_refuses_each_network_item),
 		cmocka_unit_test(restore_refuses_options_that_have_no_effect_together),
 	};
 

@@ -100,7 +100,7 @@ static void assert_refused(const char *line, const char *sentence)
 	assert_string_equal(error.text, sentence);
 }
 
-static void test_every_way_to_write_a_value(void **state)
+static void value_is_parsed_in_each_notation(void **state)
 {
 	(void)state;
 	assert_int_equal(parse_good("--number 5").number, 5);
@@ -111,7 +111,7 @@ static void test_every_way_to_write_a_value(void **state)
 	assert_int_equal(parse_good("").number, 3);
 }
 
-static void test_every_kind(void **state)
+static void options_of_each_kind_are_parsed(void **state)
 {
 	struct target target = parse_good("-f -s x=y --string-two=--flag --size 2G --choice bc -t one "
 					  "--take=,two --old --older x");
@@ -125,7 +125,7 @@ static void test_every_kind(void **state)
 	assert_string_equal(target.taken, "one,two");
 }
 
-static void test_a_value_may_be_left_out(void **state)
+static void value_is_optional_when_the_option_allows_it(void **state)
 {
 	struct target target;
 	struct error error;
@@ -145,7 +145,7 @@ static void test_a_value_may_be_left_out(void **state)
 	assert_refused("--maybe=bad", "--maybe: it is bad");
 }
 
-static void test_values_may_look_like_options(void **state)
+static void value_may_look_like_an_option(void **state)
 {
 	(void)state;
 	assert_string_equal(parse_good("--string --help").string, "--help");
@@ -153,13 +153,13 @@ static void test_values_may_look_like_options(void **state)
 	assert_string_equal(parse_good("--string=").string, "");
 }
 
-static void test_the_later_one_counts(void **state)
+static void option_takes_its_last_value(void **state)
 {
 	(void)state;
 	assert_int_equal(parse_good("-n 1 --number=7").number, 7);
 }
 
-static void test_operands_are_gathered(void **state)
+static void operands_are_collected_in_order(void **state)
 {
 	struct target target;
 	struct error error;
@@ -176,7 +176,7 @@ static void test_operands_are_gathered(void **state)
 	assert_string_equal(words[4], "-n");
 }
 
-static void test_help_is_asked_for(void **state)
+static void help_option_ends_the_parse(void **state)
 {
 	struct target target;
 	struct error error;
@@ -189,7 +189,7 @@ static void test_help_is_asked_for(void **state)
 	assert_int_equal(parse("-- -h", &target, words, &count, &error), OPTIONS_GOOD);
 }
 
-static void test_refusals_name_the_option(void **state)
+static void refusal_names_the_option(void **state)
 {
 	(void)state;
 	assert_refused("--nonsense", "unknown option --nonsense");
@@ -213,7 +213,7 @@ static void test_refusals_name_the_option(void **state)
 	assert_refused("--take bad", "--take: it is bad");
 }
 
-static void test_help_lists_what_is_not_hidden(void **state)
+static void help_omits_hidden_options(void **state)
 {
 	char *text = NULL;
 	size_t size = 0;
@@ -247,15 +247,15 @@ static void options_parse_accepts_unambiguous_short_forms(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_every_way_to_write_a_value),
-		cmocka_unit_test(test_every_kind),
-		cmocka_unit_test(test_a_value_may_be_left_out),
-		cmocka_unit_test(test_values_may_look_like_options),
-		cmocka_unit_test(test_the_later_one_counts),
-		cmocka_unit_test(test_operands_are_gathered),
-		cmocka_unit_test(test_help_is_asked_for),
-		cmocka_unit_test(test_refusals_name_the_option),
-		cmocka_unit_test(test_help_lists_what_is_not_hidden),
+		cmocka_unit_test(value_is_parsed_in_each_notation),
+		cmocka_unit_test(options_of_each_kind_are_parsed),
+		cmocka_unit_test(value_is_optional_when_the_option_allows_it),
+		cmocka_unit_test(value_may_look_like_an_option),
+		cmocka_unit_test(option_takes_its_last_value),
+		cmocka_unit_test(operands_are_collected_in_order),
+		cmocka_unit_test(help_option_ends_the_parse),
+		cmocka_unit_test(refusal_names_the_option),
+		cmocka_unit_test(help_omits_hidden_options),
 		cmocka_unit_test(options_parse_accepts_unambiguous_short_forms),
 	};
 

@@ -9,7 +9,7 @@
 #include "util/bits.h"
 #include "util/parse.h"
 
-static void sizes(void **state)
+static void size_is_parsed_with_each_unit(void **state)
 {
 	static const struct {
 		const char *text;
@@ -32,7 +32,7 @@ static void sizes(void **state)
 	}
 }
 
-static void bad_sizes_are_named(void **state)
+static void parse_size_names_bad_value(void **state)
 {
 	static const char *const cases[] = {
 		"", "M", "x", "-1", "+1", " 1", "1 ", "1.5G", "1GG", "1GiB", "0x10", "1Q",
@@ -51,7 +51,7 @@ static void bad_sizes_are_named(void **state)
 	}
 }
 
-static void ranges(void **state)
+static void range_is_parsed_by_end_or_by_length(void **state)
 {
 	static const char *const bad[] = {
 		"", "-", "+", "0x80000000", "0x80000000-", "-0x80000000", "0x80000000-0x80000000", "0x2-0x1", "0x1+0", "2G-2G",
@@ -74,7 +74,7 @@ static void ranges(void **state)
 			fail_msg("%s was taken", bad[i]);
 }
 
-static void numbers(void **state)
+static void number_is_parsed_as_decimal_or_hexadecimal(void **state)
 {
 	struct error error;
 	uint64_t value;
@@ -90,7 +90,7 @@ static void numbers(void **state)
 	assert_true(value == UINT64_MAX);
 }
 
-static void bad_numbers_are_named(void **state)
+static void parse_number_names_bad_value(void **state)
 {
 	static const char *const no_numbers[] = { "", "0x", "x", "-1", "+1", " 1", "1 ", "1a", "0xg", "1e3" };
 	struct error error;
@@ -114,7 +114,7 @@ static void bad_numbers_are_named(void **state)
 	assert_int_equal(error.code, ERANGE);
 }
 
-static void mac_addresses(void **state)
+static void mac_address_is_parsed_or_refused(void **state)
 {
 	static const uint8_t expected[6] = { 0x52, 0x54, 0x00, 0xAB, 0xcd, 0xef };
 	static const char *const bad[] = {
@@ -135,7 +135,7 @@ static void mac_addresses(void **state)
 	}
 }
 
-static void pairs(void **state)
+static void pair_is_split_at_its_first_equals_sign(void **state)
 {
 	char text[] = "mode=tap,tapif=x=y,vhost,script=";
 	char *list = text;
@@ -159,7 +159,7 @@ static void pairs(void **state)
 	assert_int_equal(parse_pair(&list, &key, &value, &error), 0);
 }
 
-static void pairs_need_names(void **state)
+static void parse_pair_refuses_pair_without_a_name(void **state)
 {
 	static const char *const bad[] = { ",", "=x", ",mode=tap", "mode=tap,", "mode=tap,,a", "mode=tap,=x" };
 
@@ -181,7 +181,7 @@ static void pairs_need_names(void **state)
 	}
 }
 
-static void sizes_are_formatted_in_a_given_unit(void **state)
+static void size_is_formatted_in_a_given_unit(void **state)
 {
 	static const struct {
 		uint64_t bytes;
@@ -209,15 +209,15 @@ static void sizes_are_formatted_in_a_given_unit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(sizes_are_formatted_in_a_given_unit),
-		cmocka_unit_test(sizes),
-		cmocka_unit_test(bad_sizes_are_named),
-		cmocka_unit_test(ranges),
-		cmocka_unit_test(numbers),
-		cmocka_unit_test(bad_numbers_are_named),
-		cmocka_unit_test(mac_addresses),
-		cmocka_unit_test(pairs),
-		cmocka_unit_test(pairs_need_names),
+		cmocka_unit_test(size_is_formatted_in_a_given_unit),
+		cmocka_unit_test(size_is_parsed_with_each_unit),
+		cmocka_unit_test(parse_size_names_bad_value),
+		cmocka_unit_test(range_is_parsed_by_end_or_by_length),
+		cmocka_unit_test(number_is_parsed_as_decimal_or_hexadecimal),
+		cmocka_unit_test(parse_number_names_bad_value),
+		cmocka_unit_test(mac_address_is_parsed_or_refused),
+		cmocka_unit_test(pair_is_split_at_its_first_equals_sign),
+		cmocka_unit_test(parse_pair_refuses_pair_without_a_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

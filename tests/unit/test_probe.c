@@ -37,7 +37,7 @@ static enum probe_verdict kernel_verdict(const char *release, const char *versio
 	return probes.list[0].verdict;
 }
 
-static void test_kernels_that_crash(void **state)
+static void kernel_probe_warns_of_kernels_that_crash(void **state)
 {
 	(void)state;
 	assert_int_equal(kernel_verdict("6.1.176", "#1 SMP"), PROBE_WARNING);
@@ -49,7 +49,7 @@ static void test_kernels_that_crash(void **state)
 	assert_non_null(strstr(probes.list[0].remedy, "update the kernel"));
 }
 
-static void test_kernels_with_the_fix(void **state)
+static void kernel_probe_accepts_kernels_with_the_fix(void **state)
 {
 	(void)state;
 	assert_int_equal(kernel_verdict("6.1.192", "#1 SMP"), PROBE_GOOD);
@@ -58,7 +58,7 @@ static void test_kernels_with_the_fix(void **state)
 	assert_int_equal(kernel_verdict("8.0.0", "#1 SMP"), PROBE_GOOD);
 }
 
-static void test_kernels_of_which_nothing_is_known(void **state)
+static void kernel_probe_warns_of_unknown_kernels(void **state)
 {
 	static const char *const releases[] = {
 		"6.1.180", "6.12.108", "6.6.3", "7.2.11", "7.1.0", "5.10.0-9-arm64", "6.8",
@@ -72,7 +72,7 @@ static void test_kernels_of_which_nothing_is_known(void **state)
 	assert_int_equal(kernel_verdict("strange", ""), PROBE_WARNING);
 }
 
-static void test_a_kvm_that_has_all(void **state)
+static void kvm_probe_reports_all_good_when_kvm_has_everything(void **state)
 {
 	(void)state;
 	probe_kvm(&probes);
@@ -86,7 +86,7 @@ static void test_a_kvm_that_has_all(void **state)
 	find("pointer authentication");
 }
 
-static void test_a_kvm_without_extensions(void **state)
+static void kvm_probe_reports_missing_extensions(void **state)
 {
 	(void)state;
 	fake_kvm.extensions = 0;
@@ -99,7 +99,7 @@ static void test_a_kvm_without_extensions(void **state)
 	assert_int_equal(find("dirty ring")->verdict, PROBE_MISSING);
 }
 
-static void test_a_kvm_without_a_gic(void **state)
+static void host_is_unusable_when_kvm_has_no_gic(void **state)
 {
 	(void)state;
 	fake_kvm.fail_request = KVM_CREATE_DEVICE;
@@ -110,7 +110,7 @@ static void test_a_kvm_without_a_gic(void **state)
 	assert_false(probes_usable(&probes));
 }
 
-static void test_an_its_without_saving(void **state)
+static void kvm_probe_reports_its_without_saving(void **state)
 {
 	(void)state;
 	fake_kvm.fail_request = KVM_HAS_DEVICE_ATTR;
@@ -122,7 +122,7 @@ static void test_an_its_without_saving(void **state)
 	assert_true(probes_usable(&probes));
 }
 
-static void test_no_virtual_machine(void **state)
+static void host_is_unusable_when_no_vm_can_be_created(void **state)
 {
 	(void)state;
 	fake_kvm.fail_request = KVM_CREATE_VM;
@@ -132,7 +132,7 @@ static void test_no_virtual_machine(void **state)
 	assert_false(probes_usable(&probes));
 }
 
-static void test_every_call_fails_once(void **state)
+static void kvm_probe_has_a_result_when_any_call_fails(void **state)
 {
 	size_t calls;
 
@@ -150,7 +150,7 @@ static void test_every_call_fails_once(void **state)
 }
 
 /* The other probes examine the real host. Each adds a line, with any result. */
-static void test_this_host(void **state)
+static void host_probes_add_their_lines_on_any_host(void **state)
 {
 	(void)state;
 	probe_base(&probes);
@@ -170,7 +170,7 @@ static void test_this_host(void **state)
 	}
 }
 
-static void test_the_list_is_bounded(void **state)
+static void probe_list_is_cut_at_its_limit(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < PROBES_MAX + 5; i++)
@@ -182,17 +182,17 @@ static void test_the_list_is_bounded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(test_kernels_that_crash, set_up),
-		cmocka_unit_test_setup(test_kernels_with_the_fix, set_up),
-		cmocka_unit_test_setup(test_kernels_of_which_nothing_is_known, set_up),
-		cmocka_unit_test_setup(test_a_kvm_that_has_all, set_up),
-		cmocka_unit_test_setup(test_a_kvm_without_extensions, set_up),
-		cmocka_unit_test_setup(test_a_kvm_without_a_gic, set_up),
-		cmocka_unit_test_setup(test_an_its_without_saving, set_up),
-		cmocka_unit_test_setup(test_no_virtual_machine, set_up),
-		cmocka_unit_test_setup(test_every_call_fails_once, set_up),
-		cmocka_unit_test_setup(test_this_host, set_up),
-		cmocka_unit_test_setup(test_the_list_is_bounded, set_up),
+		cmocka_unit_test_setup(kernel_probe_warns_of_kernels_that_crash, set_up),
+		cmocka_unit_test_setup(kernel_probe_accepts_kernels_with_the_fix, set_up),
+		cmocka_unit_test_setup(kernel_probe_warns_of_unknown_kernels, set_up),
+		cmocka_unit_test_setup(kvm_probe_reports_all_good_when_kvm_has_everything, set_up),
+		cmocka_unit_test_setup(kvm_probe_reports_missing_extensions, set_up),
+		cmocka_unit_test_setup(host_is_unusable_when_kvm_has_no_gic, set_up),
+		cmocka_unit_test_setup(kvm_probe_reports_its_without_saving, set_up),
+		cmocka_unit_test_setup(host_is_unusable_when_no_vm_can_be_created, set_up),
+		cmocka_unit_test_setup(kvm_probe_has_a_result_when_any_call_fails, set_up),
+		cmocka_unit_test_setup(host_probes_add_their_lines_on_any_host, set_up),
+		cmocka_unit_test_setup(probe_list_is_cut_at_its_limit, set_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

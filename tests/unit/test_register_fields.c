@@ -24,7 +24,7 @@ static void assert_difference(const char *name, uint64_t before, uint64_t after,
 }
 
 /* The values come from a snapshot of real KVM, tests/golden/real-1.txt. */
-static void values_are_told_by_field(void **state)
+static void value_is_printed_by_field(void **state)
 {
 	(void)state;
 	assert_text("GITS_CTLR", 0x80000001, "Enabled=1 Quiescent=1");
@@ -52,7 +52,7 @@ static void values_are_told_by_field(void **state)
 		    "Attr5=Device-nGnRnE Attr6=Device-nGnRnE Attr7=Device-nGnRnE");
 }
 
-static void a_name_is_met_whole(void **state)
+static void register_fields_compares_whole_names(void **state)
 {
 	(void)state;
 	assert_non_null(register_fields("GITS_BASER7"));
@@ -65,7 +65,7 @@ static void a_name_is_met_whole(void **state)
 	assert_text("x0", 1, "");
 }
 
-static void differences_are_told_by_field(void **state)
+static void difference_is_printed_by_field(void **state)
 {
 	(void)state;
 	assert_difference("GITS_CTLR", 0x80000000, 1, "Enabled 0 -> 1, Quiescent 1 -> 0");
@@ -106,7 +106,7 @@ static void check_table(const struct register_table *table)
 	assert_true(strlen(text) > 0 && strlen(text) < REGISTER_FIELDS_LENGTH - 100);
 }
 
-static void tables_are_in_order(void **state)
+static void register_table_is_sorted_and_consistent(void **state)
 {
 	unsigned count = 0;
 
@@ -131,7 +131,7 @@ static void check_row(bool json, const char *expected)
 	report_close(&report);
 }
 
-static void a_row_has_the_same_members_always(void **state)
+static void row_has_the_same_members_with_and_without_fields(void **state)
 {
 	(void)state;
 	check_row(false, "registers\n"
@@ -151,7 +151,7 @@ static void assert_named(const char *section, const char *field, const char *exp
 		assert_string_equal(name, expected);
 }
 
-static void fields_of_sections_are_registers(void **state)
+static void section_fields_have_names_of_registers(void **state)
 {
 	(void)state;
 	assert_named("gic/distributor", "CTLR", "GICD_CTLR");
@@ -171,12 +171,12 @@ static void fields_of_sections_are_registers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(values_are_told_by_field),
-		cmocka_unit_test(a_name_is_met_whole),
-		cmocka_unit_test(differences_are_told_by_field),
-		cmocka_unit_test(tables_are_in_order),
-		cmocka_unit_test(a_row_has_the_same_members_always),
-		cmocka_unit_test(fields_of_sections_are_registers),
+		cmocka_unit_test(value_is_printed_by_field),
+		cmocka_unit_test(register_fields_compares_whole_names),
+		cmocka_unit_test(difference_is_printed_by_field),
+		cmocka_unit_test(register_table_is_sorted_and_consistent),
+		cmocka_unit_test(row_has_the_same_members_with_and_without_fields),
+		cmocka_unit_test(section_fields_have_names_of_registers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

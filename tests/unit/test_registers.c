@@ -60,7 +60,7 @@ static void registers_have_their_names(void **state)
 }
 
 /* Ids also come from files, so each id must have a terminated name. */
-static void any_id_has_a_name_and_a_use(void **state)
+static void register_of_any_id_has_a_name_and_a_use(void **state)
 {
 	uint64_t random = 88172645463325252ull;
 
@@ -86,7 +86,7 @@ static void any_id_has_a_name_and_a_use(void **state)
 	}
 }
 
-static void sizes_are_in_the_id(void **state)
+static void register_size_is_taken_from_the_id(void **state)
 {
 	(void)state;
 	assert_int_equal(register_size(KVM_REG_ARM64 | KVM_REG_SIZE_U8), 1);
@@ -97,7 +97,7 @@ static void sizes_are_in_the_id(void **state)
 	assert_int_equal(register_size(KVM_REG_ARM64_SVE_PREG(0, 0)), 32);
 }
 
-static void each_register_has_its_use(void **state)
+static void register_use_is_known_for_each_register(void **state)
 {
 	static const uint64_t features[] = {
 		SYSTEM(3, 0, 0, 0, 0), SYSTEM(3, 0, 0, 0, 5), SYSTEM(3, 0, 0, 4, 0), UNKNOWN_ID, SYSTEM(3, 1, 0, 0, 1),
@@ -120,7 +120,7 @@ static void each_register_has_its_use(void **state)
 }
 
 /* A host may lack a register only if its value means that the guest has no such feature. */
-static void little_may_be_dropped(void **state)
+static void register_may_be_dropped_when_its_value_means_absence(void **state)
 {
 	(void)state;
 	assert_true(register_may_be_dropped(UNKNOWN_ID, 0));
@@ -143,10 +143,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(registers_have_their_names),
-		cmocka_unit_test(any_id_has_a_name_and_a_use),
-		cmocka_unit_test(sizes_are_in_the_id),
-		cmocka_unit_test(each_register_has_its_use),
-		cmocka_unit_test(little_may_be_dropped),
+		cmocka_unit_test(register_of_any_id_has_a_name_and_a_use),
+		cmocka_unit_test(register_size_is_taken_from_the_id),
+		cmocka_unit_test(register_use_is_known_for_each_register),
+		cmocka_unit_test(register_may_be_dropped_when_its_value_means_absence),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

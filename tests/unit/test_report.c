@@ -26,7 +26,7 @@ static void fill_nothing(struct report *report)
 	(void)report;
 }
 
-static void nothing(void **state)
+static void report_is_empty_without_values(void **state)
 {
 	(void)state;
 	check(fill_nothing, true, "{}\n");
@@ -45,7 +45,7 @@ static void fill_values(struct report *report)
 	report_string(report, "empty", "");
 }
 
-static void values(void **state)
+static void report_prints_values_of_each_type(void **state)
 {
 	(void)state;
 	check(fill_values, true,
@@ -74,7 +74,7 @@ static void fill_sizes(struct report *report)
 	report_end_list(report);
 }
 
-static void sizes(void **state)
+static void report_prints_sizes_with_units(void **state)
 {
 	(void)state;
 	check(fill_sizes, false, "sizes  0 B, 1023 B, 1 KiB, 1.5 GiB, 1023.9 MiB, 15.9 EiB\n");
@@ -96,7 +96,7 @@ static void fill_nested(struct report *report)
 	report_end_list(report);
 }
 
-static void nested(void **state)
+static void report_indents_nested_objects(void **state)
 {
 	(void)state;
 	check(fill_nested, true,
@@ -127,7 +127,7 @@ static void fill_table(struct report *report)
 	report_end_list(report);
 }
 
-static void equal_objects_make_a_table(void **state)
+static void report_prints_table_of_equal_objects(void **state)
 {
 	(void)state;
 	check(fill_table, false,
@@ -158,7 +158,7 @@ static void fill_unequal(struct report *report)
 	report_end_list(report);
 }
 
-static void unequal_elements_stand_by_themselves(void **state)
+static void report_prints_unequal_elements_one_by_one(void **state)
 {
 	(void)state;
 	check(fill_unequal, false,
@@ -189,7 +189,7 @@ static void fill_almost_equal(struct report *report)
 	report_end_list(report);
 }
 
-static void other_names_make_no_table(void **state)
+static void report_prints_no_table_when_names_differ(void **state)
 {
 	(void)state;
 	check(fill_almost_equal, false,
@@ -216,7 +216,7 @@ static void fill_lists_in_objects(struct report *report)
 	report_end_list(report);
 }
 
-static void lists_in_objects_make_no_table(void **state)
+static void report_prints_no_table_of_objects_with_lists(void **state)
 {
 	(void)state;
 	check(fill_lists_in_objects, false,
@@ -242,7 +242,7 @@ static void fill_wide(struct report *report)
 	report_end_list(report);
 }
 
-static void what_is_too_wide_is_no_table(void **state)
+static void report_prints_no_table_when_it_is_too_wide(void **state)
 {
 	struct report report;
 
@@ -259,7 +259,7 @@ static void fill_hostile(struct report *report)
 				      "\xe2\x82");
 }
 
-static void hostile_strings_do_no_harm(void **state)
+static void report_escapes_hostile_strings(void **state)
 {
 	(void)state;
 	check(fill_hostile, true,
@@ -268,7 +268,7 @@ static void hostile_strings_do_no_harm(void **state)
 	check(fill_hostile, false, "text  \"\\?[31m????" "?? ?????????? ??\n");
 }
 
-static void characters(void **state)
+static void text_character_decodes_utf8_strictly(void **state)
 {
 	static const struct {
 		const char *text;
@@ -301,7 +301,7 @@ static void characters(void **state)
 	}
 }
 
-static void deep_nesting(void **state)
+static void report_prints_lists_of_the_largest_depth(void **state)
 {
 	struct report report;
 
@@ -333,7 +333,7 @@ static void fill_problems(struct report *report)
 	report_end_list(report);
 }
 
-static void a_sentence_in_the_last_column(void **state)
+static void report_keeps_long_text_in_the_last_column(void **state)
 {
 	(void)state;
 	check(fill_problems, false,
@@ -344,7 +344,7 @@ static void a_sentence_in_the_last_column(void **state)
 	      "and perhaps on another vCPU\n");
 }
 
-static void colours_on_a_terminal(void **state)
+static void report_colours_heads_and_problems_on_a_terminal(void **state)
 {
 	struct report report;
 
@@ -369,20 +369,20 @@ static void colours_on_a_terminal(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nothing),
-		cmocka_unit_test(a_sentence_in_the_last_column),
-		cmocka_unit_test(colours_on_a_terminal),
-		cmocka_unit_test(values),
-		cmocka_unit_test(sizes),
-		cmocka_unit_test(nested),
-		cmocka_unit_test(equal_objects_make_a_table),
-		cmocka_unit_test(unequal_elements_stand_by_themselves),
-		cmocka_unit_test(other_names_make_no_table),
-		cmocka_unit_test(lists_in_objects_make_no_table),
-		cmocka_unit_test(what_is_too_wide_is_no_table),
-		cmocka_unit_test(hostile_strings_do_no_harm),
-		cmocka_unit_test(characters),
-		cmocka_unit_test(deep_nesting),
+		cmocka_unit_test(report_is_empty_without_values),
+		cmocka_unit_test(report_keeps_long_text_in_the_last_column),
+		cmocka_unit_test(report_colours_heads_and_problems_on_a_terminal),
+		cmocka_unit_test(report_prints_values_of_each_type),
+		cmocka_unit_test(report_prints_sizes_with_units),
+		cmocka_unit_test(report_indents_nested_objects),
+		cmocka_unit_test(report_prints_table_of_equal_objects),
+		cmocka_unit_test(report_prints_unequal_elements_one_by_one),
+		cmocka_unit_test(report_prints_no_table_when_names_differ),
+		cmocka_unit_test(report_prints_no_table_of_objects_with_lists),
+		cmocka_unit_test(report_prints_no_table_when_it_is_too_wide),
+		cmocka_unit_test(report_escapes_hostile_strings),
+		cmocka_unit_test(text_character_decodes_utf8_strictly),
+		cmocka_unit_test(report_prints_lists_of_the_largest_depth),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

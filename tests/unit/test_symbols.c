@@ -58,7 +58,7 @@ static const char map[] = "ffff800080000000 T _text\n"
 			  "ffff800080010900 d not_code\n"
 			  "ffff800080000400 T out_of_order\n";
 
-static void a_map(void **state)
+static void symbols_are_read_from_a_map(void **state)
 {
 	struct symbols symbols;
 	uint64_t address;
@@ -87,7 +87,7 @@ static void a_map(void **state)
 	symbols_close(&symbols);
 }
 
-static void what_is_no_map(void **state)
+static void file_is_refused_when_it_is_no_map(void **state)
 {
 	static const char no_map[] = "symbols: it is no ELF file, and line %u is no symbol of a System.map";
 	static const struct {
@@ -121,7 +121,7 @@ static void what_is_no_map(void **state)
 	unlink(path);
 }
 
-static void long_names_are_cut_or_left_out(void **state)
+static void names_are_cut_or_dropped_when_they_are_long(void **state)
 {
 	char text[1024], expected[SYMBOL_TEXT_LENGTH];
 	struct symbols symbols;
@@ -174,7 +174,7 @@ static struct elf_file good_elf(void)
 	return file;
 }
 
-static void an_elf_file(void **state)
+static void symbols_are_read_from_an_elf_file(void **state)
 {
 	struct elf_file file = good_elf();
 	struct symbols symbols;
@@ -194,7 +194,7 @@ static void assert_elf_refused(const struct elf_file *file, const char *sentence
 	assert_refused(sentence);
 }
 
-static void hostile_elf_files(void **state)
+static void elf_file_is_refused_when_it_is_damaged(void **state)
 {
 	struct elf_file file = good_elf();
 
@@ -252,7 +252,7 @@ static void names_end_with_their_table(void **state)
 	symbols_close(&symbols);
 }
 
-static void what_is_too_large(void **state)
+static void elf_file_is_refused_when_it_has_too_many_symbols(void **state)
 {
 	struct elf_file file = good_elf();
 
@@ -280,13 +280,13 @@ static int leave(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_map),
-		cmocka_unit_test(what_is_no_map),
-		cmocka_unit_test(long_names_are_cut_or_left_out),
-		cmocka_unit_test(an_elf_file),
-		cmocka_unit_test(hostile_elf_files),
+		cmocka_unit_test(symbols_are_read_from_a_map),
+		cmocka_unit_test(file_is_refused_when_it_is_no_map),
+		cmocka_unit_test(names_are_cut_or_dropped_when_they_are_long),
+		cmocka_unit_test(symbols_are_read_from_an_elf_file),
+		cmocka_unit_test(elf_file_is_refused_when_it_is_damaged),
 		cmocka_unit_test(names_end_with_their_table),
-		cmocka_unit_test(what_is_too_large),
+		cmocka_unit_test(elf_file_is_refused_when_it_has_too_many_symbols),
 	};
 
 	return cmocka_run_group_tests(tests, enter, leave);

@@ -89,7 +89,7 @@ static void start(struct fixture *f, bool paused)
 	assert_int_equal(worker_start(&f->worker, "fifteen-letters", paused, &error), 0);
 }
 
-static void test_never_started(void **state)
+static void worker_ignores_calls_before_it_starts(void **state)
 {
 	struct fixture *f = *state;
 
@@ -100,7 +100,7 @@ static void test_never_started(void **state)
 	assert_int_equal(atomic_load(&f->runs), 0);
 }
 
-static void test_kicks(void **state)
+static void worker_runs_after_each_kick(void **state)
 {
 	struct fixture *f = *state;
 	sigset_t mine;
@@ -120,7 +120,7 @@ static void test_kicks(void **state)
 	assert_false(sigismember(&mine, SIGINT)); /* this thread's signals are not changed */
 }
 
-static void test_idle_sleeps(void **state)
+static void worker_sleeps_when_it_is_idle(void **state)
 {
 	struct fixture *f = *state;
 	unsigned runs;
@@ -131,7 +131,7 @@ static void test_idle_sleeps(void **state)
 	assert_int_equal(runs_after_a_while(f), runs);
 }
 
-static void test_starts_paused(void **state)
+static void worker_runs_nothing_when_it_starts_paused(void **state)
 {
 	struct fixture *f = *state;
 
@@ -144,7 +144,7 @@ static void test_starts_paused(void **state)
 	assert_true(reaches(f, 1));
 }
 
-static void test_pause_waits_for_work(void **state)
+static void pause_waits_for_the_end_of_a_run(void **state)
 {
 	struct fixture *f = *state;
 
@@ -169,7 +169,7 @@ static void test_pause_waits_for_work(void **state)
 }
 
 /* Resuming runs it without a kick, as requests may have arrived and been signalled before the pause. */
-static void test_resume_runs_once(void **state)
+static void resume_runs_the_worker_once(void **state)
 {
 	struct fixture *f = *state;
 	unsigned runs;
@@ -183,7 +183,7 @@ static void test_resume_runs_once(void **state)
 	assert_true(reaches(f, runs + 1));
 }
 
-static void test_pause_and_resume_quickly(void **state)
+static void worker_is_idle_in_each_of_many_short_pauses(void **state)
 {
 	struct fixture *f = *state;
 
@@ -195,7 +195,7 @@ static void test_pause_and_resume_quickly(void **state)
 	}
 }
 
-static void test_watch(void **state)
+static void worker_runs_when_its_watched_descriptor_is_readable(void **state)
 {
 	struct fixture *f = *state;
 	unsigned runs;
@@ -230,7 +230,7 @@ static void test_watch(void **state)
 	close(f->worker.watch_fd);
 }
 
-static void test_close_while_paused(void **state)
+static void worker_closes_while_paused(void **state)
 {
 	struct fixture *f = *state;
 
@@ -242,15 +242,15 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_never_started),
-		TEST(test_kicks),
-		TEST(test_idle_sleeps),
-		TEST(test_starts_paused),
-		TEST(test_pause_waits_for_work),
-		TEST(test_resume_runs_once),
-		TEST(test_pause_and_resume_quickly),
-		TEST(test_watch),
-		TEST(test_close_while_paused),
+		TEST(worker_ignores_calls_before_it_starts),
+		TEST(worker_runs_after_each_kick),
+		TEST(worker_sleeps_when_it_is_idle),
+		TEST(worker_runs_nothing_when_it_starts_paused),
+		TEST(pause_waits_for_the_end_of_a_run),
+		TEST(resume_runs_the_worker_once),
+		TEST(worker_is_idle_in_each_of_many_short_pauses),
+		TEST(worker_runs_when_its_watched_descriptor_is_readable),
+		TEST(worker_closes_while_paused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
