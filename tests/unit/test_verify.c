@@ -109,7 +109,7 @@ static void damage_chunk(uint64_t chunk)
 	damage((chunk + 1) * CHUNK + chunk * 5 % CHUNK);
 }
 
-static void a_good_one(void **state)
+static void verify_accepts_snapshot_of_real_guest(void **state)
 {
 	(void)state;
 	assert_int_equal(verify(NULL), 0);
@@ -122,7 +122,7 @@ static void a_good_one(void **state)
 }
 
 /* The commit record is valid, so only RAM's checksums find the damage. Adjacent chunks are one range. */
-static void damaged_ram_is_told_by_ranges(void **state)
+static void verify_reports_ranges_of_damaged_ram(void **state)
 {
 	(void)state;
 	damage_chunk(0);
@@ -140,7 +140,7 @@ static void damaged_ram_is_told_by_ranges(void **state)
 	assert_non_null(strstr(result.out, "\"good\": false, \"fault_count\": 3"));
 }
 
-static void much_damage_is_counted(void **state)
+static void verify_counts_damage_beyond_its_limit(void **state)
 {
 	(void)state;
 	for (uint64_t chunk = 0; chunk < 1024; chunk += 2)
@@ -152,7 +152,7 @@ static void much_damage_is_counted(void **state)
 	assert_ends("\n65 faults\n");
 }
 
-static void a_hole_is_no_data(void **state)
+static void verify_reports_hole_in_place_of_data(void **state)
 {
 	int fd = open(path, O_RDWR | O_CLOEXEC);
 	off_t data = lseek(fd, 65536, SEEK_DATA) & ~(off_t)(CHUNK - 1);
@@ -184,7 +184,7 @@ static uint64_t offset_of(const char *name)
 	return offset;
 }
 
-static void each_damaged_section_is_told(void **state)
+static void verify_reports_each_damaged_section(void **state)
 {
 	uint64_t vcpu = offset_of("vcpu1"), rtc = offset_of("rtc");
 
@@ -201,7 +201,7 @@ static void each_damaged_section_is_told(void **state)
 }
 
 /* With a damaged header, neither the next section nor RAM's checksums can be found. */
-static void a_damaged_header_of_a_section(void **state)
+static void verify_stops_at_a_damaged_section_header(void **state)
 {
 	uint64_t its = offset_of("its");
 
@@ -213,7 +213,7 @@ static void a_damaged_header_of_a_section(void **state)
 	assert_ends("\n1 fault\n");
 }
 
-static void what_is_no_snapshot(void **state)
+static void verify_refuses_files_that_are_no_snapshot(void **state)
 {
 	struct stat status;
 
@@ -300,7 +300,7 @@ static void write_again(const char *without, const char *more, uint64_t memory)
 	snapshot_close(&snapshot);
 }
 
-static void sections_are_those_of_the_machine(void **state)
+static void verify_compares_sections_with_the_machine(void **state)
 {
 	(void)state;
 	write_again("", NULL, 0);
@@ -315,7 +315,7 @@ static void sections_are_those_of_the_machine(void **state)
 }
 
 /* The required and optional sections of a passed-through device. */
-static void sections_of_a_passed_through_device(void **state)
+static void verify_checks_sections_of_passed_through_devices(void **state)
 {
 	(void)state;
 	write_again("", "vfio0/pci", 0);
@@ -329,7 +329,7 @@ static void sections_of_a_passed_through_device(void **state)
 	assert_ends("\n2 faults\n");
 }
 
-static void the_host_is_asked(void **state)
+static void verify_checks_the_host_when_host_is_given(void **state)
 {
 	(void)state;
 	assert_int_equal(verify("--host"), 0);
@@ -346,7 +346,7 @@ static void the_host_is_asked(void **state)
 }
 
 /* The file is truncated between opening and reading. The result is an error, not a signal. */
-static void a_file_that_shrinks(void **state)
+static void verify_fails_when_the_file_shrinks(void **state)
 {
 	struct verdict verdict = { .faults = 0 };
 	struct snapshot snapshot;
@@ -366,7 +366,7 @@ static bool lose_patience(void *owner, uint64_t done, uint64_t total)
 	return ++*(unsigned *)owner > 1;
 }
 
-static void it_can_be_called_off(void **state)
+static void check_stops_when_it_is_cancelled(void **state)
 {
 	unsigned steps = 0;
 	const struct snapshot_progress progress = { .step = lose_patience, .owner = &steps };
@@ -381,7 +381,7 @@ static void it_can_be_called_off(void **state)
 	snapshot_close(&snapshot);
 }
 
-static void checksums_are_zlibs(void **state)
+static void checksum_equals_crc32_of_zlib(void **state)
 {
 	uint8_t bytes[700];
 
@@ -401,19 +401,19 @@ static void checksums_are_zlibs(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(a_good_one),
-		TEST(damaged_ram_is_told_by_ranges),
-		TEST(much_damage_is_counted),
-		TEST(a_hole_is_no_data),
-		TEST(each_damaged_section_is_told),
-		TEST(a_damaged_header_of_a_section),
-		TEST(what_is_no_snapshot),
-		TEST(sections_are_those_of_the_machine),
-		TEST(sections_of_a_passed_through_device),
-		TEST(the_host_is_asked),
-		TEST(a_file_that_shrinks),
-		TEST(it_can_be_called_off),
-		cmocka_unit_test(checksums_are_zlibs),
+		TEST(verify_accepts_snapshot_of_real_guest),
+		TEST(verify_reports_ranges_of_damaged_ram),
+		TEST(verify_counts_damage_beyond_its_limit),
+		TEST(verify_reports_hole_in_place_of_data),
+		TEST(verify_reports_each_damaged_section),
+		TEST(verify_stops_at_a_damaged_section_header),
+		TEST(verify_refuses_files_that_are_no_snapshot),
+		TEST(verify_compares_sections_with_the_machine),
+		TEST(verify_checks_sections_of_passed_through_devices),
+		TEST(verify_checks_the_host_when_host_is_given),
+		TEST(verify_fails_when_the_file_shrinks),
+		TEST(check_stops_when_it_is_cancelled),
+		cmocka_unit_test(checksum_equals_crc32_of_zlib),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

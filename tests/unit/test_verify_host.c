@@ -191,7 +191,7 @@ static void check(void)
 	snapshot_close(&snapshot);
 }
 
-static void the_devices_sections_are_expected(void **state)
+static void verify_expects_sections_of_all_devices(void **state)
 {
 	struct verdict verdict = { .tell = tell_fault };
 	struct snapshot snapshot;
@@ -204,7 +204,7 @@ static void the_devices_sections_are_expected(void **state)
 	snapshot_close(&snapshot);
 }
 
-static void a_host_that_takes_it(void **state)
+static void host_check_passes_and_runs_no_vcpu(void **state)
 {
 	(void)state;
 	check();
@@ -217,7 +217,7 @@ static void a_host_that_takes_it(void **state)
 }
 
 /* Both missing features are reported, and the check continues. */
-static void features_that_are_missing(void **state)
+static void host_check_reports_each_missing_feature(void **state)
 {
 	(void)state;
 	fake_kvm.extensions = 0;
@@ -228,7 +228,7 @@ static void features_that_are_missing(void **state)
 	assert_int_not_equal(fake_find(0, KVM_SET_MP_STATE), SIZE_MAX);
 }
 
-static void a_machine_that_cannot_be_made(void **state)
+static void host_check_reports_machine_that_cannot_be_created(void **state)
 {
 	(void)state;
 	fake_kvm.fail_request = KVM_ARM_VCPU_INIT;
@@ -238,7 +238,7 @@ static void a_machine_that_cannot_be_made(void **state)
 	assert_int_equal(told.count, 1);
 }
 
-static void all_that_is_refused_is_told(void **state)
+static void host_check_reports_each_refusal_once(void **state)
 {
 	(void)state;
 	fake_kvm.fail_request = KVM_SET_MP_STATE;
@@ -272,7 +272,7 @@ static void end_if_named(void *owner, const struct error *error)
 }
 
 /* KVM then fails with EFAULT, which is not a refusal of this host. */
-static void check_ends_and_names_the_file_when_it_is_cut_meanwhile(void **state)
+static void host_check_names_the_file_when_it_is_cut_meanwhile(void **state)
 {
 	const struct error_collector lost = { .tell = end_if_named };
 	struct snapshot snapshot;
@@ -300,7 +300,7 @@ static void check_ends_and_names_the_file_when_it_is_cut_meanwhile(void **state)
 }
 
 /* Checks vCPUs alone: each refused register is reported, and the others are still written. */
-static void each_register_is_told(void **state)
+static void host_check_reports_each_refused_register(void **state)
 {
 	struct section_writer writer = { 0 };
 	struct golden_machine machine;
@@ -339,13 +339,13 @@ static void each_register_is_told(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(the_devices_sections_are_expected),
-		TEST(a_host_that_takes_it),
-		TEST(features_that_are_missing),
-		TEST(a_machine_that_cannot_be_made),
-		TEST(all_that_is_refused_is_told),
-		TEST(check_ends_and_names_the_file_when_it_is_cut_meanwhile),
-		TEST(each_register_is_told),
+		TEST(verify_expects_sections_of_all_devices),
+		TEST(host_check_passes_and_runs_no_vcpu),
+		TEST(host_check_reports_each_missing_feature),
+		TEST(host_check_reports_machine_that_cannot_be_created),
+		TEST(host_check_reports_each_refusal_once),
+		TEST(host_check_names_the_file_when_it_is_cut_meanwhile),
+		TEST(host_check_reports_each_refused_register),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

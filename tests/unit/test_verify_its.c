@@ -5,7 +5,7 @@
 #include "util/bits.h"
 #include "verify_rig.h"
 
-static void test_good(void **state)
+static void verify_its_accepts_sound_tables_and_absent_its(void **state)
 {
 	struct inspection_rig *rig = rig_new();
 
@@ -27,7 +27,7 @@ static void test_good(void **state)
 	rig_expect_good(rig, verify_its);
 }
 
-static void test_registers(void **state)
+static void verify_its_reports_bad_registers(void **state)
 {
 	static const struct {
 		size_t offset;
@@ -61,7 +61,7 @@ static void test_registers(void **state)
 	}
 }
 
-static void test_queue_of_nothing(void **state)
+static void verify_its_reports_index_after_the_queue_when_cbaser_is_zero(void **state)
 {
 	struct inspection_rig *rig = rig_new();
 
@@ -73,7 +73,7 @@ static void test_queue_of_nothing(void **state)
 	rig_expect(rig, verify_its, "its", "beyond the queue of 4096 bytes; KVM refuses it (EINVAL)");
 }
 
-static void test_missing(void **state)
+static void verify_its_names_missing_registers(void **state)
 {
 	struct inspection_rig *rig = rig_new();
 
@@ -85,7 +85,7 @@ static void test_missing(void **state)
 	rig_expect(rig, verify_its, "its", "BASER5");
 }
 
-static void test_entries(void **state)
+static void verify_its_reports_bad_entries(void **state)
 {
 	static const struct {
 		uint64_t address, value;
@@ -109,7 +109,7 @@ static void test_entries(void **state)
 	}
 }
 
-static void test_collections(void **state)
+static void verify_its_reports_bad_collections(void **state)
 {
 	struct inspection_rig *rig = rig_new();
 
@@ -134,7 +134,7 @@ static void test_collections(void **state)
 		   "it (EEXIST)");
 }
 
-static void test_outside_ram(void **state)
+static void verify_its_reports_tables_outside_ram(void **state)
 {
 	struct inspection_rig *rig = rig_new();
 
@@ -173,7 +173,7 @@ static void use_two_levels(struct inspection_rig *rig)
 	rig->baser[0] |= 1ull << 62;
 }
 
-static void test_two_levels(void **state)
+static void verify_its_checks_both_levels(void **state)
 {
 	struct inspection_rig *rig = rig_new();
 
@@ -198,7 +198,7 @@ static void test_two_levels(void **state)
 	rig_expect(rig, verify_its, "its", "at 0x80100000 a second level of the device table is not in RAM; RESTORE_TABLES");
 }
 
-static void test_overlaps(void **state)
+static void verify_its_reports_overlapping_tables(void **state)
 {
 	struct inspection_rig *rig = rig_new();
 
@@ -230,7 +230,7 @@ static void test_overlaps(void **state)
 	rig_expect_good(rig, verify_its);
 }
 
-static void test_lpi_limit(void **state)
+static void verify_its_reports_lpi_above_the_limit(void **state)
 {
 	struct inspection_rig *rig = rig_new();
 
@@ -272,7 +272,7 @@ static void flip_registers(struct inspection_rig *rig, uint64_t *seed)
 }
 
 /* With any contents, a check ends and accesses no memory outside of RAM. */
-static void test_garbage(void **state)
+static void checks_survive_garbage(void **state)
 {
 	static const uint64_t masks[] = { ~0ull, 0x8000ffff8000ffff, 0x80000000800fffff, 0x8000000000000000 };
 	uint64_t seed = 1;
@@ -297,17 +297,17 @@ static void test_garbage(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),
-		cmocka_unit_test(test_registers),
-		cmocka_unit_test(test_queue_of_nothing),
-		cmocka_unit_test(test_missing),
-		cmocka_unit_test(test_entries),
-		cmocka_unit_test(test_collections),
-		cmocka_unit_test(test_outside_ram),
-		cmocka_unit_test(test_two_levels),
-		cmocka_unit_test(test_overlaps),
-		cmocka_unit_test(test_lpi_limit),
-		cmocka_unit_test(test_garbage),
+		cmocka_unit_test(verify_its_accepts_sound_tables_and_absent_its),
+		cmocka_unit_test(verify_its_reports_bad_registers),
+		cmocka_unit_test(verify_its_reports_index_after_the_queue_when_cbaser_is_zero),
+		cmocka_unit_test(verify_its_names_missing_registers),
+		cmocka_unit_test(verify_its_reports_bad_entries),
+		cmocka_unit_test(verify_its_reports_bad_collections),
+		cmocka_unit_test(verify_its_reports_tables_outside_ram),
+		cmocka_unit_test(verify_its_checks_both_levels),
+		cmocka_unit_test(verify_its_reports_overlapping_tables),
+		cmocka_unit_test(verify_its_reports_lpi_above_the_limit),
+		cmocka_unit_test(checks_survive_garbage),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,7 +4,7 @@
 
 #include "verify_rig.h"
 
-static void test_good(void **state)
+static void verify_lpis_accepts_sound_tables(void **state)
 {
 	struct inspection_rig *rig = rig_new();
 
@@ -16,7 +16,7 @@ static void test_good(void **state)
 	rig_expect_good(rig, verify_lpis);
 }
 
-static void test_pending(void **state)
+static void verify_lpis_reports_pending_lpis_that_would_be_lost(void **state)
 {
 	struct inspection_rig *rig = rig_new();
 
@@ -56,7 +56,7 @@ static void test_pending(void **state)
 	rig_expect_good(rig, verify_lpis);
 }
 
-static void test_own_tables(void **state)
+static void verify_lpis_reports_pending_table_that_two_vcpus_share(void **state)
 {
 	struct inspection_rig *rig = rig_new();
 
@@ -71,7 +71,7 @@ static void test_own_tables(void **state)
 	rig_expect_good(rig, verify_lpis);
 }
 
-static void test_outside_ram(void **state)
+static void verify_lpis_reports_tables_outside_ram(void **state)
 {
 	struct inspection_rig *rig = rig_new();
 
@@ -89,7 +89,7 @@ static void test_outside_ram(void **state)
 	rig_expect_good(rig, verify_lpis);
 }
 
-static void test_properties(void **state)
+static void verify_lpis_reports_bad_propbaser(void **state)
 {
 	struct inspection_rig *rig = rig_new();
 
@@ -110,11 +110,11 @@ static void test_properties(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),
-		cmocka_unit_test(test_pending),
-		cmocka_unit_test(test_own_tables),
-		cmocka_unit_test(test_outside_ram),
-		cmocka_unit_test(test_properties),
+		cmocka_unit_test(verify_lpis_accepts_sound_tables),
+		cmocka_unit_test(verify_lpis_reports_pending_lpis_that_would_be_lost),
+		cmocka_unit_test(verify_lpis_reports_pending_table_that_two_vcpus_share),
+		cmocka_unit_test(verify_lpis_reports_tables_outside_ram),
+		cmocka_unit_test(verify_lpis_reports_bad_propbaser),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,7 +4,7 @@
 
 #include "verify_rig.h"
 
-static void test_good(void **state)
+static void verify_msix_accepts_sound_vectors(void **state)
 {
 	struct inspection_rig *rig = rig_new();
 
@@ -23,7 +23,7 @@ static void break_vector(struct inspection_rig *rig)
 	rig->pci[1].msix_data[1] = 7;
 }
 
-static void test_dropped(void **state)
+static void verify_msix_reports_messages_that_would_be_dropped(void **state)
 {
 	struct inspection_rig *rig = rig_new();
 
@@ -52,7 +52,7 @@ static void test_dropped(void **state)
 }
 
 /* Vectors that send no messages are no faults. */
-static void test_silent(void **state)
+static void verify_msix_ignores_vectors_that_send_no_message(void **state)
 {
 	struct inspection_rig *rig = rig_new();
 
@@ -79,7 +79,7 @@ static void test_silent(void **state)
 	rig_expect_good(rig, verify_msix);
 }
 
-static void test_capability(void **state)
+static void verify_msix_finds_capability_in_any_list(void **state)
 {
 	struct inspection_rig *rig = rig_new();
 
@@ -110,7 +110,7 @@ static void test_capability(void **state)
 }
 
 /* The vectors of a passed-through device's own table. */
-static void test_passed_through(void **state)
+static void verify_msix_checks_vectors_of_passed_through_devices(void **state)
 {
 	struct inspection_rig *rig = rig_new();
 
@@ -132,7 +132,7 @@ static void test_passed_through(void **state)
 	rig_expect_good(rig, verify_msix);
 }
 
-static void test_passed_through_shape(void **state)
+static void verify_msix_reports_table_of_wrong_size(void **state)
 {
 	struct inspection_rig *rig = rig_new();
 
@@ -157,7 +157,7 @@ static void test_passed_through_shape(void **state)
 	rig_expect(rig, verify_msix, "vfio0/msix", "its MSI-X table is missing or of another size");
 }
 
-static void test_plain_messages(void **state)
+static void verify_msix_checks_msi_messages(void **state)
 {
 	struct inspection_rig *rig = rig_new();
 
@@ -192,7 +192,7 @@ static void test_plain_messages(void **state)
 }
 
 /* verify_its() reports missing registers of the ITS, so this check does not. */
-static void test_missing(void **state)
+static void verify_msix_ignores_missing_its_registers(void **state)
 {
 	struct inspection_rig *rig = rig_new();
 
@@ -204,14 +204,14 @@ static void test_missing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),
-		cmocka_unit_test(test_dropped),
-		cmocka_unit_test(test_silent),
-		cmocka_unit_test(test_capability),
-		cmocka_unit_test(test_passed_through),
-		cmocka_unit_test(test_passed_through_shape),
-		cmocka_unit_test(test_plain_messages),
-		cmocka_unit_test(test_missing),
+		cmocka_unit_test(verify_msix_accepts_sound_vectors),
+		cmocka_unit_test(verify_msix_reports_messages_that_would_be_dropped),
+		cmocka_unit_test(verify_msix_ignores_vectors_that_send_no_message),
+		cmocka_unit_test(verify_msix_finds_capability_in_any_list),
+		cmocka_unit_test(verify_msix_checks_vectors_of_passed_through_devices),
+		cmocka_unit_test(verify_msix_reports_table_of_wrong_size),
+		cmocka_unit_test(verify_msix_checks_msi_messages),
+		cmocka_unit_test(verify_msix_ignores_missing_its_registers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

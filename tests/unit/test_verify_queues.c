@@ -21,7 +21,7 @@ static void expect(struct inspection_rig *rig, const char *part)
 	rig_expect(rig, verify_queues, "virtio-blk1/queue0", part);
 }
 
-static void test_good(void **state)
+static void verify_queues_accepts_sound_queues(void **state)
 {
 	struct virtqueue_state *queue;
 	struct inspection_rig *rig = make(&queue);
@@ -47,7 +47,7 @@ static void test_good(void **state)
 	rig_expect_good(rig, verify_queues);
 }
 
-static void test_sizes(void **state)
+static void verify_queues_reports_bad_sizes(void **state)
 {
 	static const uint16_t sizes[] = { 0, 3, 127, 512, 0x8000, 0xffff };
 	struct virtqueue_state *queue;
@@ -67,7 +67,7 @@ static void test_sizes(void **state)
 	rig_expect_good(rig, verify_queues);
 }
 
-static void test_rings(void **state)
+static void verify_queues_reports_misplaced_rings(void **state)
 {
 	struct virtqueue_state *queue;
 	struct inspection_rig *rig = make(&queue);
@@ -106,7 +106,7 @@ static void test_rings(void **state)
 	expect(rig, "not all in RAM; the device would refuse to start");
 }
 
-static void test_indices(void **state)
+static void verify_queues_reports_bad_indices(void **state)
 {
 	struct virtqueue_state *queue;
 	struct inspection_rig *rig = make(&queue);
@@ -127,7 +127,7 @@ static void test_indices(void **state)
 	expect(rig, "the device took requests up to 65534 and returned those up to 65405");
 }
 
-static void test_vectors(void **state)
+static void verify_queues_reports_missing_vectors(void **state)
 {
 	struct virtqueue_state *queue;
 	struct inspection_rig *rig = make(&queue);
@@ -154,7 +154,7 @@ static void test_vectors(void **state)
 	expect(rig, "has MSI-X vector 1 of 0");
 }
 
-static void test_negotiation(void **state)
+static void verify_queues_reports_bad_negotiation(void **state)
 {
 	struct virtqueue_state *queue;
 	struct inspection_rig *rig = make(&queue);
@@ -174,7 +174,7 @@ static void test_negotiation(void **state)
 	expect(rig, "enabled is 2");
 }
 
-static void test_missing(void **state)
+static void verify_queues_reports_missing_sections(void **state)
 {
 	struct inspection_rig *rig = rig_new();
 
@@ -191,13 +191,13 @@ static void test_missing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),
-		cmocka_unit_test(test_sizes),
-		cmocka_unit_test(test_rings),
-		cmocka_unit_test(test_indices),
-		cmocka_unit_test(test_vectors),
-		cmocka_unit_test(test_negotiation),
-		cmocka_unit_test(test_missing),
+		cmocka_unit_test(verify_queues_accepts_sound_queues),
+		cmocka_unit_test(verify_queues_reports_bad_sizes),
+		cmocka_unit_test(verify_queues_reports_misplaced_rings),
+		cmocka_unit_test(verify_queues_reports_bad_indices),
+		cmocka_unit_test(verify_queues_reports_missing_vectors),
+		cmocka_unit_test(verify_queues_reports_bad_negotiation),
+		cmocka_unit_test(verify_queues_reports_missing_sections),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
