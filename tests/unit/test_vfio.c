@@ -22,7 +22,7 @@ static void in_order(const unsigned long *requests, size_t count)
 	}
 }
 
-static void by_a_group(void **state)
+static void vfio_open_uses_group_and_container(void **state)
 {
 	static const unsigned long requests[] = {
 		VFIO_GROUP_GET_STATUS, VFIO_GROUP_SET_CONTAINER, VFIO_SET_IOMMU, VFIO_IOMMU_MAP_DMA,
@@ -49,7 +49,7 @@ static void by_a_group(void **state)
 	assert_int_equal(fake_kvm.calls[told].attribute, KVM_DEV_VFIO_GROUP_ADD);
 }
 
-static void by_iommufd(void **state)
+static void vfio_open_uses_iommufd_when_the_host_has_it(void **state)
 {
 	static const unsigned long requests[] = { IOAS_ALLOC, IOAS_MAP, BIND, ATTACH };
 	struct rig *rig = *state;
@@ -79,7 +79,7 @@ static void by_iommufd(void **state)
 	refused(rig, "vfio3");
 }
 
-static void what_stands_against_it(void **state)
+static void vfio_open_names_the_reason_when_a_device_is_unusable(void **state)
 {
 	struct rig *rig = *state;
 
@@ -112,7 +112,7 @@ static void what_stands_against_it(void **state)
 }
 
 /* On a host without an IOMMU. A driver emulates a mediated device, which has its own group and a driver of any name. */
-static void a_mediated_device(void **state)
+static void vfio_open_accepts_mediated_device_without_iommu(void **state)
 {
 	static const unsigned long requests[] = { VFIO_GROUP_SET_CONTAINER, VFIO_SET_IOMMU, VFIO_IOMMU_MAP_DMA };
 	struct rig *rig = *state;
@@ -137,7 +137,7 @@ static void a_mediated_device(void **state)
 	assert_int_equal(get(rig, ECAM, 4), 0x56781234);
 }
 
-static void memory_that_is_not_mapped(void **state)
+static void vfio_open_fails_when_memory_cannot_be_mapped(void **state)
 {
 	struct rig *rig = *state;
 	struct rlimit before, little;
@@ -154,7 +154,7 @@ static void memory_that_is_not_mapped(void **state)
 }
 
 /* Each call fails once. There is an error, and nothing leaks: close_rig() checks the routes, the sanitizer memory. */
-static void each_call_fails_once(void **state)
+static void vfio_open_fails_cleanly_when_any_call_fails(void **state)
 {
 	static const unsigned long requests[] = {
 		VFIO_CHECK_EXTENSION, VFIO_GROUP_GET_STATUS, VFIO_GROUP_SET_CONTAINER, VFIO_SET_IOMMU, VFIO_IOMMU_MAP_DMA,
@@ -176,12 +176,12 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, open_rig, close_rig)
 	const struct CMUnitTest tests[] = {
-		CASE(by_a_group),
-		CASE(by_iommufd),
-		CASE(what_stands_against_it),
-		CASE(a_mediated_device),
-		CASE(memory_that_is_not_mapped),
-		CASE(each_call_fails_once),
+		CASE(vfio_open_uses_group_and_container),
+		CASE(vfio_open_uses_iommufd_when_the_host_has_it),
+		CASE(vfio_open_names_the_reason_when_a_device_is_unusable),
+		CASE(vfio_open_accepts_mediated_device_without_iommu),
+		CASE(vfio_open_fails_when_memory_cannot_be_mapped),
+		CASE(vfio_open_fails_cleanly_when_any_call_fails),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,7 +8,7 @@ static uint64_t config(struct rig *rig, unsigned offset, unsigned size)
 	return get(rig, ECAM + offset, size);
 }
 
-static void the_header_is_ours(void **state)
+static void header_is_emulated_except_status(void **state)
 {
 	struct rig *rig = *state;
 
@@ -29,7 +29,7 @@ static void the_header_is_ours(void **state)
 	assert_int_equal(*real_config(PCI_STATUS + 1), 0x42);
 }
 
-static void capabilities_are_kept_hidden_or_ours(void **state)
+static void capabilities_are_passed_hidden_or_emulated(void **state)
 {
 	struct rig *rig = *state;
 
@@ -58,7 +58,7 @@ static void capabilities_are_kept_hidden_or_ours(void **state)
 	assert_int_equal(config(rig, 0x144, 4), 0x11223344);
 }
 
-static void without_an_its_there_are_no_messages(void **state)
+static void messages_are_hidden_without_an_its(void **state)
 {
 	struct rig *rig = *state;
 
@@ -68,7 +68,7 @@ static void without_an_its_there_are_no_messages(void **state)
 	assert_int_equal(config(rig, 0x50, 4), 0);
 }
 
-static void bars_are_memory_around_the_table(void **state)
+static void bar_is_mapped_around_the_msix_table(void **state)
 {
 	struct rig *rig = *state;
 	size_t from;
@@ -117,7 +117,7 @@ static void bars_are_memory_around_the_table(void **state)
 	}
 }
 
-static void the_rom_is_read_where_it_is_on(void **state)
+static void rom_is_readable_when_it_is_enabled(void **state)
 {
 	struct rig *rig = *state;
 	uint64_t value;
@@ -136,7 +136,7 @@ static void the_rom_is_read_where_it_is_on(void **state)
 }
 
 /* Like the kernel's mtty: eight ports, and the last byte of config space is missing. */
-static void ports_are_trapped(void **state)
+static void port_accesses_are_trapped(void **state)
 {
 	struct rig *rig = *state;
 	uint8_t *ports = fake_vfio_region(1);
@@ -160,7 +160,7 @@ static void ports_are_trapped(void **state)
 	assert_int_equal(get(rig, PORTS + 0x2ff, 1), 0xa5);
 }
 
-static void lists_that_lie_are_refused(void **state)
+static void capability_list_is_refused_when_it_is_malformed(void **state)
 {
 	static const struct {
 		unsigned offset;
@@ -205,7 +205,7 @@ static uint64_t next(uint64_t *seed)
 }
 
 /* With any config space and any access by the guest, the result is an error or a working device. */
-static void nonsense_does_no_harm(void **state)
+static void device_survives_nonsense_in_config_space(void **state)
 {
 	struct rig *rig = *state;
 	uint64_t seed = 7, value;
@@ -242,7 +242,7 @@ static void nonsense_does_no_harm(void **state)
 	assert_true(taken > 20);
 }
 
-static void addresses(void **state)
+static void address_is_parsed_or_refused(void **state)
 {
 	static const char *const bad[] = {
 		"", "1:2", "01:00", "01:00.8", "01:20.0", "00000:01:00.0", "01:00.0x", " 01:00.0", "0000:01:00.0 ",
@@ -273,15 +273,15 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, open_rig, close_rig)
 	const struct CMUnitTest tests[] = {
-		CASE(the_header_is_ours),
-		CASE(capabilities_are_kept_hidden_or_ours),
-		CASE(without_an_its_there_are_no_messages),
-		CASE(bars_are_memory_around_the_table),
-		CASE(the_rom_is_read_where_it_is_on),
-		CASE(ports_are_trapped),
-		CASE(lists_that_lie_are_refused),
-		CASE(nonsense_does_no_harm),
-		cmocka_unit_test(addresses),
+		CASE(header_is_emulated_except_status),
+		CASE(capabilities_are_passed_hidden_or_emulated),
+		CASE(messages_are_hidden_without_an_its),
+		CASE(bar_is_mapped_around_the_msix_table),
+		CASE(rom_is_readable_when_it_is_enabled),
+		CASE(port_accesses_are_trapped),
+		CASE(capability_list_is_refused_when_it_is_malformed),
+		CASE(device_survives_nonsense_in_config_space),
+		cmocka_unit_test(address_is_parsed_or_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

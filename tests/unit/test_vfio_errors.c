@@ -69,7 +69,7 @@ static void listed(struct rig *rig, const uint32_t *headers, size_t count)
 #define LISTED(rig, ...) listed(rig, (const uint32_t[]){ __VA_ARGS__ }, sizeof((const uint32_t[]){ __VA_ARGS__ }) / 4)
 
 /* The guest does not see the device's own error registers. */
-static void its_own_becomes_ours(void **state)
+static void error_capability_is_replaced_by_the_emulated_one(void **state)
 {
 	struct rig *rig = *state;
 
@@ -89,7 +89,7 @@ static void its_own_becomes_ours(void **state)
 	assert_int_equal(*real_config(0x108), 0xff);
 }
 
-static void it_finds_room(void **state)
+static void error_capability_takes_free_space(void **state)
 {
 	struct rig *rig = *state;
 
@@ -112,7 +112,7 @@ static void it_finds_room(void **state)
 	assert_int_equal(function(rig, 0x1d4 + PCI_ERR_UNCOR_SEVER), PCI_ERR_UNC_INTN);
 }
 
-static void where_it_cannot_be_there_is_none(void **state)
+static void error_capability_is_omitted_when_it_cannot_work(void **state)
 {
 	struct rig *rig = *state;
 
@@ -141,7 +141,7 @@ static void where_it_cannot_be_there_is_none(void **state)
 }
 
 /* The device may lose its enable bits in a reset, so the guest's value of them is kept. */
-static void what_the_guest_wants_to_know_is_ours(void **state)
+static void enable_bits_are_kept_for_the_guest(void **state)
 {
 	struct rig *rig = *state;
 
@@ -169,7 +169,7 @@ static void have_an_error(void)
 	run_loop_for(&loop, 1);
 }
 
-static void the_guest_is_told(void **state)
+static void error_is_reported_to_the_guest(void **state)
 {
 	struct rig *rig = *state;
 
@@ -200,7 +200,7 @@ static void not_told(struct rig *rig)
 	assert_int_equal(get(rig, ROOT_STATUS, 4), 0);
 }
 
-static void a_guest_that_does_not_listen_is_not_told(void **state)
+static void error_is_not_reported_when_the_guest_does_not_listen(void **state)
 {
 	struct rig *rig = *state;
 
@@ -233,12 +233,12 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, open_errors, close_errors)
 	const struct CMUnitTest tests[] = {
-		CASE(its_own_becomes_ours),
-		CASE(it_finds_room),
-		CASE(where_it_cannot_be_there_is_none),
-		CASE(what_the_guest_wants_to_know_is_ours),
-		CASE(the_guest_is_told),
-		CASE(a_guest_that_does_not_listen_is_not_told),
+		CASE(error_capability_is_replaced_by_the_emulated_one),
+		CASE(error_capability_takes_free_space),
+		CASE(error_capability_is_omitted_when_it_cannot_work),
+		CASE(enable_bits_are_kept_for_the_guest),
+		CASE(error_is_reported_to_the_guest),
+		CASE(error_is_not_reported_when_the_guest_does_not_listen),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -55,7 +55,7 @@ static uint64_t waiting(int fd)
 	return value;
 }
 
-static void one_call_for_all_vectors(void **state)
+static void vectors_are_enabled_by_one_call(void **state)
 {
 	struct rig *rig = *state;
 	const struct fake_vfio_call *call;
@@ -82,7 +82,7 @@ static void one_call_for_all_vectors(void **state)
 }
 
 /* Like Linux: enables MSI-X with all vectors masked, then unmasks one at a time. */
-static void a_vector_is_wired_once(void **state)
+static void vector_is_set_up_once(void **state)
 {
 	struct rig *rig = *state;
 	size_t from;
@@ -124,7 +124,7 @@ static void a_vector_is_wired_once(void **state)
 	assert_int_equal(fake_vfio.count, from + 1);
 }
 
-static void a_route_changes_with_the_irqfd_off(void **state)
+static void route_changes_while_the_irqfd_is_detached(void **state)
 {
 	struct rig *rig = *state;
 	size_t vfio, kvm;
@@ -153,7 +153,7 @@ static void a_route_changes_with_the_irqfd_off(void **state)
 	assert_int_equal(fake_vfio.count, vfio);
 }
 
-static void messages_in_config_space(void **state)
+static void msi_vectors_are_enabled_from_config_space(void **state)
 {
 	struct rig *rig = *state;
 
@@ -176,7 +176,7 @@ static void messages_in_config_space(void **state)
 	assert_int_equal(last_call()->count, 4);
 }
 
-static void the_line_is_asked_again(void **state)
+static void line_is_unmasked_by_resample_eventfd(void **state)
 {
 	struct rig *rig = *state;
 	size_t trigger = fake_vfio_find_irqs(0, LINE_INDEX), unmask = fake_vfio_find_irqs(trigger + 1, LINE_INDEX);
@@ -205,7 +205,7 @@ static void stop_loop(void *owner, int fd, uint32_t events)
 }
 
 /* After the guest has handled the line, the event loop unmasks it by a call. */
-static void a_mediated_line_is_asked_again_by_hand(void **state)
+static void line_of_mediated_device_is_unmasked_by_the_event_loop(void **state)
 {
 	const uint32_t by_call = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_UNMASK;
 	struct rig *rig = *state;
@@ -250,7 +250,7 @@ static void a_mediated_line_is_asked_again_by_hand(void **state)
 	close(end);
 }
 
-static void a_reset_in_order(void **state)
+static void reset_precedes_detaching_of_interrupts(void **state)
 {
 	struct rig *rig = *state;
 	size_t vfio, kvm, reset, off;
@@ -279,7 +279,7 @@ static void a_reset_in_order(void **state)
 	assert_int_equal(get(rig, TABLE + 12, 4), 1);
 }
 
-static void one_that_cannot_be_reset_is_not(void **state)
+static void device_stays_unreset_when_it_has_no_reset(void **state)
 {
 	struct rig *rig;
 
@@ -295,7 +295,7 @@ static void one_that_cannot_be_reset_is_not(void **state)
 }
 
 /* An inspection detaches and attaches interrupts. Interrupts in between, or pending in hardware, are not lost. */
-static void quiet_and_on_again(void **state)
+static void interrupts_are_kept_when_detached_and_attached_again(void **state)
 {
 	struct rig *rig = *state;
 	size_t vfio;
@@ -316,7 +316,7 @@ static void quiet_and_on_again(void **state)
 }
 
 /* The host has no interrupts left. The guest continues without them, and the call is not repeated. */
-static void interrupts_that_cannot_be_had(void **state)
+static void guest_continues_when_interrupts_cannot_be_set_up(void **state)
 {
 	struct rig *rig = *state;
 	size_t from;
@@ -335,7 +335,7 @@ static void interrupts_that_cannot_be_had(void **state)
 }
 
 /* Linux 7.2 reports which interrupts hardware forwards. */
-static void what_hardware_forwards(void **state)
+static void vlpi_parse_finds_forwarded_interrupts(void **state)
 {
 	static bool forwarded[VFIO_EVENTS];
 	char text[] = "\nDevice ID: 0x18, Event ID Range: [0 - 127]\n"
@@ -372,17 +372,17 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, open_passed, close_rig)
 	const struct CMUnitTest tests[] = {
-		CASE(one_call_for_all_vectors),
-		CASE(a_vector_is_wired_once),
-		CASE(a_route_changes_with_the_irqfd_off),
-		cmocka_unit_test(what_hardware_forwards),
-		CASE(messages_in_config_space),
-		CASE(the_line_is_asked_again),
-		CASE(a_mediated_line_is_asked_again_by_hand),
-		CASE(a_reset_in_order),
-		cmocka_unit_test(one_that_cannot_be_reset_is_not),
-		CASE(quiet_and_on_again),
-		CASE(interrupts_that_cannot_be_had),
+		CASE(vectors_are_enabled_by_one_call),
+		CASE(vector_is_set_up_once),
+		CASE(route_changes_while_the_irqfd_is_detached),
+		cmocka_unit_test(vlpi_parse_finds_forwarded_interrupts),
+		CASE(msi_vectors_are_enabled_from_config_space),
+		CASE(line_is_unmasked_by_resample_eventfd),
+		CASE(line_of_mediated_device_is_unmasked_by_the_event_loop),
+		CASE(reset_precedes_detaching_of_interrupts),
+		cmocka_unit_test(device_stays_unreset_when_it_has_no_reset),
+		CASE(interrupts_are_kept_when_detached_and_attached_again),
+		CASE(guest_continues_when_interrupts_cannot_be_set_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

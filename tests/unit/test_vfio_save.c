@@ -153,7 +153,7 @@ static void both(size_t from, uint32_t state)
 }
 
 /* GICv4.1: interrupts stay forwarded, so that KVM can read pending ones from hardware. */
-static void a_save_in_order(void **state)
+static void save_calls_kvm_and_vfio_in_order(void **state)
 {
 	struct bench *bench = *state;
 	size_t tables, pending;
@@ -188,7 +188,7 @@ static uint64_t waiting(const struct fake_vfio_call *wired, unsigned vector)
 }
 
 /* GICv4.0: KVM refuses to save forwarded interrupts. Each vector is signalled when it is forwarded again. */
-static void a_save_that_kvm_refuses_to_forwarded_interrupts(void **state)
+static void save_detaches_irqfds_when_kvm_refuses_forwarded_interrupts(void **state)
 {
 	struct bench *bench = *state;
 	size_t tables, again, pending;
@@ -231,7 +231,7 @@ static void a_save_that_kvm_refuses_to_forwarded_interrupts(void **state)
 }
 
 /* After any failure, the machine continues with its devices, and the next save succeeds. */
-static void every_call_of_a_save_may_fail(void **state)
+static void machine_continues_when_any_call_of_a_save_fails(void **state)
 {
 	struct bench *bench = *state;
 	size_t kvm, vfio;
@@ -274,7 +274,7 @@ static void every_call_of_a_save_may_fail(void **state)
 }
 
 /* Only a reset leaves VFIO's error state. The other device continues in any case. */
-static void a_device_that_breaks_is_reset(void **state)
+static void device_is_reset_when_it_enters_the_error_state(void **state)
 {
 	struct bench *bench = *state;
 	size_t reset;
@@ -323,7 +323,7 @@ static void move_to_another(struct bench *bench)
 	open_machine(bench);
 }
 
-static void a_restore_in_order(void **state)
+static void restore_calls_kvm_and_vfio_in_order(void **state)
 {
 	struct bench *bench = *state;
 	size_t control, loaded, irqs;
@@ -374,7 +374,7 @@ static void a_restore_in_order(void **state)
 	both(bench->vfio, VFIO_DEVICE_STATE_RUNNING);
 }
 
-static void every_call_of_a_restore_may_fail(void **state)
+static void restore_fails_and_names_the_device_when_any_call_fails(void **state)
 {
 	struct bench *bench = *state;
 	size_t vfio;
@@ -401,7 +401,7 @@ static void every_call_of_a_restore_may_fail(void **state)
 }
 
 /* The data of precopy and the rest form one state. */
-static void copied_ahead(void **state)
+static void precopy_data_is_saved_with_the_rest(void **state)
 {
 	struct bench *bench = *state;
 	struct sections sections = { 0 };
@@ -446,7 +446,7 @@ static void copied_ahead(void **state)
 	assert_int_equal(fake_vfio.count, bench->vfio);
 }
 
-static void one_that_cannot_migrate(void **state)
+static void save_requires_detaching_device_that_cannot_migrate(void **state)
 {
 	struct bench *bench = *state;
 	struct error error;
@@ -485,7 +485,7 @@ static void one_that_cannot_migrate(void **state)
 }
 
 /* The new host has a driver without migration. */
-static void one_that_cannot_migrate_any_more(void **state)
+static void restore_fails_when_the_new_driver_cannot_migrate(void **state)
 {
 	struct bench *bench = *state;
 	struct error error;
@@ -498,7 +498,7 @@ static void one_that_cannot_migrate_any_more(void **state)
 	assert_non_null(strstr(error.text, "cannot load"));
 }
 
-static void what_devices_write_is_known(void **state)
+static void dirty_log_includes_writes_of_devices(void **state)
 {
 	struct bench *bench = *state;
 	uint16_t pages[(64 << 20) / RAM_MARK] = { 0 };
@@ -530,16 +530,16 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		CASE(a_save_in_order),
-		CASE(a_save_that_kvm_refuses_to_forwarded_interrupts),
-		CASE(every_call_of_a_save_may_fail),
-		CASE(a_device_that_breaks_is_reset),
-		CASE(a_restore_in_order),
-		CASE(every_call_of_a_restore_may_fail),
-		CASE(copied_ahead),
-		CASE(one_that_cannot_migrate),
-		CASE(one_that_cannot_migrate_any_more),
-		CASE(what_devices_write_is_known),
+		CASE(save_calls_kvm_and_vfio_in_order),
+		CASE(save_detaches_irqfds_when_kvm_refuses_forwarded_interrupts),
+		CASE(machine_continues_when_any_call_of_a_save_fails),
+		CASE(device_is_reset_when_it_enters_the_error_state),
+		CASE(restore_calls_kvm_and_vfio_in_order),
+		CASE(restore_fails_and_names_the_device_when_any_call_fails),
+		CASE(precopy_data_is_saved_with_the_rest),
+		CASE(save_requires_detaching_device_that_cannot_migrate),
+		CASE(restore_fails_when_the_new_driver_cannot_migrate),
+		CASE(dirty_log_includes_writes_of_devices),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
