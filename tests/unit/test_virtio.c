@@ -13,7 +13,7 @@
 #include "fake/kvm.h"
 #include "util/bits.h"
 
-static void test_requests(void **state)
+static void device_answers_requests_of_each_queue(void **state)
 {
 	struct echo *echo = *state;
 	uint16_t head;
@@ -34,7 +34,7 @@ static void test_requests(void **state)
 	assert_int_equal(fake_read(&echo->function, echo->function.isr, 1), 0); /* always 0 with MSI-X */
 }
 
-static void test_offered_before_driver_ok(void **state)
+static void request_is_served_when_it_precedes_driver_ok(void **state)
 {
 	struct echo *echo = *state;
 
@@ -43,7 +43,7 @@ static void test_offered_before_driver_ok(void **state)
 	assert_true(fake_wait_used(&echo->rings[0]));
 }
 
-static void test_reset_by_driver(void **state)
+static void driver_reset_stops_the_device(void **state)
 {
 	struct echo *echo = *state;
 	unsigned stops;
@@ -69,7 +69,7 @@ static void test_reset_by_driver(void **state)
 	assert_true(fake_wait_used(&echo->rings[0]));
 }
 
-static void test_bad_queue_needs_reset(void **state)
+static void device_needs_reset_when_a_queue_is_bad(void **state)
 {
 	struct echo *echo = *state;
 	struct fake_queue bad = echo->rings[0];
@@ -92,7 +92,7 @@ static void test_bad_queue_needs_reset(void **state)
 	assert_int_equal(echo->starts, 1);
 }
 
-static void test_broken_ring_needs_reset(void **state)
+static void device_needs_reset_when_a_ring_is_broken(void **state)
 {
 	struct echo *echo = *state;
 
@@ -114,7 +114,7 @@ static void test_broken_ring_needs_reset(void **state)
 	assert_int_equal(fake_status(&echo->function), 0);
 }
 
-static void test_config_change(void **state)
+static void config_change_interrupts_the_driver(void **state)
 {
 	struct echo *echo = *state;
 	uint32_t before;
@@ -140,7 +140,7 @@ static int doorbells(uint64_t *address)
 	return held;
 }
 
-static void test_doorbells(void **state)
+static void doorbells_follow_bar_and_running_queues(void **state)
 {
 	struct echo *echo = *state;
 	uint64_t address, moved = 0x8000100000;
@@ -170,7 +170,7 @@ static void test_doorbells(void **state)
 	assert_int_equal(doorbells(&address), 0);
 }
 
-static void test_doorbells_without_kvm(void **state)
+static void doorbells_work_without_ioeventfds(void **state)
 {
 	struct echo *echo = *state;
 
@@ -186,7 +186,7 @@ static void test_doorbells_without_kvm(void **state)
 		fake_write(&echo->function, echo->function.notify + offset, 2, 0);
 }
 
-static void test_line_interrupts(void **state)
+static void line_is_raised_without_msix(void **state)
 {
 	struct echo *echo = *state;
 	uint64_t line = 1ull << 32;
@@ -213,7 +213,7 @@ static void test_line_interrupts(void **state)
 	assert_int_equal(fake_read(&echo->function, echo->function.isr, 1), 0);
 }
 
-static void test_call_fd(void **state)
+static void call_fd_is_the_eventfd_of_the_vector(void **state)
 {
 	struct echo *echo = *state;
 
@@ -226,7 +226,7 @@ static void test_call_fd(void **state)
 }
 
 /* Two queues that have used entries at once send one interrupt if they share a vector, and two if not. */
-static void test_interrupt_pair(void **state)
+static void interrupt_is_sent_once_when_queues_share_a_vector(void **state)
 {
 	static const struct {
 		bool first, second, shared;
@@ -256,7 +256,7 @@ static void test_interrupt_pair(void **state)
 	}
 }
 
-static void test_vm_pause(void **state)
+static void device_serves_nothing_while_paused(void **state)
 {
 	struct echo *echo = *state;
 
@@ -277,7 +277,7 @@ static void test_vm_pause(void **state)
 	assert_true(fake_wait_used(&echo->rings[0]));
 }
 
-static void test_vm_reset(void **state)
+static void vm_reset_stops_the_device(void **state)
 {
 	struct echo *echo = *state;
 	uint64_t ignored;
@@ -322,7 +322,7 @@ static void *disturb(void *argument)
 	return NULL;
 }
 
-static void test_two_vcpus(void **state)
+static void device_works_after_resets_by_two_vcpus(void **state)
 {
 	struct echo *echo = *state;
 	pthread_t other;
@@ -349,21 +349,21 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, echo_setup, echo_teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_requests),
-		TEST(test_offered_before_driver_ok),
-		TEST(test_reset_by_driver),
-		TEST(test_bad_queue_needs_reset),
-		TEST(test_broken_ring_needs_reset),
-		TEST(test_config_change),
-		TEST(test_doorbells),
-		TEST(test_doorbells_without_kvm),
-		cmocka_unit_test_setup_teardown(test_line_interrupts, echo_setup_line, echo_teardown),
-		TEST(test_call_fd),
-		TEST(test_interrupt_pair),
-		TEST(test_vm_pause),
-		TEST(test_vm_reset),
-		TEST(test_two_vcpus),
-		cmocka_unit_test_setup_teardown(test_two_vcpus, echo_setup_line, echo_teardown),
+		TEST(device_answers_requests_of_each_queue),
+		TEST(request_is_served_when_it_precedes_driver_ok),
+		TEST(driver_reset_stops_the_device),
+		TEST(device_needs_reset_when_a_queue_is_bad),
+		TEST(device_needs_reset_when_a_ring_is_broken),
+		TEST(config_change_interrupts_the_driver),
+		TEST(doorbells_follow_bar_and_running_queues),
+		TEST(doorbells_work_without_ioeventfds),
+		cmocka_unit_test_setup_teardown(line_is_raised_without_msix, echo_setup_line, echo_teardown),
+		TEST(call_fd_is_the_eventfd_of_the_vector),
+		TEST(interrupt_is_sent_once_when_queues_share_a_vector),
+		TEST(device_serves_nothing_while_paused),
+		TEST(vm_reset_stops_the_device),
+		TEST(device_works_after_resets_by_two_vcpus),
+		cmocka_unit_test_setup_teardown(device_works_after_resets_by_two_vcpus, echo_setup_line, echo_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

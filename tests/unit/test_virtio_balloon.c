@@ -52,7 +52,7 @@ static void give_pages(struct rig *rig, uint16_t queue, const uint32_t *pages, u
 	assert_int_equal(rig_take(rig, queue, 0), 0);
 }
 
-static void test_inflate_frees_these_pages_only(void **state)
+static void inflate_frees_exactly_its_pages(void **state)
 {
 	struct rig *rig = *state;
 	const uint32_t pages[] = {
@@ -70,7 +70,7 @@ static void test_inflate_frees_these_pages_only(void **state)
 		assert_int_equal(is_gone(rig, FIRST_PAGE + i), gone[i]);
 }
 
-static void test_larger_host_pages_go_whole_or_not(void **state)
+static void inflate_frees_host_pages_only_whole(void **state)
 {
 	struct rig *rig = *state;
 	uint32_t count = (uint32_t)sysconf(_SC_PAGESIZE) / PAGE;
@@ -84,7 +84,7 @@ static void test_larger_host_pages_go_whole_or_not(void **state)
 		assert_int_equal(is_gone(rig, FIRST_PAGE + i), i < 2 * count);
 }
 
-static void test_deflate_is_answered(void **state)
+static void deflate_is_answered(void **state)
 {
 	const uint32_t page = FIRST_PAGE;
 
@@ -92,7 +92,7 @@ static void test_deflate_is_answered(void **state)
 	assert_false(is_gone(*state, FIRST_PAGE));
 }
 
-static void test_reported_memory_is_freed_by_whole_pages(void **state)
+static void reported_memory_is_freed_by_whole_pages(void **state)
 {
 	struct rig *rig = *state;
 	uint64_t at = FIRST_PAGE * PAGE;
@@ -106,7 +106,7 @@ static void test_reported_memory_is_freed_by_whole_pages(void **state)
 		assert_int_equal(is_gone(rig, FIRST_PAGE + i * host_page / PAGE), i == 1 || i == 2);
 }
 
-static void test_without_stats_reporting_moves_up(void **state)
+static void reporting_uses_queue_2_without_stats(void **state)
 {
 	struct rig *rig = *state;
 
@@ -131,7 +131,7 @@ static bool stat_says(struct rig *rig, const char *text)
 	return found;
 }
 
-static void test_target_and_actual(void **state)
+static void target_is_bounded_and_kept_after_reset(void **state)
 {
 	struct rig *rig = *state;
 
@@ -150,7 +150,7 @@ static void test_target_and_actual(void **state)
 	assert_int_equal(fake_read(&rig->function, rig->function.config, 8), FAKE_RAM_SIZE / PAGE);
 }
 
-static void test_stats_are_kept_and_renewed(void **state)
+static void stats_are_kept_and_renewed(void **state)
 {
 	struct rig *rig = *state;
 	struct virtio_balloon_stat *told;
@@ -180,13 +180,13 @@ static void test_stats_are_kept_and_renewed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_inflate_frees_these_pages_only, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_larger_host_pages_go_whole_or_not, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_deflate_is_answered, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_reported_memory_is_freed_by_whole_pages, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_without_stats_reporting_moves_up, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_target_and_actual, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_stats_are_kept_and_renewed, setup, teardown),
+		cmocka_unit_test_setup_teardown(inflate_frees_exactly_its_pages, setup, teardown),
+		cmocka_unit_test_setup_teardown(inflate_frees_host_pages_only_whole, setup, teardown),
+		cmocka_unit_test_setup_teardown(deflate_is_answered, setup, teardown),
+		cmocka_unit_test_setup_teardown(reported_memory_is_freed_by_whole_pages, setup, teardown),
+		cmocka_unit_test_setup_teardown(reporting_uses_queue_2_without_stats, setup, teardown),
+		cmocka_unit_test_setup_teardown(target_is_bounded_and_kept_after_reset, setup, teardown),
+		cmocka_unit_test_setup_teardown(stats_are_kept_and_renewed, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

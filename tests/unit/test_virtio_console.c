@@ -114,7 +114,7 @@ static void say(struct rig *rig, uint16_t index, uint32_t count, uint8_t first)
 	fake_notify(&rig->function, TRANSMIT);
 }
 
-static void test_output_keeps_its_order_through_a_full_terminal(void **state)
+static void output_keeps_its_order_when_the_terminal_is_full(void **state)
 {
 	struct rig *rig = *state;
 
@@ -135,7 +135,7 @@ static void test_output_keeps_its_order_through_a_full_terminal(void **state)
 		assert_int_equal(fake.text[i], i);
 }
 
-static void test_a_pause_loses_nothing(void **state)
+static void output_is_complete_after_a_pause(void **state)
 {
 	struct rig *rig = *state;
 
@@ -159,7 +159,7 @@ static size_t type(const char *text, size_t length)
 	return fake.device.receive(fake.device.owner, (const uint8_t *)text, length);
 }
 
-static void test_input_waits_for_driver_and_buffers(void **state)
+static void input_waits_for_driver_and_buffers(void **state)
 {
 	struct rig *rig = *state;
 	uint64_t first, second;
@@ -176,7 +176,7 @@ static void test_input_waits_for_driver_and_buffers(void **state)
 	assert_memory_equal(rig_at(rig, second), "orld", 4);
 }
 
-static void test_input_is_bounded_and_wanted_again(void **state)
+static void input_is_bounded_and_requested_again(void **state)
 {
 	struct rig *rig = *state;
 	static char many[5000];
@@ -200,7 +200,7 @@ static void test_input_is_bounded_and_wanted_again(void **state)
 	assert_memory_equal(rig_at(rig, at), many + 4000, 1000);
 }
 
-static void test_a_wrong_buffer_needs_reset(void **state)
+static void device_needs_reset_when_a_buffer_is_outside_of_ram(void **state)
 {
 	struct rig *rig = *state;
 
@@ -237,7 +237,7 @@ static int restore(struct rig *rig, const struct saved_input *saved, struct erro
 	return virtio_restored(rig->device, error);
 }
 
-static void test_saved_input_is_read(void **state)
+static void saved_input_is_delivered_after_restore(void **state)
 {
 	const struct saved_input saved = { .head = 4094, .count = 5, .text = "hello" };
 	struct rig *rig = *state;
@@ -252,7 +252,7 @@ static void test_saved_input_is_read(void **state)
 	assert_memory_equal(rig_at(rig, at), "hello", 5);
 }
 
-static void test_impossible_input_is_refused(void **state)
+static void restore_refuses_impossible_input(void **state)
 {
 	const struct saved_input full = { .head = 4095, .count = 4096 }, behind = { .head = 4096 };
 	const struct saved_input fuller = { .count = 4097 };
@@ -268,13 +268,13 @@ static void test_impossible_input_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_output_keeps_its_order_through_a_full_terminal, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_a_pause_loses_nothing, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_input_waits_for_driver_and_buffers, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_input_is_bounded_and_wanted_again, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_a_wrong_buffer_needs_reset, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_saved_input_is_read, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_impossible_input_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(output_keeps_its_order_when_the_terminal_is_full, setup, teardown),
+		cmocka_unit_test_setup_teardown(output_is_complete_after_a_pause, setup, teardown),
+		cmocka_unit_test_setup_teardown(input_waits_for_driver_and_buffers, setup, teardown),
+		cmocka_unit_test_setup_teardown(input_is_bounded_and_requested_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(device_needs_reset_when_a_buffer_is_outside_of_ram, setup, teardown),
+		cmocka_unit_test_setup_teardown(saved_input_is_delivered_after_restore, setup, teardown),
+		cmocka_unit_test_setup_teardown(restore_refuses_impossible_input, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

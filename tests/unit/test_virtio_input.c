@@ -36,7 +36,7 @@ static struct virtio_input_config ask(struct rig *rig, uint8_t select, uint8_t s
 	return config;
 }
 
-static void test_describes_itself(void **state)
+static void config_describes_name_and_keys(void **state)
 {
 	struct rig *rig = *state;
 	struct virtio_input_config config;
@@ -70,7 +70,7 @@ static void expect_event(struct rig *rig, uint16_t index, uint64_t address, uint
 	assert_int_equal(event->value, value);
 }
 
-static void test_presses_wait_for_buffers(void **state)
+static void key_press_waits_for_buffers(void **state)
 {
 	struct rig *rig = *state;
 	uint64_t at[4];
@@ -86,7 +86,7 @@ static void test_presses_wait_for_buffers(void **state)
 	expect_event(rig, 3, at[3], EV_SYN, SYN_REPORT, 0);
 }
 
-static void test_presses_are_bounded(void **state)
+static void key_presses_are_bounded(void **state)
 {
 	struct rig *rig = *state;
 	unsigned taken = 0;
@@ -97,7 +97,7 @@ static void test_presses_are_bounded(void **state)
 	assert_int_equal(taken, 16);
 }
 
-static void test_nobody_listens(void **state)
+static void key_press_fails_when_no_driver_listens(void **state)
 {
 	struct rig *rig = *state;
 
@@ -111,7 +111,7 @@ static void test_nobody_listens(void **state)
 	assert_true(rig_is_unused(rig, EVENTS));
 }
 
-static void test_status_is_taken(void **state)
+static void status_buffer_is_returned(void **state)
 {
 	struct rig *rig = *state;
 
@@ -141,7 +141,7 @@ static int restore(struct rig *rig, uint32_t head, uint32_t count, struct error 
 	return virtio_restored(rig->device, error);
 }
 
-static void test_impossible_events_are_refused(void **state)
+static void restore_refuses_impossible_events(void **state)
 {
 	struct rig *rig = *state;
 	struct error error = { 0 };
@@ -156,12 +156,12 @@ static void test_impossible_events_are_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_describes_itself, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_presses_wait_for_buffers, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_presses_are_bounded, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_nobody_listens, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_status_is_taken, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_impossible_events_are_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(config_describes_name_and_keys, setup, teardown),
+		cmocka_unit_test_setup_teardown(key_press_waits_for_buffers, setup, teardown),
+		cmocka_unit_test_setup_teardown(key_presses_are_bounded, setup, teardown),
+		cmocka_unit_test_setup_teardown(key_press_fails_when_no_driver_listens, setup, teardown),
+		cmocka_unit_test_setup_teardown(status_buffer_is_returned, setup, teardown),
+		cmocka_unit_test_setup_teardown(restore_refuses_impossible_events, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -192,7 +192,7 @@ static void make_held(struct rig *rig, uint32_t length)
 	assert_true(rig_wait_until(__atomic_load_n(held, __ATOMIC_RELAXED) == NET_HEADER + length));
 }
 
-static void test_configuration(void **state)
+static void config_has_mac_address_and_link_state(void **state)
 {
 	struct rig *rig = *state;
 	const uint8_t mac[] = { 2, 0, 0, 0, 0, 9 };
@@ -206,7 +206,7 @@ static void test_configuration(void **state)
 }
 
 /* A machine that is restored from another's state can have another MAC address. A driver that starts later reads it. */
-static void test_another_address_when_restored(void **state)
+static void mac_address_changes_when_it_is_replaced_by_a_restore(void **state)
 {
 	struct virtio_net_config config = user_config();
 	struct rig *from = *state, *to = rig_open();
@@ -230,7 +230,7 @@ static void test_another_address_when_restored(void **state)
 	rig_close(to);
 }
 
-static void test_a_frame_goes_and_comes(void **state)
+static void frame_is_sent_and_received(void **state)
 {
 	struct rig *rig = *state;
 	uint64_t at;
@@ -242,7 +242,7 @@ static void test_a_frame_goes_and_comes(void **state)
 	expect_packet(rig, &at, 0, 1, 1526, 100, ECHO);
 }
 
-static void test_a_large_frame_fills_many_buffers(void **state)
+static void frame_fills_many_buffers_when_it_is_large(void **state)
 {
 	struct rig *rig = *state;
 	uint64_t at[50];
@@ -262,7 +262,7 @@ static void test_a_large_frame_fills_many_buffers(void **state)
 	}
 }
 
-static void test_a_frame_waits_for_room(void **state)
+static void frame_waits_for_buffers(void **state)
 {
 	struct rig *rig = *state;
 	uint64_t at[4];
@@ -277,7 +277,7 @@ static void test_a_frame_waits_for_room(void **state)
 	expect_packet(rig, at, 0, 4, 1526, 5000, pattern(0));
 }
 
-static void test_a_held_frame_does_not_keep_the_worker_busy(void **state)
+static void worker_sleeps_while_a_frame_waits(void **state)
 {
 	struct rig *rig = *state;
 	unsigned long kicks;
@@ -292,7 +292,7 @@ static void test_a_held_frame_does_not_keep_the_worker_busy(void **state)
 	assert_int_equal(atomic_load(&rig->device->counters.kicks), kicks);
 }
 
-static void test_what_never_fits_is_dropped(void **state)
+static void frame_is_dropped_when_it_can_never_fit(void **state)
 {
 	struct rig *rig = *state;
 	uint64_t at[2];
@@ -305,7 +305,7 @@ static void test_what_never_fits_is_dropped(void **state)
 	expect_packet(rig, at, 0, 1, 200, 188, pattern(0));
 }
 
-static void test_frames_that_the_peer_does_not_take_wait(void **state)
+static void frames_wait_while_the_peer_does_not_read(void **state)
 {
 	struct rig *rig = *state;
 	uint64_t at[20];
@@ -335,7 +335,7 @@ static void expect_link_down(struct rig *rig)
 	assert_false(rig->device->worker.watching);
 }
 
-static void test_the_peer_leaves(void **state)
+static void link_goes_down_when_the_peer_leaves(void **state)
 {
 	struct rig *rig = *state;
 	uint64_t at;
@@ -347,7 +347,7 @@ static void test_the_peer_leaves(void **state)
 	expect_link_down(rig);
 }
 
-static void test_the_peer_talks_nonsense(void **state)
+static void link_goes_down_when_the_peer_sends_nonsense(void **state)
 {
 	struct rig *rig = *state;
 	uint64_t at;
@@ -359,7 +359,7 @@ static void test_the_peer_talks_nonsense(void **state)
 	expect_link_down(rig);
 }
 
-static void test_a_pause_keeps_frames(void **state)
+static void frames_are_kept_during_a_pause(void **state)
 {
 	struct rig *rig = *state;
 	uint64_t at;
@@ -374,7 +374,7 @@ static void test_a_pause_keeps_frames(void **state)
 	expect_packet(rig, &at, 0, 1, 1526, 100, ECHO);
 }
 
-static void test_a_driver_that_returns_starts_afresh(void **state)
+static void reset_drops_frame_that_waits(void **state)
 {
 	struct rig *rig = *state;
 	uint64_t at[4];
@@ -401,7 +401,7 @@ static void expect_needs_reset(struct rig *rig, uint16_t queue, uint32_t size, u
 	rig_reset(rig);
 }
 
-static void test_protocol_errors(void **state)
+static void device_needs_reset_when_a_packet_is_malformed(void **state)
 {
 	struct rig *rig = *state;
 
@@ -411,7 +411,7 @@ static void test_protocol_errors(void **state)
 	expect_needs_reset(rig, RECEIVE, 100, 0);
 }
 
-static void test_huge_packets_are_dropped(void **state)
+static void packet_is_dropped_when_it_is_huge(void **state)
 {
 	struct rig *rig = *state;
 	struct fake_queue *queue = &rig->queues[TRANSMIT];
@@ -437,7 +437,7 @@ static void expect_refusal(struct virtio_net_config config, const char *text)
 	rig_close(rig);
 }
 
-static void test_refusals(void **state)
+static void net_open_names_options_that_do_not_fit(void **state)
 {
 	struct virtio_net_config config = user_config();
 
@@ -491,21 +491,21 @@ static void user_network_open_waits_for_passt_that_starts_slowly(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_configuration, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_another_address_when_restored, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_a_frame_goes_and_comes, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_a_large_frame_fills_many_buffers, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_a_frame_waits_for_room, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_a_held_frame_does_not_keep_the_worker_busy, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_what_never_fits_is_dropped, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_frames_that_the_peer_does_not_take_wait, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_the_peer_leaves, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_the_peer_talks_nonsense, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_a_pause_keeps_frames, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_a_driver_that_returns_starts_afresh, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_protocol_errors, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_huge_packets_are_dropped, setup, teardown),
-		cmocka_unit_test(test_refusals),
+		cmocka_unit_test_setup_teardown(config_has_mac_address_and_link_state, setup, teardown),
+		cmocka_unit_test_setup_teardown(mac_address_changes_when_it_is_replaced_by_a_restore, setup, teardown),
+		cmocka_unit_test_setup_teardown(frame_is_sent_and_received, setup, teardown),
+		cmocka_unit_test_setup_teardown(frame_fills_many_buffers_when_it_is_large, setup, teardown),
+		cmocka_unit_test_setup_teardown(frame_waits_for_buffers, setup, teardown),
+		cmocka_unit_test_setup_teardown(worker_sleeps_while_a_frame_waits, setup, teardown),
+		cmocka_unit_test_setup_teardown(frame_is_dropped_when_it_can_never_fit, setup, teardown),
+		cmocka_unit_test_setup_teardown(frames_wait_while_the_peer_does_not_read, setup, teardown),
+		cmocka_unit_test_setup_teardown(link_goes_down_when_the_peer_leaves, setup, teardown),
+		cmocka_unit_test_setup_teardown(link_goes_down_when_the_peer_sends_nonsense, setup, teardown),
+		cmocka_unit_test_setup_teardown(frames_are_kept_during_a_pause, setup, teardown),
+		cmocka_unit_test_setup_teardown(reset_drops_frame_that_waits, setup, teardown),
+		cmocka_unit_test_setup_teardown(device_needs_reset_when_a_packet_is_malformed, setup, teardown),
+		cmocka_unit_test_setup_teardown(packet_is_dropped_when_it_is_huge, setup, teardown),
+		cmocka_unit_test(net_open_names_options_that_do_not_fit),
 		cmocka_unit_test(user_network_open_fails_when_passt_fails_at_start),
 		cmocka_unit_test(user_network_open_waits_for_passt_that_starts_slowly),
 	};

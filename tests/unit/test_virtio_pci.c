@@ -12,13 +12,13 @@
 #include "fake/echo.h"
 #include "util/bits.h"
 
-static void test_state_table(void **state)
+static void state_table_is_complete_for_virtio(void **state)
 {
 	(void)state;
 	assert_true(state_table_is_complete(&virtio_state_table));
 }
 
-static void test_identity(void **state)
+static void identity_and_capabilities_are_those_of_virtio_1(void **state)
 {
 	struct echo *echo = *state;
 
@@ -32,7 +32,7 @@ static void test_identity(void **state)
 	assert_int_equal(fake_common(&echo->function, VIRTIO_PCI_COMMON_NUMQ, 2), ECHO_QUEUES);
 }
 
-static void test_negotiation(void **state)
+static void features_are_negotiated_once(void **state)
 {
 	struct echo *echo = *state;
 
@@ -55,7 +55,7 @@ static void test_negotiation(void **state)
 	assert_int_equal(fake_common(&echo->function, VIRTIO_PCI_COMMON_GF, 4), 1);
 }
 
-static void test_features_refused(void **state)
+static void features_are_refused_when_the_driver_is_wrong(void **state)
 {
 	struct echo *echo = *state;
 
@@ -77,7 +77,7 @@ static void test_features_refused(void **state)
 	assert_false(echo->device.running);
 }
 
-static void test_queue_registers(void **state)
+static void queue_registers_refuse_bad_values(void **state)
 {
 	struct echo *echo = *state;
 	const uint16_t bad_sizes[] = { 0, 3, 2 * ECHO_SIZE, 0xffff };
@@ -138,7 +138,7 @@ static void test_queue_registers(void **state)
 	}
 }
 
-static void test_device_config(void **state)
+static void device_config_is_accessed_within_its_size(void **state)
 {
 	struct echo *echo = *state;
 
@@ -153,7 +153,7 @@ static void test_device_config(void **state)
 	assert_int_equal(echo->config[7], 0xaa);
 }
 
-static void test_config_access_capability(void **state)
+static void config_access_capability_reaches_the_bar(void **state)
 {
 	struct echo *echo = *state;
 	unsigned data = echo->function.access + offsetof(struct virtio_pci_cfg_cap, pci_cfg_data);
@@ -183,7 +183,7 @@ static void test_config_access_capability(void **state)
 }
 
 /* Accesses every register in every size with many values, while the device runs. The sanitizers report errors. */
-static void test_garbage(void **state)
+static void registers_survive_garbage(void **state)
 {
 	struct echo *echo = *state;
 	const uint64_t values[] = { 0, 1, 0x7fff, 0xffff, 0x80000000, 0xffffffffffffffff };
@@ -203,14 +203,14 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, echo_setup, echo_teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_state_table),
-		TEST(test_identity),
-		TEST(test_negotiation),
-		TEST(test_features_refused),
-		TEST(test_queue_registers),
-		TEST(test_device_config),
-		TEST(test_config_access_capability),
-		TEST(test_garbage),
+		TEST(state_table_is_complete_for_virtio),
+		TEST(identity_and_capabilities_are_those_of_virtio_1),
+		TEST(features_are_negotiated_once),
+		TEST(features_are_refused_when_the_driver_is_wrong),
+		TEST(queue_registers_refuse_bad_values),
+		TEST(device_config_is_accessed_within_its_size),
+		TEST(config_access_capability_reaches_the_bar),
+		TEST(registers_survive_garbage),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

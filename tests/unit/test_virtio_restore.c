@@ -64,7 +64,7 @@ static void expect_event(struct rig *rig, uint16_t index, uint64_t address, uint
 	assert_int_equal(event->code, code);
 }
 
-static void a_running_device_goes_on(void **state)
+static void device_continues_when_it_was_running(void **state)
 {
 	struct rig *rig = move(open_running());
 	struct error error;
@@ -85,7 +85,7 @@ static void a_running_device_goes_on(void **state)
 }
 
 /* A driver that has not set DRIVER_OK does so after the restore. */
-static void a_device_that_did_not_run_does_not(void **state)
+static void device_stays_stopped_when_it_was_not_running(void **state)
 {
 	struct rig *rig = rig_open();
 	struct error error;
@@ -106,7 +106,7 @@ static void a_device_that_did_not_run_does_not(void **state)
 	rig_close(rig);
 }
 
-static void a_broken_device_stays_broken(void **state)
+static void device_stays_broken_when_it_needed_reset(void **state)
 {
 	struct rig *rig = open_running();
 	struct error error;
@@ -124,7 +124,7 @@ static void a_broken_device_stays_broken(void **state)
 }
 
 /* Without MSI-X, the line is high until the driver reads the ISR. */
-static void the_line_is_driven(void **state)
+static void line_is_driven_by_the_restored_isr(void **state)
 {
 	(void)state;
 	for (unsigned level = 0; level < 2; level++) {
@@ -217,7 +217,7 @@ static void have_another_capability(struct virtio_device *device)
 	device->pci.state.config[device->pci.msix_capability + PCI_MSIX_FLAGS] ^= 1; /* the number of vectors */
 }
 
-static void impossible_states_are_refused(void **state)
+static void restore_refuses_impossible_states(void **state)
 {
 	(void)state;
 	expect_refusal(accept_what_was_not_offered, "never offered");
@@ -235,7 +235,7 @@ static void impossible_states_are_refused(void **state)
 }
 
 /* A device has these sections, and a restore needs each of them. */
-static void each_section_is_needed(void **state)
+static void restore_names_a_missing_section(void **state)
 {
 	static const char *const names[] = {
 		"virtio-input0/pci", "virtio-input0", "virtio-input0/queue0", "virtio-input0/queue1", "virtio-input0/device",
@@ -263,12 +263,12 @@ static void each_section_is_needed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_running_device_goes_on),
-		cmocka_unit_test(a_device_that_did_not_run_does_not),
-		cmocka_unit_test(a_broken_device_stays_broken),
-		cmocka_unit_test(the_line_is_driven),
-		cmocka_unit_test(impossible_states_are_refused),
-		cmocka_unit_test(each_section_is_needed),
+		cmocka_unit_test(device_continues_when_it_was_running),
+		cmocka_unit_test(device_stays_stopped_when_it_was_not_running),
+		cmocka_unit_test(device_stays_broken_when_it_needed_reset),
+		cmocka_unit_test(line_is_driven_by_the_restored_isr),
+		cmocka_unit_test(restore_refuses_impossible_states),
+		cmocka_unit_test(restore_names_a_missing_section),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

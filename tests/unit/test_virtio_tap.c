@@ -148,7 +148,7 @@ static void exchange(struct rig *rig, int host)
 	expect_from_host(rig, 0, frame, sizeof(frame));
 }
 
-static void test_packets_both_ways(void **state)
+static void tap_passes_packets_both_ways(void **state)
 {
 	struct rig *rig = must_open(1, false);
 	int host = open_host();
@@ -201,7 +201,7 @@ static void vanish(bool looking)
 	rig_close(rig);
 }
 
-static void test_a_tap_vanishes(void **state)
+static void link_goes_down_when_the_tap_vanishes(void **state)
 {
 	(void)state;
 	vanish(true);
@@ -224,7 +224,7 @@ static uint8_t control(struct rig *rig, const uint8_t *request, uint32_t length)
 	return *(uint8_t *)rig_at(rig, answer);
 }
 
-static void test_queue_pairs(void **state)
+static void queue_pairs_are_set_by_control_requests(void **state)
 {
 	struct rig *rig = must_open(2, false);
 	const struct net *net = net_of(rig->device);
@@ -271,7 +271,7 @@ static void test_queue_pairs(void **state)
 	rig_close(rig);
 }
 
-static void test_a_control_request_without_room_needs_reset(void **state)
+static void device_needs_reset_when_a_control_request_has_no_room(void **state)
 {
 	struct rig *rig = must_open(2, false);
 
@@ -289,7 +289,7 @@ static bool used_by_kernel(struct rig *rig)
 	return net->vhost_on && net->vhosts[0].running;
 }
 
-static void test_vhost_takes_over_and_gives_back(void **state)
+static void vhost_serves_queues_except_during_pauses(void **state)
 {
 	const struct virtqueue_state *transmit;
 	struct rig *rig;
@@ -342,7 +342,7 @@ static void test_vhost_takes_over_and_gives_back(void **state)
 	rig_close(rig);
 }
 
-static void test_vhost_with_queue_pairs(void **state)
+static void vhost_serves_each_queue_pair(void **state)
 {
 	struct rig *rig;
 	int host;
@@ -366,7 +366,7 @@ static void test_vhost_with_queue_pairs(void **state)
 	rig_close(rig);
 }
 
-static void test_an_open_tap(void **state)
+static void tap_stays_open_when_its_descriptor_was_given(void **state)
 {
 	struct virtio_net_config config = { .queues = 1 };
 	struct ifreq request = { .ifr_name = NAME, .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
@@ -402,7 +402,7 @@ static void expect_refusal(const struct virtio_net_config *config, const char *t
 	rig_close(rig);
 }
 
-static void test_scripts_and_refusals(void **state)
+static void tap_open_names_the_reason_when_it_fails(void **state)
 {
 	struct virtio_net_config config = { .tap_fd = -1, .queues = 1, .script = "/bin/false" };
 	struct error error;
@@ -434,14 +434,14 @@ static void test_scripts_and_refusals(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_packets_both_ways),
-		cmocka_unit_test(test_a_tap_vanishes),
-		cmocka_unit_test(test_queue_pairs),
-		cmocka_unit_test(test_a_control_request_without_room_needs_reset),
-		cmocka_unit_test(test_vhost_takes_over_and_gives_back),
-		cmocka_unit_test(test_vhost_with_queue_pairs),
-		cmocka_unit_test(test_an_open_tap),
-		cmocka_unit_test(test_scripts_and_refusals),
+		cmocka_unit_test(tap_passes_packets_both_ways),
+		cmocka_unit_test(link_goes_down_when_the_tap_vanishes),
+		cmocka_unit_test(queue_pairs_are_set_by_control_requests),
+		cmocka_unit_test(device_needs_reset_when_a_control_request_has_no_room),
+		cmocka_unit_test(vhost_serves_queues_except_during_pauses),
+		cmocka_unit_test(vhost_serves_each_queue_pair),
+		cmocka_unit_test(tap_stays_open_when_its_descriptor_was_given),
+		cmocka_unit_test(tap_open_names_the_reason_when_it_fails),
 	};
 
 	return cmocka_run_group_tests(tests, enter_namespace, NULL);

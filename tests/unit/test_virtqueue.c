@@ -63,7 +63,7 @@ static void assert_broken(struct fixture *f)
 	assert_false(virtqueue_listen(&f->queue));
 }
 
-static void test_state_table(void **state)
+static void state_table_is_complete_for_a_queue(void **state)
 {
 	struct virtqueue queue;
 
@@ -79,7 +79,7 @@ static void test_state_table(void **state)
 	assert_null(queue.descriptor_ring);
 }
 
-static void test_start_checks(void **state)
+static void queue_start_refuses_bad_size_and_rings(void **state)
 {
 	static const uint16_t bad_sizes[] = { 0, 3, 6, 16, 0x8000 };
 	struct fixture *f = *state;
@@ -113,7 +113,7 @@ static void test_start_checks(void **state)
 	}
 }
 
-static void test_not_started(void **state)
+static void queue_is_empty_when_it_is_not_started(void **state)
 {
 	struct fixture *f = *state;
 
@@ -125,7 +125,7 @@ static void test_not_started(void **state)
 	assert_false(virtqueue_should_interrupt(&f->queue));
 }
 
-static void test_chain(void **state)
+static void queue_returns_chain_of_all_buffers(void **state)
 {
 	struct fixture *f = *state;
 	uint16_t head;
@@ -167,7 +167,7 @@ static void test_chain(void **state)
 	assert_int_equal(virtqueue_pop(&f->queue, &f->chain), 0);
 }
 
-static void test_unpop(void **state)
+static void unpop_returns_chain_to_the_queue(void **state)
 {
 	struct fixture *f = *state;
 
@@ -182,7 +182,7 @@ static void test_unpop(void **state)
 	assert_int_equal(virtqueue_pop(&f->queue, &f->chain), 0);
 }
 
-static void test_fill_and_publish(void **state)
+static void used_entries_appear_when_they_are_published(void **state)
 {
 	struct fixture *f = *state;
 	uint16_t head;
@@ -210,7 +210,7 @@ static bool is_marked(struct fixture *f, uint64_t address)
  * A push marks the written buffers: after it they are not written any more, so a mark that was taken before is too early. A
  * chain that is returned to the ring is not marked.
  */
-static void test_marks_what_was_written(void **state)
+static void push_marks_written_buffers(void **state)
 {
 	const uint64_t in = FAKE_RAM_BASE + 2 * RAM_MARK, out = FAKE_RAM_BASE + 4 * RAM_MARK - 8;
 	struct fixture *f = *state;
@@ -241,7 +241,7 @@ static void test_marks_what_was_written(void **state)
 }
 
 /* With more buffers than are recorded, all of RAM is marked. */
-static void test_marks_all_where_it_is_too_much(void **state)
+static void push_marks_all_of_ram_when_buffers_are_too_many(void **state)
 {
 	struct fixture *f = *state;
 
@@ -258,7 +258,7 @@ static void test_marks_all_where_it_is_too_much(void **state)
 }
 
 /* Both indices wrap at 65535, and the rings at their end, many times. */
-static void test_wraps_around(void **state)
+static void queue_works_when_indices_wrap_around(void **state)
 {
 	struct fixture *f = *state;
 	uint16_t head;
@@ -275,7 +275,7 @@ static void test_wraps_around(void **state)
 	}
 }
 
-static void test_indirect(void **state)
+static void queue_follows_indirect_tables(void **state)
 {
 	struct fixture *f = *state;
 	/* The table has an odd address, as it needs no alignment. */
@@ -296,7 +296,7 @@ static void test_indirect(void **state)
 	assert_ptr_equal(f->chain.iov[3].iov_base, ram_at(&f->ram, DATA + 0x2000, 1));
 }
 
-static void test_indirect_up_to_the_limit(void **state)
+static void queue_breaks_when_an_indirect_table_exceeds_the_limit(void **state)
 {
 	struct fixture *f = *state;
 	struct vring_desc *table = ram_at(&f->ram, TABLE, sizeof(*table) * (VIRTQUEUE_MAX_SEGMENTS + 1));
@@ -316,7 +316,7 @@ static void test_indirect_up_to_the_limit(void **state)
 }
 
 /* Each of these is a chain of one or two descriptors that no driver may offer. */
-static void test_broken_chains(void **state)
+static void queue_breaks_when_a_chain_is_malformed(void **state)
 {
 	static const struct {
 		const char *what;
@@ -360,7 +360,7 @@ static void test_broken_chains(void **state)
 	}
 }
 
-static void test_broken_index(void **state)
+static void queue_breaks_when_the_index_is_too_far_ahead(void **state)
 {
 	struct fixture *f = *state;
 
@@ -371,7 +371,7 @@ static void test_broken_index(void **state)
 	assert_broken(f);
 }
 
-static void test_broken_head(void **state)
+static void queue_breaks_when_a_head_is_out_of_range(void **state)
 {
 	struct fixture *f = *state;
 
@@ -385,7 +385,7 @@ static void push_some(struct fixture *f, unsigned count)
 		virtqueue_push(&f->queue, 0, 0);
 }
 
-static void test_interrupts_by_event_index(void **state)
+static void interrupt_follows_the_event_index(void **state)
 {
 	struct fixture *f = *state;
 
@@ -410,7 +410,7 @@ static void test_interrupts_by_event_index(void **state)
 	assert_true(virtqueue_should_interrupt(&f->queue));
 }
 
-static void test_interrupts_by_flag(void **state)
+static void interrupt_follows_the_flag_without_event_index(void **state)
 {
 	struct fixture *f = *state;
 
@@ -424,7 +424,7 @@ static void test_interrupts_by_flag(void **state)
 	assert_false(virtqueue_should_interrupt(&f->queue));
 }
 
-static void test_notifications(void **state)
+static void listen_and_quiet_control_notifications(void **state)
 {
 	struct fixture *f = *state;
 
@@ -450,7 +450,7 @@ static void test_notifications(void **state)
 }
 
 /* The saved state is enough to continue at the same place. */
-static void test_goes_on_from_its_state(void **state)
+static void queue_continues_from_its_saved_state(void **state)
 {
 	struct fixture *f = *state;
 	struct virtqueue_state kept;
@@ -479,24 +479,24 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_state_table),
-		TEST(test_start_checks),
-		TEST(test_not_started),
-		TEST(test_chain),
-		TEST(test_unpop),
-		TEST(test_fill_and_publish),
-		TEST(test_marks_what_was_written),
-		TEST(test_marks_all_where_it_is_too_much),
-		TEST(test_wraps_around),
-		TEST(test_indirect),
-		TEST(test_indirect_up_to_the_limit),
-		TEST(test_broken_chains),
-		TEST(test_broken_index),
-		TEST(test_broken_head),
-		TEST(test_interrupts_by_event_index),
-		TEST(test_interrupts_by_flag),
-		TEST(test_notifications),
-		TEST(test_goes_on_from_its_state),
+		TEST(state_table_is_complete_for_a_queue),
+		TEST(queue_start_refuses_bad_size_and_rings),
+		TEST(queue_is_empty_when_it_is_not_started),
+		TEST(queue_returns_chain_of_all_buffers),
+		TEST(unpop_returns_chain_to_the_queue),
+		TEST(used_entries_appear_when_they_are_published),
+		TEST(push_marks_written_buffers),
+		TEST(push_marks_all_of_ram_when_buffers_are_too_many),
+		TEST(queue_works_when_indices_wrap_around),
+		TEST(queue_follows_indirect_tables),
+		TEST(queue_breaks_when_an_indirect_table_exceeds_the_limit),
+		TEST(queue_breaks_when_a_chain_is_malformed),
+		TEST(queue_breaks_when_the_index_is_too_far_ahead),
+		TEST(queue_breaks_when_a_head_is_out_of_range),
+		TEST(interrupt_follows_the_event_index),
+		TEST(interrupt_follows_the_flag_without_event_index),
+		TEST(listen_and_quiet_control_notifications),
+		TEST(queue_continues_from_its_saved_state),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
