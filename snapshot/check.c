@@ -83,7 +83,7 @@ static int judge(struct check *check, uint64_t at, uint32_t is, enum verdict_of_
 }
 
 /* Checks [from, end) of RAM. `bytes` is the buffer for reads. */
-static int check_piece(void *owner, uint64_t from, uint64_t end, uint8_t *bytes, struct error *error)
+static int check_slice(void *owner, uint64_t from, uint64_t end, uint8_t *bytes, struct error *error)
 {
 	struct check *check = owner;
 	const struct snapshot *snapshot = check->snapshot;
@@ -134,10 +134,11 @@ static int check_length(const struct snapshot *snapshot, struct error *error)
 
 static int check_all(struct check *check, const struct snapshot_progress *progress, struct error *error)
 {
-	const struct pieces pieces = {
-		.total = check->snapshot->ram_size, .room = PIECE, .work = check_piece, .owner = check, .progress = progress,
+	const struct parallel_job job = {
+		.total = check->snapshot->ram_size, .buffer_size = PARALLEL_SLICE,
+		.work = check_slice, .owner = check, .progress = progress,
 	};
-	int result = pieces_work(&pieces, error);
+	int result = parallel_run(&job, error);
 
 	/* A file that was cut during the check also appears to have a hole at its end. Then the cut is the reason. */
 	if (result < 0 && error->code != EBADMSG)

@@ -32,9 +32,9 @@ int snapshot_load_unloaded(const struct snapshot *snapshot, struct ram *ram, con
 			  struct error *error)
 {
 	struct load load = { .snapshot = snapshot, .host = ram->host, .unloaded = unloaded };
-	const struct pieces pieces = { .total = snapshot->ram_size, .work = load_unloaded, .owner = &load };
+	const struct parallel_job job = { .total = snapshot->ram_size, .work = load_unloaded, .owner = &load };
 
-	return unloaded->count ? pieces_work(&pieces, error) : 0;
+	return unloaded->count ? parallel_run(&job, error) : 0;
 }
 
 uint64_t snapshot_block(const struct snapshot *snapshot)
@@ -63,8 +63,8 @@ static int load_all(void *owner, uint64_t from, uint64_t end, uint8_t *bytes, st
 int snapshot_load_ram(const struct snapshot *snapshot, struct ram *ram, bool check, struct error *error)
 {
 	struct load load = { .snapshot = snapshot, .host = ram->host, .block = snapshot_block(snapshot), .check = check };
-	const struct pieces pieces = { .total = snapshot->ram_size, .work = load_all, .owner = &load };
+	const struct parallel_job job = { .total = snapshot->ram_size, .work = load_all, .owner = &load };
 
 	ram->from = snapshot;
-	return pieces_work(&pieces, error);
+	return parallel_run(&job, error);
 }

@@ -25,15 +25,15 @@ struct plan {
 };
 
 /* A range that is stored in one way. */
-enum piece_kind {
-	PIECE_THERE,  /* RAM has it already: from the oldest file's mapping, or zeroes */
-	PIECE_MAPPED, /* plain, in a newer file */
-	PIECE_ZERO,   /* zeroes, over the mapping of the oldest file */
-	PIECE_READ,   /* compressed */
+enum extent_kind {
+	EXTENT_THERE,  /* RAM has it already: from the oldest file's mapping, or zeroes */
+	EXTENT_MAPPED, /* plain, in a newer file */
+	EXTENT_ZERO,   /* zeroes, over the mapping of the oldest file */
+	EXTENT_READ,   /* compressed */
 };
 
-struct piece {
-	enum piece_kind kind;
+struct extent {
+	enum extent_kind kind;
 	uint64_t from, end;
 	const struct snapshot *in;
 };
@@ -43,41 +43,41 @@ static bool is_plain(const struct snapshot *snapshot)
 	return snapshot->frames.size == 0;
 }
 
-static struct piece find_piece(const struct plan *plan, uint64_t from)
+static struct extent find_extent(const struct plan *plan, uint64_t from)
 {
-	struct piece piece = { .kind = PIECE_MAPPED, .from = from };
+	struct extent extent = { .kind = EXTENT_MAPPED, .from = from };
 
-	piece.in = snapshot_find_file(plan->snapshot, from, &piece.end);
-	if (is_plain(piece.in)) {
-		if (piece.in == plan->oldest)
-			piece.kind = PIECE_THERE;
-		return piece;
+	extent.in = snapshot_find_file(plan->snapshot, from, &extent.end);
+	if (is_plain(extent.in)) {
+		if (extent.in == plan->oldest)
+			extent.kind = EXTENT_THERE;
+		return extent;
 	}
 
 	const struct snapshot_run run = snapshot_find_run(plan->snapshot, from);
 
-	piece.end = from + run.size;
+	extent.end = from + run.size;
 	if (run.kind != SNAPSHOT_ZERO)
-		piece.kind = PIECE_READ;
+		extent.kind = EXTENT_READ;
 	else
-		piece.kind = is_plain(plan->oldest) ? PIECE_ZERO : PIECE_THERE;
-	return piece;
+		extent.kind = is_plain(plan->oldest) ? EXTENT_ZERO : EXTENT_THERE;
+	return extent;
 }
 
-/* Returns the whole pages of the host in the piece. */
-static struct snapshot_range inside(const struct plan *plan, const struct piece *piece)
+/* Returns the whole pages of the host in the extent. */
+static struct snapshot_range whole_pages(const struct plan *plan, const struct extent *extent)
 {
-	return (struct snapshot_range){ (piece->from + plan->page - 1) & -plan->page, piece->end & -plan->page };
+	return (struct snapshot_range){ (extent->from + plan->page - 1) & -plan->page, extent->end & -plan->page };
 }
 
 /*
- * Whether the piece needs a mapping and has a whole page. A compressed piece needs one only over the oldest file's mapping.
+ * Whether the extent needs a mapping and has a whole page. A compressed extent needs one only over the oldest file's mapping.
  */
-static bool can_be_mapped(const struct plan *plan, const struct piece *piece)
+static bool can_be_mapped(const struct plan *plan, const struct extent *extent)
 {
-	struct snapshot_range whole = inside(plan, piece);
+	struct snapshot_range whole = whole_pages(plan, extent);
 
-	return piece->kind != PIECE_THERE && (piece->kind != PIECE_READ || is_plain(plan->oldest)) && whole.from < whole.end;
+	return extent->kind != EXTENT_THERE && (extent->kind != EXTENT_READ || is_plain(plan->oldest)) && whole.from < whole.end;
 }
 
 static unsigned size_class(const struct snapshot_range *range)
@@ -85,19 +85,19 @@ static unsigned size_class(const struct snapshot_range *range)
 	return 63 - (unsigned)__builtin_clzll(range->end - range->from);
 }
 
-/* Chooses the largest pieces for mapping, at most MOST_MAPPINGS. */
-static void choose(struct plan *plan)
+/* Chooses the largest extents for mapping, at most MOST_MAPPINGS. */
+static void choose_least(struct plan *plan)
 {
 	uint64_t total = 0;
 	unsigned class = 64;
 
 	for (uint64_t at = 0; at < plan->snapshot->ram_size;) {
-		const struct piece piece = find_piece(plan, at);
-		const struct snapshot_range whole = inside(plan, &piece);
+		const struct extent extent = find_extent(plan, at);
+		const struct snapshot_range whole = whole_pages(plan, &extent);
 
-		if (can_be_mapped(plan, &piece))
+		if (can_be_mapped(plan, &extent))
 			plan->count[size_class(&whole)]++;
-		at = piece.end;
+		at = extent.end;
 	}
 	while (class > 0 && total + plan->count[class - 1] <= MOST_MAPPINGS)
 		total += plan->count[--class];
@@ -105,32 +105,32 @@ static void choose(struct plan *plan)
 }
 
 /*
- * Maps a piece, or adds it to a list of ranges to load. If the oldest file is mapped, only memory that was mapped over it is
+ * Maps an extent, or adds it to a list of ranges to load. If the oldest file is mapped, only memory that was mapped over it is
  * zero and can be loaded later. The rest is read now.
  */
-static int place(struct plan *plan, const struct piece *piece, struct error *error)
+static int place_extent(struct plan *plan, const struct extent *extent, struct error *error)
 {
 	struct snapshot_unloaded *rest = is_plain(plan->oldest) ? &plan->scattered : &plan->unloaded;
-	struct snapshot_range whole = inside(plan, piece);
-	bool is_mapped = can_be_mapped(plan, piece) && whole.end - whole.from >= plan->least;
-	int fd = piece->kind == PIECE_MAPPED ? piece->in->fd : -1;
+	struct snapshot_range whole = whole_pages(plan, extent);
+	bool is_mapped = can_be_mapped(plan, extent) && whole.end - whole.from >= plan->least;
+	int fd = extent->kind == EXTENT_MAPPED ? extent->in->fd : -1;
 
-	if (piece->kind == PIECE_THERE) {
-		bool joins = !is_plain(plan->oldest) && piece->end - piece->from < SHORT && rest->count &&
-			     rest->items[rest->count - 1].end == piece->from;
+	if (extent->kind == EXTENT_THERE) {
+		bool joins = !is_plain(plan->oldest) && extent->end - extent->from < SHORT && rest->count &&
+			     rest->items[rest->count - 1].end == extent->from;
 
-		return joins ? unloaded_add(rest, plan->page, piece->from, piece->end, error) : 0;
+		return joins ? unloaded_add(rest, plan->page, extent->from, extent->end, error) : 0;
 	}
 	if (!is_mapped)
-		return unloaded_add(rest, plan->page, piece->from, piece->end, error);
+		return unloaded_add(rest, plan->page, extent->from, extent->end, error);
 	plan->any_mapped = true;
-	if (ram_map(plan->ram, whole.from, whole.end - whole.from, fd, piece->in->ram_offset + whole.from, error) < 0)
+	if (ram_map(plan->ram, whole.from, whole.end - whole.from, fd, extent->in->ram_offset + whole.from, error) < 0)
 		return -1;
-	if (piece->from < whole.from && unloaded_add(rest, plan->page, piece->from, whole.from, error) < 0)
+	if (extent->from < whole.from && unloaded_add(rest, plan->page, extent->from, whole.from, error) < 0)
 		return -1;
-	if (piece->kind == PIECE_READ && unloaded_add(&plan->unloaded, plan->page, whole.from, whole.end, error) < 0)
+	if (extent->kind == EXTENT_READ && unloaded_add(&plan->unloaded, plan->page, whole.from, whole.end, error) < 0)
 		return -1;
-	return piece->end > whole.end ? unloaded_add(rest, plan->page, whole.end, piece->end, error) : 0;
+	return extent->end > whole.end ? unloaded_add(rest, plan->page, whole.end, extent->end, error) : 0;
 }
 
 static int place_all(struct plan *plan, struct error *error)
@@ -140,13 +140,13 @@ static int place_all(struct plan *plan, struct error *error)
 		return -1;
 	if (plan->snapshot == plan->oldest && is_plain(plan->oldest))
 		return 0;
-	choose(plan);
+	choose_least(plan);
 	for (uint64_t at = 0; at < plan->ram->size;) {
-		const struct piece piece = find_piece(plan, at);
+		const struct extent extent = find_extent(plan, at);
 
-		if (place(plan, &piece, error) < 0)
+		if (place_extent(plan, &extent, error) < 0)
 			return -1;
-		at = piece.end;
+		at = extent.end;
 	}
 	return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Divides RAM into pieces, and works on them on every processor at once. */
+/* Divides RAM into slices, and works on them on every processor at once. */
 #include "parallel.h"
 
 #include <errno.h>
@@ -11,9 +11,9 @@
 
 #define MAX_THREADS 64
 
-struct crew {
-	const struct pieces *pieces;
-	_Atomic uint64_t next; /* the next piece to work on: offset in RAM */
+struct pool {
+	const struct parallel_job *job;
+	_Atomic uint64_t next; /* the next slice to work on: offset in RAM */
 	_Atomic uint64_t done; /* bytes */
 	atomic_bool stop;
 	pthread_mutex_t lock;
@@ -21,85 +21,85 @@ struct crew {
 	struct error error;
 };
 
-static void fail(struct crew *crew, const struct error *error)
+static void pool_fail(struct pool *pool, const struct error *error)
 {
-	pthread_mutex_lock(&crew->lock);
-	if (crew->result == 0)
-		crew->error = *error;
-	crew->result = -1;
-	pthread_mutex_unlock(&crew->lock);
-	atomic_store(&crew->stop, true);
+	pthread_mutex_lock(&pool->lock);
+	if (pool->result == 0)
+		pool->error = *error;
+	pool->result = -1;
+	pthread_mutex_unlock(&pool->lock);
+	atomic_store(&pool->stop, true);
 }
 
-/* Works on pieces until none is left. `progress` is NULL for all threads but the caller's. */
-static void work(struct crew *crew, const struct snapshot_progress *progress)
+/* Works on slices until none is left. `progress` is NULL for all threads but the caller's. */
+static void work_on_slices(struct pool *pool, const struct snapshot_progress *progress)
 {
-	const struct pieces *pieces = crew->pieces;
-	uint8_t *room = malloc(pieces->room);
+	const struct parallel_job *job = pool->job;
+	uint8_t *buffer = malloc(job->buffer_size);
 	struct error error;
 
-	if (!room) {
+	if (!buffer) {
 		error_system(&error, ENOMEM, "memory");
-		fail(crew, &error);
+		pool_fail(pool, &error);
 	}
-	while (!atomic_load(&crew->stop)) {
-		uint64_t at = atomic_fetch_add(&crew->next, PIECE);
-		uint64_t end = pieces->total - at < PIECE ? pieces->total : at + PIECE;
+	while (!atomic_load(&pool->stop)) {
+		uint64_t at = atomic_fetch_add(&pool->next, PARALLEL_SLICE);
+		uint64_t end = job->total - at < PARALLEL_SLICE ? job->total : at + PARALLEL_SLICE;
 
-		if (at >= pieces->total)
+		if (at >= job->total)
 			break;
-		if (progress && !progress->step(progress->owner, atomic_load(&crew->done), pieces->total)) {
+		if (progress && !progress->step(progress->owner, atomic_load(&pool->done), job->total)) {
 			error_set(&error, ECANCELED, "it was called off");
-			fail(crew, &error);
-		} else if (pieces->work(pieces->owner, at, end, room, &error) < 0) {
-			fail(crew, &error);
+			pool_fail(pool, &error);
+		} else if (job->work(job->owner, at, end, buffer, &error) < 0) {
+			pool_fail(pool, &error);
 		}
-		atomic_fetch_add(&crew->done, end - at);
+		atomic_fetch_add(&pool->done, end - at);
 	}
-	free(room);
+	free(buffer);
 }
 
-static void *run(void *argument)
+static void *parallel_thread(void *argument)
 {
-	work(argument, NULL);
+	work_on_slices(argument, NULL);
 	return NULL;
 }
 
 /*
- * Runs one thread per processor, but no more than there are pieces. The calling thread is one of them. If a thread cannot be
+ * Runs one thread per processor, but no more than there are slices. The calling thread is one of them. If a thread cannot be
  * created, fewer threads do the work.
  */
-static void run_all(struct crew *crew)
+static void pool_run(struct pool *pool)
 {
-	const struct snapshot_progress *progress = crew->pieces->progress;
-	uint64_t count_of_pieces = (crew->pieces->total + PIECE - 1) / PIECE;
-	long wanted = crew->pieces->in_order ? 1 : sysconf(_SC_NPROCESSORS_ONLN);
+	const struct snapshot_progress *progress = pool->job->progress;
+	uint64_t slices = (pool->job->total + PARALLEL_SLICE - 1) / PARALLEL_SLICE;
+	long wanted = pool->job->in_order ? 1 : sysconf(_SC_NPROCESSORS_ONLN);
 	pthread_t threads[MAX_THREADS];
 	unsigned count = 0;
 	struct error error;
 
-	/* The other threads may be done before this one gets a piece. So check for cancellation before they start. */
-	if (progress && !progress->step(progress->owner, 0, crew->pieces->total)) {
+	/* The other threads may be done before this one gets a slice. So check for cancellation before they start. */
+	if (progress && !progress->step(progress->owner, 0, pool->job->total)) {
 		error_set(&error, ECANCELED, "it was called off");
-		fail(crew, &error);
+		pool_fail(pool, &error);
 		return;
 	}
-	while (count + 1 < MAX_THREADS && (long)count + 1 < wanted && count + 1 < count_of_pieces &&
-	       thread_create(&threads[count], run, crew) == 0)
+	while (count + 1 < MAX_THREADS && (long)count + 1 < wanted && count + 1 < slices &&
+	       thread_create(&threads[count], parallel_thread, pool) == 0)
 		count++;
-	work(crew, progress);
+	work_on_slices(pool, progress);
 	while (count > 0)
 		pthread_join(threads[--count], NULL);
 }
 
-int pieces_work(const struct pieces *pieces, struct error *error)
+int parallel_run(const struct parallel_job *job, struct error *error)
 {
-	struct crew crew = { .pieces = pieces };
+	struct pool pool = { .job = job };
 
-	pthread_mutex_init(&crew.lock, NULL);
-	run_all(&crew);
-	pthread_mutex_destroy(&crew.lock);
-	if (crew.result < 0)
-		*error = crew.error;
-	return crew.result;
+	pthread_mutex_init(&pool.lock, NULL);
+	pool_run(&pool);
+	pthread_mutex_destroy(&pool.lock);
+	if (pool.result < 0)
+		*error = pool.error;
+	return pool.result;
 }

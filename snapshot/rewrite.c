@@ -18,7 +18,7 @@
 
 #define RAM_OFFSET FORMAT_RAM_ALIGNMENT /* in the new file; the head fits before it */
 
-_Static_assert(PIECE % FORMAT_RAM_FRAME == 0 && PIECE <= STREAM_RECORD_LIMIT, "a piece is frames, and fits a record");
+_Static_assert(PARALLEL_SLICE % FORMAT_RAM_FRAME == 0 && PARALLEL_SLICE <= STREAM_RECORD_LIMIT, "a slice is frames, and fits a record");
 
 struct copy {
 	const struct snapshot *from;
@@ -127,19 +127,19 @@ static int append_frame(struct copy *copy, uint64_t frame, const uint8_t *bytes,
 	return result;
 }
 
-/* Compresses a frame into `room`, which has compressBound(FORMAT_RAM_FRAME) bytes. Returns the compressed size. */
-static size_t pack(z_stream *packer, const uint8_t *bytes, size_t size, uint8_t *room)
+/* Compresses a frame into `buffer`, which has compressBound(FORMAT_RAM_FRAME) bytes. Returns the compressed size. */
+static size_t pack(z_stream *packer, const uint8_t *bytes, size_t size, uint8_t *buffer)
 {
 	deflateReset(packer);
 	packer->next_in = (uint8_t *)(uintptr_t)bytes;
 	packer->avail_in = (uInt)size;
-	packer->next_out = room;
+	packer->next_out = buffer;
 	packer->avail_out = (uInt)compressBound(FORMAT_RAM_FRAME);
 	deflate(packer, Z_FINISH);
 	return packer->total_out;
 }
 
-static int write_frames(struct copy *copy, z_stream *packer, uint64_t from, const uint8_t *bytes, size_t size, uint8_t *room,
+static int write_frames(struct copy *copy, z_stream *packer, uint64_t from, const uint8_t *bytes, size_t size, uint8_t *buffer,
 			struct error *error)
 {
 	for (size_t at = 0; at < size; at += FORMAT_RAM_FRAME) {
@@ -150,14 +150,14 @@ static int write_frames(struct copy *copy, z_stream *packer, uint64_t from, cons
 		atomic_fetch_add(&copy->data, data);
 		if (!data)
 			continue;
-		if (append_frame(copy, (from + at) / FORMAT_RAM_FRAME, room, pack(packer, bytes + at, end - at, room), error) < 0)
+		if (append_frame(copy, (from + at) / FORMAT_RAM_FRAME, buffer, pack(packer, bytes + at, end - at, buffer), error) < 0)
 			return -1;
 	}
 	return 0;
 }
 
 /* One packer serves many frames, because making one takes as long as compressing a small frame. */
-static int write_packed(struct copy *copy, uint64_t from, const uint8_t *bytes, size_t size, uint8_t *room,
+static int write_packed(struct copy *copy, uint64_t from, const uint8_t *bytes, size_t size, uint8_t *buffer,
 			struct error *error)
 {
 	z_stream packer = { .next_in = NULL };
@@ -165,42 +165,42 @@ static int write_packed(struct copy *copy, uint64_t from, const uint8_t *bytes, 
 
 	if (deflateInit(&packer, copy->rewrite->level) != Z_OK)
 		return error_system(error, ENOMEM, "memory");
-	result = write_frames(copy, &packer, from, bytes, size, room, error);
+	result = write_frames(copy, &packer, from, bytes, size, buffer, error);
 	deflateEnd(&packer);
 	return result;
 }
 
-static int copy_piece(void *owner, uint64_t from, uint64_t end, uint8_t *room, struct error *error)
+static int copy_slice(void *owner, uint64_t from, uint64_t end, uint8_t *buffer, struct error *error)
 {
 	struct copy *copy = owner;
 	size_t size = (size_t)(end - from);
 	bool kept = snapshot_has_data(copy->from, from, end);
 
-	if (kept && snapshot_read_ram(copy->from, from, room, size, error) < 0)
+	if (kept && snapshot_read_ram(copy->from, from, buffer, size, error) < 0)
 		return -1;
 	for (size_t at = 0; at < size; at += FORMAT_RAM_CHUNK)
-		if (judge(copy, from + at, kept ? checksum(0, room + at, FORMAT_RAM_CHUNK) : copy->zero, error) < 0)
+		if (judge(copy, from + at, kept ? checksum(0, buffer + at, FORMAT_RAM_CHUNK) : copy->zero, error) < 0)
 			return -1;
 	if (!kept)
 		return 0;
-	return copy->rewrite->level ? write_packed(copy, from, room, size, room + PIECE, error) :
-				      write_plain(copy, from, room, size, error);
+	return copy->rewrite->level ? write_packed(copy, from, buffer, size, buffer + PARALLEL_SLICE, error) :
+				      write_plain(copy, from, buffer, size, error);
 }
 
 static int copy_ram(struct copy *copy, struct error *error)
 {
-	const struct pieces pieces = {
+	const struct parallel_job job = {
 		.total = copy->from->ram_size,
-		.room = PIECE + (copy->rewrite->level ? compressBound(FORMAT_RAM_FRAME) : 0),
+		.buffer_size = PARALLEL_SLICE + (copy->rewrite->level ? compressBound(FORMAT_RAM_FRAME) : 0),
 		.in_order = copy->rewrite->stream && !copy->rewrite->level,
-		.work = copy_piece,
+		.work = copy_slice,
 		.owner = copy,
 		.progress = copy->rewrite->progress,
 	};
 	int result;
 
 	pthread_mutex_init(&copy->lock, NULL);
-	result = pieces_work(&pieces, error);
+	result = parallel_run(&job, error);
 	pthread_mutex_destroy(&copy->lock);
 	if (!copy->rewrite->level)
 		copy->end = RAM_OFFSET + copy->from->ram_size;
