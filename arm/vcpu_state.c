@@ -138,7 +138,7 @@ static bool register_of(const struct field *field, uint64_t *id)
 }
 
 /* Fails with both values: the saved one differs from this host's and cannot be written. */
-static int tell_difference(const char *name, const uint64_t *saved, const uint64_t *here, int code, struct error *error)
+static int set_difference(const char *name, const uint64_t *saved, const uint64_t *here, int code, struct error *error)
 {
 	if (code == EINVAL || code == EBUSY || code == EPERM)
 		return error_set(error, code, "%s is 0x%" PRIx64 " in the snapshot, but 0x%" PRIx64
@@ -162,13 +162,13 @@ static int write_register(const struct vcpu *vcpu, uint64_t id, const struct fie
 		if (!memcmp(value, here, register_size(id)))
 			return 0;
 		if (use == REGISTER_LAYOUT)
-			return tell_difference(name, value, here, EINVAL, error);
+			return set_difference(name, value, here, EINVAL, error);
 	}
 	result = kvm_register_set(vcpu->fd, id, value);
 	if (result == 0)
 		return 0;
 	kvm_register_get(vcpu->fd, id, here); /* for the message */
-	return tell_difference(name, value, here, -result, error);
+	return set_difference(name, value, here, -result, error);
 }
 
 static int restore_register(const struct vcpu *vcpu, const struct kvm_reg_list *list, uint64_t id,

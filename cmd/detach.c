@@ -64,15 +64,15 @@ pid_t detach_start(struct detach *detach, int *status, struct error *error)
 
 bool detach_finish(struct detach *detach)
 {
-	bool told;
+	bool reported;
 
 	if (detach->ready_fd < 0)
 		return true;
 	for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++)
 		if (isatty(fd))
 			replace_by_null(fd);
-	told = write_full(detach->ready_fd, "", 1) == 0;
+	reported = write_full(detach->ready_fd, "", 1) == 0;
 	close(detach->ready_fd);
 	detach->ready_fd = -1;
-	return told;
+	return reported;
 }

@@ -56,7 +56,7 @@ static int parse_disk_item(struct virtio_block_config *disk, const char *key, co
 	for (const struct run_disk_item *item = run_disk_items; item->key; item++) {
 		if (strcmp(item->key, key) != 0 || item->has_value != (value != NULL))
 			continue;
-		if (item->take(disk, value, error) < 0)
+		if (item->parse(disk, value, error) < 0)
 			return error_context(error, "%s", key);
 		return 0;
 	}
@@ -169,7 +169,7 @@ static int parse_net_item(struct virtio_net_config *net, const char *key, const 
 			continue;
 		if (!value)
 			return error_set(error, EINVAL, "%s needs a value", key);
-		if (item->take(net, value, error) < 0)
+		if (item->parse(net, value, error) < 0)
 			return error_context(error, "%s", key);
 		return 0;
 	}

@@ -42,7 +42,7 @@ static const struct option_entry entries[] = {
 	  .help = "Show the ITS: registers, devices, events, collections, commands" },
 	{ .name = "gic", .kind = OPTION_FLAG, .offset = offsetof(struct inspect_options, gic),
 	  .help = "Show the GIC: registers, and the state of each SPI, PPI and SGI" },
-	{ .name = "cpu", .kind = OPTION_TAKEN, .take = parse_cpu, .argument = "N", .optional = true,
+	{ .name = "cpu", .kind = OPTION_PARSED, .parse = parse_cpu, .argument = "N", .optional = true,
 	  .offset = offsetof(struct inspect_options, cpu), .help = "Show the vCPUs, or all registers of vCPU N" },
 	{ .name = "devices", .kind = OPTION_FLAG, .offset = offsetof(struct inspect_options, devices),
 	  .help = "Show the devices' state: negotiation, queues, registers" },

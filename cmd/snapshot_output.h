@@ -13,7 +13,7 @@
 /* The entry --compress[=LEVEL] of an option table; its target is a uint64_t. */
 #define SNAPSHOT_OUTPUT_COMPRESS(target, member)                                                                             \
 	{                                                                                                          \
-		.name = "compress", .kind = OPTION_TAKEN, .take = snapshot_output_parse_level, .argument = "LEVEL",           \
+		.name = "compress", .kind = OPTION_PARSED, .parse = snapshot_output_parse_level, .argument = "LEVEL",           \
 		.choices = "1|2|3|4|5|6|7|8|9", .optional = true, .offset = offsetof(target, member),              \
 		.help = "Compress memory: from 1 (fast) to 9 (small), without LEVEL 6",                            \
 	}

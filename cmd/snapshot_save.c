@@ -44,7 +44,7 @@ static int parse_live(void *field, char *value, struct error *error)
 static const struct option_entry entries[] = {
 	{ .name = "stop", .kind = OPTION_FLAG, .offset = offsetof(struct save_options, stop),
 	  .help = "End the virtual machine after the save" },
-	{ .name = "live", .kind = OPTION_TAKEN, .take = parse_live, .argument = "WAY", .choices = "point-in-time|rounds",
+	{ .name = "live", .kind = OPTION_PARSED, .parse = parse_live, .argument = "WAY", .choices = "point-in-time|rounds",
 	  .optional = true, .offset = offsetof(struct save_options, live),
 	  .help = "Pause the guest only for a moment. point-in-time copies RAM\nafter the pause, each part before the guest writes it.\n"
 		  "rounds copies RAM before the pause, again and again.\nDefault: the first of them that this host supports" },

@@ -10,7 +10,7 @@
 #include "cmd/command.h"
 #include "inspect/verify.h"
 
-#define MAX_TOLD 1000u /* faults that are printed; further ones are only counted */
+#define MAX_PRINTED 1000u /* faults that are printed; further ones are only counted */
 
 struct verify_options {
 	bool host;
@@ -72,11 +72,11 @@ static bool show_progress(void *owner, uint64_t done, uint64_t total)
 	return true;
 }
 
-static void tell(void *owner, const char *place, const char *what)
+static void verify_report_fault(void *owner, const char *place, const char *what)
 {
 	struct verification *verification = owner;
 
-	if (verification->verdict.faults > MAX_TOLD)
+	if (verification->verdict.faults > MAX_PRINTED)
 		return;
 	clear_progress(verification);
 	if (!verification->options->json) {
@@ -89,12 +89,12 @@ static void tell(void *owner, const char *place, const char *what)
 	report_end(&verification->report);
 }
 
-static void tell_of_file(void *owner, const struct error *error)
+static void verify_report_file(void *owner, const struct error *error)
 {
 	verdict_fault(owner, "file", "%s", error->text);
 }
 
-static void tell_of_host(void *owner, const struct error *error)
+static void verify_report_host(void *owner, const struct error *error)
 {
 	verdict_fault(owner, "host", "%s", error->text);
 }
@@ -110,8 +110,8 @@ static void verify_ends(void *owner, const struct error *error)
 
 static int check_host(struct verification *verification, struct snapshot *snapshot, struct error *error)
 {
-	const struct error_collector faults = { .tell = tell_of_host, .owner = &verification->verdict };
-	const struct error_collector lost = { .tell = verify_ends, .owner = verification };
+	const struct error_collector faults = { .report = verify_report_host, .owner = &verification->verdict };
+	const struct error_collector lost = { .report = verify_ends, .owner = verification };
 
 	verification->host_checked = true;
 	return machine_check_host(snapshot, &faults, &lost, error);
@@ -128,7 +128,7 @@ static int check_ram(struct verification *verification, struct snapshot *snapsho
 }
 
 /* Only a warning by default: --disk or --disks-changed may allow the restore, and another host has other paths. */
-static void tell_of_disk(void *owner, unsigned disk, const char *path, enum inspect_disk_state state, const char *sentence)
+static void verify_report_disk(void *owner, unsigned disk, const char *path, enum inspect_disk_state state, const char *sentence)
 {
 	struct verification *verification = owner;
 	char place[16];
@@ -157,7 +157,7 @@ static int check_contents(struct verification *verification, struct snapshot *sn
 	}
 	for (const struct check *check = checks; result == 0 && check->run; check++)
 		result = check->run(&inspection, &verification->verdict, error);
-	inspect_disks(&inspection.config, tell_of_disk, verification);
+	inspect_disks(&inspection.config, verify_report_disk, verification);
 	inspection_close(&inspection);
 	verification->contents_checked = true;
 	return result;
@@ -182,8 +182,8 @@ static void print_verdict(const struct verification *verification, const struct 
 {
 	unsigned faults = verification->verdict.faults;
 
-	if (faults > MAX_TOLD)
-		printf("%s: file: there are %u more\n", verification->path, faults - MAX_TOLD);
+	if (faults > MAX_PRINTED)
+		printf("%s: file: there are %u more\n", verification->path, faults - MAX_PRINTED);
 	if (snapshot->sections.count && !verification->contents_checked)
 		printf("%s: file: what its sections say was not looked at%s\n", verification->path,
 		       verification->ram_checked ? "" : ", nor its RAM");
@@ -234,10 +234,10 @@ int cmd_snapshot_verify(const struct command_call *call)
 	struct verification verification = {
 		.call = call,
 		.options = options,
-		.verdict = { .tell = tell, .owner = &verification },
+		.verdict = { .report = verify_report_fault, .owner = &verification },
 		.shows = isatty(STDERR_FILENO) && !options->json,
 	};
-	const struct error_collector faults = { .tell = tell_of_file, .owner = &verification.verdict };
+	const struct error_collector faults = { .report = verify_report_file, .owner = &verification.verdict };
 	struct snapshot snapshot;
 	struct error error;
 	int status;

@@ -269,7 +269,7 @@ static void terminal_woken(void *owner, int fd, uint32_t events)
 	struct terminal *terminal = owner;
 
 	(void)events;
-	event_take(fd);
+	event_clear(fd);
 	serve_output(terminal);
 	offer_input(terminal);
 	watch_input(terminal);

@@ -98,12 +98,12 @@ static int add_vcpu(const struct inspection *inspection, struct report *report, 
 }
 
 /* NULL: no vCPU's VBAR_EL1 matches `vectors`. The file is another kernel's, or the guest has not set VBAR_EL1 yet. */
-static void add_slide(const struct inspection *inspection, struct report *report)
+static void add_kaslr_offset(const struct inspection *inspection, struct report *report)
 {
 	if (!inspection->symbols)
 		return;
 	if (inspection->symbols_fit)
-		report_hex(report, "symbols_moved_by", inspection->symbols->slide);
+		report_hex(report, "symbols_moved_by", inspection->symbols->kaslr_offset);
 	else
 		report_string(report, "symbols_moved_by", NULL);
 }
@@ -111,7 +111,7 @@ static void add_slide(const struct inspection *inspection, struct report *report
 static int add_vcpus(const struct inspection *inspection, struct report *report, unsigned first, unsigned end, bool registers,
 		     struct error *error)
 {
-	add_slide(inspection, report);
+	add_kaslr_offset(inspection, report);
 	report_begin_list(report, "vcpus");
 	for (unsigned i = first; i < end; i++)
 		if (add_vcpu(inspection, report, i, registers, error) < 0)

@@ -45,7 +45,7 @@ static enum inspect_disk_state compare(const struct file *file, struct error *er
 	       INSPECT_DISK_MATCHES;
 }
 
-static void tell(const struct file *file, unsigned index, inspect_disk_told *told, void *owner)
+static void report_file(const struct file *file, unsigned index, inspect_disk_report *report, void *owner)
 {
 	struct error error = { .code = 0 };
 	enum inspect_disk_state state;
@@ -53,17 +53,17 @@ static void tell(const struct file *file, unsigned index, inspect_disk_told *tol
 	if (!file->path || !file->saved->known)
 		return;
 	state = compare(file, &error);
-	told(owner, index, file->path, state, error.text);
+	report(owner, index, file->path, state, error.text);
 }
 
-void inspect_disks(const struct machine_config *config, inspect_disk_told *told, void *owner)
+void inspect_disks(const struct machine_config *config, inspect_disk_report *report, void *owner)
 {
 	for (unsigned i = 0; i < config->disk_count; i++) {
 		const struct virtio_block_config *disk = &config->disks[i];
 
-		tell(&(struct file){ "disk", disk->path, &disk->identity }, i, told, owner);
+		report_file(&(struct file){ "disk", disk->path, &disk->identity }, i, report, owner);
 		for (unsigned j = 0; j < VIRTIO_BLOCK_LOWER; j++)
-			tell(&(struct file){ "overlay", disk->lower[j], &disk->lower_identities[j] }, i, told, owner);
-		tell(&(struct file){ "overlay", disk->overlay, &disk->overlay_identity }, i, told, owner);
+			report_file(&(struct file){ "overlay", disk->lower[j], &disk->lower_identities[j] }, i, report, owner);
+		report_file(&(struct file){ "overlay", disk->overlay, &disk->overlay_identity }, i, report, owner);
 	}
 }

@@ -91,7 +91,7 @@ static const char *shared_device(const struct inspection *inspection, unsigned s
 		return "rtc";
 	case MACHINE_LINE_GPIO:
 		return "gpio";
-	case MACHINE_LINE_GENERATION:
+	case MACHINE_LINE_VMGENID:
 		return "generation";
 	default:
 		if (spi < MACHINE_LINE_PCI || spi - MACHINE_LINE_PCI >= inspection->device_count)

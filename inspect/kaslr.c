@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Finds the slide of a kernel that moves itself (KASLR). VBAR_EL1 of a vCPU in the kernel has the address of `vectors`.
+ * Finds the offset of a kernel that moves itself (KASLR). VBAR_EL1 of a vCPU in the kernel has the address of `vectors`.
  * In user space VBAR_EL1 may have the address of the trampoline's vectors (KPTI). So vCPUs at EL0 are skipped, and another
  * vCPU may be in the kernel.
  */
@@ -11,9 +11,9 @@
 
 #define PSTATE (KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | KVM_REG_ARM_CORE_REG(regs.pstate))
 #define VBAR_EL1 ARM64_SYS_REG(3, 0, 12, 0, 0)
-#define SLIDE_ALIGNMENT 0x10000u /* of the kernel's segments: arch/arm64/include/asm/efi.h */
+#define KASLR_ALIGNMENT 0x10000u /* of the kernel's segments: arch/arm64/include/asm/efi.h */
 
-static bool try_vcpu(const struct inspection *inspection, unsigned vcpu, uint64_t vectors, uint64_t *slide)
+static bool try_vcpu(const struct inspection *inspection, unsigned vcpu, uint64_t vectors, uint64_t *offset)
 {
 	struct error ignored;
 	uint64_t vbar, pstate;
@@ -22,8 +22,8 @@ static bool try_vcpu(const struct inspection *inspection, unsigned vcpu, uint64_
 	    (pstate & PSR_MODE_MASK) == PSR_MODE_EL0t ||
 	    inspection_register(inspection, vcpu, VBAR_EL1, &vbar, &ignored) < 0 || !vbar)
 		return false;
-	*slide = vbar - vectors;
-	return *slide % SLIDE_ALIGNMENT == 0;
+	*offset = vbar - vectors;
+	return *offset % KASLR_ALIGNMENT == 0;
 }
 
 void inspection_use_symbols(struct inspection *inspection, struct symbols *symbols)
@@ -33,9 +33,9 @@ void inspection_use_symbols(struct inspection *inspection, struct symbols *symbo
 	inspection->symbols = symbols;
 	inspection->symbols_fit = !symbols_find(symbols, "vectors", &vectors);
 	for (unsigned i = 0; i < inspection->config.cpus && !inspection->symbols_fit; i++)
-		inspection->symbols_fit = try_vcpu(inspection, i, vectors, &symbols->slide);
+		inspection->symbols_fit = try_vcpu(inspection, i, vectors, &symbols->kaslr_offset);
 	if (!inspection->symbols_fit)
-		symbols->slide = 0;
+		symbols->kaslr_offset = 0;
 }
 
 /* A return address may have a signature (pointer authentication) above its 48 bits. Bit 55 is set in kernel addresses. */

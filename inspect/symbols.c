@@ -135,7 +135,7 @@ static size_t count_up_to(const struct symbols *symbols, uint64_t address)
 
 bool symbols_name(const struct symbols *symbols, uint64_t address, char text[SYMBOL_TEXT_LENGTH])
 {
-	uint64_t wanted = address - symbols->slide, start;
+	uint64_t wanted = address - symbols->kaslr_offset, start;
 	size_t index = count_up_to(symbols, wanted);
 
 	if (!index)

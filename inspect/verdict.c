@@ -16,5 +16,5 @@ void verdict_fault(struct verdict *verdict, const char *place, const char *forma
 	va_end(arguments);
 	text_make_printable(what);
 	verdict->faults++;
-	verdict->tell(verdict->owner, place, what);
+	verdict->report(verdict->owner, place, what);
 }

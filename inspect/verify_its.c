@@ -39,7 +39,7 @@ static const char *consequence(enum its_problem problem, char text[64])
 }
 
 /* `subject` names the entry and its address. */
-static void tell_problems(struct check *check, const char *place, const char *subject, uint32_t problems)
+static void report_problems(struct check *check, const char *place, const char *subject, uint32_t problems)
 {
 	char text[64];
 
@@ -55,7 +55,7 @@ static void see_collection(void *owner, const struct its_collection *collection)
 
 	snprintf(place, sizeof(place), "its/collection %u", collection->id);
 	snprintf(subject, sizeof(subject), "the entry at 0x%llx", (unsigned long long)collection->address);
-	tell_problems(owner, place, subject, collection->problems);
+	report_problems(owner, place, subject, collection->problems);
 }
 
 static void see_device(void *owner, const struct its_device *device)
@@ -65,7 +65,7 @@ static void see_device(void *owner, const struct its_device *device)
 
 	snprintf(place, sizeof(place), "its/device 0x%x", device->id);
 	snprintf(subject, sizeof(subject), "the entry at 0x%llx", (unsigned long long)device->address);
-	tell_problems(check, place, subject, device->problems);
+	report_problems(check, place, subject, device->problems);
 	/* The walk reports a second device with the same id as a problem, so there are at most 65536 ranges. */
 	if (!device->problems)
 		ranges_add(&check->ranges, device->itt, device->itt_size, "the events' table of device 0x%x", device->id);
@@ -78,7 +78,7 @@ static void see_event(void *owner, const struct its_event *event)
 	snprintf(place, sizeof(place), "its/device 0x%x", event->device);
 	snprintf(subject, sizeof(subject), "event %u at 0x%llx, LPI %u", event->id, (unsigned long long)event->address,
 		 event->lpi);
-	tell_problems(owner, place, subject, event->problems);
+	report_problems(owner, place, subject, event->problems);
 }
 
 static void see_stop(void *owner, enum its_stop stop, uint64_t address, uint32_t device)

@@ -17,10 +17,10 @@ struct places {
 	struct verdict *verdict;
 };
 
-static void add_table(const struct places *places, const char *name, uint64_t address, uint64_t size, bool told)
+static void add_table(const struct places *places, const char *name, uint64_t address, uint64_t size, bool reported)
 {
 	ranges_add(places->ranges, address, size, "%s", name);
-	if (!told && !guest_memory_has(&places->inspection->memory, address, size))
+	if (!reported && !guest_memory_has(&places->inspection->memory, address, size))
 		verdict_fault(places->verdict, SECTION_ITS, "%s at 0x%llx (%llu bytes) is not all in RAM: what is written "
 			      "there would be lost", name, (unsigned long long)address, (unsigned long long)size);
 }

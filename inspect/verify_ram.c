@@ -10,7 +10,7 @@
 struct damage {
 	struct verdict *verdict;
 	unsigned ranges;
-	uint64_t untold; /* bytes in further ranges */
+	uint64_t unreported; /* bytes in further ranges */
 };
 
 static void add(void *owner, const struct snapshot_damage *range)
@@ -19,7 +19,7 @@ static void add(void *owner, const struct snapshot_damage *range)
 	char place[40];
 
 	if (++damage->ranges > MAX_RANGES) {
-		damage->untold += range->size;
+		damage->unreported += range->size;
 		return;
 	}
 	snprintf(place, sizeof(place), "RAM 0x%" PRIx64, range->address);
@@ -38,8 +38,8 @@ int verify_ram(const struct snapshot *snapshot, const struct snapshot_progress *
 
 	if (snapshot_find_damage(snapshot, progress, add, &damage, error) < 0)
 		return -1;
-	if (damage.untold)
-		verdict_fault(verdict, "RAM", "%" PRIu64 " KiB in %u other places are damaged, too", damage.untold >> 10,
+	if (damage.unreported)
+		verdict_fault(verdict, "RAM", "%" PRIu64 " KiB in %u other places are damaged, too", damage.unreported >> 10,
 			      damage.ranges - MAX_RANGES);
 	return 0;
 }

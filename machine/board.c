@@ -133,7 +133,7 @@ const struct component component_gpio = {
 /* It has no reset: what a guest starts with again belongs to the same machine. */
 static int component_vmgenid_open(struct machine *machine, struct error *error)
 {
-	return vmgenid_open(&machine->vmgenid, &machine->vm, MACHINE_LINE_GENERATION, MACHINE_GENERATION, error);
+	return vmgenid_open(&machine->vmgenid, &machine->vm, MACHINE_LINE_VMGENID, MACHINE_VMGENID, error);
 }
 
 static void component_vmgenid_close(struct machine *machine)
@@ -160,7 +160,7 @@ static int component_vmgenid_restored(struct machine *machine, struct error *err
 {
 	bool listens;
 
-	if (gic_spi_enabled(&machine->vm, MACHINE_LINE_GENERATION, &listens, error) < 0)
+	if (gic_spi_enabled(&machine->vm, MACHINE_LINE_VMGENID, &listens, error) < 0)
 		return -1;
 	return vmgenid_restored(&machine->vmgenid, listens, error);
 }

@@ -19,7 +19,7 @@
 struct listener {
 	const struct error_collector *refused;
 	unsigned count;
-	struct error told[MAX_REMEMBERED];
+	struct error reported[MAX_REMEMBERED];
 };
 
 /* The text after "vCPU 3: ". */
@@ -30,16 +30,16 @@ static const char *without_vcpu(const struct error *error)
 	return colon ? colon + 2 : error->text;
 }
 
-static void listen(void *owner, const struct error *error)
+static void machine_check_refused(void *owner, const struct error *error)
 {
 	struct listener *listener = owner;
 
 	for (unsigned i = 0; i < listener->count; i++)
-		if (!strcmp(without_vcpu(&listener->told[i]), without_vcpu(error)))
+		if (!strcmp(without_vcpu(&listener->reported[i]), without_vcpu(error)))
 			return;
 	if (listener->count < MAX_REMEMBERED)
-		listener->told[listener->count++] = *error;
-	listener->refused->tell(listener->refused->owner, error);
+		listener->reported[listener->count++] = *error;
+	listener->refused->report(listener->refused->owner, error);
 }
 
 /* Stops at the first failure that no later step can do without. */
@@ -109,7 +109,7 @@ int machine_check_host(struct snapshot *snapshot, const struct error_collector *
 		.lost = lost,
 	};
 	struct listener listener = { .refused = refused };
-	const struct error_collector collector = { .tell = listen, .owner = &listener };
+	const struct error_collector collector = { .report = machine_check_refused, .owner = &listener };
 	struct machine_config config = { .snapshot = snapshot, .unchecked = true };
 	int kvm_fd = kvm_open(error), result;
 

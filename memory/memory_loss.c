@@ -117,7 +117,7 @@ static void *memory_loss_wait(void *argument)
 	struct memory_loss *loss = argument;
 	struct pollfd wait = { .fd = loss->event_fd, .events = POLLIN };
 
-	while (!event_take(loss->event_fd))
+	while (!event_clear(loss->event_fd))
 		poll(&wait, 1, -1);
 	if (atomic_load(&loss->declared))
 		loss->lost(loss->owner); /* does not return */

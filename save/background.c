@@ -203,7 +203,7 @@ static int wait_and_serve(struct background *background, struct error *error)
 	struct pollfd wait[] = { { .fd = background->fault_fd, .events = POLLIN }, { .fd = background->go_fd, .events = POLLIN } };
 	int result = 0;
 
-	while (result == 0 && !event_take(background->go_fd)) {
+	while (result == 0 && !event_clear(background->go_fd)) {
 		poll(wait, 2, -1);
 		pthread_mutex_lock(&background->lock);
 		result = serve(background, error);

@@ -152,7 +152,7 @@ static void save_job_event(void *owner, int fd, uint32_t events)
 	struct save_job *job = owner;
 
 	(void)events;
-	event_take(fd);
+	event_clear(fd);
 	if (job->phase == SAVE_COPYING && atomic_load(&job->prepared)) {
 		job->copied(job->owner);
 		return;

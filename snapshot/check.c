@@ -102,7 +102,8 @@ static int check_slice(void *owner, uint64_t from, uint64_t end, uint8_t *bytes,
 }
 
 /* Reports the damage. Neighbouring chunks with the same verdict are one range. */
-static void tell_all(const struct check *check, void (*tell)(void *owner, const struct snapshot_damage *damage), void *owner)
+static void report_all(const struct check *check, void (*report)(void *owner, const struct snapshot_damage *damage),
+		       void *owner)
 {
 	uint64_t count = check->snapshot->ram_size / FORMAT_RAM_CHUNK;
 
@@ -111,7 +112,7 @@ static void tell_all(const struct check *check, void (*tell)(void *owner, const 
 			end++;
 		if (check->chunks[first] == CHUNK_GOOD)
 			continue;
-		tell(owner, &(struct snapshot_damage){
+		report(owner, &(struct snapshot_damage){
 			.address = check->snapshot->ram_base + first * FORMAT_RAM_CHUNK,
 			.size = (end - first) * FORMAT_RAM_CHUNK,
 			.hole = check->chunks[first] == CHUNK_HOLE,
@@ -147,7 +148,7 @@ static int check_all(struct check *check, const struct snapshot_progress *progre
 }
 
 int snapshot_find_damage(const struct snapshot *snapshot, const struct snapshot_progress *progress,
-			 void (*tell)(void *owner, const struct snapshot_damage *damage), void *owner,
+			 void (*report)(void *owner, const struct snapshot_damage *damage), void *owner,
 			 struct error *error)
 {
 	struct check check = {
@@ -161,7 +162,7 @@ int snapshot_find_damage(const struct snapshot *snapshot, const struct snapshot_
 		return error_system(error, ENOMEM, "memory");
 	result = check_all(&check, progress, error);
 	if (result == 0)
-		tell_all(&check, tell, owner);
+		report_all(&check, report, owner);
 	free(check.chunks);
 	return result;
 }

@@ -181,7 +181,7 @@ static int serve_all(struct pager *pager, struct error *error)
 			else
 				result = serve(pager, (uint64_t)(event.at - pager->ram.host), error);
 		}
-		if (result == 0 && event_take(pager->ahead_fd))
+		if (result == 0 && event_clear(pager->ahead_fd))
 			result = take_ahead(pager, error);
 	}
 	return result;

@@ -59,7 +59,7 @@ static const struct state_field *find(const struct state_table *table, const cha
 }
 
 /* Sets an error that names the first element that differs, and both values. */
-static int tell_difference(const struct state_field *field, const struct field *saved, const uint8_t *here,
+static int set_difference(const struct state_field *field, const struct field *saved, const uint8_t *here,
 			   struct error *error)
 {
 	const struct field ours = { .size = field->size, .count = field->count, .values = here };
@@ -86,7 +86,7 @@ static int load_field(const struct state_table *table, uint8_t *object, const st
 		return error_set(error, EINVAL, "%s has %u values of %u bytes, not %u of %u", saved->name, saved->count,
 				 saved->size, field->count, field->size);
 	if (field->kind == STATE_CONFIG && memcmp(object + field->offset, saved->values, bytes) != 0)
-		return tell_difference(field, saved, object + field->offset, error);
+		return set_difference(field, saved, object + field->offset, error);
 	memcpy(object + field->offset, saved->values, bytes);
 	return 0;
 }

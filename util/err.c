@@ -125,6 +125,6 @@ int error_collect(const struct error_collector *collector, const struct error *e
 {
 	if (!collector)
 		return -1;
-	collector->tell(collector->owner, error);
+	collector->report(collector->owner, error);
 	return 0;
 }

@@ -85,7 +85,7 @@ void event_raise(int event_fd)
 	errno = saved;
 }
 
-bool event_take(int event_fd)
+bool event_clear(int event_fd)
 {
 	eventfd_t value;
 

@@ -50,8 +50,8 @@ static int store(const struct option_entry *entry, void *target, char *value, st
 			return error_set(error, EINVAL, "\"%.100s\" is none of %s", value, entry->choices);
 		*(unsigned *)field = (unsigned)choice;
 		return 0;
-	case OPTION_TAKEN:
-		return entry->take(field, value, error);
+	case OPTION_PARSED:
+		return entry->parse(field, value, error);
 	case OPTION_IGNORED:
 		return 0;
 	}

@@ -91,7 +91,7 @@ void net_check_vhost_error(struct net *net)
 {
 	struct error why;
 
-	if (!net->vhost_on || !event_take(net->error_fd) || net->vhost_failed)
+	if (!net->vhost_on || !event_clear(net->error_fd) || net->vhost_failed)
 		return;
 	net->vhost_failed = true;
 	error_system(&why, EFAULT, "%s: vhost-net", net->device.name);

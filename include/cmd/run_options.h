@@ -82,11 +82,11 @@ int run_options_parse_overlays(void *options, char *value, struct error *error);
 extern const struct run_disk_item {
 	const char *key;
 	bool has_value;
-	int (*take)(struct virtio_block_config *disk, const char *value, struct error *error);
+	int (*parse)(struct virtio_block_config *disk, const char *value, struct error *error);
 } run_disk_items[];
 extern const struct run_network_item {
 	const char *key;
-	int (*take)(struct virtio_net_config *net, const char *value, struct error *error);
+	int (*parse)(struct virtio_net_config *net, const char *value, struct error *error);
 } run_network_items[];
 
 /*

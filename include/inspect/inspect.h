@@ -29,14 +29,14 @@ struct inspect_device {
 void inspect_part_name(const struct inspect_device *device, const char *part, char name[INSPECT_PART_LENGTH]);
 
 /*
- * Compares the disks' files, at the paths in the snapshot, with their identities at the save. Calls `told` for each file that
- * has an identity. `sentence` describes the difference, or why the file cannot be read. It is empty if the file matches.
+ * Compares the disks' files, at the paths in the snapshot, with their identities at the save. Calls `report` for each file
+ * that has an identity. `sentence` describes the difference, or why the file cannot be read. It is empty if the file matches.
  * Files are only read.
  */
 enum inspect_disk_state { INSPECT_DISK_MATCHES, INSPECT_DISK_DIFFERS, INSPECT_DISK_UNREADABLE };
-typedef void inspect_disk_told(void *owner, unsigned disk, const char *path, enum inspect_disk_state state,
+typedef void inspect_disk_report(void *owner, unsigned disk, const char *path, enum inspect_disk_state state,
 			       const char *sentence);
-void inspect_disks(const struct machine_config *config, inspect_disk_told *told, void *owner);
+void inspect_disks(const struct machine_config *config, inspect_disk_report *report, void *owner);
 
 #define INSPECT_ALL_VCPUS UINT64_MAX
 
@@ -69,9 +69,9 @@ int inspection_register(const struct inspection *inspection, unsigned vcpu, uint
 			struct error *error);
 
 /*
- * Uses `symbols` to name addresses. The caller keeps ownership. Their slide is computed from a vCPU's VBAR_EL1 and the symbol
- * `vectors`. If no VBAR_EL1 matches, the symbols do not fit and no address gets a name. Without the symbol `vectors` the
- * slide is 0.
+ * Uses `symbols` to name addresses. The caller keeps ownership. Computes their KASLR offset from a vCPU's VBAR_EL1 and the
+ * symbol `vectors`. If no VBAR_EL1 matches, the symbols do not fit and no address gets a name. Without the symbol `vectors` the
+ * KASLR offset is 0.
  */
 void inspection_use_symbols(struct inspection *inspection, struct symbols *symbols);
 

@@ -13,7 +13,7 @@
 #include "util/err.h"
 
 struct symbol {
-	uint64_t address; /* in the file, without the slide */
+	uint64_t address; /* in the file, without the KASLR offset */
 	const char *name;
 };
 
@@ -21,10 +21,10 @@ struct symbols {
 	struct symbol *items; /* of code, sorted by address; of several at one address the preferred name is first */
 	size_t count;
 	char *texts; /* storage of the names */
-	uint64_t slide; /* guest address less file address, modulo 2^64: the kernel may move itself (KASLR) */
+	uint64_t kaslr_offset; /* guest address less file address, modulo 2^64: the kernel may move itself (KASLR) */
 };
 
-/* Reads the symbols, with a slide of 0. After a failure the symbols are closed. */
+/* Reads the symbols, with a KASLR offset of 0. After a failure the symbols are closed. */
 int symbols_open(struct symbols *symbols, const char *path, struct error *error);
 void symbols_close(struct symbols *symbols);
 

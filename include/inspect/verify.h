@@ -14,7 +14,7 @@
 struct verdict {
 	unsigned faults;
 	/* `place` is a part of the snapshot ("its", "virtio-blk0/queue0", "RAM"). `what` is a sentence without a full stop. */
-	void (*tell)(void *owner, const char *place, const char *what);
+	void (*report)(void *owner, const char *place, const char *what);
 	void *owner;
 };
 

@@ -39,7 +39,7 @@
 #define MACHINE_UART 0x01000000ull
 #define MACHINE_RTC 0x01010000ull
 #define MACHINE_GPIO 0x01020000ull
-#define MACHINE_GENERATION 0x01030000ull
+#define MACHINE_VMGENID 0x01030000ull
 #define MACHINE_GICR 0x30000000ull /* 128 KiB for each of up to 512 vCPUs */
 #define MACHINE_IO 0x3eff0000ull   /* 64 KiB: I/O ports of PCI devices */
 #define MACHINE_IO_SIZE 0x10000ull
@@ -57,7 +57,7 @@ enum machine_line {
 	MACHINE_LINE_UART = 0,
 	MACHINE_LINE_RTC = 1,
 	MACHINE_LINE_GPIO = 2,
-	MACHINE_LINE_GENERATION = 3,
+	MACHINE_LINE_VMGENID = 3,
 	MACHINE_LINE_PCI = 32, /* slot n: 32 + n */
 };
 #define MACHINE_INTERRUPTS 96u /* INTIDs of SGIs, PPIs and SPIs: 32 + 64 */

@@ -237,11 +237,11 @@ struct snapshot_damage {
 };
 
 /*
- * Reads RAM on all processors and compares its checksums. After all of it was read, calls `tell` for each damaged range, by
- * ascending address. The calling thread calls `progress` and `tell`. Returns -1 if RAM cannot be read.
+ * Reads RAM on all processors and compares its checksums. After all of it was read, calls `report` for each damaged range, by
+ * ascending address. The calling thread calls `progress` and `report`. Returns -1 if RAM cannot be read.
  */
 int snapshot_find_damage(const struct snapshot *snapshot, const struct snapshot_progress *progress,
-			 void (*tell)(void *owner, const struct snapshot_damage *damage), void *owner,
+			 void (*report)(void *owner, const struct snapshot_damage *damage), void *owner,
 			 struct error *error);
 
 /* The same, but fails at the first damage that a thread finds. The error names it, and the file if a base is damaged. */

@@ -35,7 +35,7 @@ int error_context(struct error *error, const char *format, ...)
 
 /* A callback that gets every error instead of the first only. */
 struct error_collector {
-	void (*tell)(void *owner, const struct error *error);
+	void (*report)(void *owner, const struct error *error);
 	void *owner;
 };
 

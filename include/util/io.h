@@ -28,7 +28,7 @@ int event_open(struct error *error);
 void event_raise(int event_fd);
 
 /* Makes an eventfd unreadable. Returns whether it was readable. */
-bool event_take(int event_fd);
+bool event_clear(int event_fd);
 
 /* Closes a descriptor if it is open (not -1), and sets it to -1. */
 void fd_close(int *fd);

@@ -22,22 +22,22 @@ enum option_kind {
 	OPTION_NUMBER,  /* uint64_t between minimum and maximum */
 	OPTION_SIZE,    /* uint64_t bytes; a number alone is MiB */
 	OPTION_CHOICE,  /* unsigned: the index in `choices` */
-	OPTION_TAKEN,   /* `take` parses the value and stores it in the field */
+	OPTION_PARSED,   /* `parse` parses the value and stores it in the field */
 	OPTION_IGNORED, /* accepted for compatibility with kvmtool, without effect */
 };
 
 struct option_entry {
 	const char *name;     /* without dashes */
 	char letter;          /* 0: only the long form */
-	bool optional;        /* with OPTION_TAKEN: needs no value; only a next word that `is_value` accepts is its value */
+	bool optional;        /* with OPTION_PARSED: needs no value; only a next word that `is_value` accepts is its value */
 	enum option_kind kind;
 	const char *argument; /* the value's name in --help; NULL: the option takes no value */
-	const char *choices;  /* as "serial|virtio"; with OPTION_TAKEN and OPTION_IGNORED only for completion */
+	const char *choices;  /* as "serial|virtio"; with OPTION_PARSED and OPTION_IGNORED only for completion */
 	size_t offset;        /* of the field in the target */
 	uint64_t minimum, maximum;
-	/* Parses `value` and stores it in `field`. `value` is NULL if there is none; `take` may change its
+	/* Parses `value` and stores it in `field`. `value` is NULL if there is none; `parse` may change its
 	 * characters. The error need not name the option. */
-	int (*take)(void *field, char *value, struct error *error);
+	int (*parse)(void *field, char *value, struct error *error);
 	bool (*is_value)(const char *word); /* or NULL */
 	const char *help; /* NULL: neither --help nor the completion shows the option */
 };

@@ -107,7 +107,7 @@ static void tell(void *owner, const char *place, const char *what)
 
 static unsigned verify(struct side *side)
 {
-	struct verdict verdict = { .tell = tell };
+	struct verdict verdict = { .report = tell };
 	struct error error = { .text = "" };
 
 	fuzz_must(verify_sections(&side->snapshot, &verdict, &error) == 0);

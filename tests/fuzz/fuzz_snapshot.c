@@ -138,8 +138,8 @@ static void tell_fault(void *owner, const struct error *error)
 /* snapshot_examine() must find a fault exactly if the file does not open. RAM must lie inside the file. */
 static void verify(const char *path, bool opens)
 {
-	struct verdict verdict = { .tell = tell };
-	const struct error_collector faults = { .tell = tell_fault, .owner = &verdict };
+	struct verdict verdict = { .report = tell };
+	const struct error_collector faults = { .report = tell_fault, .owner = &verdict };
 	struct snapshot snapshot;
 	struct error error;
 

@@ -21,7 +21,7 @@ static struct interrupts interrupts;
 static const struct serial serial = { .base = MACHINE_UART, .line = MACHINE_LINE_UART };
 static const struct rtc rtc = { .base = MACHINE_RTC, .line = MACHINE_LINE_RTC };
 static const struct gpio gpio = { .base = MACHINE_GPIO, .line = MACHINE_LINE_GPIO };
-static const struct vmgenid vmgenid = { .page.base = MACHINE_GENERATION, .line = MACHINE_LINE_GENERATION };
+static const struct vmgenid vmgenid = { .page.base = MACHINE_VMGENID, .line = MACHINE_LINE_VMGENID };
 static const struct pci_bus bus = {
 	.interrupts = &interrupts,
 	.layout = {
@@ -226,9 +226,9 @@ static void vmgenid_node_has_a_rising_edge_interrupt(void **state)
 
 	(void)state;
 	assert_true(node > 0);
-	assert_int_equal(wide(fdt, node, "reg", 0), MACHINE_GENERATION);
+	assert_int_equal(wide(fdt, node, "reg", 0), MACHINE_VMGENID);
 	assert_true(wide(fdt, node, "reg", 1) >= 16);
-	assert_int_equal(cell(fdt, node, "interrupts", 1), MACHINE_LINE_GENERATION);
+	assert_int_equal(cell(fdt, node, "interrupts", 1), MACHINE_LINE_VMGENID);
 	assert_int_equal(cell(fdt, node, "interrupts", 2), 1); /* rising */
 	drop(&vm, fdt);
 }

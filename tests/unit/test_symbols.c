@@ -79,10 +79,10 @@ static void symbols_are_read_from_a_map(void **state)
 	assert_true(symbols_find(&symbols, "vectors", &address));
 	assert_true(address == 0xffff800080010800);
 	assert_false(symbols_find(&symbols, "not_code", &address));
-	symbols.slide = 0x200000;
+	symbols.kaslr_offset = 0x200000;
 	assert_name(&symbols, 0xffff800080210110, "schedule+0x10");
 	assert_name(&symbols, 0xffff800080010110, NULL);
-	symbols.slide = -0xffff800000000000ull; /* an address below the kernel's */
+	symbols.kaslr_offset = -0xffff800000000000ull; /* an address below the kernel's */
 	assert_name(&symbols, 0x80010110, "schedule+0x10");
 	symbols_close(&symbols);
 }

@@ -31,7 +31,7 @@ static void tell(void *owner, const struct error *error)
 	told.errors[told.count++] = *error;
 }
 
-static const struct error_collector listener = { .tell = tell };
+static const struct error_collector listener = { .report = tell };
 
 static void tell_fault(void *owner, const char *place, const char *what)
 {
@@ -193,7 +193,7 @@ static void check(void)
 
 static void verify_expects_sections_of_all_devices(void **state)
 {
-	struct verdict verdict = { .tell = tell_fault };
+	struct verdict verdict = { .report = tell_fault };
 	struct snapshot snapshot;
 	struct error error;
 
@@ -274,7 +274,7 @@ static void end_if_named(void *owner, const struct error *error)
 /* KVM then fails with EFAULT, which is not a refusal of this host. */
 static void host_check_names_the_file_when_it_is_cut_meanwhile(void **state)
 {
-	const struct error_collector lost = { .tell = end_if_named };
+	const struct error_collector lost = { .report = end_if_named };
 	struct snapshot snapshot;
 	struct error error;
 	size_t fail_at;

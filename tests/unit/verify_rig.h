@@ -319,7 +319,7 @@ typedef int (*rig_check)(const struct inspection *inspection, struct verdict *ve
 /* Runs a check on the current state of the rig. Returns the number of faults. */
 static inline unsigned rig_verify(struct inspection_rig *rig, rig_check check)
 {
-	struct verdict verdict = { .tell = rig_tell, .owner = rig };
+	struct verdict verdict = { .report = rig_tell, .owner = rig };
 	struct section_writer writer = { .start = 0 };
 	struct snapshot snapshot = { .fd = -1, .ram_base = RIG_RAM, .ram_size = RIG_RAM_SIZE };
 	struct inspection inspection;
