@@ -96,17 +96,17 @@ static int ask(const struct context *context, int (*hook)(void *owner, struct er
 	return hook ? hook(context->migrate->owner, error) : 0;
 }
 
-static int stop_peers(const struct context *context, struct error *error)
+static int migrate_stop_peers(const struct context *context, struct error *error)
 {
 	return ask(context, devices(context)->stop_peers, error);
 }
 
-static int stop_devices(const struct context *context, struct error *error)
+static int migrate_stop_devices(const struct context *context, struct error *error)
 {
 	return ask(context, devices(context)->stop, error);
 }
 
-static int quiesce(const struct context *context, struct error *error)
+static int migrate_quiesce(const struct context *context, struct error *error)
 {
 	return ask(context, devices(context)->quiesce, error);
 }
@@ -172,7 +172,7 @@ static int save_vcpus(const struct context *context, struct error *error)
 	return vcpus_save(context->vm, context->writer, error);
 }
 
-static int save_devices(const struct context *context, struct error *error)
+static int migrate_save_devices(const struct context *context, struct error *error)
 {
 	int (*save)(void *owner, struct section_writer *writer, struct error *error) = devices(context)->save;
 
@@ -180,9 +180,9 @@ static int save_devices(const struct context *context, struct error *error)
 }
 
 static const struct step save_steps[] = {
-	{ "peers", stop_peers, "no device may ask anything of one that has stopped; the vCPUs are parked, and ask nothing" },
-	{ "devices", stop_devices, "they write no memory and send nothing any more" },
-	{ "quiesce", quiesce, "once ours are quiet, too, nothing changes any more" },
+	{ "peers", migrate_stop_peers, "no device may ask anything of one that has stopped; the vCPUs are parked, and ask nothing" },
+	{ "devices", migrate_stop_devices, "they write no memory and send nothing any more" },
+	{ "quiesce", migrate_quiesce, "once ours are quiet, too, nothing changes any more" },
 	{ "its-tables", save_its_tables, "into RAM, so before RAM is taken; no MSI may come after it" },
 	{ "pending-tables", save_pending_tables, "the same for pending LPIs, of every redistributor" },
 	{ "distributor", save_distributor, "registers are only read from here on, in any order" },
@@ -191,7 +191,7 @@ static const struct step save_steps[] = {
 	{ "its", save_its, "after its tables: what it says of them is what is in RAM" },
 	{ "its-check", check_its, "after its tables and its registers: both are as a restore finds them" },
 	{ "vcpus", save_vcpus, "timers last: their lines were read with the redistributors" },
-	{ "device-data", save_devices, "into the file's end, behind RAM: it may be much, and nothing else depends on it" },
+	{ "device-data", migrate_save_devices, "into the file's end, behind RAM: it may be much, and nothing else depends on it" },
 };
 
 /*
@@ -243,14 +243,14 @@ static int restore_its_control(const struct context *context, struct error *erro
 	return has_its(context) ? its_restore_control(context->vm, context->sections, error) : 0;
 }
 
-static int restore_devices(const struct context *context, struct error *error)
+static int migrate_restore_devices(const struct context *context, struct error *error)
 {
 	int (*load)(void *owner, struct sections *sections, struct error *error) = devices(context)->load;
 
 	return load ? load(context->migrate->owner, context->sections, error) : 0;
 }
 
-static int forward(const struct context *context, struct error *error)
+static int migrate_forward(const struct context *context, struct error *error)
 {
 	return ask(context, devices(context)->forward, error);
 }
@@ -265,8 +265,8 @@ static const struct step restore_steps[] = {
 	{ "its-registers", restore_its_registers, "where its tables are; ignored once it is on" },
 	{ "its-tables", restore_its_tables, "mappings from RAM, with each LPI's configuration and pending bit" },
 	{ "its-control", restore_its_control, "turns it on: from here on it takes commands and MSIs" },
-	{ "device-data", restore_devices, "the devices stand still behind it, until the vCPUs go on" },
-	{ "forward", forward, "routes, irqfds, one VFIO_DEVICE_SET_IRQS a device: an MSI that is sent now finds its mapping, and "
+	{ "device-data", migrate_restore_devices, "the devices stand still behind it, until the vCPUs go on" },
+	{ "forward", migrate_forward, "routes, irqfds, one VFIO_DEVICE_SET_IRQS a device: an MSI that is sent now finds its mapping, and "
 	  "what is pending in software is handed to the hardware" },
 };
 

@@ -43,7 +43,7 @@ struct run {
 	const struct command_call *call;
 };
 
-static bool is_damaged(void *owner)
+static bool machine_run_is_damaged(void *owner)
 {
 	const struct run *run = owner;
 	const struct snapshot *snapshot = run->machine.config.snapshot;
@@ -56,7 +56,7 @@ static bool is_damaged(void *owner)
  * Guest memory is lost, and other threads may have stopped while they hold any lock. So this takes no lock and frees nothing. The
  * end of the process closes what children and devices have open.
  */
-static void end_without_memory(void *owner)
+static void machine_run_end_without_memory(void *owner)
 {
 	struct run *run = owner;
 	struct error error;
@@ -118,8 +118,8 @@ static int load(struct machine *machine, const struct machine_start *start, stru
 static int open_all(struct run *run, const struct machine_start *start, struct error *error)
 {
 	loop_open(&run->loop);
-	run->loss.lost = end_without_memory;
-	run->loss.is_damaged = is_damaged;
+	run->loss.lost = machine_run_end_without_memory;
+	run->loss.is_damaged = machine_run_is_damaged;
 	run->loss.owner = run;
 	if (memory_loss_open(&run->loss, error) < 0)
 		return -1;

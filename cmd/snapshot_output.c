@@ -83,7 +83,7 @@ struct show {
 	time_t shown;
 };
 
-static bool show_progress(void *owner, uint64_t done, uint64_t total)
+static bool snapshot_output_show_progress(void *owner, uint64_t done, uint64_t total)
 {
 	struct show *show = owner;
 	time_t now = time(NULL);
@@ -98,7 +98,7 @@ static bool show_progress(void *owner, uint64_t done, uint64_t total)
 static int write_to(struct snapshot_output *output, int fd, const struct snapshot *from, struct error *error)
 {
 	struct show show = { .output = output };
-	const struct snapshot_progress progress = { .step = show_progress, .owner = &show };
+	const struct snapshot_progress progress = { .step = snapshot_output_show_progress, .owner = &show };
 	struct rewrite rewrite = {
 		.fd = fd, .stream = snapshot_is_stream(output->path), .level = (int)output->level, .progress = &progress,
 	};

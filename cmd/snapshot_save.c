@@ -83,7 +83,7 @@ struct save {
 };
 
 /* Shows the size of the file as progress, so the VMM need not report it. */
-static bool show_progress(void *owner)
+static bool save_show_progress(void *owner)
 {
 	const struct save *save = owner;
 	struct stat status;
@@ -134,7 +134,7 @@ static int save_to_file(struct save *save, struct error *error)
 	const bool based = save->base_fd >= 0;
 	const struct control_extras extras = {
 		.fds = { save->file.fd, based ? save->base_fd : save->folder_fd, based ? save->folder_fd : -1 },
-		.tick = show_progress, .owner = save,
+		.tick = save_show_progress, .owner = save,
 	};
 	const struct save_request request = describe(save);
 	char text[SAVE_REQUEST_LENGTH + 1];
@@ -154,7 +154,7 @@ static int save_to_file(struct save *save, struct error *error)
 	return 0;
 }
 
-static int stop(const struct save *save, struct error *error)
+static int save_stop(const struct save *save, struct error *error)
 {
 	struct control_reply reply;
 
@@ -276,7 +276,7 @@ static int save_all(struct save *save, bool stops, struct error *error)
 	result = save_as_wanted(save, error);
 	save->duration = monotonic_ns() - start;
 	if (result == 0 && stops)
-		result = stop(save, error);
+		result = save_stop(save, error);
 	if (hold_fd >= 0)
 		close(hold_fd);
 	return result;

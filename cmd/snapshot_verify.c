@@ -60,7 +60,7 @@ static void clear_progress(struct verification *verification)
 	verification->shown = 0;
 }
 
-static bool show_progress(void *owner, uint64_t done, uint64_t total)
+static bool verify_show_progress(void *owner, uint64_t done, uint64_t total)
 {
 	struct verification *verification = owner;
 	time_t now = time(NULL);
@@ -119,7 +119,7 @@ static int check_host(struct verification *verification, struct snapshot *snapsh
 
 static int check_ram(struct verification *verification, struct snapshot *snapshot, struct error *error)
 {
-	const struct snapshot_progress progress = { .step = show_progress, .owner = verification };
+	const struct snapshot_progress progress = { .step = verify_show_progress, .owner = verification };
 	int result = verify_ram(snapshot, &progress, &verification->verdict, error);
 
 	clear_progress(verification);

@@ -236,7 +236,7 @@ static void read_request(struct control_client *client)
 	}
 }
 
-static void client_ready(void *owner, int fd, uint32_t events)
+static void control_client_ready(void *owner, int fd, uint32_t events)
 {
 	struct control_client *client = owner;
 
@@ -271,7 +271,7 @@ static bool is_allowed(int fd)
 	       (peer.uid == 0 || peer.uid == geteuid());
 }
 
-static void accept_client(void *owner, int fd, uint32_t events)
+static void control_accept_client(void *owner, int fd, uint32_t events)
 {
 	struct control *control = owner;
 	struct control_client *client = find_free(control);
@@ -289,7 +289,7 @@ static void accept_client(void *owner, int fd, uint32_t events)
 		return;
 	}
 	if (!is_allowed(client_fd) ||
-	    loop_add(control->loop, client_fd, POLLIN, client_ready, client, &error) < 0) {
+	    loop_add(control->loop, client_fd, POLLIN, control_client_ready, client, &error) < 0) {
 		close(client_fd);
 		return;
 	}
@@ -299,7 +299,7 @@ static void accept_client(void *owner, int fd, uint32_t events)
 	tick(control, true);
 }
 
-static void check_deadlines(void *owner, int fd, uint32_t events)
+static void control_check_deadlines(void *owner, int fd, uint32_t events)
 {
 	struct control *control = owner;
 	uint64_t expirations;
@@ -336,8 +336,8 @@ static int open_parts(struct control *control, struct error *error)
 	if (control->timer_fd < 0)
 		return error_system(error, errno, "timerfd");
 	if (control_bind(control, error) < 0 ||
-	    loop_add(control->loop, control->timer_fd, POLLIN, check_deadlines, control, error) < 0 ||
-	    loop_add(control->loop, control->listen_fd, POLLIN, accept_client, control, error) < 0)
+	    loop_add(control->loop, control->timer_fd, POLLIN, control_check_deadlines, control, error) < 0 ||
+	    loop_add(control->loop, control->listen_fd, POLLIN, control_accept_client, control, error) < 0)
 		return -1;
 	return 0;
 }

@@ -29,7 +29,7 @@ void lifecycle_block_signals(void)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
-static void signal_came(void *owner, int fd, uint32_t events)
+static void control_watch_signal(void *owner, int fd, uint32_t events)
 {
 	struct lifecycle *lifecycle = owner;
 	struct signalfd_siginfo info;
@@ -46,14 +46,14 @@ static void signal_came(void *owner, int fd, uint32_t events)
 	lifecycle_end(lifecycle, LIFECYCLE_SIGNAL);
 }
 
-static void event_came(void *owner, int fd, uint32_t events)
+static void control_watch_event(void *owner, int fd, uint32_t events)
 {
 	(void)fd;
 	(void)events;
 	lifecycle_handle_event(owner);
 }
 
-static void loaded(void *owner, int fd, uint32_t events)
+static void control_watch_loaded(void *owner, int fd, uint32_t events)
 {
 	struct lifecycle *lifecycle = owner;
 	struct pager *pager = &lifecycle->machine->pager;
@@ -80,12 +80,12 @@ static int watch(struct lifecycle *lifecycle, struct error *error)
 	lifecycle->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (lifecycle->signal_fd < 0)
 		return error_system(error, errno, "signalfd");
-	if (loop_add(lifecycle->loop, lifecycle->signal_fd, POLLIN, signal_came, lifecycle, error) < 0)
+	if (loop_add(lifecycle->loop, lifecycle->signal_fd, POLLIN, control_watch_signal, lifecycle, error) < 0)
 		return -1;
 	if (pager_is_open(&lifecycle->machine->pager) &&
-	    loop_add(lifecycle->loop, lifecycle->machine->pager.done_fd, POLLIN, loaded, lifecycle, error) < 0)
+	    loop_add(lifecycle->loop, lifecycle->machine->pager.done_fd, POLLIN, control_watch_loaded, lifecycle, error) < 0)
 		return -1;
-	return loop_add(lifecycle->loop, lifecycle->machine->vm.event_fd, POLLIN, event_came, lifecycle,
+	return loop_add(lifecycle->loop, lifecycle->machine->vm.event_fd, POLLIN, control_watch_event, lifecycle,
 			error);
 }
 
@@ -104,7 +104,7 @@ int lifecycle_open(struct lifecycle *lifecycle, struct machine *machine, struct 
 	return 0;
 }
 
-static void checked(void *owner)
+static void control_watch_checked(void *owner)
 {
 	struct lifecycle *lifecycle = owner;
 
@@ -120,7 +120,7 @@ int lifecycle_check(struct lifecycle *lifecycle, const struct snapshot *snapshot
 {
 	if (lifecycle->machine->ram_is_checked)
 		return 0;
-	lifecycle->checker.done = checked;
+	lifecycle->checker.done = control_watch_checked;
 	lifecycle->checker.owner = lifecycle;
 	return checker_open(&lifecycle->checker, snapshot, lifecycle->loop, error);
 }

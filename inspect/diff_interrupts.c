@@ -123,7 +123,7 @@ struct arrays {
 	struct field before, after;
 };
 
-static int compare(struct diff *diff, const struct section *before, const struct section *after, struct error *error)
+static int compare_messages(struct diff *diff, const struct section *before, const struct section *after, struct error *error)
 {
 	struct arrays arrays[COUNT(properties)];
 	struct origin origin;
@@ -149,7 +149,7 @@ static int compare(struct diff *diff, const struct section *before, const struct
 	return 0;
 }
 
-static bool is_wanted(const char *section)
+static bool diff_interrupts_is_wanted(const char *section)
 {
 	struct origin origin;
 
@@ -161,7 +161,7 @@ int diff_interrupts(struct diff *diff, struct error *error)
 	int result;
 
 	diff_list_begin(diff, "interrupts", DIFF_TEXT_ROWS);
-	result = diff_each_section(diff, is_wanted, compare, error);
+	result = diff_each_section(diff, diff_interrupts_is_wanted, compare_messages, error);
 	diff_list_end(diff);
 	return result;
 }

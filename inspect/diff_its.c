@@ -101,14 +101,14 @@ static void add(struct entries *entries, struct entry entry)
 	entries->items[entries->count++] = entry;
 }
 
-static void take_collection(void *owner, const struct its_collection *collection)
+static void diff_its_collection(void *owner, const struct its_collection *collection)
 {
 	struct mappings *mappings = owner;
 
 	add(&mappings->tables[COLLECTIONS], (struct entry){ .key = collection->id, .values = { collection->vcpu } });
 }
 
-static void take_device(void *owner, const struct its_device *device)
+static void diff_its_device(void *owner, const struct its_device *device)
 {
 	struct mappings *mappings = owner;
 
@@ -116,7 +116,7 @@ static void take_device(void *owner, const struct its_device *device)
 	    (struct entry){ .key = device->id, .values = { 1ull << device->event_bits, device->itt } });
 }
 
-static void take_event(void *owner, const struct its_event *event)
+static void diff_its_event(void *owner, const struct its_event *event)
 {
 	struct mappings *mappings = owner;
 
@@ -126,7 +126,7 @@ static void take_event(void *owner, const struct its_event *event)
 	});
 }
 
-static void take_stop(void *owner, enum its_stop stop, uint64_t address, uint32_t device)
+static void diff_its_stop(void *owner, enum its_stop stop, uint64_t address, uint32_t device)
 {
 	struct mappings *mappings = owner;
 
@@ -146,7 +146,7 @@ static int compare_entries(const void *left, const void *right)
 /* A machine without an ITS maps nothing. */
 static int collect(const struct inspection *inspection, struct mappings *mappings, struct error *error)
 {
-	const struct its_visitor visitor = { take_collection, take_device, take_event, take_stop, mappings };
+	const struct its_visitor visitor = { diff_its_collection, diff_its_device, diff_its_event, diff_its_stop, mappings };
 	int result;
 
 	if (!inspection_has_its(inspection))

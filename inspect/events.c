@@ -5,7 +5,7 @@
 
 #include "inspect/inspect.h"
 
-static void keep(void *owner, const struct its_event *event)
+static void events_keep(void *owner, const struct its_event *event)
 {
 	struct inspect_events *events = owner;
 
@@ -24,7 +24,7 @@ static void keep(void *owner, const struct its_event *event)
 		events->left_out++;
 }
 
-static int compare(const void *one, const void *two)
+static int compare_events(const void *one, const void *two)
 {
 	const struct its_event *a = one, *b = two;
 
@@ -35,7 +35,7 @@ static int compare(const void *one, const void *two)
 
 int inspect_events_open(struct inspect_events *events, const struct inspection *inspection, struct error *error)
 {
-	const struct its_visitor visitor = { .event = keep, .owner = events };
+	const struct its_visitor visitor = { .event = events_keep, .owner = events };
 	int result;
 
 	*events = (struct inspect_events){ 0 };
@@ -45,7 +45,7 @@ int inspect_events_open(struct inspect_events *events, const struct inspection *
 	if (result < 0)
 		inspect_events_close(events);
 	else if (events->count)
-		qsort(events->items, events->count, sizeof(*events->items), compare);
+		qsort(events->items, events->count, sizeof(*events->items), compare_events);
 	return result;
 }
 
@@ -59,5 +59,5 @@ const struct its_event *inspect_events_find(const struct inspect_events *events,
 {
 	const struct its_event key = { .device = device, .id = event };
 
-	return events->count ? bsearch(&key, events->items, events->count, sizeof(key), compare) : NULL;
+	return events->count ? bsearch(&key, events->items, events->count, sizeof(key), compare_events) : NULL;
 }

@@ -63,7 +63,7 @@ void inspect_vcpu(struct report *report, uint32_t vcpu)
 		report_number(report, "vcpu", vcpu);
 }
 
-static void add_collection(void *owner, const struct its_collection *collection)
+static void inspect_its_collection(void *owner, const struct its_collection *collection)
 {
 	struct view *view = owner;
 	struct report *report = view->report;
@@ -78,7 +78,7 @@ static void add_collection(void *owner, const struct its_collection *collection)
 	report_end(report);
 }
 
-static void add_device(void *owner, const struct its_device *device)
+static void inspect_its_device(void *owner, const struct its_device *device)
 {
 	struct view *view = owner;
 	struct report *report = view->report;
@@ -99,7 +99,7 @@ static void add_device(void *owner, const struct its_device *device)
 	report_end(report);
 }
 
-static void add_event(void *owner, const struct its_event *event)
+static void inspect_its_event(void *owner, const struct its_event *event)
 {
 	struct view *view = owner;
 	struct report *report = view->report;
@@ -121,7 +121,7 @@ static void add_event(void *owner, const struct its_event *event)
 	report_end(report);
 }
 
-static void add_stop(void *owner, enum its_stop stop, uint64_t address, uint32_t device)
+static void inspect_its_stop(void *owner, enum its_stop stop, uint64_t address, uint32_t device)
 {
 	struct view *view = owner;
 	struct report *report = view->report;
@@ -190,10 +190,10 @@ static int add_entries(const struct inspection *inspection, struct report *repor
 	struct view view = { .inspection = inspection, .report = report };
 	struct its_walk *walk;
 
-	if (add_list(&view, "collections", (struct its_visitor){ .collection = add_collection }, NULL, error) < 0 ||
-	    add_list(&view, "devices", (struct its_visitor){ .device = add_device }, NULL, error) < 0 ||
-	    add_list(&view, "events", (struct its_visitor){ .event = add_event }, NULL, error) < 0 ||
-	    add_list(&view, "faults", (struct its_visitor){ .stop = add_stop }, &walk, error) < 0)
+	if (add_list(&view, "collections", (struct its_visitor){ .collection = inspect_its_collection }, NULL, error) < 0 ||
+	    add_list(&view, "devices", (struct its_visitor){ .device = inspect_its_device }, NULL, error) < 0 ||
+	    add_list(&view, "events", (struct its_visitor){ .event = inspect_its_event }, NULL, error) < 0 ||
+	    add_list(&view, "faults", (struct its_visitor){ .stop = inspect_its_stop }, &walk, error) < 0)
 		return -1;
 	inspect_restore_tables(report, walk);
 	free(walk);

@@ -62,7 +62,7 @@ struct device_tables {
 	struct inspect_rows rows;
 };
 
-static void add_device(void *owner, const struct its_device *device)
+static void inspect_memory_device(void *owner, const struct its_device *device)
 {
 	struct device_tables *tables = owner;
 	char name[32];
@@ -75,7 +75,7 @@ static void add_device(void *owner, const struct its_device *device)
 
 static int add_its_tables(const struct inspection *inspection, struct device_tables *devices, struct error *error)
 {
-	const struct its_visitor visitor = { .device = add_device, .owner = devices };
+	const struct its_visitor visitor = { .device = inspect_memory_device, .owner = devices };
 	struct report *report = devices->report;
 	struct its_tables tables;
 	struct its_baser table;

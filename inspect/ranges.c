@@ -39,7 +39,7 @@ void ranges_add(struct ranges *ranges, uint64_t start, uint64_t size, const char
 }
 
 /* Sorts by start, then longer ranges first. */
-static int compare(const void *a, const void *b)
+static int compare_ranges(const void *a, const void *b)
 {
 	const struct range *one = a, *other = b;
 
@@ -56,7 +56,7 @@ int ranges_verify_apart(struct ranges *ranges, struct verdict *verdict, const ch
 		return error_system(error, ENOMEM, "the list of tables");
 	if (!ranges->count)
 		return 0;
-	qsort(ranges->items, ranges->count, sizeof(ranges->items[0]), compare);
+	qsort(ranges->items, ranges->count, sizeof(ranges->items[0]), compare_ranges);
 	furthest = &ranges->items[0];
 	for (size_t i = 1; i < ranges->count; i++) {
 		const struct range *range = &ranges->items[i];

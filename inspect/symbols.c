@@ -50,7 +50,7 @@ static size_t underscores(const char *name)
 }
 
 /* Sorts by address, then by leading underscores: a function's name has fewer than the linker script's symbols. */
-static int compare(const void *left, const void *right)
+static int compare_symbols(const void *left, const void *right)
 {
 	const struct symbol *a = left, *b = right;
 
@@ -95,7 +95,7 @@ int symbols_open(struct symbols *symbols, const char *path, struct error *error)
 		symbols_close(symbols);
 		return error_context(error, "%s", path);
 	}
-	qsort(symbols->items, symbols->count, sizeof(*symbols->items), compare);
+	qsort(symbols->items, symbols->count, sizeof(*symbols->items), compare_symbols);
 	return 0;
 }
 

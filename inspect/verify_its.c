@@ -49,7 +49,7 @@ static void report_problems(struct check *check, const char *place, const char *
 				      consequence((enum its_problem)i, text));
 }
 
-static void see_collection(void *owner, const struct its_collection *collection)
+static void verify_its_collection(void *owner, const struct its_collection *collection)
 {
 	char place[PLACE_LENGTH], subject[64];
 
@@ -58,7 +58,7 @@ static void see_collection(void *owner, const struct its_collection *collection)
 	report_problems(owner, place, subject, collection->problems);
 }
 
-static void see_device(void *owner, const struct its_device *device)
+static void verify_its_device(void *owner, const struct its_device *device)
 {
 	struct check *check = owner;
 	char place[PLACE_LENGTH], subject[64];
@@ -71,7 +71,7 @@ static void see_device(void *owner, const struct its_device *device)
 		ranges_add(&check->ranges, device->itt, device->itt_size, "the events' table of device 0x%x", device->id);
 }
 
-static void see_event(void *owner, const struct its_event *event)
+static void verify_its_event(void *owner, const struct its_event *event)
 {
 	char place[PLACE_LENGTH], subject[64];
 
@@ -81,7 +81,7 @@ static void see_event(void *owner, const struct its_event *event)
 	report_problems(owner, place, subject, event->problems);
 }
 
-static void see_stop(void *owner, enum its_stop stop, uint64_t address, uint32_t device)
+static void verify_its_stop(void *owner, enum its_stop stop, uint64_t address, uint32_t device)
 {
 	struct check *check = owner;
 	char place[PLACE_LENGTH] = SECTION_ITS;
@@ -100,10 +100,10 @@ static int verify_tables(const struct inspection *inspection, const struct its_r
 			 struct error *error)
 {
 	const struct its_visitor visitor = {
-		.collection = see_collection,
-		.device = see_device,
-		.event = see_event,
-		.stop = see_stop,
+		.collection = verify_its_collection,
+		.device = verify_its_device,
+		.event = verify_its_event,
+		.stop = verify_its_stop,
 		.owner = check,
 	};
 

@@ -13,7 +13,7 @@ struct damage {
 	uint64_t unreported; /* bytes in further ranges */
 };
 
-static void add(void *owner, const struct snapshot_damage *range)
+static void verify_ram_add(void *owner, const struct snapshot_damage *range)
 {
 	struct damage *damage = owner;
 	char place[40];
@@ -36,7 +36,7 @@ int verify_ram(const struct snapshot *snapshot, const struct snapshot_progress *
 {
 	struct damage damage = { .verdict = verdict };
 
-	if (snapshot_find_damage(snapshot, progress, add, &damage, error) < 0)
+	if (snapshot_find_damage(snapshot, progress, verify_ram_add, &damage, error) < 0)
 		return -1;
 	if (damage.unreported)
 		verdict_fault(verdict, "RAM", "%" PRIu64 " KiB in %u other places are damaged, too", damage.unreported >> 10,

@@ -20,7 +20,7 @@
 /* Interrupts KVM_RUN in a vCPU thread. The handler does nothing: the interruption is all that is needed. */
 #define KICK_SIGNAL SIGRTMIN
 
-static void kicked(int signal)
+static void vcpu_kicked(int signal)
 {
 	(void)signal;
 }
@@ -261,7 +261,7 @@ static void *vcpu_thread(void *argument)
 int vcpus_start(struct vm *vm, struct error *error)
 {
 	/* SA_RESTART: a kick must interrupt only KVM_RUN, which never restarts. */
-	struct sigaction action = { .sa_handler = kicked, .sa_flags = SA_RESTART };
+	struct sigaction action = { .sa_handler = vcpu_kicked, .sa_flags = SA_RESTART };
 
 	sigaction(KICK_SIGNAL, &action, NULL);
 	vm->pause_wanted = true;

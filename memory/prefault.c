@@ -14,7 +14,7 @@
 #define STEP (1u << 20) /* bytes between two checks for cancellation */
 
 /* Errors are ignored: a later access to the same page fails, and reports the error. */
-static void touch_range(struct prefault *prefault, const struct prefault_range *range)
+static void prefault_touch_range(struct prefault *prefault, const struct prefault_range *range)
 {
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 	uint64_t at = (range->from - prefault->ram.base) & -page, end = (range->end - prefault->ram.base + page - 1) & -page;
@@ -26,7 +26,7 @@ static void touch_range(struct prefault *prefault, const struct prefault_range *
 /*
  * Reads the range step by step. With MADV_WILLNEED the disk would read all of it before the pages that the guest waits for.
  */
-static void read_range(struct prefault *prefault, const struct prefault_range *range)
+static void prefault_read_range(struct prefault *prefault, const struct prefault_range *range)
 {
 	const struct guest_memory *file = &prefault->file;
 	struct error error;
@@ -35,13 +35,13 @@ static void read_range(struct prefault *prefault, const struct prefault_range *r
 		file->read(file->owner, at, prefault->bytes, MIN(range->end - at, STEP), &error);
 }
 
-static void *run(void *argument)
+static void *prefault_run(void *argument)
 {
 	struct prefault *prefault = argument;
 
 	thread_lowest_priority();
 	for (size_t i = 0; i < prefault->count; i++)
-		(i < prefault->touched ? touch_range : read_range)(prefault, &prefault->ranges[i]);
+		(i < prefault->touched ? prefault_touch_range : prefault_read_range)(prefault, &prefault->ranges[i]);
 	return NULL;
 }
 
@@ -61,7 +61,7 @@ int prefault_open(struct prefault *prefault, const struct ram *ram, const struct
 		if (!prefault->bytes)
 			return error_system(error, ENOMEM, "memory");
 	}
-	result = thread_create(&prefault->thread, run, prefault);
+	result = thread_create(&prefault->thread, prefault_run, prefault);
 	if (result) {
 		free(prefault->bytes);
 		return error_start(error, result, "a thread to read RAM ahead");

@@ -27,7 +27,7 @@ static void release(struct throttle *throttle)
 	throttle->has_parked = false;
 }
 
-static void ticked(void *owner, int fd, uint32_t events)
+static void throttle_ticked(void *owner, int fd, uint32_t events)
 {
 	struct throttle *throttle = owner;
 	unsigned step = atomic_load(&throttle->step);
@@ -55,7 +55,7 @@ int throttle_open(struct throttle *throttle, struct machine *machine, struct loo
 	throttle->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (throttle->timer_fd < 0)
 		return error_system(error, errno, "timerfd");
-	if (loop_add(loop, throttle->timer_fd, POLLIN, ticked, throttle, error) < 0) {
+	if (loop_add(loop, throttle->timer_fd, POLLIN, throttle_ticked, throttle, error) < 0) {
 		close(throttle->timer_fd);
 		throttle->timer_fd = -1;
 		return -1;

@@ -9,7 +9,7 @@
 #include "util/io.h"
 #include "util/thread.h"
 
-static bool go_on(void *owner, uint64_t done, uint64_t total)
+static bool checker_continues(void *owner, uint64_t done, uint64_t total)
 {
 	const struct checker *checker = owner;
 
@@ -28,10 +28,10 @@ static void declare_lost(const struct checker *checker)
 	memory_lost(&error);
 }
 
-static void *work(void *argument)
+static void *checker_work(void *argument)
 {
 	struct checker *checker = argument;
-	const struct snapshot_progress progress = { .step = go_on, .owner = checker };
+	const struct snapshot_progress progress = { .step = checker_continues, .owner = checker };
 
 	thread_lowest_priority();
 	checker->result = snapshot_check_ram(checker->snapshot, &progress, &checker->error);
@@ -49,7 +49,7 @@ static void finish(struct checker *checker)
 	checker->done_fd = -1;
 }
 
-static void ended(void *owner, int fd, uint32_t events)
+static void checker_ended(void *owner, int fd, uint32_t events)
 {
 	struct checker *checker = owner;
 
@@ -70,12 +70,12 @@ int checker_open(struct checker *checker, const struct snapshot *snapshot, struc
 	checker->done_fd = event_open(error);
 	if (checker->done_fd < 0)
 		return -1;
-	if (loop_add(loop, checker->done_fd, POLLIN, ended, checker, error) < 0) {
+	if (loop_add(loop, checker->done_fd, POLLIN, checker_ended, checker, error) < 0) {
 		close(checker->done_fd);
 		checker->done_fd = -1;
 		return -1;
 	}
-	result = thread_create(&checker->thread, work, checker);
+	result = thread_create(&checker->thread, checker_work, checker);
 	if (!result)
 		return 0;
 	loop_remove(loop, checker->done_fd);

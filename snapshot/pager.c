@@ -212,7 +212,7 @@ static void declare_lost(const struct pager *pager)
 	memory_lost(&error);
 }
 
-static void *run_server(void *argument)
+static void *pager_run_server(void *argument)
 {
 	struct pager *pager = argument;
 
@@ -267,7 +267,7 @@ static bool is_in_working_set(const struct pager *pager, uint64_t block)
 }
 
 /* Reads the working set, which the guest probably needs soon, and then all of RAM. */
-static void *run_reader(void *argument)
+static void *pager_run_reader(void *argument)
 {
 	struct pager *pager = argument;
 	uint64_t blocks = (pager->ram.size + pager->block - 1) / pager->block;
@@ -329,11 +329,11 @@ static int prepare(struct pager *pager, struct error *error)
 
 static int start(struct pager *pager, struct error *error)
 {
-	int result = thread_create(&pager->server, run_server, pager);
+	int result = thread_create(&pager->server, pager_run_server, pager);
 
 	if (result)
 		return error_start(error, result, "a thread to load RAM");
-	result = thread_create(&pager->reader, run_reader, pager);
+	result = thread_create(&pager->reader, pager_run_reader, pager);
 	if (!result)
 		return 0;
 	atomic_store(&pager->cancelled, true);

@@ -76,7 +76,7 @@ static bool park(struct worker *worker)
  * worker_pause() and worker_close() set `wanted` first and kick second. So this thread either reads `wanted` before the next
  * `work`, or the kick ends the wait after that. The thread takes no lock between two kicks.
  */
-static void *run(void *argument)
+static void *worker_run(void *argument)
 {
 	struct worker *worker = argument;
 
@@ -98,7 +98,7 @@ int worker_start(struct worker *worker, const char *name, bool paused, struct er
 
 	signals_blockable(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	result = thread_create(&worker->thread, run, worker);
+	result = thread_create(&worker->thread, worker_run, worker);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (result)
 		return error_start(error, result, "cannot start thread %s", name);

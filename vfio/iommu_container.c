@@ -79,7 +79,7 @@ static struct vfio_group *need_group(struct vfio_iommu *iommu, const char *addre
 	return add_group(iommu, address, number, group->fd, error) < 0 ? NULL : group;
 }
 
-static int attach(struct vfio_iommu *iommu, const char *address, const struct vfio_found *found, struct error *error)
+static int container_attach(struct vfio_iommu *iommu, const char *address, const struct vfio_found *found, struct error *error)
 {
 	struct vfio_group *group = need_group(iommu, address, found->group, error);
 	int fd;
@@ -92,4 +92,4 @@ static int attach(struct vfio_iommu *iommu, const char *address, const struct vf
 	return fd;
 }
 
-const struct vfio_iommu_way vfio_by_group = { .open = container_open, .attach = attach };
+const struct vfio_iommu_way vfio_by_group = { .open = container_open, .attach = container_attach };

@@ -56,7 +56,7 @@ static int bind_device(struct vfio_iommu *iommu, int fd, const char *address, co
 	return 0;
 }
 
-static int attach_device(struct vfio_iommu *iommu, const char *address, const struct vfio_found *found, struct error *error)
+static int iommufd_attach(struct vfio_iommu *iommu, const char *address, const struct vfio_found *found, struct error *error)
 {
 	char name[64];
 	int fd;
@@ -72,4 +72,4 @@ static int attach_device(struct vfio_iommu *iommu, const char *address, const st
 	return fd;
 }
 
-const struct vfio_iommu_way vfio_by_iommufd = { .open = iommufd_open, .attach = attach_device };
+const struct vfio_iommu_way vfio_by_iommufd = { .open = iommufd_open, .attach = iommufd_attach };

@@ -96,7 +96,7 @@ static bool is_precopying(const struct vfio_migration *migration)
 	return migration->state == VFIO_DEVICE_STATE_PRE_COPY || migration->state == VFIO_DEVICE_STATE_PRE_COPY_P2P;
 }
 
-static int stop_peers(struct vfio_device *device, struct error *error)
+static int vfio_migration_stop_peers(struct vfio_device *device, struct error *error)
 {
 	struct vfio_migration *migration = &device->migration;
 
@@ -107,7 +107,7 @@ static int stop_peers(struct vfio_device *device, struct error *error)
 	return migration->state == VFIO_DEVICE_STATE_PRE_COPY ? set_state(device, VFIO_DEVICE_STATE_PRE_COPY_P2P, error) : 0;
 }
 
-static int stop(struct vfio_device *device, struct error *error)
+static int vfio_migration_stop(struct vfio_device *device, struct error *error)
 {
 	struct vfio_migration *migration = &device->migration;
 
@@ -117,7 +117,7 @@ static int stop(struct vfio_device *device, struct error *error)
 	return set_state(device, is_precopying(migration) ? VFIO_DEVICE_STATE_STOP_COPY : VFIO_DEVICE_STATE_STOP, error);
 }
 
-static int start_peers(struct vfio_device *device, struct error *error)
+static int vfio_migration_start_peers(struct vfio_device *device, struct error *error)
 {
 	struct vfio_migration *migration = &device->migration;
 	bool is_stopped = migration->state == VFIO_DEVICE_STATE_STOP || migration->state == VFIO_DEVICE_STATE_STOP_COPY;
@@ -128,7 +128,7 @@ static int start_peers(struct vfio_device *device, struct error *error)
 	return set_state(device, VFIO_DEVICE_STATE_RUNNING_P2P, error);
 }
 
-static int start(struct vfio_device *device, struct error *error)
+static int vfio_migration_start(struct vfio_device *device, struct error *error)
 {
 	forget(&device->migration);
 	return set_state(device, VFIO_DEVICE_STATE_RUNNING, error);
@@ -157,7 +157,7 @@ static int read_data(struct vfio_device *device, struct error *error)
 	return 0;
 }
 
-static int precopy(struct vfio_device *device, struct error *error)
+static int vfio_migration_precopy(struct vfio_device *device, struct error *error)
 {
 	struct vfio_migration *migration = &device->migration;
 
@@ -167,12 +167,12 @@ static int precopy(struct vfio_device *device, struct error *error)
 	if (migration->state != VFIO_DEVICE_STATE_PRE_COPY || read_data(device, error) == 0)
 		return 0;
 	/* The data can still be read when the device is stopped. */
-	return start(device, error);
+	return vfio_migration_start(device, error);
 }
 
-static int cancel_precopy(struct vfio_device *device, struct error *error)
+static int vfio_migration_cancel_precopy(struct vfio_device *device, struct error *error)
 {
-	return is_precopying(&device->migration) ? start(device, error) : 0;
+	return is_precopying(&device->migration) ? vfio_migration_start(device, error) : 0;
 }
 
 static int write_data(struct vfio_device *device, const struct field *data, struct error *error)
@@ -188,12 +188,12 @@ static int write_data(struct vfio_device *device, const struct field *data, stru
 }
 
 static int (*const moves[])(struct vfio_device *device, struct error *error) = {
-	[VFIO_STOP_PEERS] = stop_peers,
-	[VFIO_STOP] = stop,
-	[VFIO_START_PEERS] = start_peers,
-	[VFIO_START] = start,
-	[VFIO_PRECOPY] = precopy,
-	[VFIO_CANCEL_PRECOPY] = cancel_precopy,
+	[VFIO_STOP_PEERS] = vfio_migration_stop_peers,
+	[VFIO_STOP] = vfio_migration_stop,
+	[VFIO_START_PEERS] = vfio_migration_start_peers,
+	[VFIO_START] = vfio_migration_start,
+	[VFIO_PRECOPY] = vfio_migration_precopy,
+	[VFIO_CANCEL_PRECOPY] = vfio_migration_cancel_precopy,
 };
 
 int vfio_migration_move(struct vfio_device *device, enum vfio_move move, struct error *error)

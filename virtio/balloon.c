@@ -101,7 +101,7 @@ static void discard(struct balloon *balloon, uint64_t address, uint64_t length)
  * The chain has page numbers. Adjacent pages are discarded by one call: drivers send the parts of a large page
  * in order.
  */
-static void inflate(struct balloon *balloon)
+static void balloon_inflate(struct balloon *balloon)
 {
 	const struct virtqueue_chain *chain = &balloon->chain;
 	uint64_t first = 0, count = 0;
@@ -125,13 +125,13 @@ static void inflate(struct balloon *balloon)
 	discard(balloon, first << PAGE_SHIFT, count << PAGE_SHIFT);
 }
 
-static void deflate(struct balloon *balloon)
+static void balloon_deflate(struct balloon *balloon)
 {
 	(void)balloon; /* the guest gets a page back when it accesses it */
 }
 
 /* The buffers are the free memory (5.5.6.7). virtqueue_pop() has checked that they are RAM. */
-static void report_free(struct balloon *balloon)
+static void balloon_report_free(struct balloon *balloon)
 {
 	const struct virtqueue_chain *chain = &balloon->chain;
 	const struct ram *ram = &balloon->device.vm->ram;
@@ -210,14 +210,14 @@ static void balloon_process(struct virtio_device *device)
 {
 	struct balloon *balloon = balloon_of(device);
 	struct virtqueue *queue = &device->queues[FIRST_OPTIONAL_QUEUE];
-	bool more = serve(balloon, &device->queues[INFLATE_QUEUE], inflate);
+	bool more = serve(balloon, &device->queues[INFLATE_QUEUE], balloon_inflate);
 
-	more |= serve(balloon, &device->queues[DEFLATE_QUEUE], deflate);
+	more |= serve(balloon, &device->queues[DEFLATE_QUEUE], balloon_deflate);
 	/* As in Linux, a queue whose feature was not negotiated has no index. */
 	if (device->features & FEATURE_STATS)
 		more |= refresh_stats(balloon, queue++);
 	if (device->features & FEATURE_REPORTING)
-		more |= serve(balloon, queue, report_free);
+		more |= serve(balloon, queue, balloon_report_free);
 	if (more)
 		worker_kick(&device->worker);
 }

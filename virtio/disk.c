@@ -11,14 +11,14 @@
 #include "util/bits.h"
 
 /* One buffer, the common case, saves the kernel from importing a vector. */
-static ssize_t read_some(int fd, const struct iovec *iov, unsigned count, uint64_t offset)
+static ssize_t disk_read_some(int fd, const struct iovec *iov, unsigned count, uint64_t offset)
 {
 	if (count == 1)
 		return pread(fd, iov->iov_base, iov->iov_len, (off_t)offset);
 	return preadv(fd, iov, (int)count, (off_t)offset);
 }
 
-static ssize_t write_some(int fd, const struct iovec *iov, unsigned count, uint64_t offset)
+static ssize_t disk_write_some(int fd, const struct iovec *iov, unsigned count, uint64_t offset)
 {
 	if (count == 1)
 		return pwrite(fd, iov->iov_base, iov->iov_len, (off_t)offset);
@@ -69,7 +69,7 @@ static int read_part(int fd, struct iovec **iov, uint64_t length, uint64_t offse
 		length -= last->iov_len;
 	rest = (struct iovec){ (uint8_t *)last->iov_base + length, last->iov_len - length };
 	last->iov_len = length;
-	result = transfer(fd, *iov, (unsigned)(last - *iov) + 1, offset, read_some);
+	result = transfer(fd, *iov, (unsigned)(last - *iov) + 1, offset, disk_read_some);
 	*last = rest;
 	*iov = last;
 	return result;
@@ -90,7 +90,7 @@ int disk_read(struct disk *disk, struct iovec *iov, unsigned count, uint64_t off
 	int result = 0;
 
 	if (!disk->overlay)
-		return transfer(disk->fd, iov, count, offset, read_some);
+		return transfer(disk->fd, iov, count, offset, disk_read_some);
 	for (; offset < end && result == 0; offset += length) {
 		int fd;
 
@@ -107,13 +107,13 @@ int disk_write(struct disk *disk, struct iovec *iov, unsigned count, uint64_t of
 	int result;
 
 	if (!disk->overlay)
-		return transfer(disk->fd, iov, count, offset, write_some);
+		return transfer(disk->fd, iov, count, offset, disk_write_some);
 	length = bytes_of(iov, count);
 	if (length == 0)
 		return 0;
 	result = disk_overlay_prepare(disk->overlay, offset, length);
 	if (result == 0)
-		result = transfer(disk->overlay->fd, iov, count, offset, write_some);
+		result = transfer(disk->overlay->fd, iov, count, offset, disk_write_some);
 	if (result == 0)
 		disk_overlay_mark(disk->overlay, offset, length);
 	return result;
@@ -214,7 +214,7 @@ static int write_zero_bytes(struct disk *disk, uint64_t offset, uint64_t length)
 			iov[count++] = (struct iovec){ .iov_base = zeroes, .iov_len = part };
 			bytes += part;
 		}
-		result = transfer(written_fd(disk), iov, count, offset, write_some);
+		result = transfer(written_fd(disk), iov, count, offset, disk_write_some);
 		if (result)
 			return result;
 		offset += bytes;

@@ -27,7 +27,7 @@ static bool in_config(const struct virtio_device *device, uint64_t offset, unsig
 	return offset < device->config_size && size <= device->config_size - offset;
 }
 
-static uint64_t registers_read(void *owner, uint64_t offset, unsigned size)
+static uint64_t virtio_pci_registers_read(void *owner, uint64_t offset, unsigned size)
 {
 	struct virtio_device *device = owner;
 	uint64_t within = offset % REGION_SIZE;
@@ -53,7 +53,7 @@ static uint64_t registers_read(void *owner, uint64_t offset, unsigned size)
 	return value;
 }
 
-static void registers_write(void *owner, uint64_t offset, unsigned size, uint64_t value)
+static void virtio_pci_registers_write(void *owner, uint64_t offset, unsigned size, uint64_t value)
 {
 	struct virtio_device *device = owner;
 	uint64_t within = offset % REGION_SIZE;
@@ -76,9 +76,9 @@ static void registers_write(void *owner, uint64_t offset, unsigned size, uint64_
 	pthread_mutex_unlock(&device->lock);
 }
 
-static const struct bus_ops register_ops = { .read = registers_read, .write = registers_write };
+static const struct bus_ops register_ops = { .read = virtio_pci_registers_read, .write = virtio_pci_registers_write };
 
-static void registers_moved(void *owner, uint64_t address, bool mapped)
+static void virtio_pci_registers_moved(void *owner, uint64_t address, bool mapped)
 {
 	virtio_doorbells_move(owner, address + DOORBELL_REGION, mapped);
 }
@@ -103,7 +103,7 @@ static bool access_window(struct virtio_device *device, uint32_t *offset, uint32
 	       *offset < REGISTERS_SIZE;
 }
 
-static void access_read(void *owner, unsigned hook_offset, unsigned hook_size)
+static void virtio_pci_access_read(void *owner, unsigned hook_offset, unsigned hook_size)
 {
 	struct virtio_device *device = owner;
 	uint32_t offset, size, data;
@@ -112,13 +112,13 @@ static void access_read(void *owner, unsigned hook_offset, unsigned hook_size)
 	(void)hook_size;
 	if (!access_window(device, &offset, &size, &data))
 		return;
-	data = (uint32_t)registers_read(device, offset, size);
+	data = (uint32_t)virtio_pci_registers_read(device, offset, size);
 	pthread_mutex_lock(&device->pci.lock);
 	memcpy(device->pci.state.config + device->pci.hook_offset, &data, size);
 	pthread_mutex_unlock(&device->pci.lock);
 }
 
-static void access_write(void *owner, unsigned hook_offset, unsigned hook_size, uint64_t value)
+static void virtio_pci_access_write(void *owner, unsigned hook_offset, unsigned hook_size, uint64_t value)
 {
 	struct virtio_device *device = owner;
 	uint32_t offset, size, data;
@@ -127,7 +127,7 @@ static void access_write(void *owner, unsigned hook_offset, unsigned hook_size, 
 	(void)hook_size;
 	(void)value; /* it may be only a part of the field */
 	if (access_window(device, &offset, &size, &data))
-		registers_write(device, offset, size, size == 4 ? data : data & ((1u << (8 * size)) - 1));
+		virtio_pci_registers_write(device, offset, size, size == 4 ? data : data & ((1u << (8 * size)) - 1));
 }
 
 /* Each capability is a struct virtio_pci_cap, some with four more bytes (`extra`) after it. */
@@ -181,8 +181,8 @@ static int add_capabilities(struct virtio_device *device, struct error *error)
 
 	device->pci.hook_offset = (unsigned)offset + offsetof(struct virtio_pci_cfg_cap, pci_cfg_data);
 	device->pci.hook_size = sizeof(uint32_t);
-	device->pci.hook_read = access_read;
-	device->pci.hook_write = access_write;
+	device->pci.hook_read = virtio_pci_access_read;
+	device->pci.hook_write = virtio_pci_access_write;
 	device->pci.hook_owner = device;
 	return 0;
 }
@@ -206,7 +206,7 @@ int virtio_pci_open(struct virtio_device *device, struct pci_bus *pci, struct er
 		.prefetchable = true,
 		.ops = &register_ops,
 		.owner = device,
-		.moved = registers_moved,
+		.moved = virtio_pci_registers_moved,
 	};
 
 	if (pci_device_open(&device->pci, &identity, error) < 0 ||
