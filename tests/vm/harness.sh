@@ -9,6 +9,7 @@
 #   # what: one line about it
 #   # hosts: 6.1 6.12       kernels of the host; "all"; (6.12)
 #   # once: CASE...        cases that do not depend on the host's kernel: not on 6.1, where others of the file run
+#                           (on any number of lines)
 #   # guests: 6.1 6.12      kernels of the guest; "all"; 6.12-full, which has drivers for
 #                           all machines; (6.12)
 #   # cpu: max              for SVE, pauth, MTE (neoverse-n1)
