@@ -170,7 +170,7 @@ static void cut_under_a_thread(void)
 	start_thread(RAM_SIZE - 1);
 }
 
-static void no_thread_goes_on_when_file_is_cut(void **state)
+static void thread_stops_when_file_is_cut(void **state)
 {
 	(void)state;
 	for (unsigned round = 0; round < 20; round++)
@@ -191,7 +191,7 @@ static void cut_under_the_kernel(void)
 	atomic_store(&rig.went_on, true);
 }
 
-static void no_thread_goes_on_when_system_call_cannot_access_memory(void **state)
+static void thread_stops_when_system_call_cannot_access_memory(void **state)
 {
 	(void)state;
 	expect_end(cut_under_the_kernel);
@@ -259,7 +259,7 @@ static void damage_under_a_thread(void)
 	start_thread(DAMAGED * FORMAT_RAM_CHUNK);
 }
 
-static void no_thread_sees_zeroes_when_compressed_ram_is_damaged(void **state)
+static void thread_never_sees_zeroes_when_compressed_ram_is_damaged(void **state)
 {
 	(void)state;
 	for (unsigned round = 0; round < 20; round++)
@@ -586,11 +586,11 @@ static void message_ends_at_a_whole_name_when_many_disks_were_written(void **sta
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(no_thread_goes_on_when_file_is_cut, setup, teardown),
-		cmocka_unit_test_setup_teardown(no_thread_goes_on_when_system_call_cannot_access_memory, setup, teardown),
+		cmocka_unit_test_setup_teardown(thread_stops_when_file_is_cut, setup, teardown),
+		cmocka_unit_test_setup_teardown(thread_stops_when_system_call_cannot_access_memory, setup, teardown),
 		cmocka_unit_test_setup_teardown(error_of_kvm_ends_the_process_only_when_a_file_is_damaged, setup, teardown),
 		cmocka_unit_test_setup_teardown(error_of_kvm_ends_nothing_when_files_are_whole, setup, teardown),
-		cmocka_unit_test_setup_teardown(no_thread_sees_zeroes_when_compressed_ram_is_damaged, setup, teardown),
+		cmocka_unit_test_setup_teardown(thread_never_sees_zeroes_when_compressed_ram_is_damaged, setup, teardown),
 		cmocka_unit_test_setup_teardown(guest_ends_when_its_file_is_written, setup, teardown),
 		cmocka_unit_test_setup_teardown(watch_fails_when_there_is_no_descriptor, setup, teardown),
 		cmocka_unit_test_setup_teardown(checker_ends_the_guest_when_the_loop_is_busy, setup, teardown),
