@@ -58,7 +58,7 @@ static void open_programmed(struct rig *rig)
 	}
 }
 
-static void of_all_kinds(void)
+static void pending_interrupts_of_all_kinds_are_kept(void)
 {
 	struct rig rig;
 
@@ -89,7 +89,7 @@ static void of_all_kinds(void)
 }
 
 /* More pending interrupts than list registers: some are in list registers, others wait for one. */
-static void more_than_list_registers(void)
+static void pending_interrupts_are_kept_beyond_list_registers(void)
 {
 	uint32_t expected[2 * 16], first;
 	unsigned count = 0;
@@ -111,7 +111,7 @@ static void more_than_list_registers(void)
 }
 
 /* Interrupts that cannot be delivered at the save are delivered once when the guest allows it. */
-static void held_back(void)
+static void pending_interrupts_are_kept_while_masked(void)
 {
 	struct rig rig;
 
@@ -151,7 +151,7 @@ static void expect_acknowledged(struct rig *rig, unsigned vcpu, uint32_t expecte
 }
 
 /* A save while handlers run: one handler interrupts another. The priorities differ on each vCPU. */
-static void in_handlers(void)
+static void active_interrupts_are_kept_in_handlers(void)
 {
 	uint64_t active[VCPUS];
 	uint32_t handled;
@@ -204,7 +204,7 @@ static void in_handlers(void)
 }
 
 /* A line that goes low after the restore ends its pending state. A latch keeps it. */
-static void lines_after_the_restore(void)
+static void lines_follow_their_device_after_restore(void)
 {
 	struct rig rig;
 
@@ -228,7 +228,7 @@ static void lines_after_the_restore(void)
 	rig_close(&rig);
 }
 
-static void moved_ten_times(void)
+static void pending_interrupts_are_kept_by_ten_moves(void)
 {
 	struct rig rig;
 
@@ -248,11 +248,11 @@ static void moved_ten_times(void)
 }
 
 const struct irqchip_case pending_cases[] = {
-	{ "of_all_kinds", of_all_kinds },
-	{ "more_than_list_registers", more_than_list_registers },
-	{ "held_back", held_back },
-	{ "in_handlers", in_handlers },
-	{ "lines_after_the_restore", lines_after_the_restore },
-	{ "moved_ten_times", moved_ten_times },
+	{ "pending_interrupts_of_all_kinds_are_kept", pending_interrupts_of_all_kinds_are_kept },
+	{ "pending_interrupts_are_kept_beyond_list_registers", pending_interrupts_are_kept_beyond_list_registers },
+	{ "pending_interrupts_are_kept_while_masked", pending_interrupts_are_kept_while_masked },
+	{ "active_interrupts_are_kept_in_handlers", active_interrupts_are_kept_in_handlers },
+	{ "lines_follow_their_device_after_restore", lines_follow_their_device_after_restore },
+	{ "pending_interrupts_are_kept_by_ten_moves", pending_interrupts_are_kept_by_ten_moves },
 	{ 0 },
 };

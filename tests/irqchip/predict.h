@@ -89,7 +89,7 @@ void predict_walk(struct predict *predict);
 void predict_compare(struct predict *predict);
 
 /* Hundreds of valid tables with random values in a few places. */
-void predict_mutated_flat(void);
-void predict_mutated_indirect(void);
+void prediction_matches_kvm_for_mutated_flat_tables(void);
+void prediction_matches_kvm_for_mutated_two_levels(void);
 
 #endif

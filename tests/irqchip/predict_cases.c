@@ -249,20 +249,20 @@ static void try_rows(const struct row *list, size_t count, bool indirect)
 	predict_close(predict);
 }
 
-static void predict_flat(void)
+static void prediction_matches_kvm_for_flat_tables(void)
 {
 	try_rows(rows, COUNT(rows), false);
 	try_rows(flat_rows, COUNT(flat_rows), false);
 }
 
-static void predict_indirect(void)
+static void prediction_matches_kvm_for_two_levels(void)
 {
 	try_rows(rows, COUNT(rows), true);
 	try_rows(indirect_rows, COUNT(indirect_rows), true);
 }
 
 /* A full collection table without an invalid entry, followed by more entries. */
-static void predict_full_table(void)
+static void prediction_matches_kvm_for_a_full_table(void)
 {
 	struct predict *predict = predict_open();
 
@@ -279,10 +279,10 @@ static void predict_full_table(void)
 }
 
 const struct irqchip_case predict_cases[] = {
-	{ "predict_flat", predict_flat },
-	{ "predict_indirect", predict_indirect },
-	{ "predict_full_table", predict_full_table },
-	{ "predict_mutated_flat", predict_mutated_flat },
-	{ "predict_mutated_indirect", predict_mutated_indirect },
+	{ "prediction_matches_kvm_for_flat_tables", prediction_matches_kvm_for_flat_tables },
+	{ "prediction_matches_kvm_for_two_levels", prediction_matches_kvm_for_two_levels },
+	{ "prediction_matches_kvm_for_a_full_table", prediction_matches_kvm_for_a_full_table },
+	{ "prediction_matches_kvm_for_mutated_flat_tables", prediction_matches_kvm_for_mutated_flat_tables },
+	{ "prediction_matches_kvm_for_mutated_two_levels", prediction_matches_kvm_for_mutated_two_levels },
 	{ 0 },
 };

@@ -224,12 +224,12 @@ static void try_mutated(bool indirect)
 	predict_close(predict);
 }
 
-void predict_mutated_flat(void)
+void prediction_matches_kvm_for_mutated_flat_tables(void)
 {
 	try_mutated(false);
 }
 
-void predict_mutated_indirect(void)
+void prediction_matches_kvm_for_mutated_two_levels(void)
 {
 	try_mutated(true);
 }

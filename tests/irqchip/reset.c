@@ -75,7 +75,7 @@ static void resets(struct rig *rig)
 	rig_close(rig);
 }
 
-static void everything_is_as_at_power_on(void)
+static void reset_restores_power_on_state(void)
 {
 	struct rig rig;
 
@@ -83,7 +83,7 @@ static void everything_is_as_at_power_on(void)
 	resets(&rig);
 }
 
-static void everything_without_an_its(void)
+static void reset_restores_power_on_state_without_its(void)
 {
 	struct rig rig;
 
@@ -92,7 +92,7 @@ static void everything_without_an_its(void)
 }
 
 const struct irqchip_case reset_cases[] = {
-	{ "everything_is_as_at_power_on", everything_is_as_at_power_on },
-	{ "everything_without_an_its", everything_without_an_its },
+	{ "reset_restores_power_on_state", reset_restores_power_on_state },
+	{ "reset_restores_power_on_state_without_its", reset_restores_power_on_state_without_its },
 	{ 0 },
 };

@@ -59,7 +59,7 @@ static void expect_works(struct rig *rig)
 	expect_one(rig, DEVICE, 1, LPI);
 }
 
-static void before_the_guest_wrote_a_register(void)
+static void its_moves_before_the_guest_wrote_a_register(void)
 {
 	struct rig rig;
 
@@ -76,7 +76,7 @@ static void clear_tables(struct rig *rig)
 	memset(ram_at(&rig->vm.ram, RIG_QUEUE, 1), 0, RIG_RAM_SIZE - (RIG_QUEUE - RIG_RAM));
 }
 
-static void right_after_reset(void)
+static void its_moves_right_after_reset(void)
 {
 	struct error error;
 	struct rig rig;
@@ -96,7 +96,7 @@ static void right_after_reset(void)
 	rig_close(&rig);
 }
 
-static void reset_then_programmed_again(void)
+static void its_works_when_programmed_again_after_reset(void)
 {
 	struct error error;
 	struct rig rig;
@@ -137,23 +137,23 @@ static void empty_tables(bool indirect, bool second_level)
 	rig_close(&rig);
 }
 
-static void empty_flat_tables(void)
+static void its_moves_with_empty_flat_tables(void)
 {
 	empty_tables(false, false);
 }
 
-static void empty_first_level(void)
+static void its_moves_with_empty_first_level(void)
 {
 	empty_tables(true, false);
 }
 
-static void empty_second_level(void)
+static void its_moves_with_empty_second_level(void)
 {
 	empty_tables(true, true);
 }
 
 /* A restore writes zero to both indices. KVM must accept that while no queue is valid. */
-static void queue_indices_without_a_queue(void)
+static void its_moves_with_queue_indices_without_a_queue(void)
 {
 	struct rig rig;
 
@@ -168,7 +168,7 @@ static void queue_indices_without_a_queue(void)
 }
 
 /* With one of the three registers invalid, GITS_CTLR.Enabled stays 0, and a save has no mappings. */
-static void turned_on_without_a_table(void)
+static void its_stays_disabled_when_a_table_is_missing(void)
 {
 	for (unsigned missing = 0; missing < 3; missing++) {
 		struct rig rig;
@@ -189,7 +189,7 @@ static void turned_on_without_a_table(void)
 }
 
 /* A guest makes the device table invalid. Its mappings are removed, and the save writes no table. */
-static void device_table_made_invalid(void)
+static void its_drops_mappings_when_the_device_table_is_invalid(void)
 {
 	struct rig rig;
 
@@ -241,12 +241,12 @@ static void many_mappings(bool indirect)
 	rig_close(&rig);
 }
 
-static void many_mappings_flat(void)
+static void its_keeps_many_mappings_in_flat_tables(void)
 {
 	many_mappings(false);
 }
 
-static void many_mappings_indirect(void)
+static void its_keeps_many_mappings_in_two_levels(void)
 {
 	many_mappings(true);
 }
@@ -255,7 +255,7 @@ static void many_mappings_indirect(void)
  * A guest broke its own device table. Kernels before 7 refuse the save, and lkvm returns an error. Newer kernels leave out the
  * device, and lkvm saves. The guest continues in both cases.
  */
-static void broken_device_table(void)
+static void guest_continues_after_save_of_broken_device_table(void)
 {
 	struct saved saved;
 	struct error error;
@@ -278,7 +278,7 @@ static void broken_device_table(void)
  * The device table is in memory that another kernel uses now (kexec). SAVE_TABLES writes KVM's devices into it, and keeps the
  * other contents, which RESTORE_TABLES will refuse. The save fails, or marks the file. The guest continues.
  */
-static void overwritten_device_table(void)
+static void save_refuses_overwritten_device_table(void)
 {
 	struct saved saved;
 	struct error error;
@@ -307,7 +307,7 @@ static void overwritten_device_table(void)
 }
 
 /* The kernel cannot write a table outside of RAM. */
-static void collection_table_outside_ram(void)
+static void save_fails_when_collection_table_is_outside_ram(void)
 {
 	struct saved saved;
 	struct error error;
@@ -329,7 +329,7 @@ static void collection_table_outside_ram(void)
 }
 
 /* Tables in a snapshot that KVM refuses: the restore fails, and no vCPU runs. */
-static void broken_tables_in_a_snapshot(void)
+static void restore_refuses_broken_tables(void)
 {
 	static const struct {
 		uint64_t address, value;
@@ -376,20 +376,20 @@ static void broken_tables_in_a_snapshot(void)
 }
 
 const struct irqchip_case table_cases[] = {
-	{ "before_the_guest_wrote_a_register", before_the_guest_wrote_a_register },
-	{ "right_after_reset", right_after_reset },
-	{ "reset_then_programmed_again", reset_then_programmed_again },
-	{ "empty_flat_tables", empty_flat_tables },
-	{ "empty_first_level", empty_first_level },
-	{ "empty_second_level", empty_second_level },
-	{ "queue_indices_without_a_queue", queue_indices_without_a_queue },
-	{ "turned_on_without_a_table", turned_on_without_a_table },
-	{ "device_table_made_invalid", device_table_made_invalid },
-	{ "many_mappings_flat", many_mappings_flat },
-	{ "many_mappings_indirect", many_mappings_indirect },
-	{ "broken_device_table", broken_device_table },
-	{ "overwritten_device_table", overwritten_device_table },
-	{ "collection_table_outside_ram", collection_table_outside_ram },
-	{ "broken_tables_in_a_snapshot", broken_tables_in_a_snapshot },
+	{ "its_moves_before_the_guest_wrote_a_register", its_moves_before_the_guest_wrote_a_register },
+	{ "its_moves_right_after_reset", its_moves_right_after_reset },
+	{ "its_works_when_programmed_again_after_reset", its_works_when_programmed_again_after_reset },
+	{ "its_moves_with_empty_flat_tables", its_moves_with_empty_flat_tables },
+	{ "its_moves_with_empty_first_level", its_moves_with_empty_first_level },
+	{ "its_moves_with_empty_second_level", its_moves_with_empty_second_level },
+	{ "its_moves_with_queue_indices_without_a_queue", its_moves_with_queue_indices_without_a_queue },
+	{ "its_stays_disabled_when_a_table_is_missing", its_stays_disabled_when_a_table_is_missing },
+	{ "its_drops_mappings_when_the_device_table_is_invalid", its_drops_mappings_when_the_device_table_is_invalid },
+	{ "its_keeps_many_mappings_in_flat_tables", its_keeps_many_mappings_in_flat_tables },
+	{ "its_keeps_many_mappings_in_two_levels", its_keeps_many_mappings_in_two_levels },
+	{ "guest_continues_after_save_of_broken_device_table", guest_continues_after_save_of_broken_device_table },
+	{ "save_refuses_overwritten_device_table", save_refuses_overwritten_device_table },
+	{ "save_fails_when_collection_table_is_outside_ram", save_fails_when_collection_table_is_outside_ram },
+	{ "restore_refuses_broken_tables", restore_refuses_broken_tables },
 	{ 0 },
 };

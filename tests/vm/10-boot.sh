@@ -13,5 +13,5 @@ boots_with()
 	wait_exit g 0
 }
 
-case_one_vcpu() { boots_with 1; }
-case_two_vcpus() { boots_with 2; }
+case_guest_boots_with_one_vcpu() { boots_with 1; }
+case_guest_boots_with_two_vcpus() { boots_with 2; }

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # what: input from a FIFO and from a pipe reaches the guest's console
 
-case_from_a_fifo()
+case_console_reads_input_from_a_fifo()
 {
 	ready g
 	ask g 'echo $((6 * 7)); false'
@@ -15,7 +15,7 @@ case_from_a_fifo()
 }
 
 # All of it is there before the guest looks, and then it ends.
-case_from_a_pipe()
+case_console_reads_input_from_a_pipe()
 {
 	echo 'echo from the "pipe"; poweroff -f' | timeout 60 "$lkvm" run --kernel "$kernel" \
 		--initrd "$initrd" --params "console=ttyS0 quiet lkvm.shell=plain" \

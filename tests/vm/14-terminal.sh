@@ -83,7 +83,7 @@ case_keys_reach_the_guest()
 	given_back 0
 }
 
-case_commands()
+case_ctrl_a_starts_commands()
 {
 	boot
 	input g 'stty raw -echo; echo "it is"" raw"; dd bs=1 count=3 2>/dev/null | od -An -tx1; stty sane'
@@ -101,7 +101,7 @@ case_commands()
 	given_back 0
 }
 
-case_virtio_console()
+case_keys_reach_virtio_console()
 {
 	console=hvc0
 	boot --console virtio
@@ -114,7 +114,7 @@ case_virtio_console()
 	given_back 0
 }
 
-case_signals()
+case_terminal_is_restored_after_signals()
 {
 	for signal in TERM:143 INT:130 HUP:129; do
 		hello
@@ -125,7 +125,7 @@ case_signals()
 }
 
 # The terminal is taken by then.
-case_a_start_that_fails()
+case_terminal_is_restored_when_start_fails()
 {
 	on_a_terminal "$lkvm" run --kernel "$kernel" --disk /nonexistent
 	given_back 1
@@ -133,7 +133,7 @@ case_a_start_that_fails()
 }
 
 # Its memory is lost, which ends it from a thread of its own.
-case_given_back_when_guest_memory_is_lost()
+case_terminal_is_restored_when_guest_memory_is_lost()
 {
 	hello
 	"$lkvm" snapshot save --stop g "$tmp/s" || fail "save"
@@ -148,7 +148,7 @@ case_given_back_when_guest_memory_is_lost()
 }
 
 # As with a shell's fg after a stop: the settings are the shell's meanwhile, and raw again afterwards.
-case_stopped_and_continued()
+case_terminal_is_raw_again_after_stop_and_continue()
 {
 	hello
 	kill -STOP "$(vmm)"
@@ -167,7 +167,7 @@ case_stopped_and_continued()
 	given_back 0
 }
 
-case_the_terminal_goes_away()
+case_lkvm_ends_when_its_terminal_goes_away()
 {
 	hello
 	was=$(vmm)

@@ -16,7 +16,7 @@ off()
 
 says() { ask g "$1"; check "\"$1\" did not say \"$2\": $(cat "$logs/said")" grep -qx -- "$2" "$logs/said"; }
 
-case_64_mib_with_checksums()
+case_disk_keeps_64_mib_of_data()
 {
 	truncate -s 64M "$tmp/d"
 	boot --disk "$tmp/d"
@@ -30,7 +30,7 @@ case_64_mib_with_checksums()
 	check "the file differs" test "$(sha1sum <"$tmp/d" | cut -c1-40)" = "$sum"
 }
 
-case_read_only_serial_queues_order()
+case_disks_have_order_serial_queues_and_read_only_flag()
 {
 	truncate -s 8M "$tmp/a"
 	truncate -s 16M "$tmp/b"
@@ -57,7 +57,7 @@ case_discard_frees_the_file()
 	check "$before KiB before, $after after" test "$after" -le $((before - 8000))
 }
 
-case_a_file_cut_short()
+case_read_fails_when_the_file_is_cut_short()
 {
 	truncate -s 16M "$tmp/d"
 	boot --disk "$tmp/d"
@@ -69,7 +69,7 @@ case_a_file_cut_short()
 	off
 }
 
-case_a_full_file_system()
+case_write_fails_when_the_file_system_is_full()
 {
 	mkdir "$tmp/small"
 	mount -t tmpfs -o size=4m small "$tmp/small"
@@ -82,7 +82,7 @@ case_a_full_file_system()
 	umount "$tmp/small"
 }
 
-case_one_image_for_two()
+case_run_refuses_disk_that_is_in_use()
 {
 	truncate -s 8M "$tmp/d"
 	boot --disk "$tmp/d"

@@ -36,14 +36,14 @@ finish()
 	grep -q '^lkvm-guest: power key' "$logs/g.out" || fail "the guest heard no key"
 }
 
-case_through_the_its()
+case_interrupts_arrive_through_the_its()
 {
 	work
 	for device in virtio0 virtio1 virtio2 virtio3; do counted ITS- "$device"; done
 	finish
 }
 
-case_without_its()
+case_interrupts_arrive_by_lines_without_its()
 {
 	work --irqchip gicv3
 	! grep -q ITS- "$logs/interrupts" || fail "an ITS where none was asked for"
@@ -54,7 +54,7 @@ case_without_its()
 	finish
 }
 
-case_virtio_console()
+case_interrupts_of_virtio_console_arrive()
 {
 	start g 'console=hvc0 lkvm.shell=plain' --console virtio
 	wait_for g '^lkvm-guest: ready'

@@ -44,11 +44,11 @@ uses_vhost()
 	grep -Eq "vhost +$1" "$logs/stat" || fail "vhost is not \"$1\""
 }
 
-case_by_lkvm() { boot vhost=off; uses_vhost no; both_ways; off; }
-case_by_vhost() { boot vhost=required; uses_vhost yes; both_ways; off; }
-case_two_queue_pairs() { boot vhost=off,queues=2 2; both_ways; off; }
+case_tap_passes_packets_by_lkvm() { boot vhost=off; uses_vhost no; both_ways; off; }
+case_tap_passes_packets_by_vhost() { boot vhost=required; uses_vhost yes; both_ways; off; }
+case_tap_passes_packets_by_two_queue_pairs() { boot vhost=off,queues=2 2; both_ways; off; }
 
-case_a_tap_that_vanishes()
+case_link_goes_down_when_tap_vanishes()
 {
 	boot vhost=off
 	ip link del lk0

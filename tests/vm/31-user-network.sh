@@ -59,7 +59,7 @@ off()
 	! passt_runs || fail "passt was left behind"
 }
 
-case_both_ways()
+case_passt_passes_packets_both_ways()
 {
 	boot
 	by_dhcp
@@ -69,7 +69,7 @@ case_both_ways()
 	off
 }
 
-case_restored()
+case_passt_is_replaced_by_a_restore()
 {
 	boot
 	by_dhcp
@@ -85,7 +85,7 @@ case_restored()
 busy() { awk '{ print $14 + $15 }' "/proc/$(pid g)/stat"; }
 
 # The guest sees its link go down, and everything else goes on.
-case_passt_ends()
+case_link_goes_down_when_passt_ends()
 {
 	boot
 	by_dhcp
@@ -111,7 +111,7 @@ case_passt_ends()
 	wait_exit g 0
 }
 
-case_no_passt()
+case_run_fails_when_passt_is_missing()
 {
 	run env PATH=/nonexistent "$lkvm" run --kernel "$kernel" --network mode=user
 	check_status 1

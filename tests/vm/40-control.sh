@@ -10,7 +10,7 @@ boot()
 
 requests() { "$lkvm" stat g | sed -n '/virtio-blk0/,/virtio-input0/s/^ *requests *//p' | head -n 1; }
 
-case_list_and_stat()
+case_list_and_stat_show_running_guests()
 {
 	run "$lkvm" list --json
 	check_status 0
@@ -54,7 +54,7 @@ case_pause_stops_clock_and_workers()
 	wait_exit g 0
 }
 
-case_stop_asks_the_guest()
+case_stop_presses_the_power_key()
 {
 	boot
 	"$lkvm" pause g || fail "pause"
@@ -71,7 +71,7 @@ booted()
 	grep 'virtio0-req' "$logs/said" | awk '{ sum += $2 } END { exit sum == 0 }' || fail "no LPI of the disk after boot $1"
 }
 
-case_reboot_in_place()
+case_reboot_restarts_guest_in_the_same_process()
 {
 	truncate -s 8M "$tmp/d"
 	boot --disk "$tmp/d" --rng --network mode=tap
@@ -94,7 +94,7 @@ case_reboot_in_place()
 	wait_exit g 0
 }
 
-case_names_and_stale_sockets()
+case_run_refuses_taken_names_and_replaces_stale_sockets()
 {
 	boot
 	run "$lkvm" run --kernel "$kernel" --name g
@@ -113,7 +113,7 @@ case_names_and_stale_sockets()
 	done
 }
 
-case_signals_end_it_cleanly()
+case_signal_ends_the_vm_cleanly()
 {
 	boot
 	kill -TERM "$(pid g)"
@@ -121,7 +121,7 @@ case_signals_end_it_cleanly()
 	check "a socket was left" test ! -e "$XDG_RUNTIME_DIR/lkvm/g.sock"
 }
 
-case_detached()
+case_detached_run_reports_start_or_failure()
 {
 	run "$lkvm" run --detach --name d --kernel "$kernel" --initrd "$initrd" --params 'quiet lkvm.shell=plain'
 	check_status 0
@@ -133,14 +133,14 @@ case_detached()
 	check_err 'Fatal: Unable to open kernel /nonexistent'
 }
 
-case_output_closed_early()
+case_output_may_be_closed_early()
 {
 	"$lkvm" run --name g --kernel "$kernel" --initrd "$initrd" --params 'lkvm.test=hello' </dev/null 2>"$logs/g.err" |
 		head -n 1 >"$logs/first"
 	check "no first line" test -s "$logs/first"
 }
 
-case_started_paused()
+case_guest_waits_for_resume_when_started_paused()
 {
 	start g lkvm.shell=plain --paused
 	wait_listening g

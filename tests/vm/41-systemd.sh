@@ -46,7 +46,7 @@ reboots_and_stops()
 }
 
 # The keys on the board's GPIO alone.
-case_gpio_keys()
+case_gpio_keys_reboot_and_stop_systemd()
 {
 	boot gpio-keys --nodefaults
 	reboots_and_stops gpio-keys
@@ -61,7 +61,7 @@ case_systemd_detect_virt_prints_kvm()
 }
 
 # As by default: each key is pressed on both devices.
-case_both_devices()
+case_keys_of_both_devices_reboot_and_stop_systemd()
 {
 	boot 'lkvm power buttons'
 	reboots_and_stops 'lkvm power buttons'

@@ -76,7 +76,7 @@ case_alarm_that_expires_while_saved_rings_after_the_restore()
 }
 
 # The limit is less than what the guest has written to its RAM.
-case_save_beyond_the_limit_of_file_sizes_fails_with_a_sentence()
+case_save_fails_when_it_exceeds_the_limit_of_file_sizes()
 {
 	(
 		ulimit -f 20480

@@ -14,7 +14,7 @@ refused()
 	[ ! -e "$XDG_RUNTIME_DIR/lkvm/bad.sock" ] || fail "$*: a socket was left"
 }
 
-case_each_has_its_sentence()
+case_run_names_each_bad_argument()
 {
 	k="--kernel $kernel"
 	refused 1 'Fatal: Unable to open kernel /no' --kernel /no
@@ -77,7 +77,7 @@ case_dump_dtb_refuses_files_of_the_guest()
 	check "a link was replaced" test -L "$tmp/symbolic"
 }
 
-case_help_and_version()
+case_help_version_and_doctor_succeed()
 {
 	run "$lkvm" --help
 	check_status 0
@@ -94,7 +94,7 @@ case_help_and_version()
 	check_out 'ok +vGICv3'
 }
 
-case_as_kvmtool_is_called()
+case_run_accepts_command_line_of_kvmtool()
 {
 	timeout 60 "$lkvm" run --kernel "$kernel" --cpus 4 --params 'console=ttyS0 quiet lkvm.test=hello' --nodefaults \
 		--network mode=none --loglevel=warning --irqchip=gicv3-its --initrd "$initrd" </dev/null >"$logs/g.out" 2>"$logs/g.err" ||
@@ -174,7 +174,7 @@ case_disk_image_that_is_not_raw_is_refused_and_left_as_it_is()
 	done
 }
 
-case_each_mistake_has_a_helpful_message()
+case_commands_give_advice_when_they_refuse()
 {
 	truncate -s 1M "$tmp/d"
 	ln -s d "$tmp/other"

@@ -3,14 +3,14 @@
 # what: eight vCPUs, much memory, compressed kernels, clock, seeds, device tree, balloon
 # timeout: 400
 
-case_eight_vcpus()
+case_guest_boots_with_eight_vcpus()
 {
 	start g lkvm.test=hello --cpus 8
 	wait_for g 'hello from.*8 vCPUs' 150
 	wait_exit g 0
 }
 
-case_what_the_guest_finds()
+case_guest_finds_memory_clock_seeds_and_balloon()
 {
 	gzip -1 <"$kernel" >"$tmp/Image.gz"
 	kernel=$tmp/Image.gz
@@ -43,7 +43,7 @@ case_what_the_guest_finds()
 	wait_exit g 0
 }
 
-case_a_panic_with_panic_1_restarts()
+case_guest_restarts_when_it_panics()
 {
 	start g 'panic=1 lkvm.shell=plain'
 	wait_for g '^lkvm-guest: ready'

@@ -6,7 +6,7 @@
 
 kernel=$programs/hello.bin
 
-case_says_and_echoes()
+case_program_prints_and_echoes()
 {
 	start h '' --nodefaults --network mode=none --irqchip=gicv3-its --loglevel=warning
 	wait_for h '^hello: loaded at 0x80080000'

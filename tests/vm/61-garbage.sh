@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # what: a hostile driver (tests/guest/garbage) harms neither the VMM nor what it may not write
 # hosts: all
-# once: one_vcpu_no_its virtio_console_and_net paused_again_and_again reset_again_and_again
+# once: vmm_survives_garbage_without_its vmm_survives_garbage_for_console_and_net
+# once: vmm_survives_garbage_while_paused_and_resumed vmm_survives_garbage_while_reset
 
 kernel=$programs/garbage.bin
 
@@ -36,32 +37,32 @@ survives()
 	tail -c +1048577 "$tmp/disk" | cmp -s - "$tmp/before" || fail "the disk changed elsewhere"
 }
 
-case_two_vcpus()
+case_vmm_survives_garbage_by_two_vcpus()
 {
 	attack '' --cpus 2 --balloon
 	survives '10 cases'
 }
 
-case_one_vcpu_no_its()
+case_vmm_survives_garbage_without_its()
 {
 	attack seed=2 --cpus 1 --irqchip gicv3 --nodefaults
 	survives '10 cases'
 }
 
-case_virtio_console_and_net()
+case_vmm_survives_garbage_for_console_and_net()
 {
 	attack seed=3 --cpus 2 --console virtio --network mode=tap,vhost=off
 	survives '10 cases'
 }
 
-case_vhost()
+case_vmm_survives_garbage_for_vhost()
 {
 	attack 'seed=4 vhost=1' --cpus 2 --network mode=tap,vhost=required,queues=2
 	survives '10 cases'
 }
 
 # Meanwhile the user looks, pauses and goes on.
-case_paused_again_and_again()
+case_vmm_survives_garbage_while_paused_and_resumed()
 {
 	attack seed=5 --cpus 2 --balloon
 	wait_for g '^garbage: seed'
@@ -78,7 +79,7 @@ case_paused_again_and_again()
 }
 
 # Resets from outside, in the middle of whatever it does; the last start goes through.
-case_reset_again_and_again()
+case_vmm_survives_garbage_while_reset()
 {
 	attack seed=6 --cpus 2 --balloon
 	for i in 1 2 3 4; do

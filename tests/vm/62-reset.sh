@@ -13,6 +13,6 @@ resets()
 	grep -q '^reset: 5 boots passed' "$logs/r.out" || fail "$(grep '^reset:' "$logs/r.out" | tail -n 1)"
 }
 
-case_two_vcpus() { resets --cpus 2 --balloon --network mode=tap,vhost=off; }
-case_one_vcpu_no_its() { resets --cpus 1 --irqchip gicv3; }
-case_virtio_net_by_vhost() { resets --cpus 2 --network mode=tap,vhost=on; }
+case_reset_restores_power_on_state_with_two_vcpus() { resets --cpus 2 --balloon --network mode=tap,vhost=off; }
+case_reset_restores_power_on_state_without_its() { resets --cpus 1 --irqchip gicv3; }
+case_reset_restores_power_on_state_with_vhost() { resets --cpus 2 --network mode=tap,vhost=on; }

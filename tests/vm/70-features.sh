@@ -4,7 +4,7 @@
 # cpu: max
 # timeout: 400
 
-case_sve_pauth_and_pmu()
+case_guest_sees_sve_pauth_and_pmu()
 {
 	start g lkvm.shell=plain --pmu
 	wait_for g '^lkvm-guest: ready' 120
@@ -17,7 +17,7 @@ case_sve_pauth_and_pmu()
 	wait_exit g 0 120
 }
 
-case_without_them()
+case_guest_sees_no_sve_and_pauth_when_disabled()
 {
 	start g lkvm.shell=plain --disable-sve --disable-pauth
 	wait_for g '^lkvm-guest: ready' 120

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # what: a guest is saved, killed, restored, and goes on as if nothing had happened
 # hosts: all
-# once: input_is_not_lost restored_paused_and_reset damaged_ram saved_while_it_is_checked
+# once: input_is_kept_by_save_and_restore restored_guest_stays_paused_and_resets restore_ends_when_ram_is_damaged
+# once: save_waits_for_the_check_of_a_restore
 # timeout: 400
 
 boot()
@@ -10,7 +11,7 @@ boot()
 	ready g "$@"
 }
 
-case_saved_stopped_restored()
+case_guest_continues_after_save_stop_and_restore()
 {
 	truncate -s 16M "$tmp/d"
 	boot --cpus 2 --disk "$tmp/d" --rng --balloon
@@ -29,7 +30,7 @@ case_saved_stopped_restored()
 	wait_exit g 0
 }
 
-case_it_goes_on_after_a_save()
+case_guest_keeps_running_after_a_save()
 {
 	boot
 	ask g 'echo before >/tmp/when'
@@ -51,7 +52,7 @@ case_it_goes_on_after_a_save()
 	check "the snapshot changed" grep -qx before "$logs/said"
 }
 
-case_without_its()
+case_guest_is_restored_without_its()
 {
 	truncate -s 16M "$tmp/d"
 	boot --irqchip gicv3 --disk "$tmp/d"
@@ -60,7 +61,7 @@ case_without_its()
 	check "the disk is lost" grep -qx 'read 0' "$logs/said"
 }
 
-case_virtio_console()
+case_virtio_console_works_after_restore()
 {
 	start g 'console=hvc0 lkvm.shell=plain' --console virtio
 	wait_for g '^lkvm-guest: ready'
@@ -74,7 +75,7 @@ case_virtio_console()
 }
 
 # What waits in the UART and what comes while nobody runs is read later, each byte once.
-case_input_is_not_lost()
+case_input_is_kept_by_save_and_restore()
 {
 	boot
 	"$lkvm" pause g
@@ -87,7 +88,7 @@ case_input_is_not_lost()
 	check "a line was lost" test "$(grep -c '^one' "$logs/g.out")" = 1
 }
 
-case_restored_paused_and_reset()
+case_restored_guest_stays_paused_and_resets()
 {
 	boot
 	save g "$tmp/s" --stop
@@ -113,7 +114,7 @@ case_restored_paused_and_reset()
 }
 
 # One byte of RAM in the file, where the guest has none of its own: found while it runs, or before, or never.
-case_damaged_ram()
+case_restore_ends_when_ram_is_damaged()
 {
 	boot
 	save g "$tmp/s" --stop
@@ -142,7 +143,7 @@ case_damaged_ram()
 }
 
 # Asked to save while RAM is still being checked, it waits for that; and refuses where that fails.
-case_saved_while_it_is_checked()
+case_save_waits_for_the_check_of_a_restore()
 {
 	boot
 	save g "$tmp/s" --stop
@@ -163,7 +164,7 @@ case_saved_while_it_is_checked()
 }
 
 # All that a machine can have, with several queues: what is saved is right, and goes on.
-case_everything_with_queues()
+case_machine_with_all_devices_is_restored()
 {
 	truncate -s 16M "$tmp/d"
 	truncate -s 16M "$tmp/e"

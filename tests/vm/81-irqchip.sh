@@ -10,29 +10,29 @@ irqchip()
 	[ "$status" = 0 ] || fail "$(tail -n 1 "$logs/run.out")"
 }
 
-case_before_the_guest_wrote_a_register() { irqchip before_the_guest_wrote_a_register; }
-case_right_after_reset() { irqchip right_after_reset; }
-case_reset_then_programmed_again() { irqchip reset_then_programmed_again; }
-case_empty_flat_tables() { irqchip empty_flat_tables; }
-case_empty_first_level() { irqchip empty_first_level; }
-case_empty_second_level() { irqchip empty_second_level; }
-case_queue_indices_without_a_queue() { irqchip queue_indices_without_a_queue; }
-case_turned_on_without_a_table() { irqchip turned_on_without_a_table; }
-case_device_table_made_invalid() { irqchip device_table_made_invalid; }
-case_many_mappings_flat() { irqchip many_mappings_flat; }
-case_many_mappings_indirect() { irqchip many_mappings_indirect; }
-case_broken_device_table() { irqchip broken_device_table; }
-case_overwritten_device_table() { irqchip overwritten_device_table; }
-case_collection_table_outside_ram() { irqchip collection_table_outside_ram; }
-case_broken_tables_in_a_snapshot() { irqchip broken_tables_in_a_snapshot; }
-case_of_all_kinds() { irqchip of_all_kinds; }
-case_more_than_list_registers() { irqchip more_than_list_registers; }
-case_held_back() { irqchip held_back; }
-case_in_handlers() { irqchip in_handlers; }
-case_lines_after_the_restore() { irqchip lines_after_the_restore; }
-case_moved_ten_times() { irqchip moved_ten_times; }
-case_everything_is_as_at_power_on() { irqchip everything_is_as_at_power_on; }
-case_everything_without_an_its() { irqchip everything_without_an_its; }
+case_its_moves_before_the_guest_wrote_a_register() { irqchip its_moves_before_the_guest_wrote_a_register; }
+case_its_moves_right_after_reset() { irqchip its_moves_right_after_reset; }
+case_its_works_when_programmed_again_after_reset() { irqchip its_works_when_programmed_again_after_reset; }
+case_its_moves_with_empty_flat_tables() { irqchip its_moves_with_empty_flat_tables; }
+case_its_moves_with_empty_first_level() { irqchip its_moves_with_empty_first_level; }
+case_its_moves_with_empty_second_level() { irqchip its_moves_with_empty_second_level; }
+case_its_moves_with_queue_indices_without_a_queue() { irqchip its_moves_with_queue_indices_without_a_queue; }
+case_its_stays_disabled_when_a_table_is_missing() { irqchip its_stays_disabled_when_a_table_is_missing; }
+case_its_drops_mappings_when_the_device_table_is_invalid() { irqchip its_drops_mappings_when_the_device_table_is_invalid; }
+case_its_keeps_many_mappings_in_flat_tables() { irqchip its_keeps_many_mappings_in_flat_tables; }
+case_its_keeps_many_mappings_in_two_levels() { irqchip its_keeps_many_mappings_in_two_levels; }
+case_guest_continues_after_save_of_broken_device_table() { irqchip guest_continues_after_save_of_broken_device_table; }
+case_save_refuses_overwritten_device_table() { irqchip save_refuses_overwritten_device_table; }
+case_save_fails_when_collection_table_is_outside_ram() { irqchip save_fails_when_collection_table_is_outside_ram; }
+case_restore_refuses_broken_tables() { irqchip restore_refuses_broken_tables; }
+case_pending_interrupts_of_all_kinds_are_kept() { irqchip pending_interrupts_of_all_kinds_are_kept; }
+case_pending_interrupts_are_kept_beyond_list_registers() { irqchip pending_interrupts_are_kept_beyond_list_registers; }
+case_pending_interrupts_are_kept_while_masked() { irqchip pending_interrupts_are_kept_while_masked; }
+case_active_interrupts_are_kept_in_handlers() { irqchip active_interrupts_are_kept_in_handlers; }
+case_lines_follow_their_device_after_restore() { irqchip lines_follow_their_device_after_restore; }
+case_pending_interrupts_are_kept_by_ten_moves() { irqchip pending_interrupts_are_kept_by_ten_moves; }
+case_reset_restores_power_on_state() { irqchip reset_restores_power_on_state; }
+case_reset_restores_power_on_state_without_its() { irqchip reset_restores_power_on_state_without_its; }
 case_vcpu_runs_without_groups() { irqchip vcpu_runs_without_groups; }
 case_vcpu_runs_with_group_1() { irqchip vcpu_runs_with_group_1; }
 case_vcpu_runs_with_both_groups() { irqchip vcpu_runs_with_both_groups; }
@@ -48,13 +48,13 @@ case_vcpu_runs_with_group_0()
 	known_fault "with group 0 alone QEMU's GIC stops the vCPU"
 }
 
-case_predict_flat() { irqchip predict_flat; }
-case_predict_indirect() { irqchip predict_indirect; }
-case_predict_full_table() { irqchip predict_full_table; }
-case_predict_mutated_flat() { irqchip predict_mutated_flat; }
-case_predict_mutated_indirect() { irqchip predict_mutated_indirect; }
+case_prediction_matches_kvm_for_flat_tables() { irqchip prediction_matches_kvm_for_flat_tables; }
+case_prediction_matches_kvm_for_two_levels() { irqchip prediction_matches_kvm_for_two_levels; }
+case_prediction_matches_kvm_for_a_full_table() { irqchip prediction_matches_kvm_for_a_full_table; }
+case_prediction_matches_kvm_for_mutated_flat_tables() { irqchip prediction_matches_kvm_for_mutated_flat_tables; }
+case_prediction_matches_kvm_for_mutated_two_levels() { irqchip prediction_matches_kvm_for_mutated_two_levels; }
 
-case_all_are_listed_here()
+case_list_has_each_case_of_irqchip()
 {
 	run "$programs/irqchip"
 	check "there are no cases" test -s "$logs/run.out"

@@ -40,9 +40,9 @@ boot_with()
 	echo "$n instants"
 }
 
-case_of_a_boot_1() { boot_with lkvm.test=hello 1; }
-case_of_a_boot_2() { boot_with lkvm.test=hello 2; }
-case_of_a_boot_4() { boot_with lkvm.test=hello 4; }
+case_boot_continues_after_each_restore_with_1_vcpu() { boot_with lkvm.test=hello 1; }
+case_boot_continues_after_each_restore_with_2_vcpus() { boot_with lkvm.test=hello 2; }
+case_boot_continues_after_each_restore_with_4_vcpus() { boot_with lkvm.test=hello 4; }
 
 # Each lkvm has a tap of its own, and the guest is to find the same neighbour behind it.
 connect()
@@ -100,15 +100,15 @@ work_with()
 	echo "$n instants"
 }
 
-case_of_disk_and_time_1() { work_with 1 disk,sleep; }
-case_of_disk_and_processors_2() { work_with 2 disk,cpu,sleep; }
-case_of_disk_and_processors_4() { work_with 4 disk,cpu; }
-case_of_disk_and_packets_2() { work_with 2 disk,net --network mode=tap,tapif=lk0,vhost=off; }
-case_of_disk_and_vhost_2() { work_with 2 disk,net --network mode=tap,tapif=lk0,vhost=required; }
+case_disk_and_time_continue_after_each_restore_with_1_vcpu() { work_with 1 disk,sleep; }
+case_disk_and_cpu_continue_after_each_restore_with_2_vcpus() { work_with 2 disk,cpu,sleep; }
+case_disk_and_cpu_continue_after_each_restore_with_4_vcpus() { work_with 4 disk,cpu; }
+case_disk_and_packets_continue_after_each_restore_with_2_vcpus() { work_with 2 disk,net --network mode=tap,tapif=lk0,vhost=off; }
+case_disk_and_vhost_continue_after_each_restore_with_2_vcpus() { work_with 2 disk,net --network mode=tap,tapif=lk0,vhost=required; }
 
 # The other ways: a few instants each, ten times as many in `make soak`.
 in_way() { way=$1 instants=$(($2 * times)); shift 2; work_with "$@"; }
-case_in_rounds_2() { in_way rounds 5 2 disk,cpu,sleep; }
-case_of_chains_2() { in_way chain 5 2 disk,cpu; }
-case_compressed_2() { in_way compressed 2 2 disk,cpu,sleep; }
-case_at_a_point_in_time_2() { in_way point-in-time 5 2 cpu,sleep; }
+case_guest_continues_after_each_save_in_rounds() { in_way rounds 5 2 disk,cpu,sleep; }
+case_guest_continues_after_each_save_of_a_chain() { in_way chain 5 2 disk,cpu; }
+case_guest_continues_after_each_compressed_save() { in_way compressed 2 2 disk,cpu,sleep; }
+case_guest_continues_after_each_point_in_time_save() { in_way point-in-time 5 2 cpu,sleep; }

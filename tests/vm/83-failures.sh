@@ -20,7 +20,7 @@ save_fails()
 	check "the guest does not go on" grep -qx alive "$logs/said"
 }
 
-case_of_a_save()
+case_save_leaves_no_file_when_it_fails()
 {
 	mkdir "$tmp/folder"
 	# All steps: 83-fault-points. Here Linux uses the ITS.
@@ -60,7 +60,7 @@ restore_fails()
 	check "something runs" test -z "$("$lkvm" list --quiet)"
 }
 
-case_of_a_restore()
+case_restore_leaves_snapshot_unchanged_when_it_fails()
 {
 	truncate -s 8M "$tmp/d"
 	boot --disk "$tmp/d"

@@ -36,7 +36,7 @@ boot()
 	began=$now
 }
 
-case_paused()
+case_guest_clock_stands_still_while_paused()
 {
 	boot
 	"$lkvm" pause g
@@ -45,7 +45,7 @@ case_paused()
 	stands_still "$first"
 }
 
-case_saved()
+case_guest_clock_stands_still_while_saved()
 {
 	boot
 	save g "$tmp/s" --stop

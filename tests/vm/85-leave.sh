@@ -3,7 +3,7 @@
 # what: a guest is saved on each host's kernel, for 86-other-host
 # hosts: all
 
-case_a_saved_guest()
+case_guest_is_saved_for_other_hosts()
 {
 	truncate -s 8M "$tmp/d"
 	start g lkvm.shell=plain --mem 128 --cpus 2 --disk "$tmp/d" --rng

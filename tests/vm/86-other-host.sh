@@ -59,7 +59,7 @@ refused()
 	check_status 0
 }
 
-case_saved_on_another()
+case_restore_continues_or_refuses_guest_of_another_host()
 {
 	case $host in
 	6.1)
@@ -73,7 +73,7 @@ case_saved_on_another()
 }
 
 # What was carried is whole: on the host's own kernel it goes on, too.
-case_saved_on_its_own()
+case_restore_continues_guest_of_its_own_host()
 {
 	take "$host"
 	goes_on "$host"

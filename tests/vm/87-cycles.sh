@@ -99,8 +99,8 @@ fresh()
 	wait_exit f 0
 }
 
-case_by_lkvm() { cycles_with vhost=off; }
-case_by_vhost() { cycles_with vhost=required; }
+case_guest_survives_random_cycles_without_vhost() { cycles_with vhost=off; }
+case_guest_survives_random_cycles_with_vhost() { cycles_with vhost=required; }
 
 cycles_with()
 {

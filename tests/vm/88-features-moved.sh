@@ -6,7 +6,7 @@
 
 # Not on host 6.1: there the emulator tells of a page walk that finds nothing in stage 2 as of one at level -1 (0x2b),
 # where the guest's tables start, and KVM 6.1 knows no such level: KVM_RUN ends with EFAULT after any restore.
-case_vectors_keys_and_counters()
+case_vectors_keys_and_pmu_work_after_restores()
 {
 	# into the guest as a disk, of whole blocks
 	dd if="$helpers/vectors" of="$tmp/program" bs=4096 conv=sync 2>/dev/null

@@ -29,7 +29,7 @@ save_twice()
 	check_out '^\{"identical": true\}$'
 }
 
-case_only_what_ran_differs()
+case_diff_shows_only_what_ran()
 {
 	truncate -s 16M "$tmp/d"
 	start g lkvm.shell=plain --mem 96 --cpus 2 --disk "$tmp/d" --rng --balloon --network mode=tap,tapif=lk0
@@ -49,7 +49,7 @@ case_only_what_ran_differs()
 	check_out '^\{"identical": false, .*"machine": \[\], "vcpus": \[\{'
 }
 
-case_without_its()
+case_diff_compares_machines_without_its()
 {
 	truncate -s 16M "$tmp/d"
 	start g lkvm.shell=plain --mem 96 --irqchip gicv3 --disk "$tmp/d"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # what: a running guest's and a saved one's interrupts, devices and vCPUs are shown
 # hosts: all
-# once: without_its of_a_busy_guest what_cannot_be_looked_at
+# once: inspection_works_without_its inspection_leaves_busy_guest_running inspection_fails_when_guest_or_file_is_missing
 # timeout: 400
 
 boot()
@@ -12,7 +12,7 @@ boot()
 }
 
 # The events of a device, as /proc/interrupts of the guest has them: it must agree.
-case_its_events_are_the_guests()
+case_its_view_has_events_of_the_guest()
 {
 	boot
 	ask g 'dd if=/dev/vda of=/dev/null bs=4k count=8 iflag=direct 2>/dev/null; grep -c virtio /proc/interrupts'
@@ -29,7 +29,7 @@ case_its_events_are_the_guests()
 }
 
 # The same machine, halted: looked at, and saved and looked at. Only the identity, the time and the file may differ.
-case_live_and_saved_are_the_same()
+case_inspection_shows_the_same_live_and_saved()
 {
 	boot
 	ask g 'dd if=/dev/vda of=/dev/null bs=4k count=8 iflag=direct 2>/dev/null'
@@ -54,7 +54,7 @@ case_live_and_saved_are_the_same()
 	check "it does not go on" grep -qx 'goes on' "$logs/said"
 }
 
-case_without_its()
+case_inspection_works_without_its()
 {
 	boot --irqchip gicv3
 	run "$lkvm" inspect g --its
@@ -70,7 +70,7 @@ case_without_its()
 }
 
 # Fifteen looks at a guest that is busy: it works on, and nothing is lost of its interrupts.
-case_of_a_busy_guest()
+case_inspection_leaves_busy_guest_running()
 {
 	boot
 	ask g '(while :; do dd if=/dev/vda of=/dev/null bs=4k count=64 iflag=direct; done) >/dev/null 2>&1 & echo started'
@@ -85,7 +85,7 @@ case_of_a_busy_guest()
 	check_status 0
 }
 
-case_what_cannot_be_looked_at()
+case_inspection_fails_when_guest_or_file_is_missing()
 {
 	run "$lkvm" inspect nobody
 	check_status 1

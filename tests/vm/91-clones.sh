@@ -33,7 +33,7 @@ told()
 }
 
 # No driver listens yet, and Linux's does not bear an interrupt that waits for it.
-case_before_the_guest_started()
+case_clone_is_notified_only_after_the_guest_started()
 {
 	start g lkvm.shell=plain --paused
 	wait_listening g
@@ -47,7 +47,7 @@ case_before_the_guest_started()
 	told b 1
 }
 
-case_draw_their_own_random_numbers()
+case_clones_draw_different_random_numbers()
 {
 	start g lkvm.shell=plain
 	wait_for g '^lkvm-guest: ready'

@@ -55,7 +55,7 @@ expect_written()
 	done
 }
 
-case_two_clones()
+case_clones_write_only_their_overlays()
 {
 	leave_snapshot
 	clone a
@@ -103,7 +103,7 @@ case_two_clones()
 }
 
 # It goes on with base and overlay, however it ended.
-case_a_clone_is_saved()
+case_clone_is_restored_with_base_and_overlay()
 {
 	leave_snapshot
 	clone a
@@ -141,7 +141,7 @@ case_a_clone_is_saved()
 	wait_exit a 0
 }
 
-case_refused()
+case_restore_refuses_overlay_that_cannot_be_made()
 {
 	leave_snapshot
 	clone a
@@ -167,7 +167,7 @@ case_refused()
 }
 
 # The host has no space left: the request fails, the rest goes on.
-case_a_full_file_system()
+case_clone_keeps_running_when_its_overlay_has_no_space()
 {
 	leave_snapshot
 	mkdir "$tmp/overlays"
@@ -190,7 +190,7 @@ case_a_full_file_system()
 }
 
 # The driver that runs keeps the address it knows; when it looks for its device again it finds the given one.
-case_another_mac_address()
+case_mac_address_changes_when_a_restore_replaces_it()
 {
 	start g lkvm.shell=plain --network mode=tap,tapif=lk0,mac=02:00:00:00:00:01
 	wait_for g '^lkvm-guest: ready'

@@ -9,7 +9,7 @@ boot()
 	export TMPDIR="$tmp"
 }
 
-case_compressed()
+case_merge_keeps_contents_in_each_form()
 {
 	boot --cpus 2
 	ask g 'dd if=/dev/urandom of=/tmp/data bs=64k count=32 2>/dev/null; md5sum /tmp/data'
@@ -46,7 +46,7 @@ piped()
 	) &
 }
 
-case_through_a_pipe()
+case_guest_moves_through_a_pipe()
 {
 	boot
 	input g 'i=0; while sleep 1; do i=$((i + 1)); echo "count $i"; done'
@@ -64,7 +64,7 @@ case_through_a_pipe()
 }
 
 # The stream had standard input; what is typed afterwards is the guest's.
-case_typed_to_after_a_pipe()
+case_guest_reads_terminal_after_restore_from_a_pipe()
 {
 	boot
 	"$lkvm" snapshot save --stop g - >"$tmp/whole" 2>"$logs/save.err" || fail "save: $(cat "$logs/save.err")"
@@ -75,7 +75,7 @@ case_typed_to_after_a_pipe()
 	check "nothing that is typed arrives" grep -qx 'it hears' "$logs/said"
 }
 
-case_what_is_cut_is_refused()
+case_restore_refuses_stream_that_is_cut()
 {
 	boot
 	ask g 'echo kept >/tmp/memory'
@@ -99,7 +99,7 @@ case_what_is_cut_is_refused()
 }
 
 # In all of them the guest goes on, and there is no file.
-case_failures_leave_nothing()
+case_compressed_save_leaves_no_file_when_it_fails()
 {
 	boot
 	run "$lkvm" snapshot save g --compress=10 "$tmp/s"

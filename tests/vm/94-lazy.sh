@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # what: guests that go on from compressed memory, which is loaded while they run
 # hosts: all
-# once: balloon_and_reset working_set
+# once: balloon_and_reset_work_while_memory_is_loaded working_set_is_recorded_and_read_ahead
 # timeout: 600
 
 # A guest with 32 MiB that it knows again, in $sum; saved, stopped, and the file compressed.
@@ -31,7 +31,7 @@ remembers()
 	check "$1: its memory is not what it was" grep -q "^$sum " "$logs/said"
 }
 
-case_goes_on()
+case_guest_continues_while_its_memory_is_loaded()
 {
 	compressed --cpus 2
 	go_on --loglevel info
@@ -62,7 +62,7 @@ case_goes_on()
 	remembers "read ahead"
 }
 
-case_balloon_and_reset()
+case_balloon_and_reset_work_while_memory_is_loaded()
 {
 	compressed --balloon
 	go_on
@@ -82,7 +82,7 @@ case_balloon_and_reset()
 	check "memory survived a reset" test "$status" != 0
 }
 
-case_ends()
+case_vmm_ends_at_any_moment_while_memory_is_loaded()
 {
 	compressed
 	# At any moment.
@@ -144,7 +144,7 @@ recorded()
 	set_of "$tmp/set"
 }
 
-case_working_set()
+case_working_set_is_recorded_and_read_ahead()
 {
 	start g lkvm.shell=plain
 	wait_for g '^lkvm-guest: ready'

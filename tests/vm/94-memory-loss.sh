@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # what: the file that a guest's memory comes from is damaged, cut or unreadable: the guest never runs on zeroes (tests/guest/scan.c)
 # hosts: all
-# once: message_lists_disks_that_were_written_since_the_restore file_is_named_when_medium_of_compressed_snapshot_has_errors
+# once: message_lists_disks_that_were_written_since_the_restore
+# once: file_is_named_when_medium_of_compressed_snapshot_has_errors
 # soak: more
 # timeout: 600
 

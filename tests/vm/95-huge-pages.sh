@@ -7,7 +7,7 @@ pool=/proc/sys/vm/nr_hugepages
 
 free_pages() { sed -n 's/^HugePages_Free: *//p' /proc/meminfo; }
 
-case_runs_and_goes_on()
+case_guest_runs_and_moves_on_huge_pages()
 {
 	echo 140 >$pool
 	check "the host has too little memory" test "$(cat $pool)" = 140

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # what: RAM is copied in rounds while a guest writes it, by the dirty log; and only what changed since another snapshot
 # hosts: all
-# once: save_refuses_to_replace_file_of_chain bases_that_do_not_fit
+# once: save_refuses_to_replace_file_of_chain save_refuses_unsuitable_base
 # timeout: 600
 
 export LKVM_FAULT=save/recheck # a page that no log told of fails the save
@@ -40,9 +40,9 @@ saved_live_while_it_works()
 	wait_exit g 0
 }
 
-case_live() { boot; saved_live_while_it_works; }
+case_live_save_is_consistent_while_guest_works() { boot; saved_live_while_it_works; }
 
-case_live_with_a_tap()
+case_live_save_is_consistent_while_packets_arrive()
 {
 	boot --network mode=tap,tapif=lk0
 	flood g
@@ -51,7 +51,7 @@ case_live_with_a_tap()
 }
 
 # The first compares with the base, the others know what was written since the one before.
-case_a_chain_of_a_running_guest()
+case_chain_is_restored_after_saves_of_a_running_guest()
 {
 	boot
 	remember
@@ -76,7 +76,7 @@ case_a_chain_of_a_running_guest()
 }
 
 # A restored guest's own pages are all that can be other than in the file.
-case_upon_what_it_was_restored_from()
+case_save_has_only_changes_when_its_base_was_restored()
 {
 	boot
 	remember
@@ -101,7 +101,7 @@ case_upon_what_it_was_restored_from()
 }
 
 # What writes as fast as it is saved is slowed down, and it comes to an end.
-case_a_guest_that_writes_all_the_time()
+case_save_in_rounds_ends_when_guest_writes_all_the_time()
 {
 	boot
 	input g '(while :; do dd if=/dev/zero of=/tmp/z bs=1M count=64 2>/dev/null; dd if=/dev/urandom of=/tmp/z bs=1M count=64 conv=notrunc 2>/dev/null; done) &'
@@ -150,7 +150,7 @@ case_save_refuses_to_replace_file_of_chain()
 	check_status 0
 }
 
-case_bases_that_do_not_fit()
+case_save_refuses_unsuitable_base()
 {
 	boot
 	save g "$tmp/a"
@@ -178,7 +178,7 @@ case_bases_that_do_not_fit()
 }
 
 # What the host and the other options leave to choose from.
-case_which_way()
+case_save_chooses_way_by_host_and_options()
 {
 	boot
 	save g "$tmp/a" --live --json

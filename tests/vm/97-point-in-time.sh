@@ -20,7 +20,7 @@ save_point()
 }
 
 # What is in the file is compared with a copy of RAM from the pause.
-case_while_it_works()
+case_point_in_time_save_is_exact_while_guest_works()
 {
 	export LKVM_FAULT=save/recheck
 	boot
@@ -34,7 +34,7 @@ case_while_it_works()
 	check "it does not go on" grep -qx alive "$logs/said"
 }
 
-case_with_a_tap()
+case_point_in_time_save_is_exact_while_packets_arrive()
 {
 	export LKVM_FAULT=save/recheck
 	boot --network mode=tap,tapif=lk0
@@ -46,7 +46,7 @@ case_with_a_tap()
 	kill "$flood" 2>/dev/null || true # it may have given up
 }
 
-case_on_huge_pages()
+case_point_in_time_save_is_exact_on_huge_pages()
 {
 	echo 140 >/proc/sys/vm/nr_hugepages
 	export LKVM_FAULT=save/recheck
@@ -61,7 +61,7 @@ case_on_huge_pages()
 }
 
 # Pages go back to the host by no write at all.
-case_while_the_balloon_works()
+case_point_in_time_save_is_exact_while_balloon_works()
 {
 	export LKVM_FAULT=save/recheck
 	boot
@@ -75,7 +75,7 @@ case_while_the_balloon_works()
 }
 
 # As many files as there are numbers in a variable, all the same: what was saved is of one time.
-case_goes_on_where_it_was()
+case_restore_continues_at_the_point_in_time()
 {
 	boot
 	ask g 'dd if=/dev/urandom of=/tmp/data bs=64k count=64 2>/dev/null; md5sum /tmp/data'
@@ -113,7 +113,7 @@ nothing_is_left()
 	check "memory is still protected" test "$(grep -c ' uw' "/proc/$(pid g)/smaps")" = 0
 }
 
-case_nobody_wants_it()
+case_point_in_time_save_leaves_nothing_when_it_fails()
 {
 	boot
 	begin_save
@@ -132,7 +132,7 @@ case_nobody_wants_it()
 	check "memory is in parts now" test "$(wc -l <"/proc/$(pid g)/maps")" -le $((mappings + 2))
 }
 
-case_what_is_asked_meanwhile()
+case_requests_are_refused_during_a_point_in_time_save()
 {
 	boot
 	begin_save
@@ -153,7 +153,7 @@ case_what_is_asked_meanwhile()
 	check_status 0
 }
 
-case_it_ends_meanwhile()
+case_point_in_time_save_fails_when_guest_ends()
 {
 	boot
 	begin_save
@@ -172,7 +172,7 @@ case_it_ends_meanwhile()
 }
 
 # What is mapped of a snapshot cannot be protected; what was loaded of one can.
-case_of_restored()
+case_point_in_time_save_requires_loaded_ram()
 {
 	boot
 	save_point "$tmp/s"

@@ -12,7 +12,7 @@ nvme=0000:00:11.0
 . "$here/vfio.sh"
 
 # One in the hardware, as the host's count of it shows; one in KVM.
-case_pending_interrupts()
+case_pending_interrupts_are_kept_by_a_save()
 {
 	drive_edu 'cases=pending linger=4000'
 	wait_for g '^edu: two are pending'
@@ -31,7 +31,7 @@ case_pending_interrupts()
 has_ended() { grep -q '^edu: 10000 MSIs\|edu: FAILED' "$logs/g.out"; }
 
 # The guest ends while it is saved, or as soon as it is restored: only that may go wrong.
-case_storm_of_saves()
+case_interrupts_are_complete_during_a_storm_of_saves()
 {
 	drive_edu 'cases=storm storm=10000'
 	wait_listening g
@@ -57,7 +57,7 @@ case_storm_of_saves()
 
 # The device is reset behind the guest's back, which hears of it as an error that its driver repairs: what was written and what is
 # under way reach the disk, and nothing that uses it is told of anything.
-case_nvme_detached()
+case_nvme_recovers_after_it_was_detached()
 {
 	bind $nvme
 	boot --cpus 2 --vfio-pci $nvme

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # what: passed-through PCI devices: data, interrupts, resets; what cannot be passed through, and why
 # hosts: all
-# once: garbage_for_nvme nvme_ten_reboots what_cannot_be_passed_through
+# once: nvme_works_after_garbage_in_config_space nvme_works_after_each_of_ten_reboots
+# once: run_names_the_reason_when_device_cannot_be_passed
 # vfio: edu nvme pair
 # timeout: 400
 
@@ -30,7 +31,7 @@ read_all()
 	says 'sha1sum </dev/nvme0n1 | cut -c1-40' "$sum"
 }
 
-case_nvme_with_its_own_driver()
+case_nvme_works_with_its_own_driver()
 {
 	bind $nvme
 	boot --cpus 2 --vfio-pci $nvme
@@ -63,27 +64,27 @@ case_nvme_with_its_own_driver()
 	unbind $nvme
 }
 
-case_edu()
+case_edu_passes_all_cases()
 {
 	drive_edu ''
 	edu_passes 1 13
 }
 
-case_edu_without_its()
+case_edu_works_without_its()
 {
 	drive_edu 'count=30' --irqchip gicv3
 	edu_passes 1 7
 }
 
 # Each reset comes with an interrupt under way.
-case_edu_resets()
+case_edu_works_after_each_of_ten_resets()
 {
 	drive_edu 'boots=11 count=20 cases=registers,dma,msi,line'
 	edu_passes 11 4
 }
 
 # This host has a GICv4.0: its interrupts reach the vCPU without one of the host's.
-case_edu_forwarded()
+case_interrupts_are_forwarded_by_hardware()
 {
 	drive_edu 'count=200 cases=msi linger=4000'
 	wait_for g '^edu: 200 MSIs'
@@ -92,7 +93,7 @@ case_edu_forwarded()
 	edu_passes 1 1
 }
 
-case_edu_storm_while_irqfds_come_and_go()
+case_interrupts_are_complete_while_irqfds_come_and_go()
 {
 	drive_edu 'cases=storm storm=20000'
 	wait_listening g
@@ -105,7 +106,7 @@ case_edu_storm_while_irqfds_come_and_go()
 }
 
 # One with PCI Express, which resets itself when config space says so.
-case_garbage_for_nvme()
+case_nvme_works_after_garbage_in_config_space()
 {
 	kernel=$programs/edu.bin
 	bind $nvme
@@ -123,7 +124,7 @@ case_garbage_for_nvme()
 }
 
 # Its driver comes up each time, without a guest that put it to rest before.
-case_nvme_ten_reboots()
+case_nvme_works_after_each_of_ten_reboots()
 {
 	bind $nvme
 	boot --vfio-pci $nvme
@@ -142,7 +143,7 @@ case_nvme_ten_reboots()
 	unbind $nvme
 }
 
-case_two_devices_of_one_group()
+case_devices_of_one_group_are_passed_together()
 {
 	bind $pair.0 $pair.1
 	check "two groups" test -e $devices/$pair.0/iommu_group/devices/$pair.1
@@ -156,7 +157,7 @@ case_two_devices_of_one_group()
 	unbind $pair.0 $pair.1
 }
 
-case_the_host_wants_it_back()
+case_host_gets_device_back_when_the_guest_ends()
 {
 	bind $nvme
 	boot --vfio-pci $nvme
@@ -189,7 +190,7 @@ case_the_host_wants_it_back()
 }
 
 # As somebody who may do little.
-case_a_user_with_little_memory()
+case_run_names_rights_that_the_user_lacks()
 {
 	bind $nvme
 	group=$(basename "$(readlink $devices/$nvme/iommu_group)")
@@ -206,7 +207,7 @@ case_a_user_with_little_memory()
 	unbind $nvme
 }
 
-case_what_cannot_be_passed_through()
+case_run_names_the_reason_when_device_cannot_be_passed()
 {
 	unbind $edu $nvme
 	refused 'no such PCI device' --vfio-pci 00:1f.7

@@ -31,7 +31,7 @@ mtty_passes()
 	grep -q "^mtty: $1" "$logs/g.out" || fail "no \"mtty: $1\""
 }
 
-case_mtty()
+case_mtty_passes_all_cases()
 {
 	check "this host has an IOMMU" test -z "$(ls /sys/class/iommu)"
 	for ports in 1 2; do
@@ -43,7 +43,7 @@ case_mtty()
 }
 
 # Each interrupt but the first only comes if the one before was told to be over.
-case_interrupts_without_an_its()
+case_interrupts_arrive_without_its()
 {
 	make_mediated 1
 	drive_mtty 'cases=line count=300' --irqchip gicv3
@@ -52,7 +52,7 @@ case_interrupts_without_an_its()
 }
 
 # The kernel does not reset it, but the guest's next driver finds its line as it was at first.
-case_resets()
+case_mtty_works_after_each_of_five_resets()
 {
 	make_mediated 2
 	drive_mtty 'boots=6 count=20'
@@ -71,7 +71,7 @@ case_bytes_wait_in_the_device()
 }
 
 # Its driver saves what is in it: in one go, or a part of it ahead, while the guest still runs.
-case_what_waits_in_it_is_saved()
+case_save_keeps_bytes_that_wait_in_the_device()
 {
 	make_mediated 2
 	for options in '' 'pending=1'; do
@@ -99,7 +99,7 @@ case_what_waits_in_it_is_saved()
 }
 
 # A device of the same kind, by another name; one of another kind.
-case_restored_with_another_device()
+case_restore_accepts_another_device_of_the_same_kind()
 {
 	make_mediated 1
 	drive_mtty 'fill=7'
@@ -124,7 +124,7 @@ case_restored_with_another_device()
 }
 
 # Linux has a driver for these ports.
-case_a_guest_that_finds_ports()
+case_linux_finds_serial_ports()
 {
 	make_mediated 2
 	start g lkvm.shell=plain --vfio-pci $mediated
@@ -136,7 +136,7 @@ case_a_guest_that_finds_ports()
 	drop_mediated
 }
 
-case_what_is_refused()
+case_run_and_save_name_the_reason_when_they_refuse()
 {
 	drop_mediated
 	refused 'no such mediated device.*/mdev_supported_types/TYPE/create' --vfio-pci $mediated

@@ -48,7 +48,7 @@ all_work()
 	forwarded $xhci xhci
 }
 
-case_all_of_them_and_a_reset()
+case_devices_work_together_and_after_a_reset()
 {
 	sum=$(sum_of 4096)
 	bind $virtio_net $virtio_blk $e1000e $xhci
@@ -62,7 +62,7 @@ case_all_of_them_and_a_reset()
 }
 
 # It has no reset of its own by function, but the host has one. Its link takes a while to come up again.
-case_a_network_card_detached()
+case_network_card_recovers_after_it_was_detached()
 {
 	bind $e1000e
 	boot --vfio-pci $e1000e
