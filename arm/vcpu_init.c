@@ -208,3 +208,13 @@ uint64_t vcpus_counter_frequency(void)
 #endif
 	return frequency;
 }
+
+uint64_t vcpus_host_counter(void)
+{
+	uint64_t count = 0;
+
+#ifdef __aarch64__
+	__asm__ volatile("isb; mrs %0, cntvct_el0" : "=r"(count) : : "memory");
+#endif
+	return count;
+}

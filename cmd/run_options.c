@@ -74,6 +74,22 @@ int run_options_parse_huge_pages(void *target, char *value, struct error *error)
 	return value ? parse_size(value, &options->config.huge_page, error) : 0;
 }
 
+static int parse_watchdog(void *field, char *value, struct error *error)
+{
+	static const char *const actions[] = {
+		[MACHINE_WATCHDOG_RESET] = "reset", [MACHINE_WATCHDOG_POWER_OFF] = "poweroff", [MACHINE_WATCHDOG_LOG] = "none",
+	};
+	enum machine_watchdog *watchdog = field;
+
+	for (unsigned i = MACHINE_WATCHDOG_RESET; i < COUNT(actions); i++) {
+		if (strcmp(value, actions[i]))
+			continue;
+		*watchdog = (enum machine_watchdog)i;
+		return 0;
+	}
+	return error_set(error, EINVAL, "\"%.100s\" is none of reset, poweroff, none", value);
+}
+
 int run_options_parse_overlays(void *target, char *value, struct error *error)
 {
 	struct run_options *options = target;
@@ -116,6 +132,9 @@ static const struct option_entry entries[] = {
 	  .help = "PCI device bound to vfio-pci, or mediated device; repeatable" },
 	{ .name = "console", .kind = OPTION_CHOICE, .argument = "serial|virtio", .choices = "serial|virtio",
 	  .offset = CONFIG(console), .help = "The guest's device for standard input and output (serial)" },
+	{ .name = "watchdog", .kind = OPTION_PARSED, .parse = parse_watchdog, .argument = "reset|poweroff|none",
+	  .choices = "reset|poweroff|none", .offset = CONFIG(watchdog),
+	  .help = "Add a watchdog: what happens if the guest lets it expire" },
 	{ .name = "rng", .kind = OPTION_FLAG, .offset = CONFIG(entropy),
 	  .help = "Add a virtio entropy source" },
 	{ .name = "balloon", .kind = OPTION_FLAG, .offset = CONFIG(balloon),

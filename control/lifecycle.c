@@ -63,10 +63,12 @@ void lifecycle_handle_event(struct lifecycle *lifecycle)
 	case VM_EVENT_NONE:
 		break;
 	case VM_EVENT_POWER_OFF:
+		if (event.cause)
+			log_message(lifecycle->machine->config.log, LOG_LEVEL_WARNING, "%s: the virtual machine ends", event.cause);
 		lifecycle_end(lifecycle, LIFECYCLE_POWER_OFF);
 		break;
 	case VM_EVENT_RESET:
-		(void)lifecycle_reset(lifecycle, "the guest has reset itself", &error); /* keeps a failure */
+		(void)lifecycle_reset(lifecycle, event.cause ? event.cause : "the guest has reset itself", &error); /* keeps a failure */
 		break;
 	case VM_EVENT_CRASH:
 		lifecycle_fail(lifecycle, LIFECYCLE_CRASH, &event.error);

@@ -200,7 +200,7 @@ static int add_queues(const struct inspection *inspection, const char *name,
 /* Other device sections: "virtio-blk0/device" and the like, and the devices on the board. */
 static bool is_other(const struct section *section)
 {
-	static const char *const names[] = { SECTION_SERIAL, SECTION_RTC, SECTION_GPIO, SECTION_VMGENID };
+	static const char *const names[] = { SECTION_SERIAL, SECTION_RTC, SECTION_GPIO, SECTION_VMGENID, SECTION_WATCHDOG };
 	const char *part = strrchr(section->name, '/');
 
 	for (size_t i = 0; i < COUNT(names); i++)

@@ -93,6 +93,8 @@ static const char *shared_device(const struct inspection *inspection, unsigned s
 		return "gpio";
 	case MACHINE_LINE_VMGENID:
 		return "generation";
+	case MACHINE_LINE_WATCHDOG:
+		return inspection->config.watchdog ? "watchdog" : NULL;
 	default:
 		if (spi < MACHINE_LINE_PCI || spi - MACHINE_LINE_PCI >= inspection->device_count)
 			return NULL;

@@ -81,6 +81,8 @@ static void expect_devices(const struct expectation *expectation, const struct m
 	expect(expectation, SECTION_GPIO);
 	if (sections_find(expectation->sections, SECTION_VMGENID)) /* older snapshots have none */
 		expect(expectation, SECTION_VMGENID);
+	if (config->watchdog)
+		expect(expectation, SECTION_WATCHDOG);
 	for (unsigned i = 0; i < config->disk_count; i++)
 		expect_virtio(expectation, "blk", i, config->disks[i].queues ? config->disks[i].queues : 1, true);
 	for (unsigned i = 0; i < config->network_count; i++) {

@@ -126,6 +126,7 @@ const struct component *const machine_components[] = {
 	&component_rtc,
 	&component_gpio,
 	&component_vmgenid,
+	&component_watchdog,
 	&component_pci,
 	&component_virtio,
 	&component_vfio,

@@ -17,10 +17,12 @@ struct config_field {
 	enum config_kind kind;
 	size_t offset;
 	uint64_t limit; /* largest number */
+	bool optional;  /* 0 has no field: older snapshots have none */
 };
 
-#define FIELD(type, member, how, most) { #member, how, offsetof(type, member), most }
-#define LOWER(index) { "lower" #index, CONFIG_TEXT, offsetof(struct virtio_block_config, lower[index]), 0 }
+#define FIELD(type, member, how, most) { #member, how, offsetof(type, member), most, false }
+#define OPTIONAL(type, member, how, most) { #member, how, offsetof(type, member), most, true }
+#define LOWER(index) { "lower" #index, CONFIG_TEXT, offsetof(struct virtio_block_config, lower[index]), 0, true }
 
 static const struct config_field machine_fields[] = {
 	FIELD(struct machine_config, name, CONFIG_TEXT, 0),
@@ -32,6 +34,7 @@ static const struct config_field machine_fields[] = {
 	FIELD(struct machine_config, address_bits, CONFIG_UNSIGNED, 52),
 	FIELD(struct machine_config, irqchip, CONFIG_ENUM, IRQCHIP_GICV3_ITS),
 	FIELD(struct machine_config, console, CONFIG_ENUM, CONSOLE_VIRTIO),
+	OPTIONAL(struct machine_config, watchdog, CONFIG_ENUM, MACHINE_WATCHDOG_LOG),
 	FIELD(struct machine_config, pmu, CONFIG_BOOL, 1),
 	FIELD(struct machine_config, sve, CONFIG_BOOL, 1),
 	FIELD(struct machine_config, sve_lengths, CONFIG_LENGTHS, 0),
@@ -79,11 +82,13 @@ static void save_field(const struct config_field *field, const char *object, str
 
 	switch (field->kind) {
 	case CONFIG_BOOL:
-		field_add_number(buffer, field->name, *(const bool *)at);
+		if (!field->optional || *(const bool *)at)
+			field_add_number(buffer, field->name, *(const bool *)at);
 		break;
 	case CONFIG_UNSIGNED:
 	case CONFIG_ENUM: /* an unsigned int in the ABI */
-		field_add_number(buffer, field->name, *(const unsigned *)at);
+		if (!field->optional || *(const unsigned *)at)
+			field_add_number(buffer, field->name, *(const unsigned *)at);
 		break;
 	case CONFIG_U64:
 		field_add_number(buffer, field->name, *(const uint64_t *)at);
@@ -227,7 +232,7 @@ static int load_section(struct machine_config *config, struct sections *sections
 	if (!section)
 		return -1;
 	for (size_t i = 0; i < count; i++)
-		if (fields[i].kind != CONFIG_TEXT && !field_find(&section->fields, fields[i].name, &saved))
+		if (fields[i].kind != CONFIG_TEXT && !fields[i].optional && !field_find(&section->fields, fields[i].name, &saved))
 			return error_set(error, ENOENT, "section %s: %s is missing", name, fields[i].name);
 	while (field_next(&section->fields, &offset, &saved, error) > 0) {
 		const struct config_field *field = find(fields, count, saved.name);

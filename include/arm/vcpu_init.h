@@ -65,4 +65,7 @@ int vcpus_set_counter(struct vm *vm, uint64_t count, struct error *error);
 /* The frequency of the counter on this host, Hz. Guests read it at boot, so a restore needs the same frequency. */
 uint64_t vcpus_counter_frequency(void);
 
+/* The counter of this host, in ticks. While the vCPUs run, the guest's virtual counter differs from it by a constant. */
+uint64_t vcpus_host_counter(void);
+
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Why the vCPUs of a VM stopped by themselves: a guest that powered off, reset or crashed, or a failure of KVM. */
+/* Why a VM ends or restarts by itself: a guest that powered off, reset or crashed, its devices, or a failure of KVM. */
 #ifndef LKVM_KVM_EVENT_H
 #define LKVM_KVM_EVENT_H
 
@@ -19,10 +19,11 @@ enum vm_event_kind {
 struct vm_event {
 	enum vm_event_kind kind;
 	unsigned vcpu;       /* the one that caused it */
+	const char *cause;   /* of a power-off or reset, for a message: constant text; NULL: the guest requested it */
 	struct error error;  /* for VM_EVENT_FAILURE and VM_EVENT_CRASH */
 };
 
-/* Called by vCPU threads. Keeps the first event and makes event_fd readable. */
+/* Any thread. Keeps the first event and makes event_fd readable. */
 void vm_event_post(struct vm *vm, const struct vm_event *event);
 
 /* Returns the event and clears it; VM_EVENT_NONE if there is none. */

@@ -23,6 +23,7 @@
 #include "hw/serial.h"
 #include "hw/terminal.h"
 #include "hw/vmgenid.h"
+#include "hw/watchdog.h"
 #include "kvm/dirty_log.h"
 #include "kvm/vm.h"
 #include "memory/memory_loss.h"
@@ -40,6 +41,7 @@
 #define MACHINE_RTC 0x01010000ull
 #define MACHINE_GPIO 0x01020000ull
 #define MACHINE_VMGENID 0x01030000ull
+#define MACHINE_WATCHDOG 0x01040000ull /* and its refresh frame at 0x01050000 */
 #define MACHINE_GICR 0x30000000ull /* 128 KiB for each of up to 512 vCPUs */
 #define MACHINE_IO 0x3eff0000ull   /* 64 KiB: I/O ports of PCI devices */
 #define MACHINE_IO_SIZE 0x10000ull
@@ -58,12 +60,21 @@ enum machine_line {
 	MACHINE_LINE_RTC = 1,
 	MACHINE_LINE_GPIO = 2,
 	MACHINE_LINE_VMGENID = 3,
+	MACHINE_LINE_WATCHDOG = 4,
 	MACHINE_LINE_PCI = 32, /* slot n: 32 + n */
 };
 #define MACHINE_INTERRUPTS 96u /* INTIDs of SGIs, PPIs and SPIs: 32 + 64 */
 
 enum machine_irqchip { IRQCHIP_GICV3, IRQCHIP_GICV3_ITS };
 enum machine_console { CONSOLE_SERIAL, CONSOLE_VIRTIO };
+
+/* Whether there is a watchdog, and what happens when it expires. */
+enum machine_watchdog {
+	MACHINE_WATCHDOG_ABSENT,
+	MACHINE_WATCHDOG_RESET,
+	MACHINE_WATCHDOG_POWER_OFF,
+	MACHINE_WATCHDOG_LOG, /* a warning only */
+};
 
 #define MACHINE_MAX_DISKS 16
 #define MACHINE_MAX_NETWORKS 8
@@ -86,6 +97,7 @@ struct machine_config {
 	unsigned address_bits; /* of guest physical addresses; 0: the fewest that suffice */
 	enum machine_irqchip irqchip;
 	enum machine_console console;
+	enum machine_watchdog watchdog;
 	bool pmu;
 	bool sve, pauth;    /* run: where the host has them, unless switched off; restore: required as they are */
 	uint64_t sve_lengths[8]; /* in a restore: the vector lengths */
@@ -156,6 +168,7 @@ struct machine {
 	struct rtc rtc;
 	struct gpio gpio;
 	struct vmgenid vmgenid;
+	struct watchdog watchdog; /* closed without config.watchdog */
 	struct terminal *terminal; /* belongs to the caller, as does the loop */
 	struct loop *loop;
 	unsigned virtio_count;

@@ -37,6 +37,7 @@
 #define SECTION_RTC "rtc"
 #define SECTION_GPIO "gpio"
 #define SECTION_VMGENID "generation"
+#define SECTION_WATCHDOG "watchdog"
 
 /* Suffixes after the name of a PCI device, "virtio-blk0" or "vfio0". */
 #define SECTION_SUFFIX_PCI "/pci"

@@ -22,6 +22,7 @@ static const struct serial serial = { .base = MACHINE_UART, .line = MACHINE_LINE
 static const struct rtc rtc = { .base = MACHINE_RTC, .line = MACHINE_LINE_RTC };
 static const struct gpio gpio = { .base = MACHINE_GPIO, .line = MACHINE_LINE_GPIO };
 static const struct vmgenid vmgenid = { .page.base = MACHINE_VMGENID, .line = MACHINE_LINE_VMGENID };
+static const struct watchdog watchdog = { .config = { .base = MACHINE_WATCHDOG, .line = MACHINE_LINE_WATCHDOG } };
 static const struct pci_bus bus = {
 	.interrupts = &interrupts,
 	.layout = {
@@ -38,6 +39,7 @@ static void write_devices(void *owner, struct fdt_writer *writer)
 	rtc_fdt(&rtc, writer);
 	gpio_fdt(&gpio, writer);
 	vmgenid_fdt(&vmgenid, writer);
+	watchdog_fdt(&watchdog, writer);
 	pci_bus_fdt(&bus, writer);
 }
 
@@ -233,6 +235,24 @@ static void vmgenid_node_has_a_rising_edge_interrupt(void **state)
 	drop(&vm, fdt);
 }
 
+/* Linux's driver takes the first area as the control frame, and the second as the refresh frame. */
+static void watchdog_node_has_two_frames_and_a_level_interrupt(void **state)
+{
+	struct vm vm;
+	void *fdt = build(&vm, 1, true);
+	int node = fdt_node_offset_by_compatible(fdt, -1, "arm,sbsa-gwdt");
+
+	(void)state;
+	assert_true(node > 0);
+	assert_int_equal(wide(fdt, node, "reg", 0), MACHINE_WATCHDOG);
+	assert_int_equal(wide(fdt, node, "reg", 1), WATCHDOG_FRAME_SIZE);
+	assert_int_equal(wide(fdt, node, "reg", 2), MACHINE_WATCHDOG + WATCHDOG_REFRESH);
+	assert_int_equal(wide(fdt, node, "reg", 3), WATCHDOG_FRAME_SIZE);
+	assert_int_equal(cell(fdt, node, "interrupts", 1), MACHINE_LINE_WATCHDOG);
+	assert_int_equal(cell(fdt, node, "interrupts", 2), 4); /* high */
+	drop(&vm, fdt);
+}
+
 static void keys_are_wakeup_sources(void **state)
 {
 	struct vm vm;
@@ -275,6 +295,7 @@ static void fdt_build_fails_when_its_buffer_is_small(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(watchdog_node_has_two_frames_and_a_level_interrupt),
 		cmocka_unit_test(address_map_has_room_for_512_vcpus),
 		cmocka_unit_test(areas_do_not_overlap),
 		cmocka_unit_test(addresses_are_the_same_for_any_number_of_vcpus),

@@ -283,6 +283,25 @@ static void reset_logs_a_line(void **state)
 				    "lkvm reboot --force resets the guest: it starts again\n");
 }
 
+/* A device, such as the watchdog, causes them, and not the guest. */
+static void event_with_a_cause_logs_it(void **state)
+{
+	static const struct log log = { .level = LOG_LEVEL_WARNING, .write = log_line };
+	const struct vm_event reset = { .kind = VM_EVENT_RESET, .cause = "a cause" };
+	const struct vm_event power_off = { .kind = VM_EVENT_POWER_OFF, .cause = "another cause" };
+
+	(void)state;
+	logged[0] = 0;
+	bench->machine.config.log = &log;
+	vm_event_post(&bench->machine.vm, &reset);
+	run_loop_for(&bench->loop, 100);
+	assert_int_equal(fake_machine.resets, 1);
+	vm_event_post(&bench->machine.vm, &power_off);
+	loop_run(&bench->loop);
+	assert_int_equal(bench->lifecycle.end, LIFECYCLE_POWER_OFF);
+	assert_string_equal(logged, "a cause: it starts again\nanother cause: the virtual machine ends\n");
+}
+
 static void no_reboot_ends_at_a_reset(void **state)
 {
 	(void)state;
@@ -368,6 +387,7 @@ int main(void)
 		TEST(reboot_force_reports_error_when_the_reset_fails),
 		TEST(reboot_force_keeps_the_guest_when_its_kernel_is_gone),
 		TEST(reboot_does_not_ask_the_guest_when_its_kernel_is_gone),
+		TEST(event_with_a_cause_logs_it),
 		TEST(reset_logs_a_line),
 		TEST(no_reboot_ends_at_a_reset),
 		TEST(no_reboot_ends_at_reboot_force),

@@ -13,6 +13,7 @@ static struct machine_config sample(void)
 	return (struct machine_config){
 		.name = "name", .kernel = "/kernel", .initrd = "/initrd", .parameters = "quiet \"$x\"", .cpus = 3,
 		.memory = 64ull << 20, .address_bits = 41, .irqchip = IRQCHIP_GICV3_ITS, .console = CONSOLE_VIRTIO, .pmu = true,
+		.watchdog = MACHINE_WATCHDOG_POWER_OFF,
 		.sve = true, .sve_lengths = { 1, 2, 3, 4, 5, 6, 7, 1ull << 63 }, .pauth = true, .counter_frequency = 62500001,
 		.no_defaults = true, .entropy = true, .balloon = true, .power_buttons = true, .kaslr_seed_given = true,
 		.kaslr_seed = UINT64_MAX, .disk_count = 2, .network_count = 2,
@@ -47,6 +48,7 @@ static void expect_same(const struct machine_config *is, const struct machine_co
 	assert_int_equal(is->address_bits, want->address_bits);
 	assert_int_equal(is->irqchip, want->irqchip);
 	assert_int_equal(is->console, want->console);
+	assert_int_equal(is->watchdog, want->watchdog);
 	assert_int_equal(is->pmu, want->pmu);
 	assert_int_equal(is->sve, want->sve);
 	assert_memory_equal(is->sve_lengths, want->sve_lengths, sizeof(want->sve_lengths));

@@ -28,7 +28,7 @@ static const struct {
 } samples[] = {
 	{ "disk", "file" }, { "disk-overlay", "text" }, { "network", "mode=user" }, { "vfio-pci", "1:2.3" }, { "kaslr-seed", "7" },
 	{ "virtio-transport", "pci" }, { "hugetlbfs", "2M" }, { "prefault", "0x80000000+1M" }, { "compress", "3" },
-	{ "live", "rounds" }, { "cpu", "1" },
+	{ "live", "rounds" }, { "cpu", "1" }, { "watchdog", "none" },
 };
 
 static bool may_be_ignored(const char *command, const char *option)

@@ -264,6 +264,7 @@ static void device_tables_are_complete(void **state)
 	assert_true(state_table_is_complete(&rtc_state_table));
 	assert_true(state_table_is_complete(&gpio_state_table));
 	assert_true(state_table_is_complete(&vmgenid_state_table));
+	assert_true(state_table_is_complete(&watchdog_state_table));
 	assert_true(state_table_is_complete(&machine_clock_table));
 	assert_true(state_table_is_complete(&pci_state_table));
 	assert_true(state_table_is_complete(&virtio_state_table));
