@@ -5,18 +5,27 @@
 
 sum() { sha1sum "$1" | cut -c1-40; }
 
+# The snapshot and the disks of it, which no clone may change: the first case makes them, all of them use them.
+snapshot=$kept_guests/$case_file-snapshot disk=$kept_guests/$case_file-disk
+
 # A guest with a disk of 32 MiB whose first half it wrote, and one that it may not write; saved and ended.
-leave_snapshot()
+make_snapshot()
 {
-	truncate -s 32M "$tmp/d"
-	dd if=/dev/urandom of="$tmp/r" bs=1M count=1 2>/dev/null
-	start g lkvm.shell=plain --cpus 2 --disk "$tmp/d,queues=2" --disk "$tmp/r,ro"
+	truncate -s 32M "$disk"
+	dd if=/dev/urandom of="$disk.ro" bs=1M count=1 2>/dev/null
+	start g lkvm.shell=plain --cpus 2 --disk "$disk,queues=2" --disk "$disk.ro,ro"
 	wait_for g '^lkvm-guest: ready'
 	ask g 'for i in $(seq 256); do head -c 65536 /dev/zero | tr "\0" o; done >/dev/vda; sync'
 	check_status 0
-	save g "$tmp/snapshot" --stop
+	save g "$snapshot" --stop
 	wait_exit g 0
-	before=$(sum "$tmp/d")
+	sum "$disk" >"$disk.sum"
+}
+
+have_snapshot()
+{
+	[ -e "$disk.sum" ] || make_snapshot
+	before=$(cat "$disk.sum")
 }
 
 # another NAME FILE [OPTION...]: one whose console is its own.
@@ -28,7 +37,7 @@ another()
 	wait_listening "$1"
 }
 
-clone() { another "$1" "$tmp/snapshot" --disk-overlay "$tmp/overlays"; }
+clone() { another "$1" "$snapshot" --disk-overlay "$tmp/overlays"; }
 
 # says GUEST COMMAND TEXT
 says() { ask "$1" "$2"; check "$1: \"$2\" did not say \"$3\": $(cat "$logs/said")" grep -qx -- "$3" "$logs/said"; }
@@ -57,7 +66,7 @@ expect_written()
 
 case_clones_write_only_their_overlays()
 {
-	leave_snapshot
+	have_snapshot
 	clone a
 	clone b
 	write a A
@@ -69,16 +78,16 @@ case_clones_write_only_their_overlays()
 		says $c "$(letters 1009 31000)" o
 		says $c "$(letters 60009 5000)" 0
 	done
-	check "the disk changed" test "$(sum "$tmp/d")" = "$before"
+	check "the disk changed" test "$(sum "$disk")" = "$before"
 	check "an overlay of a read-only disk" test "$(ls "$tmp/overlays")" = "$(printf 'a-disk0.overlay\nb-disk0.overlay')"
 	run "$lkvm" stat a
 	check_out 'overlay.*/a-disk0.overlay'
 
 	# Whoever would write under them is kept out; and whoever would have one of theirs.
-	run "$lkvm" run --kernel "$kernel" --disk "$tmp/d"
+	run "$lkvm" run --kernel "$kernel" --disk "$disk"
 	check_status 1
 	check_err 'in use by another VM'
-	run "$lkvm" snapshot restore "$tmp/snapshot" --name a2
+	run "$lkvm" snapshot restore "$snapshot" --name a2
 	check_status 1
 	check_err 'in use by another VM'
 
@@ -99,13 +108,13 @@ case_clones_write_only_their_overlays()
 		input $c 'poweroff -f'
 		wait_exit $c 0
 	done
-	check "the disk changed" test "$(sum "$tmp/d")" = "$before"
+	check "the disk changed" test "$(sum "$disk")" = "$before"
 }
 
 # It goes on with base and overlay, however it ended.
 case_clone_is_restored_with_base_and_overlay()
 {
-	leave_snapshot
+	have_snapshot
 	clone a
 	ask a "dd if=/dev/zero bs=4096 count=64 2>/dev/null | tr '\\0' A >/tmp/x; dd if=/tmp/x of=/dev/vda bs=4096 oflag=direct 2>/dev/null"
 	check_status 0
@@ -130,10 +139,10 @@ case_clone_is_restored_with_base_and_overlay()
 	run "$lkvm" stop --force b
 	wait_exit b 0
 	check "the overlay of the snapshot changed" test "$(sum "$tmp/overlays/a-disk0.overlay")" = "$layer"
-	check "the disk changed" test "$(sum "$tmp/d")" = "$before"
+	check "the disk changed" test "$(sum "$disk")" = "$before"
 
 	# So does a machine that starts afresh, without a snapshot.
-	start a lkvm.shell=plain --disk "$tmp/d" --disk-overlay "$tmp/overlays"
+	start a lkvm.shell=plain --disk "$disk" --disk-overlay "$tmp/overlays"
 	wait_for a '^lkvm-guest: ready'
 	says a "$(letters 0 512)" A
 	says a "$(letters 512 512)" o
@@ -143,23 +152,23 @@ case_clone_is_restored_with_base_and_overlay()
 
 case_restore_refuses_overlay_that_cannot_be_made()
 {
-	leave_snapshot
+	have_snapshot
 	clone a
 	write a A
 	run "$lkvm" stop --force a
 	wait_exit a 0
-	run "$lkvm" snapshot restore "$tmp/snapshot" --name a --disk-overlay "$tmp/overlays"
+	run "$lkvm" snapshot restore "$snapshot" --name a --disk-overlay "$tmp/overlays"
 	check_status 1
 	check_err 'a-disk0.overlay is there already'
-	run "$lkvm" snapshot restore "$tmp/snapshot" --name a --disk-overlay "$tmp/no/where"
+	run "$lkvm" snapshot restore "$snapshot" --name a --disk-overlay "$tmp/no/where"
 	check_status 1
 	check_err 'cannot make the folder'
-	run "$lkvm" snapshot restore "$tmp/snapshot" --name a --disk-overlay "$tmp/d"
+	run "$lkvm" snapshot restore "$snapshot" --name a --disk-overlay "$disk"
 	check_status 1
 	check_err 'cannot open overlay'
 
 	# A restore that failed later leaves nothing in the way.
-	run env LKVM_FAULT=restore/its-tables timeout 60 "$lkvm" snapshot restore "$tmp/snapshot" --name b --disk-overlay "$tmp/overlays"
+	run env LKVM_FAULT=restore/its-tables timeout 60 "$lkvm" snapshot restore "$snapshot" --name b --disk-overlay "$tmp/overlays"
 	check_status 1
 	clone b
 	write b B
@@ -169,7 +178,7 @@ case_restore_refuses_overlay_that_cannot_be_made()
 # The host has no space left: the request fails, the rest goes on.
 case_clone_keeps_running_when_its_overlay_has_no_space()
 {
-	leave_snapshot
+	have_snapshot
 	mkdir "$tmp/overlays"
 	mount -t tmpfs -o size=4m small "$tmp/overlays"
 	clone a
@@ -186,7 +195,7 @@ case_clone_keeps_running_when_its_overlay_has_no_space()
 	run "$lkvm" stop --force a
 	wait_exit a 0
 	umount "$tmp/overlays"
-	check "the disk changed" test "$(sum "$tmp/d")" = "$before"
+	check "the disk changed" test "$(sum "$disk")" = "$before"
 }
 
 # The driver that runs keeps the address it knows; when it looks for its device again it finds the given one.
