@@ -4,8 +4,9 @@
 # soak: more
 # timeout: 900
 
-# Cycles of a case: both together are fifty, and five hundred in `make soak`.
-cycles=$((25 * times))
+# Cycles of a case. The random ones of each check differ; `make soak` has five hundred in both cases together.
+cycles=8
+[ "$times" = 1 ] || cycles=$((25 * times))
 
 begin()
 {
