@@ -145,12 +145,14 @@ static const struct option_entry entries[] = {
 	  .choices = "gicv3|gicv3-its", .offset = CONFIG(irqchip),
 	  .help = "Interrupt controller, without or with MSIs (gicv3-its)" },
 	{ .name = "nodefaults", .kind = OPTION_FLAG, .offset = CONFIG(no_defaults),
-	  .help = "Omit defaults: the power button, and console= and root=\non the kernel command line" },
+	  .help = "Omit defaults: the power button, pvpanic, and console= and\nroot= on the kernel command line" },
 	{ .name = "pmu", .kind = OPTION_FLAG, .offset = CONFIG(pmu), .help = "Give the guest performance counters" },
 	{ .name = "disable-sve", .kind = OPTION_FLAG, .offset = offsetof(struct run_options, disable_sve),
 	  .help = "Hide scalable vectors, if the host has them" },
 	{ .name = "disable-pauth", .kind = OPTION_FLAG, .offset = offsetof(struct run_options, disable_pauth),
 	  .help = "Hide pointer authentication, if the host has it" },
+	{ .name = "disable-pvpanic", .kind = OPTION_FLAG, .offset = offsetof(struct run_options, disable_pvpanic),
+	  .help = "Omit pvpanic: a guest that panics does not end the VM" },
 	{ .name = "kaslr-seed", .kind = OPTION_PARSED, .parse = parse_kaslr_seed, .argument = "N",
 	  .help = "Seed of the kernel's load address (random)" },
 	{ .name = "dump-dtb", .kind = OPTION_FILE, .argument = "FILE", .offset = CONFIG(dump_fdt),
@@ -231,6 +233,7 @@ int run_options_finish(struct run_options *options, const char *kernel, struct e
 	config->sve = !options->disable_sve;
 	config->pauth = !options->disable_pauth;
 	config->power_buttons = !config->no_defaults;
+	config->pvpanic = !config->no_defaults && !options->disable_pvpanic;
 	for (unsigned i = 0; i < config->disk_count; i++)
 		config->disks[i].changed_allowed = options->disks_changed == RUN_DISKS_CHANGED_ALLOW;
 	return 0;

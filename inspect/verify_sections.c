@@ -103,6 +103,8 @@ static void expect_devices(const struct expectation *expectation, const struct m
 		expect(expectation, "event-collector/pci");
 	for (unsigned i = 0; i < config->vfio.count; i++)
 		expect_passed_through(expectation, i);
+	if (config->pvpanic)
+		expect(expectation, SECTION_PVPANIC SECTION_SUFFIX_PCI);
 }
 
 static void find_unknown(const struct expectation *expectation)

@@ -130,6 +130,7 @@ const struct component *const machine_components[] = {
 	&component_pci,
 	&component_virtio,
 	&component_vfio,
+	&component_pvpanic,
 	&component_threads,
 };
 

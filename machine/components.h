@@ -33,7 +33,7 @@ struct component {
 };
 
 extern const struct component component_files, component_serial, component_rtc, component_gpio, component_vmgenid,
-	component_watchdog, component_virtio, component_vfio;
+	component_watchdog, component_virtio, component_vfio, component_pvpanic;
 
 extern const struct component *const machine_components[];
 extern const size_t machine_component_count;

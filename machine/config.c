@@ -43,6 +43,7 @@ static const struct config_field machine_fields[] = {
 	FIELD(struct machine_config, entropy, CONFIG_BOOL, 1),
 	FIELD(struct machine_config, balloon, CONFIG_BOOL, 1),
 	FIELD(struct machine_config, power_buttons, CONFIG_BOOL, 1),
+	OPTIONAL(struct machine_config, pvpanic, CONFIG_BOOL, 1),
 	FIELD(struct machine_config, kaslr_seed_given, CONFIG_BOOL, 1),
 	FIELD(struct machine_config, kaslr_seed, CONFIG_U64, UINT64_MAX),
 	FIELD(struct machine_config, counter_frequency, CONFIG_U64, UINT64_MAX),

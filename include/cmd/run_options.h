@@ -20,7 +20,7 @@ struct run_options {
 	struct machine_config config;
 	uint64_t cpus;
 	enum log_level log_level;
-	bool disable_sve, disable_pauth;
+	bool disable_sve, disable_pauth, disable_pvpanic;
 	bool paused, detach, no_reboot;
 	bool no_network; /* --network mode=none */
 	unsigned overlay_count;

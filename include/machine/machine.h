@@ -18,6 +18,7 @@
 #include "arm/vcpu_init.h"
 #include "hw/gpio.h"
 #include "hw/pci.h"
+#include "hw/pvpanic.h"
 #include "hw/rcec.h"
 #include "hw/rtc.h"
 #include "hw/serial.h"
@@ -106,6 +107,7 @@ struct machine_config {
 	bool entropy;       /* --rng */
 	bool balloon;
 	bool power_buttons; /* the virtio-input device */
+	bool pvpanic;       /* false in snapshots of older versions */
 	bool kaslr_seed_given;
 	uint64_t kaslr_seed;
 	unsigned disk_count;
@@ -175,6 +177,7 @@ struct machine {
 	struct virtio_device *virtio[MACHINE_MAX_VIRTIO];
 	struct virtio_device *balloon, *input; /* two of these, or NULL */
 	struct vfio *vfio; /* passed-through devices; NULL: none */
+	struct pvpanic pvpanic; /* closed without config.pvpanic */
 	struct rcec collector; /* of their errors; open if there are any devices */
 	const struct error_collector *refused; /* NULL except in machine_check_host() */
 	struct dirty_log dirty_log;

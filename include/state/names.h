@@ -39,6 +39,9 @@
 #define SECTION_VMGENID "generation"
 #define SECTION_WATCHDOG "watchdog"
 
+/* PCI devices of one function each, before SECTION_SUFFIX_PCI. */
+#define SECTION_PVPANIC "pvpanic"
+
 /* Suffixes after the name of a PCI device, "virtio-blk0" or "vfio0". */
 #define SECTION_SUFFIX_PCI "/pci"
 #define SECTION_SUFFIX_QUEUE "/queue" /* numbered */

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Bare-metal guests of the VM tests: build/guest/NAME.bin, loaded by `lkvm run --kernel`.
 
-GUEST_NAMES := hello garbage reset edu mtty scan overwrite idle
+GUEST_NAMES := hello garbage reset edu mtty scan overwrite idle panic
 GUEST_BINARIES := $(GUEST_NAMES:%=build/guest/%.bin)
 GUEST_OBJCOPY := $(CROSS_COMPILE)objcopy
 
@@ -25,6 +25,7 @@ GUEST_PARTS_mtty := tests/guest/lib/image_header.o $(GUEST_LIB) $(GUEST_DEVICES)
 GUEST_PARTS_scan := tests/guest/lib/image_header.o $(GUEST_LIB) $(GUEST_DEVICES) tests/guest/scan.o
 GUEST_PARTS_overwrite := tests/guest/lib/image_header.o $(GUEST_LIB) $(GUEST_DEVICES) tests/guest/overwrite.o
 GUEST_PARTS_idle := tests/guest/lib/image_header.o $(GUEST_LIB) $(GUEST_DEVICES) tests/guest/idle.o
+GUEST_PARTS_panic := tests/guest/lib/image_header.o $(GUEST_LIB) $(GUEST_DEVICES) tests/guest/panic.o
 GUEST_PARTS_reset := tests/guest/lib/image_header.o $(GUEST_LIB) $(GUEST_DEVICES) \
 	$(patsubst %.c,%.o,$(sort $(wildcard tests/guest/reset/*.c)))
 

@@ -288,7 +288,8 @@ static void run_has_documented_defaults(void **state)
 	assert_int_equal(config->irqchip, IRQCHIP_GICV3_ITS);
 	assert_int_equal(config->console, CONSOLE_SERIAL);
 	assert_int_equal(options.log_level, LOG_LEVEL_WARNING);
-	assert_true(config->power_buttons && config->sve && config->pauth);
+	assert_true(config->power_buttons && config->pvpanic && config->sve && config->pauth);
+	assert_false(parse_run("Image --disable-pvpanic").config.pvpanic);
 	assert_false(config->no_defaults || config->entropy || config->balloon || config->pmu);
 	assert_false(options.detach);
 	assert_false(config->kaslr_seed_given);
@@ -321,7 +322,7 @@ static void run_accepts_the_options_of_kvmtool(void **state)
 	assert_int_equal(config->console, CONSOLE_VIRTIO);
 	assert_int_equal(config->network_count, 0);
 	assert_true(config->no_defaults && config->entropy && config->balloon && config->pmu);
-	assert_false(config->power_buttons);
+	assert_false(config->power_buttons || config->pvpanic);
 	assert_true(config->kaslr_seed_given);
 	assert_int_equal(config->kaslr_seed, 16);
 	assert_int_equal(parse_run("-k X --debug").log_level, LOG_LEVEL_DEBUG);
@@ -444,7 +445,7 @@ static void run_refuses_bad_options_with_an_error(void **state)
 		{ "-k idle -n mode=none,passt-options=-t", "-n: mode=none makes no interface: it goes with no other item" },
 		{ "-k idle -n mode=none -n mode=tap", "--network: mode=none goes with no interface" },
 		{ "-k idle --cpu 0", "--cpu: 0 is not in the range from 1 to 512" },
-		{ "-k idle --disab", "--disab may be --disable-sve, --disable-pauth, --disable-mte" },
+		{ "-k idle --disab", "--disab may be --disable-sve, --disable-pauth, --disable-pvpanic, --disable-mte" },
 		{ "-k idle --kernal=x", "unknown option --kernal; did you mean --kernel?" },
 		{ "-k idle --dsik x", "unknown option --dsik; did you mean --disk?" },
 		{ "-k idle -n mode=tap,passt=p", "-n: passt and passt-options are for mode=user" },

@@ -15,7 +15,7 @@ static struct machine_config sample(void)
 		.memory = 64ull << 20, .address_bits = 41, .irqchip = IRQCHIP_GICV3_ITS, .console = CONSOLE_VIRTIO, .pmu = true,
 		.watchdog = MACHINE_WATCHDOG_POWER_OFF,
 		.sve = true, .sve_lengths = { 1, 2, 3, 4, 5, 6, 7, 1ull << 63 }, .pauth = true, .counter_frequency = 62500001,
-		.no_defaults = true, .entropy = true, .balloon = true, .power_buttons = true, .kaslr_seed_given = true,
+		.no_defaults = true, .entropy = true, .balloon = true, .power_buttons = true, .pvpanic = true, .kaslr_seed_given = true,
 		.kaslr_seed = UINT64_MAX, .disk_count = 2, .network_count = 2,
 		.disks = {
 			{ .path = "/first", .read_only = true, .queues = 4, .serial = "serial", .size = 1ull << 40 },
@@ -57,6 +57,7 @@ static void expect_same(const struct machine_config *is, const struct machine_co
 	assert_int_equal(is->entropy, want->entropy);
 	assert_int_equal(is->balloon, want->balloon);
 	assert_int_equal(is->power_buttons, want->power_buttons);
+	assert_int_equal(is->pvpanic, want->pvpanic);
 	assert_int_equal(is->kaslr_seed_given, want->kaslr_seed_given);
 	assert_true(is->kaslr_seed == want->kaslr_seed);
 	assert_int_equal(is->counter_frequency, want->counter_frequency);
