@@ -13,8 +13,8 @@ static const struct {
 	[ITS_PROBLEM_COLLECTION_ID] = { EINVAL, "its id has no place in the table" },
 	[ITS_PROBLEM_EVENT_BITS] = { EINVAL, "it has more than 16 bits of events" },
 	[ITS_PROBLEM_DEVICE_ID] = { EINVAL, "its id has no place in the table" },
-	[ITS_PROBLEM_LPI] = { EINVAL, "its interrupt is no LPI" },
-	[ITS_PROBLEM_NEXT] = { EINVAL, "the next event is behind the table's end" },
+	[ITS_PROBLEM_LPI] = { EINVAL, "its interrupt is not an LPI" },
+	[ITS_PROBLEM_NEXT] = { EINVAL, "the next event is beyond the table's end" },
 	[ITS_PROBLEM_COLLECTION] = { EINVAL, "its collection does not exist" },
 	[ITS_PROBLEM_PROPERTIES] = { EFAULT, "its LPI's configuration is not in RAM" },
 	[ITS_PROBLEM_PENDING] = { EFAULT, "its LPI's pending bit is not in RAM" },
@@ -48,5 +48,5 @@ const char *its_stop_text(enum its_stop stop)
 	case ITS_STOP_LIMIT:
 		break;
 	}
-	return "there are more entries than any guest has, and the rest was not looked at";
+	return "there are more entries than any guest has, and the rest was not checked";
 }

@@ -17,7 +17,7 @@ int cmd_balloon(const struct command_call *call)
 
 	/* NAME SIZE, or only SIZE with --name or --all */
 	if (call->count != (options->name || options->all ? 1 : 2)) {
-		error_set(&error, EINVAL, "NAME and SIZE are wanted");
+		error_set(&error, EINVAL, "NAME and SIZE are required");
 		return command_usage_error(call, &error);
 	}
 	asked.count--;

@@ -134,7 +134,7 @@ static void suggest(const struct command *commands, const char *group, const cha
 static int no_such_command(const struct command *commands, int argc, char **argv)
 {
 	if (!command_is_group(commands, argv[1])) {
-		fprintf(stderr, "lkvm: '%s' is no command of lkvm", argv[1]);
+		fprintf(stderr, "lkvm: '%s' is not a command of lkvm", argv[1]);
 		suggest(commands, NULL, argv[1]);
 		fprintf(stderr, "; see 'lkvm help'\n");
 		return EXIT_USAGE;

@@ -174,7 +174,7 @@ int cmd_completion(const struct command_call *call)
 	struct error error;
 
 	if (call->count != 1 || strcmp(call->operands[0], "bash")) {
-		error_set(&error, EINVAL, "for which shell? \"bash\" is the one that is there");
+		error_set(&error, EINVAL, "a shell is required; only \"bash\" is supported");
 		return command_usage_error(call, &error);
 	}
 	printf("# shellcheck shell=bash\n# bash completion for lkvm, printed by 'lkvm completion bash'\n\n");

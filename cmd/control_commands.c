@@ -16,7 +16,7 @@
 	  .help = "All running virtual machines" }
 #define JSON_ENTRY                                                                                         \
 	{ .name = "json", .kind = OPTION_FLAG, .offset = offsetof(struct control_options, json),              \
-	  .help = "Print JSON, one object a line for each virtual machine" }
+	  .help = "Print JSON, one line with an object per virtual machine" }
 
 static const struct option_entry name_entries[] = { NAME_ENTRY, ALL_ENTRY, JSON_ENTRY };
 
@@ -34,7 +34,7 @@ static const struct option_entry guest_entries[] = {
 	  .help = "Do it at once, without the guest's cooperation" },
 	{ .name = "timeout", .letter = 't', .kind = OPTION_NUMBER, .argument = "SECONDS", .minimum = 1,
 	  .maximum = 86400, .offset = offsetof(struct control_options, timeout),
-	  .help = "How long the guest may take (60)" },
+	  .help = "Seconds to wait for the guest (60)" },
 	JSON_ENTRY,
 };
 
@@ -124,7 +124,8 @@ int control_commands_ask_guest(const struct command_call *call, const char *requ
 	struct error error;
 
 	if (options->force && options->timeout) {
-		error_set(&error, EINVAL, "--timeout is for a guest that is asked: it goes not with --force");
+		error_set(&error, EINVAL, "--timeout and --force exclude each other: --force does not wait "
+					  "for the guest");
 		return command_usage_error(call, &error);
 	}
 	if (options->force) {

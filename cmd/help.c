@@ -26,7 +26,7 @@ int cmd_help(const struct command_call *call)
 	if (!asked) {
 		struct error error;
 
-		error_set(&error, EINVAL, "\"%.100s\" is no command of lkvm", call->operands[0]);
+		error_set(&error, EINVAL, "\"%.100s\" is not a command of lkvm", call->operands[0]);
 		return command_usage_error(call, &error);
 	}
 	command_help(asked);

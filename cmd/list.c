@@ -22,7 +22,7 @@ static const struct option_entry entries[] = {
 	{ .name = "json", .kind = OPTION_FLAG, .offset = offsetof(struct list_options, json),
 	  .help = "Print JSON" },
 	{ .name = "quiet", .letter = 'q', .kind = OPTION_FLAG, .offset = offsetof(struct list_options, quiet),
-	  .help = "Only the names, one a line" },
+	  .help = "Print only the names, one per line" },
 	/* kvmtool's choice between running guests and root folders */
 	{ .name = "run", .letter = 'i', .kind = OPTION_IGNORED },
 };

@@ -76,13 +76,15 @@ const struct option_table snapshot_restore_options_table = OPTION_TABLE(entries,
 static int replace_disk(struct virtio_block_config *disk, const struct virtio_block_config *given, struct error *error)
 {
 	if (given->read_only && !disk->read_only)
-		return error_set(error, EINVAL, "--disk %s,ro: the guest was saved with a disk that it may write; --disk-overlay "
-				 "leaves the file as it is", given->path);
+		return error_set(error, EINVAL, "--disk %s,ro: the guest was saved with a writable disk; "
+				 "--disk-overlay leaves the file unchanged", given->path);
 	if (given->queues && given->queues != disk->queues)
-		return error_set(error, EINVAL, "--disk %s,queues=%u: the guest was saved with queues=%u, which stay", given->path,
+		return error_set(error, EINVAL, "--disk %s,queues=%u: the guest was saved with queues=%u, "
+						"which cannot change", given->path,
 				 given->queues, disk->queues);
 	if (given->serial && (!disk->serial || strncmp(given->serial, disk->serial, VIRTIO_BLOCK_SERIAL)))
-		return error_set(error, EINVAL, "--disk %s,serial=%s: the guest was saved with the serial number %s, which stays",
+		return error_set(error, EINVAL, "--disk %s,serial=%s: the guest was saved with the serial "
+						"number %s, which cannot change",
 				 given->path, given->serial, disk->serial ? disk->serial : "of its old path");
 	disk->path = given->path;
 	disk->chosen = true;
@@ -94,7 +96,8 @@ static int replace_network(struct virtio_net_config *network, const struct virti
 	struct virtio_net_config saved = *network;
 
 	if (given->queues && given->queues != saved.queues)
-		return error_set(error, EINVAL, "--network: queues=%u: the guest was saved with queues=%u, which stay",
+		return error_set(error, EINVAL, "--network: queues=%u: the guest was saved with queues=%u, "
+						"which cannot change",
 				 given->queues, saved.queues);
 	if (given->mode == NET_USER && saved.queues > 1)
 		return error_set(error, EINVAL, "--network: the guest was saved with queues=%u, which mode=user does not have",
@@ -112,7 +115,7 @@ static int check_options(const struct run_options *options, struct error *error)
 	if (options->no_network)
 		return error_set(error, EINVAL, "--network: mode=none: the guest keeps the interfaces that it was saved with");
 	if (options->config.prefault_count && (options->eager || options->config.huge_page))
-		return error_set(error, EINVAL, "--prefault: %s reads all memory before the guest continues",
+		return error_set(error, EINVAL, "--prefault: %s reads all memory before the guest resumes",
 				 options->eager ? "--eager" : "--hugetlbfs");
 	return 0;
 }
@@ -137,7 +140,8 @@ int run_options_replace(struct machine_config *config, const struct run_options 
 	/* Passed-through devices must be able to access all of RAM from the beginning. */
 	config->eager |= config->vfio.count > 0;
 	if (config->vfio.count && given->prefault_count)
-		return error_set(error, EINVAL, "--prefault: all memory is read before a guest with passed-through devices continues");
+		return error_set(error, EINVAL, "--prefault: all memory is read before a guest with "
+						"passed-through devices resumes");
 	for (unsigned i = 0; i < given->disk_count; i++)
 		if (replace_disk(&config->disks[i], &given->disks[i], error) < 0)
 			return -1;

@@ -95,7 +95,7 @@ static int parse_tap(struct virtio_net_config *net, const char *value, struct er
 {
 	/* IFNAMSIZ: the kernel would truncate the name and use another interface. */
 	if (!*value || strlen(value) > 15 || strchr(value, '/'))
-		return error_set(error, EINVAL, "\"%.100s\" is no name of an interface", value);
+		return error_set(error, EINVAL, "\"%.100s\" is not the name of an interface", value);
 	net->tap = value;
 	return 0;
 }
@@ -145,7 +145,7 @@ static int parse_trans(struct virtio_net_config *net, const char *value, struct 
 {
 	(void)net;
 	if (strcmp(value, "virtio"))
-		return error_set(error, EINVAL, "\"%.100s\" is not there: only virtio", value);
+		return error_set(error, EINVAL, "\"%.100s\" is not supported: only virtio", value);
 	return 0;
 }
 
@@ -205,7 +205,7 @@ static int check_combination(const struct virtio_net_config *net, bool vhost, st
 	if (net->tap && net->tap_fd >= 0)
 		return error_set(error, EINVAL, "tapif and fd exclude each other");
 	if (net->tap_fd >= 0 && net->queues > 1)
-		return error_set(error, EINVAL, "several queues need tapif: fd is one");
+		return error_set(error, EINVAL, "several queues need tapif: fd gives one queue pair");
 	return 0;
 }
 
@@ -250,7 +250,8 @@ int run_options_parse_network(void *target, char *value, struct error *error)
 	if (more < 0 || choose_mode(&net, mode, &wanted, error) < 0)
 		return -1;
 	if (!wanted && (others || net.passt_options))
-		return error_set(error, EINVAL, "mode=none makes no interface: it goes with no other item");
+		return error_set(error, EINVAL, "mode=none makes no interface: it excludes all other "
+						"items");
 	if (!wanted) {
 		((struct run_options *)target)->no_network = true;
 		return 0;

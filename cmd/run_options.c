@@ -39,7 +39,8 @@ static int parse_transport(void *target, char *value, struct error *error)
 {
 	(void)target;
 	if (strcmp(value, "pci"))
-		return error_set(error, EINVAL, "\"%.100s\" is not there: virtio devices are on PCI", value);
+		return error_set(error, EINVAL, "\"%.100s\" is not supported: virtio devices are on "
+						"PCI", value);
 	return 0;
 }
 
@@ -59,7 +60,8 @@ static int parse_mounted_huge_pages(const char *path, uint64_t *page, struct err
 	if (statfs(path, &status) < 0)
 		return error_system(error, errno, "%.200s", path);
 	if (status.f_type != HUGETLBFS_MAGIC)
-		return error_set(error, EINVAL, "%.200s is no mounted hugetlbfs; the size of the pages is enough, as 2M", path);
+		return error_set(error, EINVAL, "%.200s is not a mounted hugetlbfs; give the size of the "
+						"pages instead, such as 2M", path);
 	*page = (uint64_t)status.f_bsize;
 	return 0;
 }
@@ -213,22 +215,23 @@ int run_options_finish(struct run_options *options, const char *kernel, struct e
 		return error_context(error, "--name");
 
 	if (config->vfio.count && config->balloon)
-		return error_set(error, EINVAL, "--balloon: a device of --vfio-pci may write to any page of the guest's memory, so "
-				 "that none can be given back");
+		return error_set(error, EINVAL, "--balloon: a device of --vfio-pci may write to any page "
+				 "of the guest's memory, so no page can be given back");
 
 	if (options->no_network && config->network_count)
-		return error_set(error, EINVAL, "--network: mode=none goes with no interface");
+		return error_set(error, EINVAL, "--network: mode=none and interfaces exclude each other");
 	if (options->disks_changed == RUN_DISKS_CHANGED_ALLOW && !options->overlay_count)
-		return error_set(error, EINVAL, "--disks-changed is about disks under overlays: it needs --disk-overlay");
+		return error_set(error, EINVAL, "--disks-changed is for disks under overlays: it needs "
+						"--disk-overlay");
 	finish_queues(config);
 
 	config->cpus = (unsigned)options->cpus;
 	if (!config->memory) /* kvmtool's rule, which is enough to boot many vCPUs */
 		config->memory = (options->cpus + 3) * (64ull << 20);
 	if (config->memory < RUN_MEMORY_MINIMUM)
-		return error_set(error, EINVAL, "--mem: a guest has at least 64 MiB");
+		return error_set(error, EINVAL, "--mem: a guest needs at least 64 MiB");
 	if (config->memory % (1ull << 20))
-		return error_set(error, EINVAL, "--mem: a guest has whole MiBs");
+		return error_set(error, EINVAL, "--mem: the size must be a multiple of 1 MiB");
 
 	config->sve = !options->disable_sve;
 	config->pauth = !options->disable_pauth;

@@ -106,7 +106,7 @@ int cmd_snapshot_diff(const struct command_call *call)
 	int status;
 
 	if (call->count != 2) {
-		error_set(&error, EINVAL, "which two files?");
+		error_set(&error, EINVAL, "two files are required");
 		return command_usage_error(call, &error);
 	}
 	if (open_side(&before, call->operands[0], &error) < 0)

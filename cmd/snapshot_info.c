@@ -62,7 +62,7 @@ int cmd_snapshot_info(const struct command_call *call)
 	int status;
 
 	if (call->count != 1) {
-		error_set(&error, EINVAL, "about which file?");
+		error_set(&error, EINVAL, "a file is required");
 		return command_usage_error(call, &error);
 	}
 	if (snapshot_open(&snapshot, call->operands[0], &error) < 0)

@@ -173,12 +173,13 @@ static int check_words(const struct command_call *call, const char *what, struct
 	const struct inspect_options *options = call->values;
 
 	if (call->count != 1)
-		return error_set(error, EINVAL, "which %s?", what);
+		return error_set(error, EINVAL, "a %s is required", what);
 	if (options->dot && (options->json || is_any_wanted(options)))
-		return error_set(error, EINVAL, "--dot prints a graph alone: it goes with no view, nor with --json");
+		return error_set(error, EINVAL, "--dot prints only a graph: it excludes the views and "
+						"--json");
 	if (options->symbols && (options->dot || (is_any_wanted(options) && !options->cpu.wanted)))
-		return error_set(error, EINVAL, "--symbols names code that vCPUs are in: it needs --cpu where there are other views, "
-				 "and goes without --dot");
+		return error_set(error, EINVAL, "--symbols names the code addresses of vCPUs: with other "
+				 "views it needs --cpu, and it excludes --dot");
 	return 0;
 }
 

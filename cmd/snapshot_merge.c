@@ -52,7 +52,7 @@ int cmd_snapshot_merge(const struct command_call *call)
 	int result;
 
 	if (call->count != 2) {
-		error_set(&error, EINVAL, "which file, and to which file?");
+		error_set(&error, EINVAL, "two files are required: the snapshot, and the new file");
 		return command_usage_error(call, &error);
 	}
 	output.path = call->operands[1];

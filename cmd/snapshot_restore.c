@@ -75,7 +75,8 @@ static int refuse_partial(struct snapshot *snapshot, struct error *error)
 {
 	if (!sections_find(&snapshot->sections, SECTION_PARTIAL))
 		return 0;
-	return error_set(error, EINVAL, "it holds of RAM only what is needed to look into it, and cannot be restored");
+	return error_set(error, EINVAL, "it has only the RAM that an inspection needs, and cannot be "
+					"restored");
 }
 
 int cmd_snapshot_restore(const struct command_call *call)
@@ -88,7 +89,7 @@ int cmd_snapshot_restore(const struct command_call *call)
 	int status;
 
 	if (call->count != 1) {
-		error_set(&error, EINVAL, "from which file?");
+		error_set(&error, EINVAL, "a file is required");
 		return command_usage_error(call, &error);
 	}
 	if (options->no_verify && options->verify == RUN_VERIFY_BEFORE) {

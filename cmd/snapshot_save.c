@@ -46,8 +46,9 @@ static const struct option_entry entries[] = {
 	  .help = "End the virtual machine after the save" },
 	{ .name = "live", .kind = OPTION_PARSED, .parse = parse_live, .argument = "WAY", .choices = "point-in-time|rounds",
 	  .optional = true, .offset = offsetof(struct save_options, live),
-	  .help = "Pause the guest only for a moment. point-in-time copies RAM\nafter the pause, each part before the guest writes it.\n"
-		  "rounds copies RAM before the pause, again and again.\nDefault: the first of them that this host supports" },
+	  .help = "Pause the guest only for a moment. point-in-time copies RAM\nafter the pause, each part "
+		  "before the guest writes it.\nrounds copies RAM before the pause, repeatedly.\nDefault: "
+		  "the first of them that this host supports" },
 	{ .name = "max-pause", .kind = OPTION_NUMBER, .argument = "MS", .minimum = 1, .maximum = 60000,
 	  .offset = offsetof(struct save_options, max_pause), .help = "Longest pause in milliseconds (10); implies --live=rounds" },
 	{ .name = "base", .kind = OPTION_FILE, .argument = "FILE", .offset = offsetof(struct save_options, base),
@@ -59,7 +60,7 @@ static const struct option_entry entries[] = {
 	{ .name = "detach-vfio", .kind = OPTION_FLAG, .offset = offsetof(struct save_options, detach),
 	  .help = "Detach passed-through devices whose state cannot be\nsaved: reset them, and notify the guest" },
 	{ .name = "force", .kind = OPTION_FLAG, .offset = offsetof(struct save_options, force),
-	  .help = "Save also a state that cannot be restored, for inspection" },
+	  .help = "Save even a state that cannot be restored, for inspection" },
 	SNAPSHOT_OUTPUT_COMPRESS(struct save_options, level),
 	{ .name = "json", .kind = OPTION_FLAG, .offset = offsetof(struct save_options, json),
 	  .help = "Print the figures as JSON" },
@@ -147,7 +148,7 @@ static int save_to_file(struct save *save, struct error *error)
 	understood = save_figures_parse(reply.body, &save->figures);
 	free(reply.body);
 	if (!understood)
-		return error_set(error, EPROTO, "%s sent an answer that is not one to a save", save->name);
+		return error_set(error, EPROTO, "%s sent an answer that does not fit a save", save->name);
 	if (check_answer(save, &request, error) < 0)
 		return -1;
 	save->has_overlays = request.overlays;
@@ -178,7 +179,8 @@ static int open_base(struct save *save, struct error *error)
 	if (!path)
 		return 0;
 	if (is_rewritten(save))
-		return error_set(error, EINVAL, "--base: what is compressed or goes through a pipe is whole");
+		return error_set(error, EINVAL, "--base: a snapshot that is compressed or written to a "
+						"pipe has no base");
 	if (save->base_fd < 0)
 		return error_system(error, errno, "--base: %s", path);
 	return 0;
@@ -191,7 +193,8 @@ static int open_folder(struct save *save, struct error *error)
 	if (!folder)
 		return 0;
 	if (save->options->stop)
-		return error_set(error, EINVAL, "--disk-overlays: with --stop no guest goes on that could use them");
+		return error_set(error, EINVAL, "--disk-overlays: --stop ends the guest, which could not "
+						"use them");
 	save->folder_made = mkdir(folder, 0777) == 0;
 	if (!save->folder_made && errno != EEXIST)
 		return error_system(error, errno, "--disk-overlays: cannot make the folder %s", folder);
@@ -205,7 +208,8 @@ static void close_folder(struct save *save, struct error *error)
 	if (save->folder_made)
 		rmdir(save->options->overlays);
 	if (save->has_overlays)
-		error_set(error, error->code, "%s; no snapshot was made, but the guest goes on with the new overlays in %s", error->text,
+		error_set(error, error->code, "%s; no snapshot was made, but the guest now writes to the "
+					      "new overlays in %s", error->text,
 			  save->options->overlays);
 }
 
@@ -302,14 +306,14 @@ static int print_figures(const struct save *save, bool stopped, bool json)
 			save->figures.size >> 20, (save->figures.size & 0xfffff) * 10 >> 20, save->figures.pause / 1000000,
 			save->figures.pause / 100000 % 10, rate / 1000);
 		if (save->figures.throttle)
-			fprintf(output, "The guest was slowed down to come to an end: it "
-				"wrote as fast as it could be saved (%" PRIu64 " rounds)\n", save->figures.rounds);
+			fprintf(output, "The guest was slowed down, because it wrote as fast as its RAM "
+				"could be saved (%" PRIu64 " rounds)\n", save->figures.rounds);
 		if (save->options->overlays)
-			fprintf(output, "The guest goes on with new overlays in %s; the snapshot and they need the disks as they are "
-				"now\n", save->options->overlays);
+			fprintf(output, "The guest now writes to new overlays in %s; the overlays and the "
+				"snapshot need the disks unchanged\n", save->options->overlays);
 		else if (save->figures.disks && !stopped)
-			fprintf(output, "The snapshot is valid only for the guest's disks as they are now: once the guest has "
-				"written them, a restore refuses them\n");
+			fprintf(output, "The snapshot is valid only for the guest's disks as they are now: "
+				"after the guest writes to them, a restore refuses them\n");
 		return EXIT_OK;
 	}
 	report_open(&report, true);
@@ -338,11 +342,11 @@ static int check_options(const struct save_options *options, struct error *error
 	if (!options->live || strcmp(options->live, save_way_name(SAVE_POINT_IN_TIME)))
 		return 0;
 	if (options->max_pause)
-		return error_set(error, EINVAL, "--max-pause is for --live=rounds: the pause of --live=point-in-time has no limit "
-				 "to set");
+		return error_set(error, EINVAL, "--max-pause is only for --live=rounds: the pause of "
+				 "--live=point-in-time cannot be limited");
 	if (options->stop)
-		return error_set(error, EINVAL, "--live=point-in-time copies RAM while the guest runs, which --stop does not let "
-				 "it do");
+		return error_set(error, EINVAL, "--live=point-in-time and --stop exclude each other: the "
+				 "first copies RAM while the guest runs");
 	return 0;
 }
 
@@ -357,7 +361,7 @@ int cmd_snapshot_save(const struct command_call *call)
 	int result;
 
 	if (call->count != 2) {
-		error_set(&error, EINVAL, "which virtual machine, and to which file?");
+		error_set(&error, EINVAL, "a virtual machine and a file are required");
 		return command_usage_error(call, &error);
 	}
 	if (check_options(options, &error) < 0)

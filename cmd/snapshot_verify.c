@@ -185,13 +185,14 @@ static void print_verdict(const struct verification *verification, const struct 
 	if (faults > MAX_PRINTED)
 		printf("%s: file: there are %u more\n", verification->path, faults - MAX_PRINTED);
 	if (snapshot->sections.count && !verification->contents_checked)
-		printf("%s: file: what its sections say was not looked at%s\n", verification->path,
+		printf("%s: file: the contents of its sections were not checked%s\n", verification->path,
 		       verification->ram_checked ? "" : ", nor its RAM");
 	if (faults)
 		printf("%u fault%s\n", faults, faults > 1 ? "s" : "");
 	else
 		printf("%s: good (%" PRIu64 " MiB of RAM, %zu sections%s)\n", verification->path, snapshot->ram_size >> 20,
-		       snapshot->sections.count, verification->host_checked ? ", and this host takes it" : "");
+		       snapshot->sections.count, verification->host_checked ? ", and this host can restore "
+									      "it" : "");
 }
 
 static int print_report(const struct command_call *call, struct verification *verification, const struct snapshot *snapshot)
@@ -243,7 +244,7 @@ int cmd_snapshot_verify(const struct command_call *call)
 	int status;
 
 	if (call->count != 1) {
-		error_set(&error, EINVAL, "which file?");
+		error_set(&error, EINVAL, "a file is required");
 		return command_usage_error(call, &error);
 	}
 	verification.path = call->operands[0];

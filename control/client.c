@@ -19,7 +19,7 @@
 
 static int no_such(struct error *error)
 {
-	return error_set(error, ENOENT, "no virtual machine of that name runs");
+	return error_set(error, ENOENT, "no virtual machine of that name is running");
 }
 
 static int no_answer(struct error *error)
@@ -81,7 +81,7 @@ static int read_reply(int fd, uint64_t deadline, const struct control_extras *ex
 			return no_answer(error);
 		ready = poll(&polled, 1, ticks && deadline - time > TICK ? TICK : (int)(deadline - time));
 		if (ready == 0 && ticks && !extras->tick(extras->owner))
-			return error_set(error, ECANCELED, "called off");
+			return error_set(error, ECANCELED, "cancelled");
 		if (ready == 0)
 			continue;
 		got = recv(fd, *text + size, capacity - size - 1, MSG_DONTWAIT);
@@ -90,7 +90,7 @@ static int read_reply(int fd, uint64_t deadline, const struct control_extras *ex
 		if (got > 0)
 			size += (size_t)got;
 		else if (errno != EINTR && errno != EAGAIN)
-			return error_system(error, errno, "the virtual machine broke off");
+			return error_system(error, errno, "the virtual machine closed the connection");
 	}
 	(*text)[size] = '\0';
 	return 0;
@@ -126,7 +126,7 @@ static int send_request(int fd, const char *request, const struct control_extras
 	while (sent < 0 && errno == EINTR);
 	if (sent < 0 && errno == EAGAIN)
 		return no_answer(error);
-	return sent < 0 ? error_system(error, errno, "the virtual machine broke off") : 0;
+	return sent < 0 ? error_system(error, errno, "the virtual machine closed the connection") : 0;
 }
 
 /* Parses the first line of the reply and moves the body to the front. */
@@ -141,7 +141,7 @@ static int read_status(char *text, struct error *error)
 	if (!strncmp(text, refusal, sizeof(refusal) - 1))
 		return error_set(error, 0, "%s", text + sizeof(refusal) - 1);
 	if (strcmp(text, "ok"))
-		return error_set(error, EPROTO, "what listens there is no lkvm");
+		return error_set(error, EPROTO, "the process that listens there is not lkvm");
 	memmove(text, end + 1, strlen(end + 1) + 1);
 	return 0;
 }

@@ -49,7 +49,7 @@ int inspect_fields(const struct fields *fields, struct report *report, struct er
 			return error_set(error, EBADMSG, "%s has %u values, more than any device", field.name, field.count);
 		/* The names become keys of one object, so they must differ. */
 		if (field_find(fields, field.name, &first) && first.values != field.values)
-			return error_set(error, EBADMSG, "%s is there twice", field.name);
+			return error_set(error, EBADMSG, "%s occurs twice", field.name);
 		if (field.count == 1) {
 			report_hex(report, field.name, field_element(&field, 0));
 		} else if (is_text(&field)) {

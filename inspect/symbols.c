@@ -34,7 +34,8 @@ static int read_map(struct symbols *symbols, const struct symbol_file *file, str
 			continue;
 		if (!digits || digits > 16 || line[digits] != ' ' || !line[digits + 1] || line[digits + 2] != ' ' ||
 		    !line[digits + 3])
-			return error_set(error, EBADMSG, "it is no ELF file, and line %u is no symbol of a System.map",
+			return error_set(error, EBADMSG, "it is not an ELF file, and line %u is not a "
+							 "symbol of a System.map",
 					 number);
 		if (!strchr("tTwW", line[digits + 1]))
 			continue;
@@ -71,14 +72,14 @@ static int read_symbols(struct symbols *symbols, int fd, struct error *error)
 	if (fstat(fd, &status) < 0)
 		return error_system(error, errno, "reading it");
 	if (!S_ISREG(status.st_mode))
-		return error_set(error, EINVAL, "it is no regular file");
+		return error_set(error, EINVAL, "it is not a regular file");
 	file.size = (uint64_t)status.st_size;
 	if (pread_full(fd, magic, sizeof(magic), 0) == sizeof(magic) && !memcmp(magic, "\177ELF", 4))
 		result = symbols_read_elf(symbols, &file, error);
 	else
 		result = read_map(symbols, &file, error);
 	if (result == 0 && !symbols->count)
-		return error_set(error, ENOENT, "it names no code");
+		return error_set(error, ENOENT, "it has no symbols of code");
 	return result;
 }
 

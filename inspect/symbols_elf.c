@@ -25,7 +25,7 @@ static int read_sections(struct elf *elf, struct error *error)
 	free(bytes);
 	if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_ident[EI_DATA] != ELFDATA2LSB ||
 	    header.e_machine != EM_AARCH64)
-		return error_set(error, EINVAL, "it is for another processor than a 64-bit Arm, little-endian");
+		return error_set(error, EINVAL, "it is not for a little-endian 64-bit Arm processor");
 	if (!header.e_shnum || header.e_shentsize != sizeof(Elf64_Shdr))
 		return error_set(error, EBADMSG, "it has no sections");
 	bytes = symbol_file_read(elf->file, header.e_shoff, header.e_shnum * sizeof(Elf64_Shdr), error);

@@ -30,9 +30,9 @@ static const char *consequence(enum its_problem problem, char text[64])
 	case ITS_PROBLEM_DEVICE_TWICE:
 		return "KVM would look for its events in the first one only, and the interrupt would be lost";
 	case ITS_PROBLEM_LPI_LIMIT:
-		return "its configuration would be whatever stands behind the table";
+		return "its configuration would be whatever follows the table";
 	case ITS_PROBLEM_LPI_SHARED:
-		return "it would go where that one's collection says";
+		return "it would go to the vCPU of that event's collection";
 	default:
 		return "the interrupt would be lost";
 	}

@@ -114,7 +114,8 @@ static void find_unknown(const struct expectation *expectation)
 
 		if (!section->used && (section->flags & SECTION_MANDATORY))
 			verdict_fault(expectation->verdict, "sections",
-				      "section %s means nothing to this lkvm, and must not be left out", section->name);
+				      "section %s is unknown to this lkvm, and must not be "
+				      "skipped", section->name);
 	}
 }
 

@@ -31,7 +31,7 @@ int kvm_open(struct error *error)
 
 	if (version != KVM_API_VERSION) {
 		close(fd);
-		return error_set(error, 0, "/dev/kvm speaks version %d of the KVM interface, not %d", version,
+		return error_set(error, 0, "/dev/kvm has version %d of the KVM interface, not %d", version,
 				 KVM_API_VERSION);
 	}
 	return fd;

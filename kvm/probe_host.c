@@ -146,7 +146,8 @@ void probe_kernel(struct probes *probes, const char *release, const char *versio
 	unsigned long numbers[3];
 
 	if (!parse_release(release, version, numbers)) {
-		probes_add(probes, name, PROBE_WARNING, "%.40s is a version that says nothing", release);
+		probes_add(probes, name, PROBE_WARNING, "%.40s is a version that lkvm cannot "
+							"parse", release);
 		return;
 	}
 	for (unsigned i = 0; i < COUNT(known); i++) {
@@ -254,10 +255,10 @@ static void probe_gicv4(struct probes *probes)
 
 	read_text("/proc/cmdline", words, sizeof(words));
 	if (strstr(words, "kvm-arm.vgic_v4_enable=1")) {
-		probes_add(probes, "GICv4", PROBE_WARNING, "asked for on the kernel's command line");
-		probes_remedy(probes, "sudo dmesg | grep GICv4 tells whether the hardware has it");
+		probes_add(probes, "GICv4", PROBE_WARNING, "enabled on the kernel's command line");
+		probes_remedy(probes, "sudo dmesg | grep GICv4 shows whether the hardware has it");
 	} else {
-		probes_add(probes, "GICv4", PROBE_MISSING, "not asked for on the kernel's command line");
+		probes_add(probes, "GICv4", PROBE_MISSING, "not enabled on the kernel's command line");
 		probes_remedy(probes,
 			      "boot the host with kvm-arm.vgic_v4_enable=1, if its hardware has GICv4");
 	}

@@ -39,7 +39,8 @@ static bool probe_gic(struct probes *probes, int vm_fd)
 		   result ? strerror(-result) : "in the kernel");
 	probes_need(probes);
 	if (result)
-		probes_remedy(probes, "a host with GICv3 or later: with GICv2 alone lkvm runs no guests");
+		probes_remedy(probes, "a host with GICv3 or later: lkvm cannot run guests with GICv2 "
+				      "alone");
 	return result == 0;
 }
 
@@ -97,7 +98,7 @@ static void probe_extensions(struct probes *probes, int vm_fd)
 				   : KVM_CAP_ARM_PTRAUTH_ADDRESS;
 
 	probe_extension(probes, vm_fd, "dirty log", KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2,
-			"only the old form that clears at each look", "Linux 5.0 or later");
+			"only the old form that clears at each read", "Linux 5.0 or later");
 	probe_extension(probes, vm_fd, "dirty ring", KVM_CAP_DIRTY_LOG_RING_ACQ_REL,
 			"this kernel has only the dirty log", "Linux 6.2 or later");
 	probe_extension(probes, vm_fd, "SVE", KVM_CAP_ARM_SVE, hardware, NULL);

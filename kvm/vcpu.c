@@ -31,7 +31,7 @@ int vcpus_open(struct vm *vm, struct error *error)
 	int limit = kvm_extension(vm->fd, KVM_CAP_MAX_VCPUS);
 
 	if (size < (int)sizeof(struct kvm_run))
-		return error_set(error, 0, "KVM_GET_VCPU_MMAP_SIZE says %d", size);
+		return error_set(error, 0, "KVM_GET_VCPU_MMAP_SIZE returned %d", size);
 	if (limit && vm->vcpu_count > (unsigned)limit)
 		return error_set(error, EINVAL, "%u vCPUs are too many: KVM allows %d on this host", vm->vcpu_count,
 				 limit);
@@ -122,7 +122,8 @@ static void handle_mmio(struct vcpu *vcpu)
 	}
 	count(&vcpu->counters.mmio);
 	if (!known && count(&vcpu->counters.unmapped) == 1)
-		log_message(vcpu->vm->log, LOG_LEVEL_INFO, "vCPU %u: nothing is at 0x%llx (told once)", vcpu->index,
+		log_message(vcpu->vm->log, LOG_LEVEL_INFO, "vCPU %u: no device is at 0x%llx (reported "
+							   "once)", vcpu->index,
 			    (unsigned long long)run->mmio.phys_addr);
 }
 
@@ -149,7 +150,7 @@ static void handle_system_event(struct vcpu *vcpu)
 		break;
 	case KVM_SYSTEM_EVENT_CRASH:
 		event.kind = VM_EVENT_CRASH;
-		error_set(&event.error, 0, "vCPU %u: the guest says that it crashed", vcpu->index);
+		error_set(&event.error, 0, "vCPU %u: the guest reported a crash", vcpu->index);
 		break;
 	default:
 		fail(vcpu, 0, "unknown system event", vcpu->run->system_event.type);

@@ -179,7 +179,7 @@ static int load_text(struct machine_config *config, const struct config_field *f
 		     const char **text, struct error *error)
 {
 	if (saved->size != 1 || (saved->count && memchr(saved->values, 0, saved->count)))
-		return error_set(error, EBADMSG, "%s is no text", field->name);
+		return error_set(error, EBADMSG, "%s is not text", field->name);
 	return machine_config_own(config, field->name, strndup((const char *)saved->values, saved->count), text, error);
 }
 
@@ -239,7 +239,8 @@ static int load_section(struct machine_config *config, struct sections *sections
 		const struct config_field *field = find(fields, count, saved.name);
 
 		if (!field)
-			return error_set(error, ENOTSUP, "section %s: %s means nothing to this lkvm", name, saved.name);
+			return error_set(error, ENOTSUP, "section %s: %s is unknown to this "
+							 "lkvm", name, saved.name);
 		if (load_field(config, field, &saved, object, error) < 0)
 			return error_context(error, "section %s", name);
 	}
@@ -284,7 +285,7 @@ static int load_disk(struct machine_config *config, struct sections *sections, u
 		return error_set(error, ENOENT, "section %s: path is missing", name);
 	for (unsigned i = 0; i < VIRTIO_BLOCK_LOWER; i++)
 		if (disk->lower[i] && (!disk->overlay || (i && !disk->lower[i - 1])))
-			return error_set(error, EBADMSG, "section %s: lower%u is there, but not all that belongs to it", name, i);
+			return error_set(error, EBADMSG, "section %s: lower%u is incomplete", name, i);
 	for (unsigned i = 0; i < VIRTIO_BLOCK_LOWER; i++) {
 		snprintf(which, sizeof(which), LOWER_IDENTITY, i);
 		if (load_identity(sections, name, which, &disk->lower_identities[i], error) < 0)

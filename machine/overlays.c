@@ -23,7 +23,7 @@ static int create(const struct machine *machine, struct machine_overlays *overla
 	format_name(machine, index, name);
 	fd = openat(overlays->folder_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 	if (fd < 0 && errno == EEXIST)
-		return error_set(error, EEXIST, "overlay %s is there already: choose another folder", name);
+		return error_set(error, EEXIST, "overlay %s already exists: choose another folder", name);
 	if (fd < 0)
 		return error_system(error, errno, "cannot make overlay %s", name);
 	overlays->prepared[index] = virtio_block_prepare(machine->virtio[index], fd, error);
@@ -53,7 +53,7 @@ int machine_overlays_create(const struct machine *machine, struct machine_overla
 			return -1;
 	}
 	if (!any)
-		return error_set(error, EINVAL, "the guest has no disk that it may write, and needs no overlays");
+		return error_set(error, EINVAL, "the guest has no writable disk, and needs no overlays");
 	/* The files must exist after a power loss once the guest has flushed. Some file systems cannot sync a folder (EINVAL). */
 	if (fsync(overlays->folder_fd) < 0 && errno != EINVAL)
 		return error_system(error, errno, "the folder for the overlays");

@@ -178,7 +178,7 @@ static int protect_all(struct background *background, struct error *error)
 	__atomic_store_n(&background->ram->write_protected, true, __ATOMIC_RELEASE);
 	for (uint64_t at = 0; at < size; at += BLOCK) {
 		if (progress && !progress->step(progress->owner, at, size))
-			return error_set(error, ECANCELED, "it was called off");
+			return error_set(error, ECANCELED, "it was cancelled");
 		if (protect_block(background, at, error) < 0 || serve(background, error) < 0)
 			return -1;
 	}
@@ -298,7 +298,7 @@ int background_copy(struct background *background, struct error *error)
 
 	for (uint64_t block = 0; result == 0 && block < size; block += BLOCK) {
 		if (progress && !progress->step(progress->owner, block, size))
-			result = error_set(error, ECANCELED, "it was called off");
+			result = error_set(error, ECANCELED, "it was cancelled");
 		else
 			result = copy_block(background, block, error);
 	}

@@ -144,7 +144,7 @@ int snapshot_capture_end(struct snapshot_writer *writer, struct error *error)
 		bool written = image->written[at / PAGE / 8] >> at / PAGE % 8 & 1;
 
 		if (!page_is_equal(writer->kept + at, written ? image->file + at : image_zeroes))
-			return error_set(error, EIO, "RAM at 0x%" PRIx64 " was something else than the file has",
+			return error_set(error, EIO, "RAM at 0x%" PRIx64 " differed from the file",
 					 writer->ram->base + at);
 	}
 	return 0;

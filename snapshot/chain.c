@@ -114,7 +114,7 @@ static int open_base(struct snapshot *snapshot, const char *path, unsigned depth
 		result = 0;
 	if (result == 0 && (base->ram_base != snapshot->ram_base || base->ram_size != snapshot->ram_size)) {
 		snapshot_close(base);
-		result = error_set(error, EBADMSG, "its base %s has other RAM", wanted->path);
+		result = error_set(error, EBADMSG, "its base %s has different RAM", wanted->path);
 	}
 	if (result == 0) {
 		snapshot->base = base;
@@ -195,6 +195,7 @@ int snapshot_check_as_base(const struct snapshot *snapshot, struct error *error)
 		count++;
 	if (count <= LONGEST_CHAIN)
 		return 0;
-	return error_set(error, ELOOP, "more than %u snapshots would be based on one another: save without a base, or to one that "
-			 "`lkvm snapshot merge` has made whole", LONGEST_CHAIN);
+	return error_set(error, ELOOP, "more than %u snapshots would be based on one another: save without "
+			 "a base, or first merge the base into one file with `lkvm snapshot "
+			 "merge`", LONGEST_CHAIN);
 }

@@ -85,7 +85,7 @@ int format_read_header(const uint8_t bytes[FORMAT_HEADER_SIZE], struct format_he
 
 	memcpy(&raw, bytes, sizeof(raw));
 	if (memcmp(raw.magic, header_magic, sizeof(raw.magic)) != 0)
-		return error_set(error, EBADMSG, "this is no lkvm snapshot");
+		return error_set(error, EBADMSG, "this is not an lkvm snapshot");
 	/* Check the version first: in another version everything but the magic number may be different. */
 	if (raw.version != FORMAT_VERSION)
 		return error_set(error, ENOTSUP, "it is of format version %u, this lkvm reads version %u", raw.version,

@@ -368,7 +368,7 @@ int image_update(struct image *image, const uint16_t *pages, bool still, const s
 	update->still = still;
 	for (uint64_t step = 0; result == 0 && step < total; step += STEP) {
 		if (progress && !progress->step(progress->owner, step, total))
-			result = error_set(error, ECANCELED, "it was called off");
+			result = error_set(error, ECANCELED, "it was cancelled");
 		else
 			result = update_step(update, step, error);
 	}

@@ -49,7 +49,7 @@ static void work_on_slices(struct pool *pool, const struct snapshot_progress *pr
 		if (at >= job->total)
 			break;
 		if (progress && !progress->step(progress->owner, atomic_load(&pool->done), job->total)) {
-			error_set(&error, ECANCELED, "it was called off");
+			error_set(&error, ECANCELED, "it was cancelled");
 			pool_fail(pool, &error);
 		} else if (job->work(job->owner, at, end, buffer, &error) < 0) {
 			pool_fail(pool, &error);
@@ -80,7 +80,7 @@ static void pool_run(struct pool *pool)
 
 	/* The other threads may be done before this one gets a slice. So check for cancellation before they start. */
 	if (progress && !progress->step(progress->owner, 0, pool->job->total)) {
-		error_set(&error, ECANCELED, "it was called off");
+		error_set(&error, ECANCELED, "it was cancelled");
 		pool_fail(pool, &error);
 		return;
 	}

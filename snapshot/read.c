@@ -52,7 +52,7 @@ int snapshot_open_path(struct snapshot *snapshot, const char *path, struct error
 	if (snapshot->fd < 0 || fstat(snapshot->fd, &status) < 0)
 		return error_system(error, errno, "cannot open it");
 	if (!S_ISREG(status.st_mode))
-		return error_set(error, EINVAL, "it is no regular file");
+		return error_set(error, EINVAL, "it is not a regular file");
 	snapshot->file_size = (uint64_t)status.st_size;
 	snapshot->disk_size = (uint64_t)status.st_blocks * 512;
 	return 0;
@@ -67,7 +67,7 @@ int snapshot_read_sections(struct snapshot *snapshot, struct format_commit *foun
 
 	/* Check the header first: "this is no snapshot" is a better error than one about the end of the file. */
 	if (size < sizeof(header))
-		return error_set(error, EBADMSG, "this is no lkvm snapshot");
+		return error_set(error, EBADMSG, "this is not an lkvm snapshot");
 	if (get(snapshot, header, sizeof(header), 0, error) < 0 ||
 	    format_read_header(header, &snapshot->header, error) < 0)
 		return -1;

@@ -41,7 +41,7 @@ int stream_write(int fd, const void *bytes, size_t size, struct error *error)
 	int result = write_full(fd, bytes, size);
 
 	if (result == -EPIPE)
-		return error_set(error, EPIPE, "whoever reads the stream went away before its end");
+		return error_set(error, EPIPE, "the reader closed the stream before its end");
 	return result < 0 ? error_system(error, -result, "writing the stream") : 0;
 }
 
@@ -109,9 +109,9 @@ static int receive_head(struct receiver *receiver, struct error *error)
 	if (get(receiver, &raw, sizeof(raw), error) < 0)
 		return -1;
 	if (memcmp(raw.magic, "lkvmSNAP", sizeof(raw.magic)) == 0)
-		return error_set(error, EBADMSG, "this is a snapshot's file, and no stream: give its name");
+		return error_set(error, EBADMSG, "this is a snapshot file, not a stream: give its name");
 	if (memcmp(raw.magic, stream_magic, sizeof(raw.magic)) != 0)
-		return error_set(error, EBADMSG, "this is no stream of an lkvm snapshot");
+		return error_set(error, EBADMSG, "this is not a stream of an lkvm snapshot");
 	if (raw.version != STREAM_VERSION)
 		return error_set(error, ENOTSUP, "the stream is of version %u, this lkvm reads version %u", raw.version,
 				 STREAM_VERSION);

@@ -133,7 +133,7 @@ static int recheck(struct snapshot_writer *writer, const uint16_t *pages, struct
 		return -1;
 	if (writer->image->changes == before)
 		return 0;
-	return error_set(error, EIO, "RAM at 0x%" PRIx64 " changed, and the log of what is written does not say so",
+	return error_set(error, EIO, "RAM at 0x%" PRIx64 " changed, but the dirty log does not report it",
 			 writer->ram->base + writer->image->changed);
 }
 

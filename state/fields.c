@@ -199,7 +199,7 @@ int field_get_text(const struct fields *fields, const char *name, char *text, si
 	if (!field_find(fields, name, &field))
 		return error_set(error, ENOENT, "%s is missing", name);
 	if (field.size != 1 || field.count >= room || memchr(field.values, 0, field.count))
-		return error_set(error, EBADMSG, "%s is no text of less than %zu bytes", name, room);
+		return error_set(error, EBADMSG, "%s is not text of less than %zu bytes", name, room);
 	memcpy(text, field.values, field.count);
 	text[field.count] = '\0';
 	return 0;

@@ -98,7 +98,7 @@ static int parse_one(struct sections *sections, const uint8_t *bytes, size_t siz
 	if (sections->count == SECTIONS_MAX)
 		return error_set(error, EBADMSG, "it has more than %u sections", SECTIONS_MAX);
 	if (find(sections, raw.name))
-		return error_set(error, EBADMSG, "section %s is there twice", raw.name);
+		return error_set(error, EBADMSG, "section %s occurs twice", raw.name);
 
 	section = (struct section){
 		.version = raw.version,
@@ -171,7 +171,8 @@ int sections_check_used(const struct sections *sections, struct error *error)
 {
 	for (size_t i = 0; i < sections->count; i++)
 		if ((sections->items[i].flags & SECTION_MANDATORY) && !sections->items[i].used)
-			return error_set(error, ENOTSUP, "section %s means nothing to this lkvm, and must not be left out",
+			return error_set(error, ENOTSUP, "section %s is unknown to this lkvm, and must not "
+							 "be skipped",
 					 sections->items[i].name);
 	return 0;
 }

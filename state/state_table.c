@@ -81,7 +81,7 @@ static int load_field(const struct state_table *table, uint8_t *object, const st
 	size_t bytes = (size_t)saved->size * saved->count;
 
 	if (!field)
-		return error_set(error, ENOTSUP, "%s means nothing to this lkvm", saved->name);
+		return error_set(error, ENOTSUP, "%s is unknown to this lkvm", saved->name);
 	if (saved->size != field->size || saved->count != field->count)
 		return error_set(error, EINVAL, "%s has %u values of %u bytes, not %u of %u", saved->name, saved->count,
 				 saved->size, field->count, field->size);

@@ -12,5 +12,5 @@ int fault_at(const char *wanted, const char *sequence, const char *step, struct 
 	if (!wanted || strncmp(wanted, sequence, length) != 0 || wanted[length] != '/' ||
 	    strcmp(wanted + length + 1, step) != 0)
 		return 0;
-	return error_set(error, ECANCELED, "LKVM_FAULT asked for a failure at %s", step);
+	return error_set(error, ECANCELED, "LKVM_FAULT injected a failure at %s", step);
 }

@@ -102,9 +102,9 @@ static int find_target(struct new_file *file, struct error *error)
 	if (result)
 		return error_system(error, result, "%s", file->path);
 	if (exists && !S_ISREG(named.st_mode))
-		return error_set(error, EEXIST, "%s is there and no regular file", file->path);
+		return error_set(error, EEXIST, "%s exists and is not a regular file", file->path);
 	if (exists && (stat(file->target, &target) < 0 || target.st_dev != named.st_dev || target.st_ino != named.st_ino))
-		return error_set(error, ESTALE, "%s leads to a file that has no name", file->path);
+		return error_set(error, ESTALE, "%s refers to a file that has no name", file->path);
 	return 0;
 }
 

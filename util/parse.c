@@ -132,13 +132,13 @@ int parse_range(const char *text, uint64_t *from, uint64_t *end, struct error *e
 	char first[32];
 
 	if (!text[length] || length >= sizeof(first))
-		return error_set(error, EINVAL, "\"%.100s\" is no range: START-END or START+SIZE", text);
+		return error_set(error, EINVAL, "\"%.100s\" is not a range: START-END or START+SIZE", text);
 	memcpy(first, text, length);
 	first[length] = '\0';
 	if (parse_bytes(first, from, error) < 0 || parse_bytes(text + length + 1, end, error) < 0)
 		return -1;
 	if (text[length] == '+' && __builtin_add_overflow(*from, *end, end))
-		return error_set(error, ERANGE, "%.100s ends behind all addresses", text);
+		return error_set(error, ERANGE, "%.100s ends beyond all addresses", text);
 	if (*from >= *end)
 		return error_set(error, EINVAL, "%.100s is empty", text);
 	return 0;

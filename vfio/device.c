@@ -15,7 +15,7 @@ static int read_info(struct vfio_device *device, struct error *error)
 	if (result < 0)
 		return error_system(error, -result, "VFIO_DEVICE_GET_INFO");
 	if (!(info.flags & VFIO_DEVICE_FLAGS_PCI))
-		return error_set(error, ENOTSUP, "the kernel does not take it for a PCI device");
+		return error_set(error, ENOTSUP, "the kernel does not treat it as a PCI device");
 	device->can_reset = info.flags & VFIO_DEVICE_FLAGS_RESET;
 	if (vfio_device_region(device, VFIO_PCI_CONFIG_REGION_INDEX, &config, sizeof(config), error) < 0)
 		return -1;

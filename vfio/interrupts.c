@@ -102,7 +102,7 @@ static void line_on(struct vfio_device *device)
 	if (result == 0 && !interrupts->unmask_by_user)
 		result = set_fds(device, VFIO_IRQ_SET_ACTION_UNMASK, 0, 1, &interrupts->resample_fd);
 	if (result < 0)
-		warn_once(device, "its interrupt line cannot be had", strerror(-result));
+		warn_once(device, "its interrupt line cannot be set up", strerror(-result));
 }
 
 static void line_off(struct vfio_device *device)
@@ -137,7 +137,7 @@ static bool attach_unmasked(struct vfio_device *device, unsigned number)
 		eventfd_write(vector->msi.event_fd, 1);
 	vector->replay = false;
 	if (msi_vector_attach(&vector->msi, gic(device), &message, &error) < 0)
-		warn_once(device, "an interrupt cannot be had", error.text);
+		warn_once(device, "an interrupt cannot be set up", error.text);
 	return true;
 }
 
@@ -152,7 +152,7 @@ void vfio_interrupts_update_vector(struct vfio_device *device, unsigned number)
 		return;
 	result = set_fds(device, VFIO_IRQ_SET_ACTION_TRIGGER, number, 1, &vector->msi.event_fd);
 	if (result < 0)
-		warn_once(device, "an interrupt cannot be had", strerror(-result));
+		warn_once(device, "an interrupt cannot be set up", strerror(-result));
 	vector->has_trigger = true; /* otherwise each access would warn */
 }
 
@@ -198,7 +198,7 @@ static void messages_on(struct vfio_device *device)
 	}
 	result = set_fds(device, VFIO_IRQ_SET_ACTION_TRIGGER, 0, interrupts->active, fds);
 	if (result < 0)
-		warn_once(device, "its interrupts cannot be had", strerror(-result));
+		warn_once(device, "its interrupts cannot be set up", strerror(-result));
 }
 
 static void messages_off(struct vfio_device *device)

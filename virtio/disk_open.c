@@ -140,11 +140,12 @@ static int open_overlay_file(const char *path, int flags, bool is_new, struct er
 	if (fstat(fd, &stat) < 0) {
 		error_system(error, errno, "overlay %s", path);
 	} else if (!S_ISREG(stat.st_mode)) {
-		error_set(error, EINVAL, "overlay %s is no file", path);
+		error_set(error, EINVAL, "overlay %s is not a file", path);
 	} else if (lock(fd, flags == O_RDONLY, "overlay", path, error) < 0) {
 		; /* the error is set */
 	} else if (is_new && stat.st_size > 0) {
-		error_set(error, EEXIST, "overlay %s is there already, of another run: delete it, or choose another folder or name",
+		error_set(error, EEXIST, "overlay %s already exists, from another run: delete it, or "
+					 "choose another folder or name",
 			  path);
 	} else {
 		return fd;

@@ -68,12 +68,12 @@ static int check_footer(struct disk_overlay *overlay, uint64_t file_size, struct
 	ssize_t done;
 
 	if (file_size < sizeof(footer))
-		return error_set(error, EBADMSG, "it is no overlay");
+		return error_set(error, EBADMSG, "it is not an overlay");
 	done = pread_full(overlay->fd, &footer, sizeof(footer), (off_t)(file_size - sizeof(footer)));
 	if (done < 0)
 		return error_system(error, (int)-done, "reading it");
 	if (done != sizeof(footer) || memcmp(footer.magic, magic, sizeof(magic)))
-		return error_set(error, EBADMSG, "it is no overlay");
+		return error_set(error, EBADMSG, "it is not an overlay");
 	if (footer.crc != checksum(0, &footer, offsetof(struct footer, crc)))
 		return error_set(error, EBADMSG, "its checksum is wrong");
 	if (footer.version != VERSION && footer.version != VERSION_WITHOUT_IDENTITY)

@@ -105,7 +105,7 @@ static void net_resume(struct virtio_device *device)
 	if (!net->vhost_on || net_start_vhosts(net, &error) == 0)
 		return;
 	log_message(device->vm->log, LOG_LEVEL_WARNING, "%s: %s", device->name, error.text);
-	virtio_needs_reset(device, "vhost-net does not go on");
+	virtio_needs_reset(device, "vhost-net does not resume");
 }
 
 static void net_process(struct virtio_device *device)
@@ -233,7 +233,7 @@ static int open_backend(struct net *net, const struct virtio_net_config *config,
 	if (net_open_vhosts(net, error) < 0) {
 		if (config->vhost_required)
 			return -1;
-		log_message(vm->log, LOG_LEVEL_INFO, "network %s: packets take the way through lkvm: %s",
+		log_message(vm->log, LOG_LEVEL_INFO, "network %s: packets go through lkvm: %s",
 			    net->backend->name, error->text);
 	}
 	return 0;

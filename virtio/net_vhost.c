@@ -78,7 +78,7 @@ void net_stop_vhosts(struct net *net)
 void net_go_without_vhost(struct net *net, const struct error *why)
 {
 	if (!net->vhost_reported)
-		log_message(net->device.vm->log, LOG_LEVEL_WARNING, "%s: packets take the way through lkvm: %s",
+		log_message(net->device.vm->log, LOG_LEVEL_WARNING, "%s: packets go through lkvm: %s",
 			    net->device.name, why->text);
 	net->vhost_reported = true;
 }

@@ -204,7 +204,7 @@ static int open_by_fd(struct tap *tap, int given, unsigned queues, struct error 
 		return error_system(error, errno, "tap descriptor %d", given);
 	tap->backend.fds[tap->queues++] = fd;
 	if (ioctl(fd, TUNGETIFF, &request) < 0)
-		return error_system(error, errno, "descriptor %d is no tap", given);
+		return error_system(error, errno, "descriptor %d is not a tap", given);
 	if (!(request.ifr_flags & IFF_VNET_HDR) || !(request.ifr_flags & IFF_TAP))
 		return error_set(error, EINVAL, "tap %s: was not opened with IFF_TAP and IFF_VNET_HDR",
 				 request.ifr_name);

@@ -50,7 +50,7 @@ void vhost_close(struct vhost *vhost)
 int vhost_dirty_set(struct vhost *vhost, const struct ram *ram, bool on, struct error *error)
 {
 	if (on && !(vhost->features & 1ull << VHOST_F_LOG_ALL))
-		return error_set(error, ENOTSUP, "this host's vhost-net does not say what it writes");
+		return error_set(error, ENOTSUP, "this host's vhost-net cannot log its writes");
 	if (on && !vhost->log)
 		vhost->log = calloc(ram->size / VHOST_LOG_PAGE / 64 + 1, sizeof(*vhost->log));
 	vhost->logs = on;

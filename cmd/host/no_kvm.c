@@ -8,8 +8,8 @@
 
 static int set_reason(struct error *error)
 {
-	return error_set(error, ENOSYS, "this lkvm was built for a machine other than arm64, and runs no guests; "
-		  "build/arm64/lkvm does, on an arm64 machine or in the one that scripts/demo emulates");
+	return error_set(error, ENOSYS, "this lkvm was not built for arm64 and cannot run guests; use "
+		  "build/arm64/lkvm on an arm64 machine, or scripts/demo, which emulates one");
 }
 
 static int needs_kvm(const struct command_call *call)

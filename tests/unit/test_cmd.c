@@ -171,7 +171,7 @@ static void help_of_command_is_the_same_by_option_and_by_name(void **state)
 	}
 	assert_int_equal(lkvm("help nonsense"), 2);
 	assert_string_equal(result.err,
-			    "lkvm: help: \"nonsense\" is no command of lkvm; see 'lkvm help --help'\n");
+			    "lkvm: help: \"nonsense\" is not a command of lkvm; see 'lkvm help --help'\n");
 }
 
 static void version_is_printed_by_command_and_by_option(void **state)
@@ -187,7 +187,7 @@ static void command_exits_with_2_when_its_usage_is_wrong(void **state)
 {
 	(void)state;
 	assert_int_equal(lkvm("nonsense"), 2);
-	assert_string_equal(result.err, "lkvm: 'nonsense' is no command of lkvm; see 'lkvm help'\n");
+	assert_string_equal(result.err, "lkvm: 'nonsense' is not a command of lkvm; see 'lkvm help'\n");
 	assert_int_equal(lkvm("list vm"), 2);
 	assert_string_equal(result.err,
 			    "lkvm: list: \"vm\" is one argument too many; see 'lkvm list --help'\n");
@@ -198,16 +198,16 @@ static void command_exits_with_2_when_its_usage_is_wrong(void **state)
 	assert_int_equal(lkvm("stop vm --timeout 0"), 2);
 	assert_int_equal(lkvm("completion fish"), 2);
 	assert_int_equal(lkvm("snapshot inspect"), 2);
-	assert_says(result.err, "which file?");
+	assert_says(result.err, "a file is required");
 	assert_int_equal(lkvm("inspect"), 2);
-	assert_says(result.err, "which virtual machine?");
+	assert_says(result.err, "a virtual machine is required");
 	assert_int_equal(lkvm("snapshot inspect --dot --json file"), 2);
-	assert_says(result.err, "--dot prints a graph alone");
+	assert_says(result.err, "--dot prints only a graph");
 	assert_int_equal(lkvm("snapshot inspect --cpu --dot file"), 2);
 	assert_int_equal(lkvm("inspect --dot --memory vm"), 2);
 	assert_int_equal(lkvm("snapshot inspect --dot --symbols=x no-file"), 2);
 	assert_int_equal(lkvm("snapshot merge file"), 2);
-	assert_says(result.err, "which file, and to which file?");
+	assert_says(result.err, "two files are required: the snapshot, and the new file");
 	assert_int_equal(lkvm("snapshot merge --compress=0 file out"), 2);
 	assert_int_equal(lkvm("snapshot save --compress=10 vm file"), 2);
 	assert_says(result.err, "10 is not in the range from 1 to 9");
@@ -407,22 +407,22 @@ static void run_refuses_bad_options_with_an_error(void **state)
 		{ "-k idle -c 0", "-c: 0 is not in the range from 1 to 512" },
 		{ "-k idle --cpus 513", "--cpus: 513 is not in the range from 1 to 512" },
 		{ "-k idle --cpus", "--cpus needs a value: N" },
-		{ "-k idle --mem 63", "--mem: a guest has at least 64 MiB" },
-		{ "-k idle --mem 65537K", "--mem: a guest has whole MiBs" },
+		{ "-k idle --mem 63", "--mem: a guest needs at least 64 MiB" },
+		{ "-k idle --mem 65537K", "--mem: the size must be a multiple of 1 MiB" },
 		{ "-k idle --mem much", "--mem: \"much\" is not a size as 512M, 2G, or 256 (MiB)" },
-		{ "-k idle --name .x", "--name: \".x\" is no name: letters, digits, dot, dash, underscore, "
-				       "beginning with no dot or dash" },
+		{ "-k idle --name .x", "--name: \".x\" is not a name: use letters, digits, dot, dash and "
+				       "underscore, and do not begin with a dot or dash" },
 		{ "-k idle --irqchip gicv2", "--irqchip: \"gicv2\" is none of gicv3|gicv3-its" },
 		{ "-k idle --console tty", "--console: \"tty\" is none of serial|virtio" },
 		{ "-k idle --loglevel=loud", "--loglevel: \"loud\" is none of error|warning|info|debug" },
 		{ "-k idle --kaslr-seed x", "--kaslr-seed: \"x\" is not a number" },
 		{ "-k idle --virtio-transport mmio",
-		  "--virtio-transport: \"mmio\" is not there: virtio devices are on PCI" },
-		{ "-k idle --vfio-pci 1.2", "--vfio-pci: \"1.2\" is no address of a PCI device, as 0000:01:00.0 or 01:00.0, nor the "
-					    "UUID of a mediated one" },
+		  "--virtio-transport: \"mmio\" is not supported: virtio devices are on PCI" },
+		{ "-k idle --vfio-pci 1.2", "--vfio-pci: \"1.2\" is neither the address of a PCI device, such as 0000:01:00.0 "
+					    "or 01:00.0, nor the UUID of a mediated device" },
 		{ "-k idle --vfio-pci 1:2.3 --vfio-pci 0:1:2.3", "--vfio-pci: 0000:01:02.3 is given twice" },
 		{ "-k idle --vfio-pci 1:2.3 --balloon", "--balloon: a device of --vfio-pci may write to any page of the guest's "
-							"memory, so that none can be given back" },
+							"memory, so no page can be given back" },
 		{ "-k idle -d ,ro", "-d: no file was given" },
 		{ "-k idle -d x,rw", "-d: \"rw\" is none of ro, queues=N, serial=TEXT, format=raw" },
 		{ "-k idle -d x,ro=1", "-d: \"ro\" is none of ro, queues=N, serial=TEXT, format=raw" },
@@ -433,7 +433,7 @@ static void run_refuses_bad_options_with_an_error(void **state)
 		{ "-k idle -n mode=tap,mac=1", "-n: mac: \"1\" is not a MAC address as 52:54:00:12:34:56" },
 		{ "-k idle -n mode=tap,mac", "-n: mac needs a value" },
 		{ "-k idle -n mode=tap,tapif=0123456789abcdef",
-		  "-n: tapif: \"0123456789abcdef\" is no name of an interface" },
+		  "-n: tapif: \"0123456789abcdef\" is not the name of an interface" },
 		{ "-k idle -n mode=tap,vhost=maybe", "-n: vhost: \"maybe\" is none of on, off, required" },
 		{ "-k idle -n mode=tap,queues=0", "-n: queues: 0 is not in the range from 1 to 8" },
 		{ "-k idle -n mode=tap,tapif=a,fd=3", "-n: tapif and fd exclude each other" },
@@ -441,15 +441,15 @@ static void run_refuses_bad_options_with_an_error(void **state)
 		{ "-k idle -n mode=user,queues=2", "-n: several queues are for mode=tap" },
 		{ "-k idle -d x,format=qcow2", "-d: format: \"qcow2\" is not raw: convert the image (qemu-img convert -O raw)" },
 		{ "-k idle -n mode=user,vhost=on", "-n: tapif, script, fd and vhost are for mode=tap" },
-		{ "-k idle -n mode=none,queues=2", "-n: mode=none makes no interface: it goes with no other item" },
-		{ "-k idle -n mode=none,passt-options=-t", "-n: mode=none makes no interface: it goes with no other item" },
-		{ "-k idle -n mode=none -n mode=tap", "--network: mode=none goes with no interface" },
+		{ "-k idle -n mode=none,queues=2", "-n: mode=none makes no interface: it excludes all other items" },
+		{ "-k idle -n mode=none,passt-options=-t", "-n: mode=none makes no interface: it excludes all other items" },
+		{ "-k idle -n mode=none -n mode=tap", "--network: mode=none and interfaces exclude each other" },
 		{ "-k idle --cpu 0", "--cpu: 0 is not in the range from 1 to 512" },
 		{ "-k idle --disab", "--disab may be --disable-sve, --disable-pauth, --disable-pvpanic, --disable-mte" },
 		{ "-k idle --kernal=x", "unknown option --kernal; did you mean --kernel?" },
 		{ "-k idle --dsik x", "unknown option --dsik; did you mean --disk?" },
 		{ "-k idle -n mode=tap,passt=p", "-n: passt and passt-options are for mode=user" },
-		{ "-k idle -n mode=tap,trans=mmio", "-n: trans: \"mmio\" is not there: only virtio" },
+		{ "-k idle -n mode=tap,trans=mmio", "-n: trans: \"mmio\" is not supported: only virtio" },
 	};
 
 	(void)state;
@@ -532,7 +532,7 @@ static void run_fails_when_its_name_is_taken(void **state)
 	(void)state;
 	wait_until_served("once");
 	assert_int_equal(lkvm("run -k idle --name once"), 1);
-	assert_string_equal(result.err, "lkvm: run: a virtual machine named once runs already\n");
+	assert_string_equal(result.err, "lkvm: run: a virtual machine named once is already running\n");
 	assert_int_equal(lkvm("stop --force once"), 0);
 	assert_int_equal(finish(process), 0);
 }
@@ -564,7 +564,7 @@ static void commands_control_a_vm_from_start_to_stop(void **state)
 	assert_int_equal(lkvm("balloon life 16"), 1);
 	assert_says(result.err, "lkvm: balloon: life: the guest has no balloon;");
 	assert_int_equal(lkvm("stop nobody life"), 1);
-	assert_string_equal(result.err, "lkvm: stop: nobody: no virtual machine of that name runs\n");
+	assert_string_equal(result.err, "lkvm: stop: nobody: no virtual machine of that name is running\n");
 	assert_string_equal(result.out, "Guest life stopped\n");
 	assert_int_equal(finish(process), 0);
 	assert_int_equal(lkvm("list --quiet"), 0);

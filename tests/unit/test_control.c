@@ -215,12 +215,12 @@ static void control_answers_or_refuses_each_request(void **state)
 	assert_refusal("one", "dance", 0, "what is dance");
 	assert_refusal("one", "1 2 3 4 5 6 7 8 9", 0, "the request has too many words");
 	assert_refusal("one", " ", 0, "the request is empty");
-	assert_refusal("two", "echo", ENOENT, "no virtual machine of that name runs");
+	assert_refusal("two", "echo", ENOENT, "no virtual machine of that name is running");
 	assert_refusal("../one", "echo", EINVAL,
-		       "\"../one\" is no name: letters, digits, dot, dash, underscore, "
-		       "beginning with no dot or dash");
+		       "\"../one\" is not a name: use letters, digits, dot, dash and "
+		       "underscore, and do not begin with a dot or dash");
 	stop(server);
-	assert_refusal("one", "echo", ENOENT, "no virtual machine of that name runs");
+	assert_refusal("one", "echo", ENOENT, "no virtual machine of that name is running");
 	assert_false(file_exists("one"));
 }
 
@@ -500,7 +500,7 @@ static void control_open_fails_when_the_name_is_taken(void **state)
 	loop_open(&loop);
 	assert_int_equal(control_open(&control, "taken", &loop, serve, NULL, &error), -1);
 	assert_int_equal(error.code, EEXIST);
-	assert_string_equal(error.text, "a virtual machine named taken runs already");
+	assert_string_equal(error.text, "a virtual machine named taken is already running");
 	control_close(&control);
 	assert_answer("taken", "echo", "1 echo\n"); /* the first server still works */
 	stop(server);

@@ -768,7 +768,7 @@ static void diff_exits_with_2_when_it_cannot_compare(void **state)
 	(void)state;
 	write_snapshot("a");
 	assert_int_equal(call("a"), 2);
-	assert_string_equal(errors, "lkvm: snapshot diff: which two files?; see 'lkvm snapshot diff --help'\n");
+	assert_string_equal(errors, "lkvm: snapshot diff: two files are required; see 'lkvm snapshot diff --help'\n");
 	assert_int_equal(call("a a a"), 2);
 	assert_int_equal(call("--what a a"), 2);
 	assert_int_equal(call("nowhere a"), 2);

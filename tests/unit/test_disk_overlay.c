@@ -349,7 +349,7 @@ static void overlay_is_refused_when_it_is_in_use_or_damaged(void **state)
 	expect_refused(f, false, "is in use by another VM");
 	assert_int_equal(write_disk(&f->disk, bytes, 512, 0), 0);
 	disk_close(&f->disk);
-	expect_refused(f, true, "is there already");
+	expect_refused(f, true, "already exists");
 	/* The overlay of a read-only disk is not opened. */
 	assert_int_equal(disk_open(&disk, &read_only, NULL, &f->error), 0);
 	assert_true(disk.read_only && !disk.overlay);
@@ -358,13 +358,13 @@ static void overlay_is_refused_when_it_is_in_use_or_damaged(void **state)
 	fd = open(f->overlay, O_RDWR);
 	assert_int_equal(pread(fd, bytes, sizeof(bytes), 0), sizeof(bytes));
 	assert_int_equal(pwrite(fd, "x", 1, FOOTER_AT), 1);
-	expect_refused(f, false, "it is no overlay");
+	expect_refused(f, false, "it is not an overlay");
 	assert_int_equal(pwrite(fd, bytes + FOOTER_AT, 1, FOOTER_AT), 1);
 	assert_int_equal(pwrite(fd, "\3", 1, FOOTER_AT + 8), 1);
 	expect_refused(f, false, "its checksum is wrong");
 	assert_int_equal(pwrite(fd, bytes + FOOTER_AT, 64, FOOTER_AT), 64);
 	assert_int_equal(ftruncate(fd, 63), 0);
-	expect_refused(f, false, "it is no overlay");
+	expect_refused(f, false, "it is not an overlay");
 	/* The file has its full size, but data in the middle is missing. */
 	assert_int_equal(ftruncate(fd, 0), 0);
 	assert_int_equal(pwrite(fd, bytes + FOOTER_AT, 64, FOOTER_AT - BLOCK), 64);
@@ -383,7 +383,7 @@ static void overlay_is_refused_when_it_is_in_use_or_damaged(void **state)
 	unlink(f->overlay);
 	expect_refused(f, false, "cannot open overlay");
 	assert_int_equal(mkfifo(f->overlay, 0600), 0);
-	expect_refused(f, true, "is no file");
+	expect_refused(f, true, "is not a file");
 	unlink(f->overlay);
 	/* A FIFO as a base, which is opened for reading only, does not block either. */
 	rename(f->base, f->overlay);
@@ -675,12 +675,12 @@ static void overlay_is_refused_when_what_is_under_it_changed(void **state)
 	config.lower[1] = NULL;
 	config.lower[0] = "/dev/null";
 	assert_int_equal(disk_open(&disk, &config, NULL, &f->error), -1);
-	assert_non_null(strstr(f->error.text, "overlay /dev/null is no file"));
+	assert_non_null(strstr(f->error.text, "overlay /dev/null is not a file"));
 	unlink(first);
 	assert_int_equal(mkfifo(first, 0600), 0); /* opening it must not block */
 	config.lower[0] = first;
 	assert_int_equal(disk_open(&disk, &config, NULL, &f->error), -1);
-	assert_non_null(strstr(f->error.text, ".1 is no file"));
+	assert_non_null(strstr(f->error.text, ".1 is not a file"));
 	config = (struct virtio_block_config){ .path = first, .overlay = second };
 	assert_int_equal(disk_open(&disk, &config, NULL, &f->error), -1);
 	assert_non_null(strstr(f->error.text, ".1 is neither a file nor a block device"));

@@ -191,7 +191,7 @@ static void getter_names_the_field_when_it_fails(void **state)
 	assert_int_equal(field_get_text(&fields, "empty", text, sizeof(text), &error), 0);
 	assert_string_equal(text, "");
 	assert_int_equal(field_get_text(&fields, "eight", text, sizeof(text), &error), -1);
-	assert_non_null(strstr(error.text, "eight is no text"));
+	assert_non_null(strstr(error.text, "eight is not text"));
 	assert_int_equal(field_get_text(&fields, "hole", text, sizeof(text), &error), -1);
 	assert_int_equal(field_get_text(&fields, "none", text, sizeof(text), &error), -1);
 	assert_int_equal(field_get_text(&fields, "other", text, sizeof(text), &error), -1);
@@ -234,7 +234,7 @@ static void section_is_refused_when_it_is_there_twice_or_damaged(void **state)
 	section_begin(&writer, "one", 1, 0);
 	section_end(&writer);
 	assert_int_equal(parse(&writer.buffer, &error), -1);
-	assert_string_equal(error.text, "section one is there twice");
+	assert_string_equal(error.text, "section one occurs twice");
 	byte_buffer_free(&writer.buffer);
 
 	section_begin(&writer, "with space", 1, 0);

@@ -209,7 +209,7 @@ static void snapshot_open_refuses_other_than_regular_files(void **state)
 		alarm(10);
 		assert_int_equal(snapshot_open(&snapshot, others[i], &error), -1);
 		alarm(0);
-		assert_non_null(strstr(error.text, "it is no regular file"));
+		assert_non_null(strstr(error.text, "it is not a regular file"));
 		assert_int_equal(snapshot.fd, -1);
 	}
 	unlink(path);

@@ -308,7 +308,7 @@ static void fields_are_refused_when_a_name_is_there_twice(void **state)
 	field_add_number(&buffer, "two", 1);
 	fields = (struct fields){ buffer.bytes, buffer.size };
 	assert_int_equal(inspect_fields(&fields, &report, &error), -1);
-	assert_string_equal(error.text, "two is there twice");
+	assert_string_equal(error.text, "two occurs twice");
 	report_close(&report);
 	byte_buffer_free(&buffer);
 }

@@ -50,7 +50,7 @@ static void its_check_names_first_entry_that_kvm_refuses(void **state)
 	assert_refused(rig, "(device 0x5, event 1 at 0x80095008: its collection does not exist)");
 	put(rig, DEVICES + 8 * 2, DTE(ITT(2), 17, 3));
 	assert_refused(rig, "(device 0x2 at 0x80010010: it has more than 16 bits of events)");
-	assert_refused(rig, "no host would take them (EINVAL)");
+	assert_refused(rig, "no host could restore them (EINVAL)");
 	put(rig, COLLECTIONS, CTE(0, 9));
 	assert_refused(rig, "(collection 0 at 0x80020000: its vCPU does not exist)");
 }

@@ -241,7 +241,7 @@ static void reboot_force_keeps_the_guest_when_its_kernel_is_gone(void **state)
 	(void)state;
 	fake_machine.kernel_gone = true;
 	assert_string_equal(serve_one("reboot force"),
-			    "error the kernel is gone; the guest goes on without a reset: put the file back first");
+			    "error the kernel is gone; the guest continues without a reset: put the file back first");
 	assert_int_equal(fake_machine.resets, 0);
 	assert_int_equal(fake_machine.pauses, 0);
 	assert_true(bench->machine.running);
@@ -254,7 +254,7 @@ static void reboot_does_not_ask_the_guest_when_its_kernel_is_gone(void **state)
 	(void)state;
 	fake_machine.kernel_gone = true;
 	assert_string_equal(serve_one("reboot 60"),
-			    "error the kernel is gone; the guest goes on without a reset: put the file back first");
+			    "error the kernel is gone; the guest continues without a reset: put the file back first");
 	assert_int_equal(fake_machine.presses[MACHINE_KEY_RESTART], 0);
 	assert_int_equal(bench->lifecycle.end, LIFECYCLE_RUNNING);
 }

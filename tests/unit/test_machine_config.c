@@ -218,11 +218,11 @@ static void overlay_lies_over_those_that_disk_has(void **state)
 	machine_config_free(&loaded);
 	byte_buffer_free(&writer.buffer);
 	config.disks[1].lower[2] = NULL;
-	expect_refusal(config, "section disk1: lower3 is there, but not all that belongs to it");
+	expect_refusal(config, "section disk1: lower3 is incomplete");
 	memset(config.disks[1].lower, 0, sizeof(config.disks[1].lower));
 	config.disks[1].lower[0] = "/lower";
 	config.disks[1].overlay = NULL;
-	expect_refusal(config, "section disk1: lower0 is there, but not all that belongs to it");
+	expect_refusal(config, "section disk1: lower0 is incomplete");
 	machine_config_free(&config);
 }
 
@@ -284,10 +284,10 @@ static void config_load_names_fields_that_it_refuses(void **state)
 {
 	(void)state;
 	expect_field_refusal("pmu", NULL, 0, 0, "section machine: pmu is missing");
-	expect_field_refusal("name", "names", 1, 3, "section machine: names means nothing to this lkvm");
+	expect_field_refusal("name", "names", 1, 3, "section machine: names is unknown to this lkvm");
 	expect_field_refusal("cpus", "cpus", 8, 2, "cpus has 2 values, not one");
-	expect_field_refusal("name", "name", 2, 3, "name is no text");
-	expect_field_refusal("name", "name", 1, 3, "name is no text"); /* of zeroes */
+	expect_field_refusal("name", "name", 2, 3, "name is not text");
+	expect_field_refusal("name", "name", 1, 3, "name is not text"); /* of zeroes */
 	expect_field_refusal("sve_lengths", "sve_lengths", 8, 7, "sve_lengths has 7 values of 8 bytes");
 	expect_field_refusal("sve_lengths", "sve_lengths", 4, 8, "sve_lengths has 8 values of 4 bytes");
 }

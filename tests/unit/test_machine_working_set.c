@@ -158,11 +158,11 @@ static void working_set_is_recorded_in_the_first_second(void **state)
 	(void)state;
 	make(NULL, 0);
 	open_machine(&(struct machine_config){ 0 });
-	assert_reason("in the first second after it goes on: save it later");
+	assert_reason("in the first second after it resumes: save it later");
 	machine_working_set_resume(machine);
 	touch(200);
 	run_loop_for(&loop, 300);
-	assert_reason("in the first second after it goes on: save it later");
+	assert_reason("in the first second after it resumes: save it later");
 	machine_working_set_resume(machine); /* again, after a pause */
 	run_loop_for(&loop, 1000);
 	touch(3);
@@ -248,7 +248,7 @@ static void working_set_check_gives_reason_when_there_is_none(void **state)
 	blind = true;
 	machine_working_set_resume(machine);
 	machine_working_set_finish(machine);
-	assert_reason("this host does not tell which memory is there");
+	assert_reason("this host does not report which memory is resident");
 }
 
 static void assert_told(uint64_t chunk, bool touched, bool only_read)

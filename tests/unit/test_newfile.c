@@ -218,12 +218,12 @@ static void open_refuses_path_that_a_commit_cannot_use(void **state)
 
 	/* Not a regular file: a folder, a device, a pipe. */
 	assert_int_equal(new_file_open(&file, fixture->folder, &error), -1);
-	assert_non_null(strstr(error.text, "no regular file"));
+	assert_non_null(strstr(error.text, "not a regular file"));
 	assert_int_equal(new_file_open(&file, "/dev/null", &error), -1);
-	assert_non_null(strstr(error.text, "no regular file"));
+	assert_non_null(strstr(error.text, "not a regular file"));
 	assert_int_equal(mkfifo(fixture->path, 0600), 0);
 	assert_int_equal(new_file_open(&file, fixture->path, &error), -1);
-	assert_non_null(strstr(error.text, "no regular file"));
+	assert_non_null(strstr(error.text, "not a regular file"));
 
 	memset(path, 'a', PATH_MAX);
 	path[PATH_MAX] = '\0';

@@ -146,7 +146,7 @@ static void command_refuses_options_that_have_no_effect_together(void **state)
 	static const struct {
 		const char *line, *part;
 	} cases[] = {
-		{ "snapshot save --max-pause 5 --live=point-in-time vm file", "--max-pause is for --live=rounds" },
+		{ "snapshot save --max-pause 5 --live=point-in-time vm file", "--max-pause is only for --live=rounds" },
 		{ "snapshot save --live=point-in-time --stop vm file", "--stop" },
 		{ "snapshot inspect --symbols file --its file", "--symbols" },
 		{ "snapshot inspect --symbols file --dot file", "--symbols" },

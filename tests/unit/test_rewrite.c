@@ -414,7 +414,7 @@ static void rewrite_fails_when_the_reader_closes_the_pipe(void **state)
 		struct rewrite rewrite = { .fd = ends[1], .stream = true, .level = forms[i].level };
 
 		assert_int_equal(snapshot_rewrite(&snapshot, &rewrite, &error), -1);
-		assert_string_equal(error.text, "whoever reads the stream went away before its end");
+		assert_string_equal(error.text, "the reader closed the stream before its end");
 	}
 	close(ends[1]);
 	snapshot_close(&snapshot);
@@ -559,11 +559,11 @@ static void stream_is_refused_when_it_is_no_stream(void **state)
 
 	(void)state;
 	assert_int_equal(take_stream(start, sizeof(start), &error), -1);
-	assert_string_equal(error.text, "this is no stream of an lkvm snapshot");
+	assert_string_equal(error.text, "this is not a stream of an lkvm snapshot");
 	save(it.plain);
 	fd = open(it.plain, O_RDONLY | O_CLOEXEC);
 	assert_int_equal(receive(fd, it.other, &error), -1);
-	assert_non_null(strstr(error.text, "this is a snapshot's file, and no stream"));
+	assert_non_null(strstr(error.text, "this is a snapshot file, not a stream"));
 	close(fd);
 }
 

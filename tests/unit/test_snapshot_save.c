@@ -161,7 +161,7 @@ static void save_fails_when_the_file_has_no_commit_record(void **state)
 	save_is_refused(&(struct behaviour){ .identity = 1, .cut = FORMAT_COMMIT_SIZE, .figures = FIGURES " identity=" IDENTITY "\n" },
 			"no commit record");
 	save_is_refused(&(struct behaviour){ .identity = 1, .cut = 8, .figures = FIGURES "\n" }, "no commit record");
-	save_is_refused(&(struct behaviour){ .figures = FIGURES "\n" }, "no lkvm snapshot");
+	save_is_refused(&(struct behaviour){ .figures = FIGURES "\n" }, "not an lkvm snapshot");
 }
 
 static void save_fails_when_the_file_is_another_snapshot(void **state)

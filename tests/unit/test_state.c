@@ -205,8 +205,8 @@ static void state_load_names_field_that_it_refuses(void **state)
 		if (sample_fields[i].kind != STATE_PADDING)
 			expect_refusal(i, NULL, 0, 0, NULL, words);
 	}
-	expect_refusal(4, "more", 1, 1, halves, "more means nothing to this lkvm");
-	expect_refusal(4, "padding", 1, 1, halves, "padding means nothing to this lkvm");
+	expect_refusal(4, "more", 1, 1, halves, "more is unknown to this lkvm");
+	expect_refusal(4, "padding", 1, 1, halves, "padding is unknown to this lkvm");
 	expect_refusal(2, "halves", 2, 4, halves, "halves has 4 values of 2 bytes, not 3 of 2");
 	expect_refusal(2, "halves", 2, 2, halves, "halves has 2 values of 2 bytes, not 3 of 2");
 	expect_refusal(2, "halves", 1, 3, halves, "halves has 3 values of 1 bytes, not 3 of 2");

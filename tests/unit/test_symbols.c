@@ -89,7 +89,7 @@ static void symbols_are_read_from_a_map(void **state)
 
 static void file_is_refused_when_it_is_no_map(void **state)
 {
-	static const char no_map[] = "symbols: it is no ELF file, and line %u is no symbol of a System.map";
+	static const char no_map[] = "symbols: it is not an ELF file, and line %u is not a symbol of a System.map";
 	static const struct {
 		const char *text;
 		unsigned line;
@@ -108,16 +108,16 @@ static void file_is_refused_when_it_is_no_map(void **state)
 	}
 	/* Debian's placeholder: the real System.map is in another package. */
 	write_file("ffffffffffffffff B The real System.map is elsewhere\n", 52);
-	assert_refused("symbols: it names no code");
+	assert_refused("symbols: it has no symbols of code");
 	write_file("", 0);
-	assert_refused("symbols: it names no code");
+	assert_refused("symbols: it has no symbols of code");
 	unlink(path);
 	assert_refused("symbols: No such file or directory");
 	assert_int_equal(mkdir(path, 0700), 0);
-	assert_refused("symbols: it is no regular file");
+	assert_refused("symbols: it is not a regular file");
 	rmdir(path);
 	assert_int_equal(mkfifo(path, 0700), 0);
-	assert_refused("symbols: it is no regular file");
+	assert_refused("symbols: it is not a regular file");
 	unlink(path);
 }
 
@@ -200,7 +200,7 @@ static void elf_file_is_refused_when_it_is_damaged(void **state)
 
 	(void)state;
 	file.header.e_machine = EM_X86_64;
-	assert_elf_refused(&file, "symbols: it is for another processor than a 64-bit Arm, little-endian");
+	assert_elf_refused(&file, "symbols: it is not for a little-endian 64-bit Arm processor");
 	file = good_elf();
 	file.header.e_shnum = 0;
 	assert_elf_refused(&file, "symbols: it has no sections");
@@ -209,13 +209,13 @@ static void elf_file_is_refused_when_it_is_damaged(void **state)
 	assert_elf_refused(&file, "symbols: it has no sections");
 	file = good_elf();
 	file.header.e_shoff = ~0ull - 7;
-	assert_elf_refused(&file, "symbols: it says that there are 320 bytes at 18446744073709551608, behind its end");
+	assert_elf_refused(&file, "symbols: it refers to 320 bytes at 18446744073709551608, beyond its end");
 	file = good_elf();
 	file.sections[3].sh_size = ~0ull;
-	assert_elf_refused(&file, "symbols: it says that there are 18446744073709551615 bytes at 384, behind its end");
+	assert_elf_refused(&file, "symbols: it refers to 18446744073709551615 bytes at 384, beyond its end");
 	file = good_elf();
 	file.sections[4].sh_size = sizeof(file);
-	assert_elf_refused(&file, "symbols: it says that there are 584 bytes at 552, behind its end");
+	assert_elf_refused(&file, "symbols: it refers to 584 bytes at 552, beyond its end");
 	file = good_elf();
 	file.sections[3].sh_link = 5;
 	assert_elf_refused(&file, "symbols: its symbol table is malformed");
@@ -230,7 +230,7 @@ static void elf_file_is_refused_when_it_is_damaged(void **state)
 	assert_elf_refused(&file, "symbols: the name of symbol 5 lies outside of its table");
 	file = good_elf();
 	write_file(&file, 20);
-	assert_refused("symbols: it says that there are 64 bytes at 0, behind its end");
+	assert_refused("symbols: it refers to 64 bytes at 0, beyond its end");
 }
 
 /* The last name is not terminated, and its table is at the end of the file. */

@@ -196,7 +196,7 @@ static void verify_reports_each_damaged_section(void **state)
 	assert_says("file: section vcpu1 is damaged: its checksum is wrong");
 	assert_says("file: section rtc is damaged: its checksum is wrong");
 	assert_says("RAM 0x80070000: 64 KiB from here on are damaged: their checksum is wrong");
-	assert_says("file: what its sections say was not looked at");
+	assert_says("file: the contents of its sections were not checked");
 	assert_ends("\n3 faults\n");
 }
 
@@ -209,7 +209,7 @@ static void verify_stops_at_a_damaged_section_header(void **state)
 	damage(its - 64 + 16);
 	assert_int_equal(verify(NULL), 1);
 	assert_says("file: the header of section 8 is damaged");
-	assert_says("file: what its sections say was not looked at, nor its RAM");
+	assert_says("file: the contents of its sections were not checked, nor its RAM");
 	assert_ends("\n1 fault\n");
 }
 
@@ -228,7 +228,7 @@ static void verify_refuses_files_that_are_no_snapshot(void **state)
 	assert_says("file: it has no commit record at its end: cut short, or never finished");
 	assert_int_equal(truncate(path, 0), 0);
 	assert_int_equal(verify("--json"), 1);
-	assert_non_null(strstr(result.out, "\"what\": \"this is no lkvm snapshot\""));
+	assert_non_null(strstr(result.out, "\"what\": \"this is not an lkvm snapshot\""));
 	unlink(path);
 	assert_int_equal(verify(NULL), 1);
 	assert_string_equal(result.out, "");
@@ -309,7 +309,7 @@ static void verify_compares_sections_with_the_machine(void **state)
 	write_again("gic/redistributor1", "novelty", 32 << 20);
 	assert_int_equal(verify(NULL), 1);
 	assert_says("sections: it has no section gic/redistributor1");
-	assert_says("sections: section novelty means nothing to this lkvm, and must not be left out");
+	assert_says("sections: section novelty is unknown to this lkvm, and must not be skipped");
 	assert_says("RAM: there are 67108864 bytes of it, but its machine has 33554432");
 	assert_ends("\n3 faults\n");
 }
@@ -333,7 +333,7 @@ static void verify_checks_the_host_when_host_is_given(void **state)
 {
 	(void)state;
 	assert_int_equal(verify("--host"), 0);
-	assert_says("good (64 MiB of RAM, 41 sections, and this host takes it)");
+	assert_says("good (64 MiB of RAM, 41 sections, and this host can restore it)");
 	fake_machine.refuses = "vCPU 0: CTR_EL0 is another";
 	assert_int_equal(verify("--host"), 1);
 	assert_says("host: vCPU 0: CTR_EL0 is another");
@@ -376,7 +376,7 @@ static void check_stops_when_it_is_cancelled(void **state)
 	(void)state;
 	assert_int_equal(snapshot_open(&snapshot, path, &error), 0);
 	assert_int_equal(snapshot_check_ram(&snapshot, &progress, &error), -1);
-	assert_non_null(strstr(error.text, "called off"));
+	assert_non_null(strstr(error.text, "cancelled"));
 	assert_int_equal(steps, 1);
 	snapshot_close(&snapshot);
 }

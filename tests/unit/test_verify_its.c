@@ -35,18 +35,18 @@ static void verify_its_reports_bad_registers(void **state)
 		const char *part;
 	} cases[] = {
 		{ offsetof(struct inspection_rig, creadr), 0x10000, "GITS_CREADR 0x10000 is beyond the queue of 65536 bytes" },
-		{ offsetof(struct inspection_rig, creadr), 0x641, "GITS_CREADR 0x641 is no place" },
+		{ offsetof(struct inspection_rig, creadr), 0x641, "GITS_CREADR 0x641 is not the offset" },
 		{ offsetof(struct inspection_rig, cwriter), 0x10000, "GITS_CWRITER 0x10000 is beyond the queue" },
-		{ offsetof(struct inspection_rig, cwriter), 0x100640, "GITS_CWRITER 0x100640 is no place" },
+		{ offsetof(struct inspection_rig, cwriter), 0x100640, "GITS_CWRITER 0x100640 is not the offset" },
 		{ offsetof(struct inspection_rig, identity), 0x4b00143b, "of revision 1; KVM knows 0 and refuses it (EINVAL)" },
 		{ offsetof(struct inspection_rig, control), 0x80000003, "bits that KVM would drop" },
 		{ offsetof(struct inspection_rig, baser[2]), 1, "no such table" },
 		{ offsetof(struct inspection_rig, baser[7]), 1, "no such table" },
 		/* pages of 4 KiB; another size of entries; a collection table in two levels; the types swapped */
-		{ offsetof(struct inspection_rig, baser[0]), 0xb907000000000400 | RIG_DEVICES, "KVM would make" },
-		{ offsetof(struct inspection_rig, baser[0]), 0xb90f000000000600 | RIG_DEVICES, "KVM would make" },
-		{ offsetof(struct inspection_rig, baser[1]), 0xfc07000000000600 | RIG_COLLECTIONS, "KVM would make" },
-		{ offsetof(struct inspection_rig, baser[1]), 0xb907000000000600 | RIG_COLLECTIONS, "KVM would make" },
+		{ offsetof(struct inspection_rig, baser[0]), 0xb907000000000400 | RIG_DEVICES, "KVM would change" },
+		{ offsetof(struct inspection_rig, baser[0]), 0xb90f000000000600 | RIG_DEVICES, "KVM would change" },
+		{ offsetof(struct inspection_rig, baser[1]), 0xfc07000000000600 | RIG_COLLECTIONS, "KVM would change" },
+		{ offsetof(struct inspection_rig, baser[1]), 0xb907000000000600 | RIG_COLLECTIONS, "KVM would change" },
 		{ offsetof(struct inspection_rig, cbaser), RIG_VALID | 0x400 | RIG_QUEUE | 0x100f, "multiple of 64 KiB" },
 		{ offsetof(struct inspection_rig, cbaser), 0x400 | RIG_QUEUE | 0xf, "GITS_CBASER is not valid" },
 		{ offsetof(struct inspection_rig, baser[0]), 0x3907000000000600 | RIG_DEVICES, "GITS_BASER0 is not valid" },
@@ -93,8 +93,8 @@ static void verify_its_reports_bad_entries(void **state)
 	} cases[] = {
 		{ RIG_ITT(1) + 8, 0x0001000020090007, "its/device 0x8",
 		  "event 1 at 0x80060108, LPI 8201: its collection does not exist; RESTORE_TABLES refuses it (EINVAL)" },
-		{ RIG_ITT(0) + 8, 0x000100001fff0000, "its/device 0x0", "no LPI; RESTORE_TABLES refuses it (EINVAL)" },
-		{ RIG_ITT(0) + 16, 0x0040000020020000, "its/device 0x0", "behind the table's end; RESTORE_TABLES refuses" },
+		{ RIG_ITT(0) + 8, 0x000100001fff0000, "its/device 0x0", "is not an LPI; RESTORE_TABLES refuses it (EINVAL)" },
+		{ RIG_ITT(0) + 16, 0x0040000020020000, "its/device 0x0", "beyond the table's end; RESTORE_TABLES refuses" },
 		{ RIG_ITT(1) + 8, 0x0001000020080001, "its/device 0x8", "an earlier event has the same LPI; it would go" },
 		/* 2^17 events: neither the events nor the place of the ITT is checked */
 		{ RIG_DEVICES + 64, 0x8000000010000010, "its/device 0x8", "the entry at 0x80010040: it has more than 16 bits" },
@@ -150,14 +150,14 @@ static void verify_its_reports_tables_outside_ram(void **state)
 	rig = rig_new();
 	rig->baser[0] = 0xb907000000000601 | (RIG_END - 0x10000);
 	memcpy(rig->ram + RIG_RAM_SIZE - 0x10000, rig->ram + (RIG_DEVICES - RIG_RAM), 0x10000);
-	rig_expect(rig, verify_its, "its", "the device table at 0x800f0000 (131072 bytes) is not all in RAM");
+	rig_expect(rig, verify_its, "its", "the device table at 0x800f0000 (131072 bytes) is not completely in RAM");
 	rig = rig_new();
 	rig->baser[1] = 0xbc07000000000601 | (RIG_END - 0x10000);
 	memcpy(rig->ram + RIG_RAM_SIZE - 0x10000, rig->ram + (RIG_COLLECTIONS - RIG_RAM), 0x10000);
-	rig_expect(rig, verify_its, "its", "the collection table at 0x800f0000 (131072 bytes) is not all in RAM");
+	rig_expect(rig, verify_its, "its", "the collection table at 0x800f0000 (131072 bytes) is not completely in RAM");
 	rig = rig_new();
 	rig->cbaser = RIG_VALID | RIG_END | 0xf;
-	rig_expect(rig, verify_its, "its", "the command queue at 0x80100000 (65536 bytes) is not all in RAM");
+	rig_expect(rig, verify_its, "its", "the command queue at 0x80100000 (65536 bytes) is not completely in RAM");
 
 	/* Bits 51:48 of the address. */
 	rig = rig_new();
@@ -185,7 +185,7 @@ static void verify_its_checks_both_levels(void **state)
 	rig = rig_new();
 	use_two_levels(rig);
 	rig_put(rig, RIG_DEVICES + 8, RIG_VALID | RIG_END);
-	rig_expect(rig, verify_its, "its", "a second level of the device table at 0x80100000 (65536 bytes) is not all");
+	rig_expect(rig, verify_its, "its", "a second level of the device table at 0x80100000 (65536 bytes) is not completely");
 	rig = rig_new();
 	use_two_levels(rig);
 	rig_put(rig, RIG_DEVICES + 56, RIG_VALID | RIG_QUEUE);

@@ -22,14 +22,14 @@ static void verify_lpis_reports_pending_lpis_that_would_be_lost(void **state)
 
 	(void)state;
 	rig_set_pending(rig, 0, 9000);
-	rig_expect(rig, verify_lpis, "gic/redistributor0", "LPI 9000 is pending at 0x80040465, but no event has it: the "
-		   "interrupt would be lost, unless the bit is one that an earlier save left behind");
+	rig_expect(rig, verify_lpis, "gic/redistributor0", "LPI 9000 is pending at 0x80040465, but no event maps to it: the "
+		   "interrupt would be lost, unless an earlier save set the bit");
 	rig = rig_new();
 	rig_set_pending(rig, 0, RIG_LPI(1, 0));
-	rig_expect(rig, verify_lpis, "gic/redistributor0", "event 0 of device 0x8 has it, on vCPU 1");
+	rig_expect(rig, verify_lpis, "gic/redistributor0", "event 0 of device 0x8 maps to it, on vCPU 1");
 	rig = rig_new();
 	rig_put(rig, RIG_COLLECTIONS + 8, rig_collection(1, UINT32_MAX));
-	rig_expect(rig, verify_lpis, "gic/redistributor1", "event 2 of device 0x8 has it, on no vCPU");
+	rig_expect(rig, verify_lpis, "gic/redistributor1", "event 2 of device 0x8 maps to it, on no vCPU");
 
 	/* The last possible LPI. INTIDs below 8192 are not LPIs. */
 	rig = rig_new();
@@ -77,10 +77,10 @@ static void verify_lpis_reports_tables_outside_ram(void **state)
 
 	(void)state;
 	rig->redistributors[1].pending = RIG_END | 0x780;
-	rig_expect(rig, verify_lpis, "gic/redistributor1", "the pending table at 0x80100000 (8192 bytes) is not all in RAM");
+	rig_expect(rig, verify_lpis, "gic/redistributor1", "the pending table at 0x80100000 (8192 bytes) is not completely in RAM");
 	rig = rig_new();
 	rig->redistributors[0].properties = rig->redistributors[1].properties = (RIG_END - 0x1000) | 0x78f;
-	rig_expect(rig, verify_lpis, "gic/redistributor1", "configuration table at 0x800ff000 (57344 bytes) is not all in RAM");
+	rig_expect(rig, verify_lpis, "gic/redistributor1", "configuration table at 0x800ff000 (57344 bytes) is not completely in RAM");
 
 	/* Some guests enable LPIs without a table and without events. No interrupt is lost. */
 	rig = rig_new();

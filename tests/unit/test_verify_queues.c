@@ -85,16 +85,16 @@ static void verify_queues_reports_misplaced_rings(void **state)
 	/* One element is outside of RAM. Rings that end with RAM fit. */
 	rig = make(&queue);
 	queue->descriptors = RIG_END - 16 * 128 + 16;
-	expect(rig, "the descriptor ring at 0x800ff810 (2048 bytes) is not all in RAM; a restore refuses it");
+	expect(rig, "the descriptor ring at 0x800ff810 (2048 bytes) is not completely in RAM; a restore refuses it");
 	rig = make(&queue);
 	queue->descriptors = RIG_END - 16 * 128;
 	rig_expect_good(rig, verify_queues);
 	rig = make(&queue);
 	queue->driver = RIG_END - 6 - 2 * 128 + 2;
-	expect(rig, "the available ring at 0x800ffefc (262 bytes) is not all in RAM");
+	expect(rig, "the available ring at 0x800ffefc (262 bytes) is not completely in RAM");
 	rig = make(&queue);
 	queue->device = (RIG_END - 6 - 8 * 128 + 4) & ~3ull;
-	expect(rig, "the used ring at 0x800ffbfc (1030 bytes) is not all in RAM");
+	expect(rig, "the used ring at 0x800ffbfc (1030 bytes) is not completely in RAM");
 	rig = make(&queue);
 	queue->device = UINT64_MAX & ~3ull;
 	expect(rig, "the used ring");
@@ -103,7 +103,7 @@ static void verify_queues_reports_misplaced_rings(void **state)
 	rig = make(&queue);
 	rig->virtio[1].status &= (uint8_t)~VIRTIO_STATUS_DRIVER_OK;
 	queue->descriptors = 0;
-	expect(rig, "not all in RAM; the device would refuse to start");
+	expect(rig, "not completely in RAM; the device would refuse to start");
 }
 
 static void verify_queues_reports_bad_indices(void **state)

@@ -74,7 +74,7 @@ static void vfio_open_uses_iommufd_when_the_host_has_it(void **state)
 	refused(rig, "in use by another program");
 	fake_vfio.fail_with = EPERM;
 	make_link(rig->folder, "sys/bus/pci/devices/" OTHER "/driver", "../drivers/nvme");
-	refused(rig, "shared with " OTHER ", which the host's driver nvme has");
+	refused(rig, "shared with " OTHER ", which the host's driver nvme uses");
 	drop(rig->folder, "dev/vfio/devices/vfio3");
 	refused(rig, "vfio3");
 }
@@ -86,7 +86,7 @@ static void vfio_open_names_the_reason_when_a_device_is_unusable(void **state)
 	fake_vfio.not_viable = true;
 	refused(rig, "shared with a device that the host uses");
 	make_link(rig->folder, "sys/bus/pci/devices/" OTHER "/driver", "../drivers/e1000e");
-	refused(rig, "IOMMU group 7 is shared with " OTHER ", which the host's driver e1000e has");
+	refused(rig, "IOMMU group 7 is shared with " OTHER ", which the host's driver e1000e uses");
 	fake_vfio.not_viable = false;
 
 	drop(rig->folder, "dev/vfio/7");
@@ -96,14 +96,14 @@ static void vfio_open_names_the_reason_when_a_device_is_unusable(void **state)
 	assert_non_null(strstr(rig->error.text, "/dev/vfio/vfio: No such file"));
 
 	drop(rig->folder, "sys/bus/pci/devices/" DEVICE "/iommu_group");
-	refused(rig, "behind no IOMMU");
+	refused(rig, "not behind an IOMMU");
 	make_link(rig->folder, "sys/bus/pci/devices/" DEVICE "/driver", "../drivers/nvme");
-	refused(rig, "driver nvme has it");
+	refused(rig, "driver nvme is bound to it");
 	assert_non_null(strstr(rig->error.text, "echo " DEVICE " >"));
 	assert_non_null(strstr(rig->error.text, "/driver/unbind"));
 	assert_non_null(strstr(rig->error.text, "/drivers_probe"));
 	drop(rig->folder, "sys/bus/pci/devices/" DEVICE "/driver");
-	refused(rig, "no driver of the host has it");
+	refused(rig, "no driver of the host is bound to it");
 	assert_null(strstr(rig->error.text, "/unbind"));
 	drop(rig->folder, "sys/class/iommu/smmu");
 	refused(rig, "no IOMMU");
@@ -127,7 +127,7 @@ static void vfio_open_accepts_mediated_device_without_iommu(void **state)
 	make_folders(rig->folder, "sys/bus/mdev/devices/" MEDIATED);
 	rig->vfio = vfio_open(&config, &rig->vm, &rig->pci, NULL, &rig->error);
 	assert_null(rig->vfio);
-	assert_non_null(strstr(rig->error.text, "its driver has let go of it"));
+	assert_non_null(strstr(rig->error.text, "its driver released it"));
 
 	make_link(rig->folder, "sys/bus/mdev/devices/" MEDIATED "/iommu_group", "../../../../kernel/iommu_groups/7");
 	fake_vfio.count = 0;

@@ -453,7 +453,7 @@ static void net_open_names_options_that_do_not_fit(void **state)
 	config.vhost_required = true;
 	expect_refusal(config, "tap only");
 	config = (struct virtio_net_config){ .mode = NET_TAP, .tap_fd = STDOUT_FILENO, .queues = 1 };
-	expect_refusal(config, "no tap");
+	expect_refusal(config, "is not a tap");
 }
 
 static void user_network_open_fails_when_passt_fails_at_start(void **state)

@@ -422,7 +422,7 @@ static void tap_open_names_the_reason_when_it_fails(void **state)
 	rig_close(rig);
 
 	config.tap_fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC); /* without an interface */
-	expect_refusal(&config, "no tap");
+	expect_refusal(&config, "is not a tap");
 	close(config.tap_fd);
 	config.tap_fd = -1;
 	if (access("/dev/vhost-net", F_OK) < 0) {

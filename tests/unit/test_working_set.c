@@ -170,7 +170,7 @@ static void working_set_record_finds_accessed_chunks(void **state)
 			assert_int_equal(is_set(chunks, chunk), chunk == 40 || chunk == 130);
 	blind = true;
 	assert_int_equal(working_set_record(&ram, chunks, &error), -1);
-	assert_string_equal(error.text, "this host does not tell which memory is there");
+	assert_string_equal(error.text, "this host does not report which memory is resident");
 	ram_close(&ram);
 }
 

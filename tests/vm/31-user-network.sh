@@ -116,7 +116,7 @@ case_run_fails_when_passt_is_missing()
 	run env PATH=/nonexistent "$lkvm" run --kernel "$kernel" --network mode=user
 	check_status 1
 	check "not one sentence" test "$(wc -l <"$logs/run.err")" = 1
-	check_err '^lkvm: run: .*passt is not there: .*package passt.*mode=tap$'
+	check_err '^lkvm: run: .*passt was not found: .*package passt.*mode=tap$'
 }
 
 # run and restore start no guest without the network that was asked for.

@@ -44,7 +44,7 @@ case_kernel_that_is_gone_ends_no_running_guest()
 	check "restore does not warn" grep -q "Unable to open kernel $tmp/kernel: .*cannot restart" "$logs/g.err"
 	run "$lkvm" reboot --force g
 	check_status 1
-	check_err "$tmp/kernel.*goes on without a reset"
+	check_err "$tmp/kernel.*continues without a reset"
 	ask g 'echo $((6 * 7))'
 	check "the guest does not run" grep -qx 42 "$logs/said"
 	cp "$kernel" "$tmp/kernel"

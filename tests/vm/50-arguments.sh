@@ -38,7 +38,7 @@ case_run_names_each_bad_argument()
 		refused 2 'kaslr' $k --kaslr-seed xyz
 		refused 2 'nonsense' $k --nonsense
 		refused 1 '/no/' $k --dump-dtb /no/where
-		refused 2 'no address' $k --vfio-pci 1:2
+		refused 2 'neither the address' $k --vfio-pci 1:2
 		refused 1 'no IOMMU' $k --vfio-pci 00:01.0
 		refused 1 'passt' $k --network mode=user,passt=/no/passt
 	}
@@ -179,7 +179,7 @@ case_commands_give_advice_when_they_refuse()
 	truncate -s 1M "$tmp/d"
 	ln -s d "$tmp/other"
 	refused 1 'disks 0 and 1 are the same file' --kernel "$kernel" --disk "$tmp/d" --disk "$tmp/other,ro"
-	refused 2 'no mounted hugetlbfs' --kernel "$kernel" --hugetlbfs "$tmp"
+	refused 2 'not a mounted hugetlbfs' --kernel "$kernel" --hugetlbfs "$tmp"
 	refused 2 "$tmp/missing: No such file" --kernel "$kernel" --hugetlbfs "$tmp/missing"
 	refused 2 'h may be --hugetlbfs, --help' --kernel "$kernel" --h
 	run env XDG_RUNTIME_DIR="$tmp/no" "$lkvm" run --kernel "$kernel"

@@ -17,7 +17,7 @@ goes_on()
 {
 	run "$lkvm" snapshot verify --host "$tmp/snapshot"
 	check_status 0
-	check_out 'good \(128 MiB of RAM, .* and this host takes it\)'
+	check_out 'good \(128 MiB of RAM, .* and this host can restore it\)'
 	rm -f "$tmp/g.in"
 	mkfifo "$tmp/g.in"
 	restore g "$tmp/snapshot" --disk "$tmp/disk"

@@ -97,5 +97,5 @@ case_inspection_fails_when_guest_or_file_is_missing()
 	echo strange >"$tmp/strange"
 	run "$lkvm" snapshot inspect "$tmp/strange"
 	check_status 1
-	check_err 'this is no lkvm snapshot'
+	check_err 'this is not an lkvm snapshot'
 }

@@ -159,7 +159,7 @@ case_restore_refuses_overlay_that_cannot_be_made()
 	wait_exit a 0
 	run "$lkvm" snapshot restore "$snapshot" --name a --disk-overlay "$tmp/overlays"
 	check_status 1
-	check_err 'a-disk0.overlay is there already'
+	check_err 'a-disk0.overlay already exists'
 	run "$lkvm" snapshot restore "$snapshot" --name a --disk-overlay "$tmp/no/where"
 	check_status 1
 	check_err 'cannot make the folder'

@@ -200,7 +200,7 @@ case_save_switches_running_guest_to_overlays()
 		rounds) folder=$tmp/2 letter=C; save g "$tmp/s2" --live=$way --disk-overlays "$folder" ;;
 		*) folder=$tmp/3 letter=D; save g "$tmp/s3" --live=$way --disk-overlays "$folder" ;;
 		esac
-		check_out "^The guest goes on with new overlays in $folder; the snapshot and they need the disks as they are"
+		check_out "^The guest now writes to new overlays in $folder; the overlays and the snapshot need the disks unchanged"
 		check "overlays: $(ls "$folder")" test "$(ls "$folder")" = "$(printf 'g-disk0.overlay\ng-disk2.overlay')"
 		write_disk g 100 "$letter"
 		run "$lkvm" stat g
@@ -264,11 +264,11 @@ case_save_leaves_disks_and_no_overlay_when_it_fails()
 	: >"$tmp/there/g-disk0.overlay"
 	run "$lkvm" snapshot save --disk-overlays "$tmp/there" g "$tmp/s"
 	check_status 1
-	check_err 'overlay g-disk0.overlay is there already: choose another folder'
+	check_err 'overlay g-disk0.overlay already exists: choose another folder'
 	check "it was removed" test -e "$tmp/there/g-disk0.overlay"
 	run "$lkvm" snapshot save --stop --disk-overlays "$tmp/new" g "$tmp/s"
 	check_status 1
-	check_err 'with --stop no guest goes on that could use them'
+	check_err '--stop ends the guest, which could not use them'
 	run "$lkvm" snapshot save --disk-overlays "$tmp/not/there" g "$tmp/s"
 	check_status 1
 	check_err "cannot make the folder $tmp/not/there: No such file or directory"
@@ -297,14 +297,14 @@ case_save_leaves_disks_and_no_overlay_when_it_fails()
 	wait_for g '^lkvm-guest: ready'
 	run "$lkvm" snapshot save --disk-overlays "$tmp/new" g "$tmp/s"
 	check_status 1
-	check_err 'has no disk that it may write'
+	check_err 'has no writable disk'
 	stop_guest g
 
 	LKVM_FAULT=save/commit start g lkvm.shell=plain --disk "$tmp/d"
 	wait_for g '^lkvm-guest: ready'
 	run "$lkvm" snapshot save --disk-overlays "$tmp/new" g "$tmp/s"
 	check_status 1
-	check_err 'no snapshot was made, but the guest goes on with the new overlays'
+	check_err 'no snapshot was made, but the guest now writes to the new overlays'
 	write_disk g 5 D
 	expect_letter g 5 D
 	stop_guest g

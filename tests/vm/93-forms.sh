@@ -80,7 +80,7 @@ case_restore_refuses_stream_that_is_cut()
 	boot
 	ask g 'echo kept >/tmp/memory'
 	"$lkvm" snapshot save g - 2>"$logs/save.err" | head -c 5000000 >"$tmp/cut"
-	check "the writer does not say why" grep -q 'whoever reads the stream went away' "$logs/save.err"
+	check "the writer does not say why" grep -q 'the reader closed the stream' "$logs/save.err"
 	run sh -c '"$lkvm" snapshot restore - --name r <"$tmp/cut"'
 	check_status 1
 	check_err 'standard input: the stream was cut short'

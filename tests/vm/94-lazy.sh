@@ -162,7 +162,7 @@ case_working_set_is_recorded_and_read_ahead()
 	move g "$tmp/s" --paused
 	set_of "$tmp/s"
 	check "there is one without --working-set" test -z "$set"
-	refuses_set 'in the first second after it goes on: save it later'
+	refuses_set 'in the first second after it resumes: save it later'
 	"$lkvm" resume g || fail resume
 	recorded --stop
 	wait_exit g 0

@@ -186,7 +186,7 @@ case_save_chooses_way_by_host_and_options()
 		check_out '"way": "rounds"'
 		run "$lkvm" snapshot save --live=point-in-time g "$tmp/b"
 		check_status 1
-		check_err 'as it is while the guest goes on: UFFDIO_API'
+		check_err 'RAM cannot be write-protected while the guest runs: UFFDIO_API'
 	else
 		check_out '"way": "point-in-time", "rounds": 0'
 		save g "$tmp/b" --live=point-in-time --json

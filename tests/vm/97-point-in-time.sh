@@ -182,7 +182,7 @@ case_point_in_time_save_requires_loaded_ram()
 	wait_listening g
 	run "$lkvm" snapshot save --live=point-in-time g "$tmp/t"
 	check_status 1
-	check_err 'as it is while the guest goes on: RAM is a mapping of the snapshot'
+	check_err 'RAM cannot be write-protected while the guest runs: RAM is a mapping of the snapshot'
 	save g "$tmp/t" --live --json
 	check_out '"way": "rounds"'
 	"$lkvm" stop --force g

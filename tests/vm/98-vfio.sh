@@ -199,11 +199,11 @@ case_run_names_rights_that_the_user_lacks()
 	as_nobody="ulimit -l 1024; exec $lkvm run --name bad --kernel $kernel --mem 256 --vfio-pci $nvme"
 	run su nobody -s /bin/sh -c "$as_nobody"
 	check_status 1
-	check_err "/dev/vfio/$group may not be opened"
+	check_err "/dev/vfio/$group cannot be opened"
 	chown nobody "/dev/vfio/$group"
 	run su nobody -s /bin/sh -c "$as_nobody"
 	check_status 1
-	check_err "256 MiB of memory, which have to be locked; this user may lock 1 MiB"
+	check_err "256 MiB of memory, which must be locked; this user may lock 1 MiB"
 	unbind $nvme
 }
 
@@ -211,14 +211,14 @@ case_run_names_the_reason_when_device_cannot_be_passed()
 {
 	unbind $edu $nvme
 	refused 'no such PCI device' --vfio-pci 00:1f.7
-	refused 'no driver of the host has it.*modprobe vfio-pci; echo vfio-pci' --vfio-pci $edu
+	refused 'no driver of the host is bound to it.*modprobe vfio-pci; echo vfio-pci' --vfio-pci $edu
 	echo $nvme >/sys/bus/pci/drivers_probe
-	refused 'driver nvme has it.*unbind' --vfio-pci 00:11.0
+	refused 'driver nvme is bound to it.*unbind' --vfio-pci 00:11.0
 	run "$lkvm" run --kernel "$kernel" --vfio-pci $nvme --balloon
 	check_status 2
 	check_err 'balloon'
-	refused 'driver nvme has it' --vfio-pci $nvme
-	sh -c "$(sed 's/.*hands it over: //' "$logs/run.err")" || fail "the commands of the sentence fail"
+	refused 'driver nvme is bound to it' --vfio-pci $nvme
+	sh -c "$(sed 's/.*bind vfio-pci with: //' "$logs/run.err")" || fail "the commands of the sentence fail"
 	boot --vfio-pci $nvme
 	refused 'in use by another program' --vfio-pci $nvme
 	run "$lkvm" snapshot save g "$tmp/snapshot"

@@ -145,15 +145,15 @@ case_run_and_save_name_the_reason_when_they_refuse()
 	check_status 2
 	check_err 'UUID of a mediated'
 	echo $mediated >/sys/bus/mdev/drivers/mtty/unbind
-	refused 'its driver has let go of it' --vfio-pci $mediated
-	sh -c "$(sed 's/.*after this: //' "$logs/run.err")" || fail "the command of the sentence fails"
+	refused 'its driver released it' --vfio-pci $mediated
+	sh -c "$(sed 's/.*after this command: //' "$logs/run.err")" || fail "the command of the sentence fails"
 	make_mediated 1
 	drive_mtty 'fill=1'
 	wait_for g '^mtty: filled'
 	refused 'in use by another program' --vfio-pci $mediated
 	run "$lkvm" snapshot save g "$tmp/snapshot" --live=point-in-time
 	check_status 1
-	check_err 'what a passed-through device writes to RAM cannot be held up'
+	check_err "a passed-through device's writes to RAM cannot be intercepted"
 	check "a file was left" test ! -e "$tmp/snapshot"
 	run "$lkvm" snapshot save g "$tmp/snapshot" --live --json
 	check_out '"way": "rounds"'
