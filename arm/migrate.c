@@ -162,7 +162,7 @@ static int check_its(const struct context *context, struct error *error)
 		return error_set(error, ESTALE, "%.400s; save again later, or save it anyway with --force", reason.text);
 	}
 	section_begin(context->writer, SECTION_NOT_RESTORABLE, 1, SECTION_MANDATORY);
-	field_add_text(&context->writer->buffer, "reason", error->text);
+	field_add_text(&context->writer->buffer, FIELD_REASON, error->text);
 	section_end(context->writer);
 	return 0;
 }

@@ -89,11 +89,11 @@ static int save_events(const struct vcpu *vcpu, struct byte_buffer *buffer, stru
 	result = kvm_call(vcpu->fd, KVM_GET_MP_STATE, (uintptr_t)&state);
 	if (result < 0)
 		return error_system(error, -result, "KVM_GET_MP_STATE");
-	field_add_number(buffer, "mp_state", state.mp_state);
-	field_add_number(buffer, "serror_pending", events.exception.serror_pending);
-	field_add_number(buffer, "serror_has_esr", events.exception.serror_has_esr);
-	field_add_number(buffer, "serror_esr", events.exception.serror_esr);
-	field_add_number(buffer, "external_abort_pending", events.exception.ext_dabt_pending);
+	field_add_number(buffer, FIELD_VCPU_MP_STATE, state.mp_state);
+	field_add_number(buffer, FIELD_VCPU_SERROR_PENDING, events.exception.serror_pending);
+	field_add_number(buffer, FIELD_VCPU_SERROR_HAS_ESR, events.exception.serror_has_esr);
+	field_add_number(buffer, FIELD_VCPU_SERROR_ESR, events.exception.serror_esr);
+	field_add_number(buffer, FIELD_VCPU_EXTERNAL_ABORT_PENDING, events.exception.ext_dabt_pending);
 	return 0;
 }
 
@@ -107,7 +107,7 @@ static int save_one(const struct vcpu *vcpu, struct section_writer *writer, stru
 		return -1;
 	snprintf(name, sizeof(name), SECTION_VCPU "%u", vcpu->index);
 	section_begin(writer, name, 1, SECTION_MANDATORY);
-	field_add_number(&writer->buffer, "mpidr", vcpu->mpidr);
+	field_add_number(&writer->buffer, FIELD_VCPU_MPIDR, vcpu->mpidr);
 	result = save_events(vcpu, &writer->buffer, error);
 	for (uint64_t i = 0; result == 0 && i < list->n; i++)
 		result = save_register(vcpu, list->reg[i], &writer->buffer, error);
@@ -196,11 +196,11 @@ static int restore_events(const struct vcpu *vcpu, const struct fields *fields, 
 	struct kvm_mp_state mp_state;
 	int result;
 
-	if (field_get_number(fields, "mp_state", &state, error) < 0 ||
-	    field_get_number(fields, "serror_pending", &pending, error) < 0 ||
-	    field_get_number(fields, "serror_has_esr", &has_esr, error) < 0 ||
-	    field_get_number(fields, "serror_esr", &esr, error) < 0 ||
-	    field_get_number(fields, "external_abort_pending", &abort, error) < 0)
+	if (field_get_number(fields, FIELD_VCPU_MP_STATE, &state, error) < 0 ||
+	    field_get_number(fields, FIELD_VCPU_SERROR_PENDING, &pending, error) < 0 ||
+	    field_get_number(fields, FIELD_VCPU_SERROR_HAS_ESR, &has_esr, error) < 0 ||
+	    field_get_number(fields, FIELD_VCPU_SERROR_ESR, &esr, error) < 0 ||
+	    field_get_number(fields, FIELD_VCPU_EXTERNAL_ABORT_PENDING, &abort, error) < 0)
 		return -1;
 	events.exception.serror_pending = pending != 0;
 	events.exception.serror_has_esr = has_esr != 0;
@@ -261,7 +261,7 @@ static int compare_affinity(const struct vcpu *vcpu, const struct fields *fields
 {
 	uint64_t mpidr;
 
-	if (field_get_number(fields, "mpidr", &mpidr, error) < 0)
+	if (field_get_number(fields, FIELD_VCPU_MPIDR, &mpidr, error) < 0)
 		return -1;
 	if (mpidr != vcpu->mpidr)
 		return error_set(error, EINVAL, "its affinity is 0x%" PRIx64 " in the snapshot, but 0x%" PRIx64 " here",

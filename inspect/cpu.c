@@ -45,10 +45,10 @@ static int add_pending(const struct inspection *inspection, struct report *repor
 	uint64_t serror, has_esr, esr, abort;
 	char text[80], syndrome[40] = "";
 
-	if (inspection_number(inspection, section, "serror_pending", &serror, error) < 0 ||
-	    inspection_number(inspection, section, "serror_has_esr", &has_esr, error) < 0 ||
-	    inspection_number(inspection, section, "serror_esr", &esr, error) < 0 ||
-	    inspection_number(inspection, section, "external_abort_pending", &abort, error) < 0)
+	if (inspection_number(inspection, section, FIELD_VCPU_SERROR_PENDING, &serror, error) < 0 ||
+	    inspection_number(inspection, section, FIELD_VCPU_SERROR_HAS_ESR, &has_esr, error) < 0 ||
+	    inspection_number(inspection, section, FIELD_VCPU_SERROR_ESR, &esr, error) < 0 ||
+	    inspection_number(inspection, section, FIELD_VCPU_EXTERNAL_ABORT_PENDING, &abort, error) < 0)
 		return -1;
 	if (serror && has_esr)
 		snprintf(syndrome, sizeof(syndrome), " (ESR 0x%" PRIx64 ")", esr);
@@ -76,8 +76,8 @@ static int add_vcpu(const struct inspection *inspection, struct report *report, 
 	char section[SECTION_NAME_LENGTH + 1];
 
 	snprintf(section, sizeof(section), SECTION_VCPU "%u", vcpu);
-	if (inspection_number(inspection, section, "mpidr", &mpidr, error) < 0 ||
-	    inspection_number(inspection, section, "mp_state", &state, error) < 0 ||
+	if (inspection_number(inspection, section, FIELD_VCPU_MPIDR, &mpidr, error) < 0 ||
+	    inspection_number(inspection, section, FIELD_VCPU_MP_STATE, &state, error) < 0 ||
 	    inspection_register(inspection, vcpu, CORE(regs.pc), &pc, error) < 0 ||
 	    inspection_register(inspection, vcpu, CORE(regs.regs[30]), &lr, error) < 0 ||
 	    inspection_register(inspection, vcpu, CORE(regs.pstate), &pstate, error) < 0)

@@ -239,7 +239,7 @@ static int read_affinities(const struct view *view, struct error *error)
 		char section[SECTION_NAME_LENGTH + 1];
 
 		snprintf(section, sizeof(section), SECTION_VCPU "%u", i);
-		if (inspection_number(view->inspection, section, "mpidr", &view->affinities[i], error) < 0)
+		if (inspection_number(view->inspection, section, FIELD_VCPU_MPIDR, &view->affinities[i], error) < 0)
 			return -1;
 	}
 	return 0;

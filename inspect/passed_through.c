@@ -29,7 +29,7 @@ static void add_data(const struct inspection *inspection, const char *name, stru
 
 	snprintf(part, sizeof(part), "%s/data", name);
 	section = sections_find(sections, part);
-	if (section && field_find(&section->fields, "data", &data)) {
+	if (section && field_find(&section->fields, FIELD_DEVICE_DATA, &data)) {
 		report_string(report, "state", "saved");
 		report_bytes(report, "data", (uint64_t)data.size * data.count);
 		return;

@@ -69,7 +69,7 @@ static void expect_passed_through(const struct expectation *expectation, unsigne
 			expect(expectation, "%s", name);
 	}
 	data = sections_find(expectation->sections, name);
-	if (data && (!field_find(&data->fields, "data", &field) || field.size != 1))
+	if (data && (!field_find(&data->fields, FIELD_DEVICE_DATA, &field) || field.size != 1))
 		verdict_fault(expectation->verdict, name, "data is missing, or is not of bytes; a restore refuses it");
 }
 

@@ -32,12 +32,12 @@ static int read_section(const struct snapshot *snapshot, const struct section *s
 {
 	struct field identity;
 
-	if (!field_find(&section->fields, "identity", &identity) || identity.size != 1 ||
-	    identity.count != sizeof(base->identity) || !field_find(&section->fields, "pages", &base->pages) ||
+	if (!field_find(&section->fields, FIELD_BASE_IDENTITY, &identity) || identity.size != 1 ||
+	    identity.count != sizeof(base->identity) || !field_find(&section->fields, FIELD_BASE_PAGES, &base->pages) ||
 	    base->pages.size != 1 || base->pages.count != snapshot->ram_size / FORMAT_RAM_PAGE / 8)
 		return error_set(error, EBADMSG, "section %s does not fit %llu bytes of RAM", SECTION_RAM_BASE,
 				 (unsigned long long)snapshot->ram_size);
-	if (field_get_text(&section->fields, "path", base->path, sizeof(base->path), error) < 0)
+	if (field_get_text(&section->fields, FIELD_BASE_PATH, base->path, sizeof(base->path), error) < 0)
 		return error_context(error, "section %s", SECTION_RAM_BASE);
 	memcpy(base->identity, identity.values, sizeof(base->identity));
 	return 0;

@@ -65,9 +65,9 @@ int format_make_head(const struct format_header *header, const struct format_ram
 
 	byte_buffer_add(&writer.buffer, NULL, FORMAT_HEADER_SIZE);
 	section_begin(&writer, SECTION_RAM, 1, SECTION_MANDATORY);
-	field_add_number(&writer.buffer, "base", ram->base);
-	field_add_number(&writer.buffer, "size", ram->size);
-	field_add_number(&writer.buffer, "offset", ram->offset);
+	field_add_number(&writer.buffer, FIELD_RAM_BASE, ram->base);
+	field_add_number(&writer.buffer, FIELD_RAM_SIZE, ram->size);
+	field_add_number(&writer.buffer, FIELD_RAM_OFFSET, ram->offset);
 	section_end(&writer);
 	*head = writer.buffer;
 	if (head->failed)

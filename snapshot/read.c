@@ -105,11 +105,11 @@ static int find_frames(struct snapshot *snapshot, const struct format_commit *co
 	struct snapshot_frames *frames = &snapshot->frames;
 	uint64_t frame;
 
-	if (!section || field_get_number(&section->fields, "frame", &frame, error) < 0)
+	if (!section || field_get_number(&section->fields, FIELD_FRAMES_FRAME, &frame, error) < 0)
 		return -1;
 	if (frame < FORMAT_RAM_CHUNK || frame > FORMAT_RAM_FRAME_LIMIT || frame & (frame - 1) ||
-	    !field_find(&section->fields, "offset", &frames->offsets) || frames->offsets.size != sizeof(uint64_t) ||
-	    !field_find(&section->fields, "size", &frames->sizes) || frames->sizes.size != sizeof(uint32_t) ||
+	    !field_find(&section->fields, FIELD_FRAMES_OFFSET, &frames->offsets) || frames->offsets.size != sizeof(uint64_t) ||
+	    !field_find(&section->fields, FIELD_FRAMES_SIZE, &frames->sizes) || frames->sizes.size != sizeof(uint32_t) ||
 	    frames->sizes.count != frames->offsets.count || frames->sizes.count != size / frame + (size % frame != 0))
 		return error_set(error, EBADMSG, "section %s does not fit %llu bytes of RAM", section->name,
 				 (unsigned long long)size);
@@ -133,16 +133,17 @@ int snapshot_find_ram(struct snapshot *snapshot, const struct format_commit *com
 
 	if (!sums)
 		return -1;
-	if (field_get_number(&ram->fields, "base", &snapshot->ram_base, error) < 0 ||
-	    field_get_number(&ram->fields, "size", &size, error) < 0 ||
-	    field_get_number(&ram->fields, "offset", &offset, error) < 0)
+	if (field_get_number(&ram->fields, FIELD_RAM_BASE, &snapshot->ram_base, error) < 0 ||
+	    field_get_number(&ram->fields, FIELD_RAM_SIZE, &size, error) < 0 ||
+	    field_get_number(&ram->fields, FIELD_RAM_OFFSET, &offset, error) < 0)
 		return error_context(error, "section ram");
 	if (!size || size % FORMAT_RAM_CHUNK || offset % FORMAT_RAM_ALIGNMENT || offset < commit->head_end ||
 	    offset > commit->tail || (plain && size > commit->tail - offset) || snapshot->ram_base % FORMAT_RAM_ALIGNMENT ||
 	    snapshot->ram_base > UINT64_MAX - size)
 		return error_set(error, EBADMSG, "section ram: %llu bytes at offset %llu of the file are impossible",
 				 (unsigned long long)size, (unsigned long long)offset);
-	if (!field_find(&sums->fields, "crc32", &snapshot->checksums) || snapshot->checksums.size != sizeof(uint32_t) ||
+	if (!field_find(&sums->fields, FIELD_CHECKSUMS_CRC32, &snapshot->checksums) ||
+	    snapshot->checksums.size != sizeof(uint32_t) ||
 	    snapshot->checksums.count != size / FORMAT_RAM_CHUNK)
 		return error_set(error, EBADMSG, "section ram-checksums does not fit %llu bytes of RAM",
 				 (unsigned long long)size);
@@ -185,7 +186,7 @@ int snapshot_check_restorable(struct snapshot *snapshot, struct error *error)
 
 	if (!section)
 		return 0;
-	if (field_get_text(&section->fields, "reason", reason, sizeof(reason), &malformed) < 0)
+	if (field_get_text(&section->fields, FIELD_REASON, reason, sizeof(reason), &malformed) < 0)
 		snprintf(reason, sizeof(reason), "the reason is missing");
 	return error_set(error, ESTALE, "it cannot be restored, and was saved with --force: %.400s", reason);
 }

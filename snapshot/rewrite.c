@@ -239,9 +239,9 @@ static void add_sections(const struct copy *copy, struct section_writer *tail)
 	if (!copy->rewrite->level)
 		return;
 	section_begin(tail, SECTION_RAM_FRAMES, 1, SECTION_MANDATORY);
-	field_add_number(&tail->buffer, "frame", FORMAT_RAM_FRAME);
-	field_add(&tail->buffer, "offset", sizeof(*copy->offsets), frames, copy->offsets);
-	field_add(&tail->buffer, "size", sizeof(*copy->sizes), frames, copy->sizes);
+	field_add_number(&tail->buffer, FIELD_FRAMES_FRAME, FORMAT_RAM_FRAME);
+	field_add(&tail->buffer, FIELD_FRAMES_OFFSET, sizeof(*copy->offsets), frames, copy->offsets);
+	field_add(&tail->buffer, FIELD_FRAMES_SIZE, sizeof(*copy->sizes), frames, copy->sizes);
 	section_end(tail);
 }
 

@@ -88,9 +88,9 @@ static void add_base(const struct snapshot_writer *writer, struct section_writer
 	const struct snapshot *base = writer->base;
 
 	section_begin(to, SECTION_RAM_BASE, 1, SECTION_MANDATORY);
-	field_add(&to->buffer, "identity", 1, sizeof(base->header.identity), base->header.identity);
-	field_add_text(&to->buffer, "path", writer->base_path);
-	field_add(&to->buffer, "pages", 1, (uint32_t)(writer->ram->size / FORMAT_RAM_PAGE / 8), writer->image->written);
+	field_add(&to->buffer, FIELD_BASE_IDENTITY, 1, sizeof(base->header.identity), base->header.identity);
+	field_add_text(&to->buffer, FIELD_BASE_PATH, writer->base_path);
+	field_add(&to->buffer, FIELD_BASE_PAGES, 1, (uint32_t)(writer->ram->size / FORMAT_RAM_PAGE / 8), writer->image->written);
 	section_end(to);
 }
 
@@ -103,7 +103,7 @@ static int write_tail(struct snapshot_writer *writer, const struct byte_buffer *
 
 	byte_buffer_add(&tail.buffer, sections->bytes, sections->size);
 	section_begin(&tail, SECTION_RAM_CHECKSUMS, 1, SECTION_MANDATORY);
-	field_add(&tail.buffer, "crc32", sizeof(uint32_t), (uint32_t)writer->image->chunks, writer->image->checksums);
+	field_add(&tail.buffer, FIELD_CHECKSUMS_CRC32, sizeof(uint32_t), (uint32_t)writer->image->chunks, writer->image->checksums);
 	section_end(&tail);
 	if (writer->base)
 		add_base(writer, &tail);

@@ -13,6 +13,7 @@
 
 #include "device.h"
 #include "migration_abi.h"
+#include "state/names.h"
 
 #define MAX_DATA (128u << 20) /* half of the limit of a snapshot's reader */
 #define CHUNK (1u << 20)
@@ -232,7 +233,7 @@ int vfio_migration_save(struct vfio_device *device, const char *section, struct 
 		result = read_data(device, error);
 	if (result == 0) {
 		section_begin(writer, section, 1, SECTION_MANDATORY);
-		field_add(&writer->buffer, "data", 1, (uint32_t)data->size, data->bytes);
+		field_add(&writer->buffer, FIELD_DEVICE_DATA, 1, (uint32_t)data->size, data->bytes);
 		section_end(writer);
 		result = set_state(device, VFIO_DEVICE_STATE_STOP, error);
 	}
@@ -245,7 +246,7 @@ int vfio_migration_load(struct vfio_device *device, const struct section *sectio
 	struct field data;
 	int result;
 
-	if (!field_find(&section->fields, "data", &data) || data.size != 1)
+	if (!field_find(&section->fields, FIELD_DEVICE_DATA, &data) || data.size != 1)
 		return error_set(error, EBADMSG, "section %s: data is missing", section->name);
 	if (!device->migration.offers)
 		return error_set(error, ENOTSUP, "%s: the snapshot has its state, which its driver on this host cannot load",
