@@ -248,7 +248,7 @@ static void restored_watchdog_expires_after_resume(void **state)
 	assert_int_equal(expired, 3);
 }
 
-static void reset_turns_it_off(void **state)
+static void reset_disables_watchdog(void **state)
 {
 	(void)state;
 	start(20 * MS);
@@ -302,7 +302,7 @@ int main(void)
 		TEST(compare_register_has_ticks_of_the_guests_counter),
 		TEST(counting_stops_when_the_machine_is_paused),
 		TEST(restored_watchdog_expires_after_resume),
-		TEST(reset_turns_it_off),
+		TEST(reset_disables_watchdog),
 		TEST(open_leaves_nothing_when_it_fails),
 		TEST(registers_withstand_random_accesses),
 	};

@@ -17,7 +17,7 @@ alive()
 	check "the guest is another one" grep -qx same "$logs/said"
 }
 
-case_a_guest_that_stops_feeding_is_reset()
+case_watchdog_resets_guest_that_stops_feeding()
 {
 	ready g --watchdog reset
 	arm g 6
@@ -38,7 +38,7 @@ case_a_guest_that_stops_feeding_is_reset()
 	wait_exit g 0
 }
 
-case_it_stands_still_while_paused_and_saved()
+case_watchdog_stands_still_while_paused_and_saved()
 {
 	ready g --watchdog reset
 	arm g 6
@@ -63,7 +63,7 @@ case_it_stands_still_while_paused_and_saved()
 	wait_exit g 0
 }
 
-case_poweroff_ends_with_status_0()
+case_watchdog_ends_lkvm_with_status_0_by_poweroff()
 {
 	ready g --watchdog poweroff
 	arm g 4
@@ -72,7 +72,7 @@ case_poweroff_ends_with_status_0()
 	check "no line" grep -qx 'lkvm: warning: the guest let its watchdog expire: the virtual machine ends' "$logs/g.err"
 }
 
-case_none_is_a_line_only()
+case_watchdog_prints_a_line_by_none()
 {
 	ready g --watchdog none
 	arm g 4
