@@ -156,8 +156,7 @@ static int inflate_payload(const struct payload *payload, void *to, uint64_t cap
 		return error_set(error, ENOSPC, "%s does not fit into guest memory when decompressed: give more with --mem",
 				 payload->path);
 	if (result != Z_STREAM_END)
-		return error_set(error, EINVAL, "%s is not a valid gzip file: damaged or cut "
-						"short", payload->path);
+		return error_set(error, EINVAL, "%s is not a valid gzip file: damaged or cut short", payload->path);
 	return 0;
 }
 
@@ -171,8 +170,8 @@ static int find_zboot_payload(struct payload *payload, const uint8_t *start, str
 	offset = le32toh(offset);
 	size = le32toh(size);
 	if (memcmp(start + 24, "gzip", 5) != 0)
-		return error_set(error, ENOTSUP, "kernel %s is an EFI image compressed by %.8s: lkvm reads "
-				 "only gzip: decompress it first", payload->path, (const char *)start + 24);
+		return error_set(error, ENOTSUP, "kernel %s is an EFI image compressed by %.8s: lkvm reads only gzip: decompress "
+				 "it first", payload->path, (const char *)start + 24);
 	if (offset > payload->size || size > payload->size - offset)
 		return error_set(error, EINVAL, "kernel %s is cut short", payload->path);
 	payload->offset = offset;
@@ -187,8 +186,7 @@ static int refuse_format(const struct payload *payload, const struct file_format
 	const char *inside = payload->gzip ? ", compressed by gzip" : "", *advice = "give an arm64 Image";
 
 	if (format->kind == FILE_COMPRESSED)
-		return error_set(error, ENOTSUP, "kernel %s is compressed by %s%s: lkvm reads only gzip: "
-						 "decompress it first (%s)",
+		return error_set(error, ENOTSUP, "kernel %s is compressed by %s%s: lkvm reads only gzip: decompress it first (%s)",
 				 payload->path, format->name, inside, format->tool);
 	if (format->kind == FILE_DISK_IMAGE)
 		advice = "give it with --disk once it is raw, and an arm64 Image with --kernel";
@@ -218,8 +216,7 @@ static int check_content(struct payload *payload, const uint8_t *start, size_t s
 		return refuse_format(payload, format, error);
 	/* An undefined instruction on arm64. */
 	if (size >= sizeof(zeroes) && !memcmp(start, zeroes, sizeof(zeroes)))
-		return error_set(error, EINVAL, "kernel %s begins with zeroes, which are not a program: "
-						"give an arm64 Image",
+		return error_set(error, EINVAL, "kernel %s begins with zeroes, which are not a program: give an arm64 Image",
 				 payload->path);
 	return 0;
 }

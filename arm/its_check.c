@@ -63,8 +63,8 @@ int its_tables_check(const struct its_tables *tables, struct error *error)
 	int result = walk ? its_tables_walk_zeroed(tables, &visitor, walk, error) : error_system(error, ENOMEM, "memory");
 
 	if (result == 0 && walk->refusal)
-		result = error_set(error, ESTALE, "the guest's ITS tables are overwritten (%s), and no "
-						  "host could restore them (%s)",
+		result = error_set(error, ESTALE, "the guest's ITS tables are overwritten (%s), and no host could restore them "
+						  "(%s)",
 				   check.fault, strerrorname_np(walk->refusal));
 	free(walk);
 	return result;

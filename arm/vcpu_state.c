@@ -142,8 +142,7 @@ static int set_difference(const char *name, const uint64_t *saved, const uint64_
 {
 	if (code == EINVAL || code == EBUSY || code == EPERM)
 		return error_set(error, code, "%s is 0x%" PRIx64 " in the snapshot, but 0x%" PRIx64
-				 " on this host, whose kernel does not allow a "
-				 "change", name, *saved, *here);
+				 " on this host, whose kernel does not allow a change", name, *saved, *here);
 	return error_system(error, code, "writing 0x%" PRIx64 " to %s", *saved, name);
 }
 

@@ -124,8 +124,7 @@ int control_commands_ask_guest(const struct command_call *call, const char *requ
 	struct error error;
 
 	if (options->force && options->timeout) {
-		error_set(&error, EINVAL, "--timeout and --force exclude each other: --force does not wait "
-					  "for the guest");
+		error_set(&error, EINVAL, "--timeout and --force exclude each other: --force does not wait for the guest");
 		return command_usage_error(call, &error);
 	}
 	if (options->force) {

@@ -86,8 +86,7 @@ int machine_run_overlays(struct machine_config *config, const struct run_options
 	if (!options->overlay_count)
 		return 0;
 	if (config->snapshot && options->overlay_count > 1)
-		return error_set(error, EINVAL, "--disk-overlay: a restored guest gets one new overlay per "
-						"disk: give one folder");
+		return error_set(error, EINVAL, "--disk-overlay: a restored guest gets one new overlay per disk: give one folder");
 	for (unsigned i = 0; i < config->disk_count; i++)
 		any |= !config->disks[i].read_only;
 	if (!any)

@@ -76,15 +76,15 @@ const struct option_table snapshot_restore_options_table = OPTION_TABLE(entries,
 static int replace_disk(struct virtio_block_config *disk, const struct virtio_block_config *given, struct error *error)
 {
 	if (given->read_only && !disk->read_only)
-		return error_set(error, EINVAL, "--disk %s,ro: the guest was saved with a writable disk; "
-				 "--disk-overlay leaves the file unchanged", given->path);
+		return error_set(error, EINVAL, "--disk %s,ro: the guest was saved with a writable disk; --disk-overlay leaves the "
+				 "file unchanged", given->path);
 	if (given->queues && given->queues != disk->queues)
-		return error_set(error, EINVAL, "--disk %s,queues=%u: the guest was saved with queues=%u, "
-						"which cannot change", given->path,
+		return error_set(error, EINVAL, "--disk %s,queues=%u: the guest was saved with queues=%u, which cannot change",
+						given->path,
 				 given->queues, disk->queues);
 	if (given->serial && (!disk->serial || strncmp(given->serial, disk->serial, VIRTIO_BLOCK_SERIAL)))
-		return error_set(error, EINVAL, "--disk %s,serial=%s: the guest was saved with the serial "
-						"number %s, which cannot change",
+		return error_set(error, EINVAL, "--disk %s,serial=%s: the guest was saved with the serial number %s, which cannot "
+						"change",
 				 given->path, given->serial, disk->serial ? disk->serial : "of its old path");
 	disk->path = given->path;
 	disk->chosen = true;
@@ -96,8 +96,7 @@ static int replace_network(struct virtio_net_config *network, const struct virti
 	struct virtio_net_config saved = *network;
 
 	if (given->queues && given->queues != saved.queues)
-		return error_set(error, EINVAL, "--network: queues=%u: the guest was saved with queues=%u, "
-						"which cannot change",
+		return error_set(error, EINVAL, "--network: queues=%u: the guest was saved with queues=%u, which cannot change",
 				 given->queues, saved.queues);
 	if (given->mode == NET_USER && saved.queues > 1)
 		return error_set(error, EINVAL, "--network: the guest was saved with queues=%u, which mode=user does not have",
@@ -140,8 +139,8 @@ int run_options_replace(struct machine_config *config, const struct run_options 
 	/* Passed-through devices must be able to access all of RAM from the beginning. */
 	config->eager |= config->vfio.count > 0;
 	if (config->vfio.count && given->prefault_count)
-		return error_set(error, EINVAL, "--prefault: all memory is read before a guest with "
-						"passed-through devices resumes");
+		return error_set(error, EINVAL, "--prefault: all memory is read before a guest with passed-through devices "
+						"resumes");
 	for (unsigned i = 0; i < given->disk_count; i++)
 		if (replace_disk(&config->disks[i], &given->disks[i], error) < 0)
 			return -1;

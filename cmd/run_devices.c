@@ -250,8 +250,7 @@ int run_options_parse_network(void *target, char *value, struct error *error)
 	if (more < 0 || choose_mode(&net, mode, &wanted, error) < 0)
 		return -1;
 	if (!wanted && (others || net.passt_options))
-		return error_set(error, EINVAL, "mode=none makes no interface: it excludes all other "
-						"items");
+		return error_set(error, EINVAL, "mode=none makes no interface: it excludes all other items");
 	if (!wanted) {
 		((struct run_options *)target)->no_network = true;
 		return 0;

@@ -39,8 +39,7 @@ static int parse_transport(void *target, char *value, struct error *error)
 {
 	(void)target;
 	if (strcmp(value, "pci"))
-		return error_set(error, EINVAL, "\"%.100s\" is not supported: virtio devices are on "
-						"PCI", value);
+		return error_set(error, EINVAL, "\"%.100s\" is not supported: virtio devices are on PCI", value);
 	return 0;
 }
 
@@ -60,8 +59,8 @@ static int parse_mounted_huge_pages(const char *path, uint64_t *page, struct err
 	if (statfs(path, &status) < 0)
 		return error_system(error, errno, "%.200s", path);
 	if (status.f_type != HUGETLBFS_MAGIC)
-		return error_set(error, EINVAL, "%.200s is not a mounted hugetlbfs; give the size of the "
-						"pages instead, such as 2M", path);
+		return error_set(error, EINVAL, "%.200s is not a mounted hugetlbfs; give the size of the pages instead, such as 2M",
+						path);
 	*page = (uint64_t)status.f_bsize;
 	return 0;
 }
@@ -215,14 +214,13 @@ int run_options_finish(struct run_options *options, const char *kernel, struct e
 		return error_context(error, "--name");
 
 	if (config->vfio.count && config->balloon)
-		return error_set(error, EINVAL, "--balloon: a device of --vfio-pci may write to any page "
-				 "of the guest's memory, so no page can be given back");
+		return error_set(error, EINVAL, "--balloon: a device of --vfio-pci may write to any page of the guest's memory, so "
+				 "no page can be given back");
 
 	if (options->no_network && config->network_count)
 		return error_set(error, EINVAL, "--network: mode=none and interfaces exclude each other");
 	if (options->disks_changed == RUN_DISKS_CHANGED_ALLOW && !options->overlay_count)
-		return error_set(error, EINVAL, "--disks-changed is for disks under overlays: it needs "
-						"--disk-overlay");
+		return error_set(error, EINVAL, "--disks-changed is for disks under overlays: it needs --disk-overlay");
 	finish_queues(config);
 
 	config->cpus = (unsigned)options->cpus;

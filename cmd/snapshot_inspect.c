@@ -175,11 +175,10 @@ static int check_words(const struct command_call *call, const char *what, struct
 	if (call->count != 1)
 		return error_set(error, EINVAL, "a %s is required", what);
 	if (options->dot && (options->json || is_any_wanted(options)))
-		return error_set(error, EINVAL, "--dot prints only a graph: it excludes the views and "
-						"--json");
+		return error_set(error, EINVAL, "--dot prints only a graph: it excludes the views and --json");
 	if (options->symbols && (options->dot || (is_any_wanted(options) && !options->cpu.wanted)))
-		return error_set(error, EINVAL, "--symbols names the code addresses of vCPUs: with other "
-				 "views it needs --cpu, and it excludes --dot");
+		return error_set(error, EINVAL, "--symbols names the code addresses of vCPUs: with other views it needs --cpu, and "
+				 "it excludes --dot");
 	return 0;
 }
 

@@ -75,8 +75,7 @@ static int refuse_partial(struct snapshot *snapshot, struct error *error)
 {
 	if (!sections_find(&snapshot->sections, SECTION_PARTIAL))
 		return 0;
-	return error_set(error, EINVAL, "it has only the RAM that an inspection needs, and cannot be "
-					"restored");
+	return error_set(error, EINVAL, "it has only the RAM that an inspection needs, and cannot be restored");
 }
 
 int cmd_snapshot_restore(const struct command_call *call)

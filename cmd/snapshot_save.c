@@ -46,9 +46,8 @@ static const struct option_entry entries[] = {
 	  .help = "End the virtual machine after the save" },
 	{ .name = "live", .kind = OPTION_PARSED, .parse = parse_live, .argument = "WAY", .choices = "point-in-time|rounds",
 	  .optional = true, .offset = offsetof(struct save_options, live),
-	  .help = "Pause the guest only for a moment. point-in-time copies RAM\nafter the pause, each part "
-		  "before the guest writes it.\nrounds copies RAM before the pause, repeatedly.\nDefault: "
-		  "the first of them that this host supports" },
+	  .help = "Pause the guest only for a moment. point-in-time copies RAM\nafter the pause, each part before the guest writes it.\n"
+		  "rounds copies RAM before the pause, repeatedly.\nDefault: the first of them that this host supports" },
 	{ .name = "max-pause", .kind = OPTION_NUMBER, .argument = "MS", .minimum = 1, .maximum = 60000,
 	  .offset = offsetof(struct save_options, max_pause), .help = "Longest pause in milliseconds (10); implies --live=rounds" },
 	{ .name = "base", .kind = OPTION_FILE, .argument = "FILE", .offset = offsetof(struct save_options, base),
@@ -179,8 +178,7 @@ static int open_base(struct save *save, struct error *error)
 	if (!path)
 		return 0;
 	if (is_rewritten(save))
-		return error_set(error, EINVAL, "--base: a snapshot that is compressed or written to a "
-						"pipe has no base");
+		return error_set(error, EINVAL, "--base: a snapshot that is compressed or written to a pipe has no base");
 	if (save->base_fd < 0)
 		return error_system(error, errno, "--base: %s", path);
 	return 0;
@@ -193,8 +191,7 @@ static int open_folder(struct save *save, struct error *error)
 	if (!folder)
 		return 0;
 	if (save->options->stop)
-		return error_set(error, EINVAL, "--disk-overlays: --stop ends the guest, which could not "
-						"use them");
+		return error_set(error, EINVAL, "--disk-overlays: --stop ends the guest, which could not use them");
 	save->folder_made = mkdir(folder, 0777) == 0;
 	if (!save->folder_made && errno != EEXIST)
 		return error_system(error, errno, "--disk-overlays: cannot make the folder %s", folder);
@@ -208,8 +205,8 @@ static void close_folder(struct save *save, struct error *error)
 	if (save->folder_made)
 		rmdir(save->options->overlays);
 	if (save->has_overlays)
-		error_set(error, error->code, "%s; no snapshot was made, but the guest now writes to the "
-					      "new overlays in %s", error->text,
+		error_set(error, error->code, "%s; no snapshot was made, but the guest now writes to the new overlays in %s",
+					      error->text,
 			  save->options->overlays);
 }
 
@@ -306,14 +303,14 @@ static int print_figures(const struct save *save, bool stopped, bool json)
 			save->figures.size >> 20, (save->figures.size & 0xfffff) * 10 >> 20, save->figures.pause / 1000000,
 			save->figures.pause / 100000 % 10, rate / 1000);
 		if (save->figures.throttle)
-			fprintf(output, "The guest was slowed down, because it wrote as fast as its RAM "
-				"could be saved (%" PRIu64 " rounds)\n", save->figures.rounds);
+			fprintf(output, "The guest was slowed down, because it wrote as fast as its RAM could be saved "
+				"(%" PRIu64 " rounds)\n", save->figures.rounds);
 		if (save->options->overlays)
-			fprintf(output, "The guest now writes to new overlays in %s; the overlays and the "
-				"snapshot need the disks unchanged\n", save->options->overlays);
+			fprintf(output, "The guest now writes to new overlays in %s; the overlays and the snapshot need the disks "
+				"unchanged\n", save->options->overlays);
 		else if (save->figures.disks && !stopped)
-			fprintf(output, "The snapshot is valid only for the guest's disks as they are now: "
-				"after the guest writes to them, a restore refuses them\n");
+			fprintf(output, "The snapshot is valid only for the guest's disks as they are now: after the guest writes "
+				"to them, a restore refuses them\n");
 		return EXIT_OK;
 	}
 	report_open(&report, true);
@@ -342,11 +339,11 @@ static int check_options(const struct save_options *options, struct error *error
 	if (!options->live || strcmp(options->live, save_way_name(SAVE_POINT_IN_TIME)))
 		return 0;
 	if (options->max_pause)
-		return error_set(error, EINVAL, "--max-pause is only for --live=rounds: the pause of "
-				 "--live=point-in-time cannot be limited");
+		return error_set(error, EINVAL, "--max-pause is only for --live=rounds: the pause of --live=point-in-time cannot "
+				 "be limited");
 	if (options->stop)
-		return error_set(error, EINVAL, "--live=point-in-time and --stop exclude each other: the "
-				 "first copies RAM while the guest runs");
+		return error_set(error, EINVAL, "--live=point-in-time and --stop exclude each other: the first copies RAM while "
+				 "the guest runs");
 	return 0;
 }
 

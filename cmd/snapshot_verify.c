@@ -191,8 +191,7 @@ static void print_verdict(const struct verification *verification, const struct 
 		printf("%u fault%s\n", faults, faults > 1 ? "s" : "");
 	else
 		printf("%s: good (%" PRIu64 " MiB of RAM, %zu sections%s)\n", verification->path, snapshot->ram_size >> 20,
-		       snapshot->sections.count, verification->host_checked ? ", and this host can restore "
-									      "it" : "");
+		       snapshot->sections.count, verification->host_checked ? ", and this host can restore it" : "");
 }
 
 static int print_report(const struct command_call *call, struct verification *verification, const struct snapshot *snapshot)

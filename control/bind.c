@@ -20,8 +20,7 @@ static int bind_name(struct control *control, int directory_fd, struct error *er
 	control_file_name(file, control->name);
 	switch (control_probe(directory_fd, control->name)) {
 	case CONTROL_PRESENT:
-		return error_set(error, EEXIST, "a virtual machine named %s is already "
-						"running", control->name);
+		return error_set(error, EEXIST, "a virtual machine named %s is already running", control->name);
 	case CONTROL_STRANGE:
 		return error_set(error, EEXIST, "%s is in the way in the sockets' directory", file);
 	case CONTROL_STALE:

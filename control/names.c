@@ -24,8 +24,8 @@ int control_check_name(const char *name, struct error *error)
 	if (length < 1 || length > CONTROL_NAME_LENGTH)
 		return error_set(error, EINVAL, "a name has 1 to %d characters", CONTROL_NAME_LENGTH);
 	if (name[0] == '.' || name[0] == '-' || strspn(name, allowed) != length)
-		return error_set(error, EINVAL, "\"%s\" is not a name: use letters, digits, dot, dash and "
-				 "underscore, and do not begin with a dot or dash", name);
+		return error_set(error, EINVAL, "\"%s\" is not a name: use letters, digits, dot, dash and underscore, and do not "
+				 "begin with a dot or dash", name);
 	return 0;
 }
 
@@ -41,8 +41,7 @@ static int directory_path(char path[PATH_MAX], struct error *error)
 		length = snprintf(path, PATH_MAX, "%s/.lkvm", home);
 	else
 		return error_set(error, EINVAL,
-				 "neither XDG_RUNTIME_DIR nor HOME is set: lkvm keeps its sockets below "
-				 "one of them");
+				 "neither XDG_RUNTIME_DIR nor HOME is set: lkvm keeps its sockets below one of them");
 	if (length >= PATH_MAX)
 		return error_system(error, ENAMETOOLONG, "%.100s...", path);
 	return 0;

@@ -100,8 +100,7 @@ static void serve_reboot(struct lifecycle *lifecycle, struct control_client *cli
 
 	/* Checked also before the guest is asked: without the kernel, its reset would end the VM. */
 	if (!lifecycle->no_reboot && machine_check_kernel(lifecycle->machine, &error) < 0) {
-		error_set(&error, error.code, "%s; the guest continues without a reset: put the file back "
-					      "first", error.text);
+		error_set(&error, error.code, "%s; the guest continues without a reset: put the file back first", error.text);
 		control_refuse(client, &error);
 	} else if (!words[1] || strcmp(words[1], "force")) {
 		press(lifecycle, client, MACHINE_KEY_RESTART, AWAIT_RESET, words[1]);

@@ -50,8 +50,8 @@ static void end_save(struct lifecycle *lifecycle, const struct error *error)
 	struct error after;
 
 	if (error && lifecycle->save_job.overlays.switched) {
-		error_set(&after, error->code, "%s; no snapshot was made, but the guest now writes to the "
-					       "new overlays", error->text);
+		error_set(&after, error->code, "%s; no snapshot was made, but the guest now writes to the new overlays",
+					       error->text);
 		error = &after;
 		if (!client)
 			log_message(lifecycle->machine->config.log, LOG_LEVEL_WARNING, "save: %s", error->text);

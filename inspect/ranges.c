@@ -62,8 +62,8 @@ int ranges_verify_apart(struct ranges *ranges, struct verdict *verdict, const ch
 		const struct range *range = &ranges->items[i];
 
 		if (range->start < furthest->end)
-			verdict_fault(verdict, place, "%s at 0x%llx (%llu bytes) overlaps %s at 0x%llx "
-				      "(%llu bytes): a write to one changes the other", range->name, (unsigned long long)range->start,
+			verdict_fault(verdict, place, "%s at 0x%llx (%llu bytes) overlaps %s at 0x%llx (%llu bytes): a write to "
+				      "one changes the other", range->name, (unsigned long long)range->start,
 				      (unsigned long long)(range->end - range->start), furthest->name,
 				      (unsigned long long)furthest->start,
 				      (unsigned long long)(furthest->end - furthest->start));

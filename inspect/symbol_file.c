@@ -15,9 +15,7 @@ char *symbol_file_read(const struct symbol_file *file, uint64_t offset, uint64_t
 	char *bytes;
 
 	if (offset > file->size || size > file->size - offset) {
-		error_set(error, EBADMSG, "it refers to %" PRIu64 " bytes at %" PRIu64 ", beyond "
-												 "its "
-												 "end", size,
+		error_set(error, EBADMSG, "it refers to %" PRIu64 " bytes at %" PRIu64 ", beyond its end", size,
 			  offset);
 		return NULL;
 	}

@@ -34,8 +34,7 @@ static int read_map(struct symbols *symbols, const struct symbol_file *file, str
 			continue;
 		if (!digits || digits > 16 || line[digits] != ' ' || !line[digits + 1] || line[digits + 2] != ' ' ||
 		    !line[digits + 3])
-			return error_set(error, EBADMSG, "it is not an ELF file, and line %u is not a "
-							 "symbol of a System.map",
+			return error_set(error, EBADMSG, "it is not an ELF file, and line %u is not a symbol of a System.map",
 					 number);
 		if (!strchr("tTwW", line[digits + 1]))
 			continue;

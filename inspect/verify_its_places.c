@@ -21,8 +21,8 @@ static void add_table(const struct places *places, const char *name, uint64_t ad
 {
 	ranges_add(places->ranges, address, size, "%s", name);
 	if (!reported && !guest_memory_has(&places->inspection->memory, address, size))
-		verdict_fault(places->verdict, SECTION_ITS, "%s at 0x%llx (%llu bytes) is not completely "
-			      "in RAM: writes there would be lost", name, (unsigned long long)address, (unsigned long long)size);
+		verdict_fault(places->verdict, SECTION_ITS, "%s at 0x%llx (%llu bytes) is not completely in RAM: writes there "
+			      "would be lost", name, (unsigned long long)address, (unsigned long long)size);
 }
 
 static int add_second_levels(const struct places *places, const struct its_baser *table, struct error *error)

@@ -55,24 +55,23 @@ static void verify_queue(const struct its_registers *registers, struct verdict *
 	uint64_t size = its_queue_size(registers->queue);
 
 	if (registers->queue & 0xf000)
-		verdict_fault(verdict, SECTION_ITS, "GITS_CBASER 0x%llx: its queue is not at a multiple of "
-			      "64 KiB; KVM would use the address "
-			      "0x%llx", (unsigned long long)registers->queue,
+		verdict_fault(verdict, SECTION_ITS, "GITS_CBASER 0x%llx: its queue is not at a multiple of 64 KiB; KVM would use "
+			      "the address 0x%llx", (unsigned long long)registers->queue,
 			      (unsigned long long)its_queue_address(registers->queue));
 	if ((registers->read & OFFSET_BITS) >= size)
 		verdict_fault(verdict, SECTION_ITS, "GITS_CREADR 0x%llx is beyond the queue of %llu bytes; KVM refuses it "
 			      "(EINVAL)", (unsigned long long)registers->read, (unsigned long long)size);
 	else if (registers->read & ~OFFSET_BITS)
-		verdict_fault(verdict, SECTION_ITS, "GITS_CREADR 0x%llx is not the offset of a command; "
-						    "KVM would change it to 0x%llx",
+		verdict_fault(verdict, SECTION_ITS, "GITS_CREADR 0x%llx is not the offset of a command; KVM would change it to "
+						    "0x%llx",
 			      (unsigned long long)registers->read, (unsigned long long)(registers->read & OFFSET_BITS));
 	if ((registers->write & OFFSET_BITS) >= size)
 		verdict_fault(verdict, SECTION_ITS, "GITS_CWRITER 0x%llx is beyond the queue of %llu bytes; KVM ignores "
 			      "it, and the guest's commands would be lost", (unsigned long long)registers->write,
 			      (unsigned long long)size);
 	else if (registers->write & ~OFFSET_BITS)
-		verdict_fault(verdict, SECTION_ITS, "GITS_CWRITER 0x%llx is not the offset of a command; "
-						    "KVM would change it to 0x%llx",
+		verdict_fault(verdict, SECTION_ITS, "GITS_CWRITER 0x%llx is not the offset of a command; KVM would change it to "
+						    "0x%llx",
 			      (unsigned long long)registers->write, (unsigned long long)(registers->write & OFFSET_BITS));
 }
 
@@ -81,8 +80,8 @@ static void verify_table(unsigned number, uint64_t value, uint64_t fixed, uint64
 	uint64_t taken = (value & ~BASER_FIXED & ~clear) | fixed;
 
 	if (value & VALID && value != taken)
-		verdict_fault(verdict, SECTION_ITS, "GITS_BASER%u 0x%llx: KVM would change it to 0x%llx, "
-			      "and read its table in another layout", number, (unsigned long long)value,
+		verdict_fault(verdict, SECTION_ITS, "GITS_BASER%u 0x%llx: KVM would change it to 0x%llx, and read its table in "
+			      "another layout", number, (unsigned long long)value,
 			      (unsigned long long)taken);
 }
 

@@ -40,9 +40,8 @@ static void verify_properties(const struct check *check)
 		used |= check->tables[i] != 0;
 		if (verify_number(inspection, check->verdict, place, "PROPBASER", &value) &&
 		    value != inspection->propbaser)
-			verdict_fault(check->verdict, place, "GICR_PROPBASER 0x%llx is not the last "
-				      "redistributor's 0x%llx, and KVM would keep only that "
-				      "one", (unsigned long long)value,
+			verdict_fault(check->verdict, place, "GICR_PROPBASER 0x%llx is not the last redistributor's 0x%llx, and "
+				      "KVM would keep only that one", (unsigned long long)value,
 				      (unsigned long long)inspection->propbaser);
 	}
 	if (!used || limit <= ITS_FIRST_LPI)
@@ -53,9 +52,8 @@ static void verify_properties(const struct check *check)
 			      "RESTORE_TABLES refuses them (EFAULT)", (unsigned long long)inspection->propbaser,
 			      check->walk->events);
 	else if (address && !guest_memory_has(&inspection->memory, address, limit - ITS_FIRST_LPI))
-		verdict_fault(check->verdict, place, "the LPIs' configuration table at 0x%llx (%u bytes) "
-			      "is not completely in RAM: LPIs there could not be "
-			      "configured", (unsigned long long)address,
+		verdict_fault(check->verdict, place, "the LPIs' configuration table at 0x%llx (%u bytes) is not completely in RAM: "
+			      "LPIs there could not be configured", (unsigned long long)address,
 			      limit - ITS_FIRST_LPI);
 }
 
@@ -69,15 +67,12 @@ static void verify_pending_lpi(const struct check *check, unsigned vcpu, uint32_
 		return;
 	name_place(place, vcpu);
 	if (owner->used && owner->vcpu == ITS_NO_VCPU)
-		snprintf(now, sizeof(now), "event %u of device 0x%x maps to it, on no "
-					   "vCPU", owner->event, owner->device);
+		snprintf(now, sizeof(now), "event %u of device 0x%x maps to it, on no vCPU", owner->event, owner->device);
 	else if (owner->used)
-		snprintf(now, sizeof(now), "event %u of device 0x%x maps to it, on vCPU "
-					   "%u", owner->event, owner->device,
+		snprintf(now, sizeof(now), "event %u of device 0x%x maps to it, on vCPU %u", owner->event, owner->device,
 			 owner->vcpu);
-	verdict_fault(check->verdict, place, "LPI %u is pending at 0x%llx, but %s: the interrupt would be "
-		      "lost, unless an earlier save set the bit before the guest moved or freed the "
-		      "LPI", lpi,
+	verdict_fault(check->verdict, place, "LPI %u is pending at 0x%llx, but %s: the interrupt would be lost, unless an earlier "
+		      "save set the bit before the guest moved or freed the LPI", lpi,
 		      (unsigned long long)address, now);
 }
 
@@ -94,9 +89,8 @@ static int verify_pending_table(const struct check *check, unsigned vcpu, struct
 		return 0;
 	if (!guest_memory_has(memory, address, limit / 8)) {
 		name_place(place, vcpu);
-		verdict_fault(check->verdict, place, "the pending table at 0x%llx (%u bytes) is not "
-			      "completely in RAM: pending interrupts could not be saved or "
-			      "restored", (unsigned long long)address, limit / 8);
+		verdict_fault(check->verdict, place, "the pending table at 0x%llx (%u bytes) is not completely in RAM: pending "
+			      "interrupts could not be saved or restored", (unsigned long long)address, limit / 8);
 		return 0;
 	}
 	if (guest_memory_read(memory, address + PENDING_START, bits + PENDING_START, limit / 8 - PENDING_START, error) < 0)

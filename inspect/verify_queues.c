@@ -58,8 +58,7 @@ static bool verify_ring(const struct device *device, const char *place, const ch
 {
 	if (guest_memory_has(&device->inspection->memory, address, size))
 		return true;
-	verdict_fault(device->verdict, place, "the %s ring at 0x%llx (%llu bytes) is not completely in "
-					      "RAM; %s", name,
+	verdict_fault(device->verdict, place, "the %s ring at 0x%llx (%llu bytes) is not completely in RAM; %s", name,
 		      (unsigned long long)address, (unsigned long long)size, refusal(device));
 	return false;
 }

@@ -114,8 +114,7 @@ static void find_unknown(const struct expectation *expectation)
 
 		if (!section->used && (section->flags & SECTION_MANDATORY))
 			verdict_fault(expectation->verdict, "sections",
-				      "section %s is unknown to this lkvm, and must not be "
-				      "skipped", section->name);
+				      "section %s is unknown to this lkvm, and must not be skipped", section->name);
 	}
 }
 

@@ -64,8 +64,7 @@ int bus_map(struct bus *bus, const struct bus_region *region, struct error *erro
 	int result;
 
 	if (region->size == 0 || last_byte(region) < region->base)
-		return error_set(error, EINVAL, "bus: 0x%" PRIx64 " bytes at 0x%" PRIx64 " are not a "
-											 "region",
+		return error_set(error, EINVAL, "bus: 0x%" PRIx64 " bytes at 0x%" PRIx64 " are not a region",
 				 region->size, region->base);
 	pthread_rwlock_wrlock(&bus->lock);
 	result = map_locked(bus, region, error);

@@ -109,8 +109,7 @@ int dirty_log_open(struct dirty_log *log, struct vm *vm, struct error *error)
 	if (!log->bitmap || !vm->ram.marks)
 		result = error_system(error, ENOMEM, "the dirty log");
 	else if (!clears_by_hand(vm))
-		result = error_set(error, ENOTSUP, "this host's KVM has no dirty log with a separate clear "
-						   "(Linux 5.2)");
+		result = error_set(error, ENOTSUP, "this host's KVM has no dirty log with a separate clear (Linux 5.2)");
 	else if (log->is_exact)
 		result = split(log, block, error);
 	if (result < 0)

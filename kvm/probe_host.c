@@ -146,8 +146,7 @@ void probe_kernel(struct probes *probes, const char *release, const char *versio
 	unsigned long numbers[3];
 
 	if (!parse_release(release, version, numbers)) {
-		probes_add(probes, name, PROBE_WARNING, "%.40s is a version that lkvm cannot "
-							"parse", release);
+		probes_add(probes, name, PROBE_WARNING, "%.40s is a version that lkvm cannot parse", release);
 		return;
 	}
 	for (unsigned i = 0; i < COUNT(known); i++) {

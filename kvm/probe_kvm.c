@@ -39,8 +39,7 @@ static bool probe_gic(struct probes *probes, int vm_fd)
 		   result ? strerror(-result) : "in the kernel");
 	probes_need(probes);
 	if (result)
-		probes_remedy(probes, "a host with GICv3 or later: lkvm cannot run guests with GICv2 "
-				      "alone");
+		probes_remedy(probes, "a host with GICv3 or later: lkvm cannot run guests with GICv2 alone");
 	return result == 0;
 }
 

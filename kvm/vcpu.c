@@ -122,8 +122,7 @@ static void handle_mmio(struct vcpu *vcpu)
 	}
 	count(&vcpu->counters.mmio);
 	if (!known && count(&vcpu->counters.unmapped) == 1)
-		log_message(vcpu->vm->log, LOG_LEVEL_INFO, "vCPU %u: no device is at 0x%llx (reported "
-							   "once)", vcpu->index,
+		log_message(vcpu->vm->log, LOG_LEVEL_INFO, "vCPU %u: no device is at 0x%llx (reported once)", vcpu->index,
 			    (unsigned long long)run->mmio.phys_addr);
 }
 

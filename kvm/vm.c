@@ -27,8 +27,8 @@ static int choose_address_bits(const struct vm_config *config, unsigned limit, u
 		return error_set(error, EINVAL, "%u bits of guest physical addresses are needed, this host has %u",
 				 *bits, limit);
 	if (end > 1ull << *bits)
-		return error_set(error, EINVAL, "%llu MiB of memory are too much: this host's %u bits of "
-				 "guest physical addresses allow %llu MiB", (unsigned long long)config->ram_size >> 20, limit,
+		return error_set(error, EINVAL, "%llu MiB of memory are too much: this host's %u bits of guest physical addresses "
+				 "allow %llu MiB", (unsigned long long)config->ram_size >> 20, limit,
 				 ((1ull << limit) - config->ram_base) >> 20);
 	return 0;
 }

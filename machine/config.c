@@ -239,8 +239,7 @@ static int load_section(struct machine_config *config, struct sections *sections
 		const struct config_field *field = find(fields, count, saved.name);
 
 		if (!field)
-			return error_set(error, ENOTSUP, "section %s: %s is unknown to this "
-							 "lkvm", name, saved.name);
+			return error_set(error, ENOTSUP, "section %s: %s is unknown to this lkvm", name, saved.name);
 		if (load_field(config, field, &saved, object, error) < 0)
 			return error_context(error, "section %s", name);
 	}

@@ -22,8 +22,8 @@ static void watch(struct machine *machine)
 	struct error error;
 
 	if (machine->loop && snapshot_watch_open(&machine->snapshot_watch, machine->config.snapshot, machine->loop, &error) < 0)
-		log_message(machine->config.log, LOG_LEVEL_WARNING, "lkvm cannot detect writes to the "
-			    "snapshot while the guest runs from it: %s", error.text);
+		log_message(machine->config.log, LOG_LEVEL_WARNING, "lkvm cannot detect writes to the snapshot while the guest "
+			    "runs from it: %s", error.text);
 }
 
 /* Maps what can be mapped. The pager loads the rest while the machine runs; without a pager it is loaded now. */
@@ -103,8 +103,7 @@ static void warn_of_memory(const struct machine_config *config)
 
 	if (config->memory > host)
 		log_message(config->log, LOG_LEVEL_WARNING, "the guest has %" PRIu64 " MiB of memory, the host only %" PRIu64
-			    ": the host kills the guest when memory runs "
-			    "out", config->memory >> 20, host >> 20);
+			    ": the host kills the guest when memory runs out", config->memory >> 20, host >> 20);
 }
 
 int machine_ram_open(struct machine *machine, struct ram *ram, struct error *error)

@@ -20,8 +20,7 @@ void machine_pause(struct machine *machine)
 			machine_components[i]->pause(machine);
 	machine->running = false;
 	if (vcpus_get_counter(&machine->vm, &machine->clock.counter, &error) < 0)
-		log_message(machine->config.log, LOG_LEVEL_WARNING, "the guest's clock keeps running while "
-								    "paused: %s", error.text);
+		log_message(machine->config.log, LOG_LEVEL_WARNING, "the guest's clock keeps running while paused: %s", error.text);
 }
 
 void machine_resume(struct machine *machine)
@@ -31,8 +30,7 @@ void machine_resume(struct machine *machine)
 	if (machine->running)
 		return;
 	if (vcpus_set_counter(&machine->vm, machine->clock.counter, &error) < 0)
-		log_message(machine->config.log, LOG_LEVEL_WARNING, "the guest's clock kept running while "
-								    "paused: %s", error.text);
+		log_message(machine->config.log, LOG_LEVEL_WARNING, "the guest's clock kept running while paused: %s", error.text);
 	for (size_t i = 0; i < machine_component_count; i++)
 		if (machine_components[i]->resume)
 			machine_components[i]->resume(machine);

@@ -40,8 +40,7 @@ static int build_fdt(struct machine *machine, struct error *error)
 	/* With --nodefaults the guest gets exactly the user's parameters, as with kvmtool. */
 	if (bootargs_build(bootargs, sizeof(bootargs), config->parameters, config->no_defaults ? NULL : console,
 			   root_disk && !config->no_defaults) < 0)
-		return error_set(error, E2BIG, "the kernel's parameters are longer than the %d bytes that "
-					       "Linux accepts",
+		return error_set(error, E2BIG, "the kernel's parameters are longer than the %d bytes that Linux accepts",
 				 COMMAND_LINE_MAX - 1);
 	if (getrandom(fdt.rng_seed, sizeof(fdt.rng_seed), 0) != sizeof(fdt.rng_seed) ||
 	    (!config->kaslr_seed_given &&

@@ -145,8 +145,7 @@ static int identify_disks(struct machine *machine, struct machine_config *config
 		result = virtio_block_identify(machine->virtio[i], &config->disks[i]);
 		if (result)
 			log_message(machine->config.log, LOG_LEVEL_WARNING,
-				    "disk %s cannot be read (%s): a restore cannot detect whether it has "
-				    "changed",
+				    "disk %s cannot be read (%s): a restore cannot detect whether it has changed",
 				    config->disks[i].path, strerror(result));
 	}
 	return 0;
@@ -257,8 +256,8 @@ int machine_check_counter(const struct machine_config *config, struct error *err
 
 	if (here == config->counter_frequency)
 		return 0;
-	return error_set(error, EINVAL, "its counter runs at %llu Hz, this host's at %llu Hz: the guest's "
-			 "clocks would be wrong", (unsigned long long)config->counter_frequency, (unsigned long long)here);
+	return error_set(error, EINVAL, "its counter runs at %llu Hz, this host's at %llu Hz: the guest's clocks would be wrong",
+			 (unsigned long long)config->counter_frequency, (unsigned long long)here);
 }
 
 int machine_load(struct machine *machine, struct sections *sections, struct error *error)

@@ -32,8 +32,8 @@ static void component_vfio_pause(struct machine *machine)
 	struct error error;
 
 	if (vfio_stop_peers(machine->vfio, &error) < 0 || vfio_stop(machine->vfio, &error) < 0)
-		log_message(machine->config.log, LOG_LEVEL_WARNING, "a device keeps running while the "
-								    "guest is paused: %s", error.text);
+		log_message(machine->config.log, LOG_LEVEL_WARNING, "a device keeps running while the guest is paused: %s",
+								    error.text);
 }
 
 static void component_vfio_resume(struct machine *machine)

@@ -98,14 +98,11 @@ int machine_working_set_check(const struct machine *machine, struct error *error
 				     "first",
 		[WORKING_SET_PREFAULTED] = "no working set was recorded, as memory was touched ahead of the guest: restore it with "
 				       "--prefault none and no range",
-		[WORKING_SET_AWAITED] = "its working set is recorded in the first second after it resumes: "
-					"save it later",
-		[WORKING_SET_RECORDING] = "its working set is recorded in the first second after it "
-					  "resumes: save it later",
+		[WORKING_SET_AWAITED] = "its working set is recorded in the first second after it resumes: save it later",
+		[WORKING_SET_RECORDING] = "its working set is recorded in the first second after it resumes: save it later",
 		[WORKING_SET_INVALID] = "no working set was recorded: it was saved or reset in its first second, or loaded "
 					  "before that",
-		[WORKING_SET_UNKNOWN] = "no working set was recorded: this host does not report which "
-					"memory is resident",
+		[WORKING_SET_UNKNOWN] = "no working set was recorded: this host does not report which memory is resident",
 		[WORKING_SET_RECORDED] = NULL,
 	};
 	const char *reason = reasons[machine->working_set.state];

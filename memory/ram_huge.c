@@ -37,8 +37,7 @@ static uint64_t pool(uint64_t page, const char *what)
 static int refuse(uint64_t size, uint64_t page, struct error *error)
 {
 	return error_set(error, ENOMEM, "%" PRIu64 " MiB of guest memory are %" PRIu64 " huge pages of %" PRIu64 " KiB, this host has %"
-			 PRIu64 " free: /sys/kernel/mm/hugepages/hugepages-%" PRIu64 "kB/nr_hugepages sets "
-										     "their number",
+			 PRIu64 " free: /sys/kernel/mm/hugepages/hugepages-%" PRIu64 "kB/nr_hugepages sets their number",
 			 size >> 20, size / page, page >> 10, pool(page, "free_hugepages") - pool(page, "resv_hugepages"), page >> 10);
 }
 

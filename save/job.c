@@ -207,11 +207,10 @@ static int choose(struct save_job *job, const struct save_request *request, stru
 	if (request->way != SAVE_LIVE && request->way != SAVE_POINT_IN_TIME)
 		return 0;
 	if (request->way == SAVE_POINT_IN_TIME && request->base_fd >= 0)
-		return error_set(error, EINVAL, "a save with a base needs --live=rounds, not "
-						"point-in-time");
+		return error_set(error, EINVAL, "a save with a base needs --live=rounds, not point-in-time");
 	if (request->way == SAVE_POINT_IN_TIME && job->machine->vfio)
-		return error_set(error, EINVAL, "a passed-through device's writes to RAM cannot be "
-				 "intercepted: its guest needs --live=rounds, not point-in-time");
+		return error_set(error, EINVAL, "a passed-through device's writes to RAM cannot be intercepted: its guest needs "
+				 "--live=rounds, not point-in-time");
 	/* A paused machine needs no live way. For one that stays paused after the save, copying after the pause gains nothing. */
 	if (!job->machine->running || request->base_fd >= 0 || request->stays || job->machine->vfio) {
 		job->way = job->machine->running ? SAVE_ROUNDS : SAVE_PLAIN;

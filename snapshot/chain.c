@@ -195,7 +195,6 @@ int snapshot_check_as_base(const struct snapshot *snapshot, struct error *error)
 		count++;
 	if (count <= LONGEST_CHAIN)
 		return 0;
-	return error_set(error, ELOOP, "more than %u snapshots would be based on one another: save without "
-			 "a base, or first merge the base into one file with `lkvm snapshot "
-			 "merge`", LONGEST_CHAIN);
+	return error_set(error, ELOOP, "more than %u snapshots would be based on one another: save without a base, or first merge "
+			 "the base into one file with `lkvm snapshot merge`", LONGEST_CHAIN);
 }

@@ -26,8 +26,7 @@ static int note(uint8_t *chunks, const uint64_t *entries, uint64_t page, uint64_
 		uint64_t chunk = (at + i * page) / FORMAT_RAM_CHUNK;
 
 		if (entries[i] == UINT64_MAX)
-			return error_set(error, ENOTSUP, "this host does not report which memory is "
-							 "resident");
+			return error_set(error, ENOTSUP, "this host does not report which memory is resident");
 		if (entries[i] & (PAGE_MAP_PRESENT | PAGE_MAP_SWAPPED))
 			chunks[chunk / 8] |= (uint8_t)(1u << chunk % 8);
 	}

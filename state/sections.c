@@ -171,8 +171,7 @@ int sections_check_used(const struct sections *sections, struct error *error)
 {
 	for (size_t i = 0; i < sections->count; i++)
 		if ((sections->items[i].flags & SECTION_MANDATORY) && !sections->items[i].used)
-			return error_set(error, ENOTSUP, "section %s is unknown to this lkvm, and must not "
-							 "be skipped",
+			return error_set(error, ENOTSUP, "section %s is unknown to this lkvm, and must not be skipped",
 					 sections->items[i].name);
 	return 0;
 }

@@ -43,8 +43,8 @@ int vfio_address(const char *text, char address[VFIO_ADDRESS_SIZE], struct error
 	if ((has_domain && !parse_hex(&rest, 4, ':', &domain)) || !parse_hex(&rest, 2, ':', &bus) ||
 	    !parse_hex(&rest, 2, '.', &slot) ||
 	    !parse_hex(&rest, 1, '\0', &function) || slot > 0x1f || function > 7)
-		return error_set(error, EINVAL, "\"%.100s\" is neither the address of a PCI device, such "
-				 "as 0000:01:00.0 or 01:00.0, nor the UUID of a mediated device", text);
+		return error_set(error, EINVAL, "\"%.100s\" is neither the address of a PCI device, such as 0000:01:00.0 or "
+				 "01:00.0, nor the UUID of a mediated device", text);
 	snprintf(address, VFIO_ADDRESS_SIZE, "%04x:%02x:%02x.%x", domain & 0xffff, bus & 0xff, slot, function);
 	return 0;
 }

@@ -31,7 +31,6 @@ void vfio_device_attach(struct vfio_device *device)
 void vfio_device_report_reset(struct vfio_device *device)
 {
 	if (device->reset_unreported && device->can_reset && !vfio_errors_report(device))
-		log_message(device->log, LOG_LEVEL_WARNING, "%s: it was reset, and the guest cannot be "
-							    "notified", device->address);
+		log_message(device->log, LOG_LEVEL_WARNING, "%s: it was reset, and the guest cannot be notified", device->address);
 	device->reset_unreported = false;
 }

@@ -19,10 +19,8 @@ static void vfio_error_event(void *owner, int fd, uint32_t events)
 
 	(void)events;
 	eventfd_read(fd, &count);
-	log_message(device->log, LOG_LEVEL_ERROR, "%s: the device reported an error that it cannot recover "
-						  "from; %s",
-		    device->address, vfio_errors_report(device) ? "its driver in the guest is notified to "
-								  "reset it" :
+	log_message(device->log, LOG_LEVEL_ERROR, "%s: the device reported an error that it cannot recover from; %s",
+		    device->address, vfio_errors_report(device) ? "its driver in the guest is notified to reset it" :
 		    "the guest cannot be notified");
 }
 

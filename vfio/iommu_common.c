@@ -26,8 +26,7 @@ int vfio_iommu_open_file(const struct vfio_iommu *iommu, const char *name, struc
 	if (errno == EBUSY)
 		return error_set(error, EBUSY, "it is in use by another program (%s)", path);
 	if (errno == EACCES)
-		return error_set(error, EACCES, "%s cannot be opened: the user that runs lkvm must own "
-						"it", path);
+		return error_set(error, EACCES, "%s cannot be opened: the user that runs lkvm must own it", path);
 	return error_system(error, errno, "%s", path);
 }
 
@@ -48,9 +47,8 @@ int vfio_iommu_report_unmapped(const struct vfio_iommu *iommu, int code, struct 
 
 	getrlimit(RLIMIT_MEMLOCK, &limit);
 	if (code == ENOMEM && limit.rlim_cur < iommu->vm->ram.size)
-		return error_set(error, code, "a device writes to all of the guest's %llu MiB of memory, "
-				 "which must be locked; this user may lock %llu MiB: raise it (ulimit -l, "
-				 "or LimitMEMLOCK= in systemd)", size,
+		return error_set(error, code, "a device writes to all of the guest's %llu MiB of memory, which must be locked; "
+				 "this user may lock %llu MiB: raise it (ulimit -l, or LimitMEMLOCK= in systemd)", size,
 				 (unsigned long long)limit.rlim_cur >> 20);
 	error_system(error, code, "the IOMMU does not map the guest's %llu MiB of memory", size);
 	memory_suspect(error);

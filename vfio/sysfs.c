@@ -81,9 +81,8 @@ static int check_driver(const struct vfio_paths *paths, const char *address, str
 	snprintf(path, sizeof(path), "%s/bus/pci/devices/%s", paths->sys, address);
 	if (driver[0])
 		snprintf(unbind, sizeof(unbind), "echo %s >%s/driver/unbind; ", address, path);
-	return error_set(error, EBUSY, "%s%s is bound to it, not vfio-pci; bind vfio-pci with: modprobe "
-			 "vfio-pci; echo vfio-pci >%s/driver_override; %secho %s "
-			 ">%s/bus/pci/drivers_probe", driver[0] ? "the host's driver " :
+	return error_set(error, EBUSY, "%s%s is bound to it, not vfio-pci; bind vfio-pci with: modprobe vfio-pci; echo vfio-pci "
+			 ">%s/driver_override; %secho %s >%s/bus/pci/drivers_probe", driver[0] ? "the host's driver " :
 			 "no driver of the host", driver, path, unbind, address, paths->sys);
 }
 
@@ -93,17 +92,16 @@ static int find_mediated(const struct vfio_paths *paths, const char *address, st
 
 	device_path(paths, address, "", path);
 	if (access(path, F_OK) < 0)
-		return error_set(error, ENODEV, "the host has no such mediated device; if a driver offers "
-				 "some, create one with: echo %s "
-				 ">%s/class/mdev_bus/PARENT/mdev_supported_types/TYPE/create", address, paths->sys);
+		return error_set(error, ENODEV, "the host has no such mediated device; if a driver offers some, create one with: "
+				 "echo %s >%s/class/mdev_bus/PARENT/mdev_supported_types/TYPE/create", address, paths->sys);
 	/*
 	 * The driver that made it is its only driver. It has a group as long as it is bound, and cannot be
 	 * bound again.
 	 */
 	if (link_name(paths, address, "/iommu_group", found->group, sizeof(found->group)))
 		return 0;
-	return error_set(error, ENODEV, "its driver released it permanently; create it again after this "
-			 "command: echo 1 >%s/bus/mdev/devices/%s/remove", paths->sys, address);
+	return error_set(error, ENODEV, "its driver released it permanently; create it again after this command: echo 1 "
+			 ">%s/bus/mdev/devices/%s/remove", paths->sys, address);
 }
 
 static int find_real(const struct vfio_paths *paths, const char *address, struct vfio_found *found, struct error *error)
@@ -114,13 +112,12 @@ static int find_real(const struct vfio_paths *paths, const char *address, struct
 	if (access(path, F_OK) < 0)
 		return error_set(error, ENODEV, "the host has no such PCI device (ls %s/bus/pci/devices)", paths->sys);
 	if (!has_iommu(paths))
-		return error_set(error, ENODEV, "this host has no IOMMU, or its firmware switches it off: "
-				 "the device could access all of the host's memory");
+		return error_set(error, ENODEV, "this host has no IOMMU, or its firmware switches it off: the device could access "
+				 "all of the host's memory");
 	if (check_driver(paths, address, error) < 0)
 		return -1;
 	if (!link_name(paths, address, "/iommu_group", found->group, sizeof(found->group)))
-		return error_set(error, ENODEV, "it is not behind an IOMMU: it could access all of the "
-						"host's memory");
+		return error_set(error, ENODEV, "it is not behind an IOMMU: it could access all of the host's memory");
 	return 0;
 }
 
@@ -157,9 +154,8 @@ int vfio_sysfs_report_group(const struct vfio_paths *paths, const char *address,
 		if (other[0] == '.' || !strcmp(other, address) ||
 		    !link_name(paths, other, "/driver", driver, sizeof(driver)) || is_vfio(driver))
 			continue;
-		error_set(error, EPERM, "its IOMMU group %s is shared with %s, which the host's driver %s "
-			  "uses: the IOMMU cannot separate them, so bind that device to vfio-pci, "
-			  "too", group, other, driver);
+		error_set(error, EPERM, "its IOMMU group %s is shared with %s, which the host's driver %s uses: the IOMMU cannot "
+			  "separate them, so bind that device to vfio-pci, too", group, other, driver);
 		break;
 	}
 	closedir(folder);

@@ -118,9 +118,8 @@ int vfio_check_saving(const struct vfio *vfio, bool may_detach, struct error *er
 {
 	for (unsigned i = 0; vfio && !may_detach && i < vfio->count; i++)
 		if (!vfio->devices[i].migration.offers)
-			return error_set(error, ENOTSUP, "the guest has a device of the host, %s, whose "
-					 "driver there cannot save its state; --detach-vfio resets the "
-					 "device, and the guest initialises it again",
+			return error_set(error, ENOTSUP, "the guest has a device of the host, %s, whose driver there cannot save "
+					 "its state; --detach-vfio resets the device, and the guest initialises it again",
 					 vfio->devices[i].address);
 	return 0;
 }

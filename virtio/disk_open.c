@@ -144,8 +144,7 @@ static int open_overlay_file(const char *path, int flags, bool is_new, struct er
 	} else if (lock(fd, flags == O_RDONLY, "overlay", path, error) < 0) {
 		; /* the error is set */
 	} else if (is_new && stat.st_size > 0) {
-		error_set(error, EEXIST, "overlay %s already exists, from another run: delete it, or "
-					 "choose another folder or name",
+		error_set(error, EEXIST, "overlay %s already exists, from another run: delete it, or choose another folder or name",
 			  path);
 	} else {
 		return fd;

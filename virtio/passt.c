@@ -266,8 +266,8 @@ static int start(struct passt *passt, const struct virtio_net_config *config, in
 	if (child_start(&passt->child, arguments, fd, error) == 0)
 		return 0;
 	if (error->code == ENOENT)
-		return error_set(error, ENOENT, "%s was not found: user mode networking needs it (package "
-				 "passt); or use --network mode=tap", arguments[0]);
+		return error_set(error, ENOENT, "%s was not found: user mode networking needs it (package passt); or use --network "
+				 "mode=tap", arguments[0]);
 	return -1;
 }
 

@@ -8,8 +8,8 @@
 
 static int set_reason(struct error *error)
 {
-	return error_set(error, ENOSYS, "this lkvm was not built for arm64 and cannot run guests; use "
-		  "build/arm64/lkvm on an arm64 machine, or scripts/demo, which emulates one");
+	return error_set(error, ENOSYS, "this lkvm was not built for arm64 and cannot run guests; use build/arm64/lkvm on an arm64 "
+		  "machine, or scripts/demo, which emulates one");
 }
 
 static int needs_kvm(const struct command_call *call)

@@ -410,16 +410,16 @@ static void run_refuses_bad_options_with_an_error(void **state)
 		{ "-k idle --mem 63", "--mem: a guest needs at least 64 MiB" },
 		{ "-k idle --mem 65537K", "--mem: the size must be a multiple of 1 MiB" },
 		{ "-k idle --mem much", "--mem: \"much\" is not a size as 512M, 2G, or 256 (MiB)" },
-		{ "-k idle --name .x", "--name: \".x\" is not a name: use letters, digits, dot, dash and "
-				       "underscore, and do not begin with a dot or dash" },
+		{ "-k idle --name .x", "--name: \".x\" is not a name: use letters, digits, dot, dash and underscore, and do not "
+				       "begin with a dot or dash" },
 		{ "-k idle --irqchip gicv2", "--irqchip: \"gicv2\" is none of gicv3|gicv3-its" },
 		{ "-k idle --console tty", "--console: \"tty\" is none of serial|virtio" },
 		{ "-k idle --loglevel=loud", "--loglevel: \"loud\" is none of error|warning|info|debug" },
 		{ "-k idle --kaslr-seed x", "--kaslr-seed: \"x\" is not a number" },
 		{ "-k idle --virtio-transport mmio",
 		  "--virtio-transport: \"mmio\" is not supported: virtio devices are on PCI" },
-		{ "-k idle --vfio-pci 1.2", "--vfio-pci: \"1.2\" is neither the address of a PCI device, such as 0000:01:00.0 "
-					    "or 01:00.0, nor the UUID of a mediated device" },
+		{ "-k idle --vfio-pci 1.2", "--vfio-pci: \"1.2\" is neither the address of a PCI device, such as 0000:01:00.0 or "
+					    "01:00.0, nor the UUID of a mediated device" },
 		{ "-k idle --vfio-pci 1:2.3 --vfio-pci 0:1:2.3", "--vfio-pci: 0000:01:02.3 is given twice" },
 		{ "-k idle --vfio-pci 1:2.3 --balloon", "--balloon: a device of --vfio-pci may write to any page of the guest's "
 							"memory, so no page can be given back" },

@@ -217,8 +217,8 @@ static void control_answers_or_refuses_each_request(void **state)
 	assert_refusal("one", " ", 0, "the request is empty");
 	assert_refusal("two", "echo", ENOENT, "no virtual machine of that name is running");
 	assert_refusal("../one", "echo", EINVAL,
-		       "\"../one\" is not a name: use letters, digits, dot, dash and "
-		       "underscore, and do not begin with a dot or dash");
+		       "\"../one\" is not a name: use letters, digits, dot, dash and underscore, and do not begin with a dot or "
+		       "dash");
 	stop(server);
 	assert_refusal("one", "echo", ENOENT, "no virtual machine of that name is running");
 	assert_false(file_exists("one"));
