@@ -22,17 +22,17 @@ static int visit(struct machine *machine, struct state_visitor *visitor, struct 
 
 /* The hooks of arm/migrate.c. */
 
-static int stop_peers(void *owner, struct error *error)
+static int machine_stop_peers(void *owner, struct error *error)
 {
 	return vfio_stop_peers(((struct machine *)owner)->vfio, error);
 }
 
-static int stop(void *owner, struct error *error)
+static int machine_stop_devices(void *owner, struct error *error)
 {
 	return vfio_stop(((struct machine *)owner)->vfio, error);
 }
 
-static int quiesce(void *owner, struct error *error)
+static int machine_quiesce(void *owner, struct error *error)
 {
 	struct machine *machine = owner;
 
@@ -43,31 +43,31 @@ static int quiesce(void *owner, struct error *error)
 	return 0;
 }
 
-static int stop_forwarding(void *owner, struct error *error)
+static int machine_stop_forwarding(void *owner, struct error *error)
 {
 	(void)error;
 	vfio_detach_interrupts(((struct machine *)owner)->vfio);
 	return 0;
 }
 
-static void unquiesce(struct machine *machine)
+static void machine_unquiesce(struct machine *machine)
 {
 	for (size_t i = 0; i < machine_component_count; i++)
 		if (machine_components[i]->unquiesce)
 			machine_components[i]->unquiesce(machine);
 }
 
-static int save_devices(void *owner, struct section_writer *writer, struct error *error)
+static int machine_save_devices(void *owner, struct section_writer *writer, struct error *error)
 {
 	return vfio_save(((struct machine *)owner)->vfio, writer, error);
 }
 
-static int load_devices(void *owner, struct sections *sections, struct error *error)
+static int machine_load_devices(void *owner, struct sections *sections, struct error *error)
 {
 	return vfio_load(((struct machine *)owner)->vfio, sections, error);
 }
 
-static int restored(void *owner, struct error *error)
+static int machine_devices_restored(void *owner, struct error *error)
 {
 	struct machine *machine = owner;
 
@@ -78,13 +78,13 @@ static int restored(void *owner, struct error *error)
 }
 
 static const struct migrate_devices devices = {
-	.stop_peers = stop_peers,
-	.stop = stop,
-	.quiesce = quiesce,
-	.stop_forwarding = stop_forwarding,
-	.save = save_devices,
-	.load = load_devices,
-	.forward = restored,
+	.stop_peers = machine_stop_peers,
+	.stop = machine_stop_devices,
+	.quiesce = machine_quiesce,
+	.stop_forwarding = machine_stop_forwarding,
+	.save = machine_save_devices,
+	.load = machine_load_devices,
+	.forward = machine_devices_restored,
 };
 
 static struct migrate migration(struct machine *machine)
@@ -175,7 +175,7 @@ void machine_defer_interrupts(struct machine *machine)
 {
 	struct error none;
 
-	quiesce(machine, &none);
+	machine_quiesce(machine, &none);
 	vfio_detach_interrupts_early(machine->vfio);
 }
 
@@ -204,7 +204,7 @@ static int collect(struct machine *machine, const struct migrate *migrate, bool 
 		result = visit(machine, &saver.visitor, error);
 	if (result == 0 && writer->buffer.failed)
 		result = error_system(error, ENOMEM, "the state of the machine");
-	unquiesce(machine);
+	machine_unquiesce(machine);
 	return result;
 }
 
@@ -233,7 +233,7 @@ struct loader {
 	struct sections *sections;
 };
 
-static int load_object(struct state_visitor *visitor, const char *name, const struct state_table *table, void *object,
+static int machine_load_object(struct state_visitor *visitor, const char *name, const struct state_table *table, void *object,
 		       struct error *error)
 {
 	struct loader *loader = (struct loader *)visitor;
@@ -263,7 +263,7 @@ int machine_check_counter(const struct machine_config *config, struct error *err
 int machine_load(struct machine *machine, struct sections *sections, struct error *error)
 {
 	const struct migrate migrate = migration(machine);
-	struct loader loader = { .visitor.visit = load_object, .sections = sections };
+	struct loader loader = { .visitor.visit = machine_load_object, .sections = sections };
 
 	if (machine_check_counter(&machine->config, error) < 0)
 		return -1;

@@ -58,7 +58,7 @@ void machine_working_set_finish(struct machine *machine)
 	stop(machine, WORKING_SET_UNKNOWN);
 }
 
-static void moment_is_over(void *owner, int fd, uint32_t events)
+static void working_set_timer_expired(void *owner, int fd, uint32_t events)
 {
 	(void)fd;
 	(void)events;
@@ -77,7 +77,7 @@ void machine_working_set_resume(struct machine *machine)
 	set->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (set->timer_fd < 0)
 		return;
-	if (loop_add(machine->loop, set->timer_fd, POLLIN, moment_is_over, machine, &error) < 0) {
+	if (loop_add(machine->loop, set->timer_fd, POLLIN, working_set_timer_expired, machine, &error) < 0) {
 		close(set->timer_fd);
 		return;
 	}
