@@ -42,7 +42,7 @@ SOURCES := main.c $(sort $(wildcard cmd/*.c)) $(VM_SOURCES)
 # On x86-64, the commands that need no KVM; cmd/host/ stands in for the others.
 HOST_SOURCES := main.c $(filter-out cmd/run.c cmd/detach.c cmd/machine_run.c cmd/snapshot_restore.c,$(sort $(wildcard cmd/*.c))) $(sort $(wildcard cmd/host/*.c)) \
 	$(sort $(wildcard util/*.c memory/*.c state/*.c snapshot/*.c inspect/*.c arm/its_*.c arm/register*.c)) \
-	kvm/probe_host.c kvm/probe_list.c virtio/disk_identity.c virtio/queue.c vfio/address.c machine/config.c machine/config_texts.c \
+	kvm/probe_host.c kvm/probe_list.c virtio/disk_identity.c virtio/virtqueue.c vfio/address.c machine/config.c machine/config_texts.c \
 	save/request.c control/client.c control/names.c
 
 all: build/arm64/lkvm
@@ -138,7 +138,7 @@ TSAN_OBJECTS := $(UNIT_SOURCES:%.c=build/tsan/obj/%.o)
 TSAN_TESTS := $(UNIT_PROGRAMS:%=build/tsan/%)
 
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-# TSan does not know fences: those of virtio/queue.c order accesses against the guest, not against threads of ours.
+# TSan does not know fences: those of virtio/virtqueue.c order accesses against the guest, not against threads of ours.
 build/tsan/%: SANITIZE := -fsanitize=thread -fno-omit-frame-pointer -Wno-tsan
 
 # $(call unit_rules,FOLDER,OBJECTS)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the files of a lifecycle share. control/watch.c calls control/save_request.c, control/requests.c calls that and
- * control/inspect_request.c, and all of them call control/lifecycle.c.
+ * What the files of a lifecycle share. lifecycle_open.c calls lifecycle_save.c, lifecycle_requests.c calls that and
+ * lifecycle_inspect.c, and all of them call lifecycle.c.
  */
 #ifndef LKVM_CONTROL_LIFECYCLE_PRIVATE_H
 #define LKVM_CONTROL_LIFECYCLE_PRIVATE_H

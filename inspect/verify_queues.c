@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Verifies virtqueues: negotiation and rings as virtio/restore.c checks them, indices as virtio/queue.c maintains them. A
+ * Verifies virtqueues: negotiation and rings as virtio/restore.c checks them, indices as virtio/virtqueue.c maintains them. A
  * device that needs a reset may have any rings and indices, as they may be the reason for it.
  */
 #include <linux/virtio_pci.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A request to save a running machine, and its answer: the structures and their text form on the control socket. The
- * client (cmd/snapshot_save.c) and the VMM (control/save_request.c) both use it.
+ * client (cmd/snapshot_save.c) and the VMM (control/lifecycle_save.c) both use it.
  *
  *     save [WAY] [OPTION...]
  *

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* virtio/queue.c: valid and invalid rings and chains of a guest. */
+/* virtio/virtqueue.c: valid and invalid rings and chains of a guest. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
