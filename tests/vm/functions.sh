@@ -1,12 +1,12 @@
 # shellcheck shell=sh disable=SC2154
 # SPDX-License-Identifier: MIT
-# The words that VM tests are written in. See harness.sh for how to write one.
+# The functions that VM tests use. harness.sh describes how to write a test.
 
 # shellcheck disable=SC2034 # used by tests
 programs=$share/programs helpers=$share/helpers
 
-# $now: whole seconds on a clock that does not jump. Without a process: those are
-# slow where the processor is emulated.
+# $now: whole seconds of a clock that does not jump. tick starts no process, because processes are slow on an emulated
+# processor.
 tick() { read -r now _ </proc/uptime; now=${now%%.*}; }
 
 fail()
@@ -15,14 +15,14 @@ fail()
 	exit 1
 }
 
-# known_fault TEXT: this host has a fault that docs/host-kernels.md describes. The case passes, and its line has TEXT.
+# known_fault TEXT: this host has a fault that docs/host-kernels.md describes. The case passes, and its result line has
+# TEXT.
 known_fault() { echo "$*" >"$logs/known"; }
 
-# start GUEST 'KERNEL PARAMETERS' [OPTION OF lkvm run...]: in the background, with
-# output in $logs/GUEST.out and .err, and input from what `input` gives it. What an
-# earlier guest of that name said must not be taken for what this one says. The guest's
-# kernel leaves out what slows it down most, emulated: tests of its ciphers, and other page
-# tables for user space.
+# start GUEST 'KERNEL PARAMETERS' [OPTION OF lkvm run...]: starts the guest in the background. Its output is in
+# $logs/GUEST.out and .err, and its input comes from `input`. The output of an earlier guest of that name is moved away,
+# so that it does not count as the output of this guest. The kernel's parameters leave out what slows an emulated guest
+# down most: tests of its ciphers, and separate page tables for user space.
 start()
 {
 	g=$1 p=$2
@@ -35,36 +35,38 @@ start()
 		--mem 256 --params "console=ttyS0 quiet cryptomgr.notests kpti=off mitigations=off $p" "$@"
 }
 
-# launch GUEST COMMAND...: the VMM itself, on that input and output.
+# launch GUEST COMMAND...: starts the VMM itself, with that input and output.
 launch()
 {
 	l=$1
 	shift
 	rm -f "$tmp/$l.status"
 	(
-		# $$ of that shell is lkvm's; read and write, so that its input never ends
+		# The shell's process becomes lkvm, so its $$ is lkvm's process ID. The pipe is open for reading and
+		# writing, so that lkvm's input never ends.
 		sh -c 'echo $$ >"$0"; exec "$@"' "$tmp/$l.pid" "$@" \
 			<>"$tmp/$l.in" >>"$logs/$l.out" 2>>"$logs/$l.err" && ended=0 || ended=$?
 		echo "$ended" >"$tmp/$l.status"
 	) &
 }
 
-# save GUEST FILE [OPTION...]: lkvm snapshot save, which must succeed; and what it wrote must be right. A file that exists
-# may be what the guest was restored from, which a save does not replace: it is replaced afterwards.
+# save GUEST FILE [OPTION...]: runs lkvm snapshot save, which must succeed and write a valid file. The guest may have
+# been restored from a FILE that exists. A save does not replace such a file, so the new file replaces it afterwards.
 save()
 {
 	s=$1 f=$2 new=$2
 	shift 2
 	[ ! -e "$f" ] || new=$f.new
 	run "$lkvm" snapshot save "$@" "$s" "$new"
-	[ "$status" = 0 ] || fail "save: $(cat "$logs/run.err")"
+	[ "$status" = 0 ] || fail "the save failed: $(cat "$logs/run.err")"
 	[ "$new" = "$f" ] || mv "$new" "$f"
-	"$lkvm" snapshot verify "$f" >"$logs/verify.out" 2>&1 || fail "verify: $(head -n 3 "$logs/verify.out")"
+	"$lkvm" snapshot verify "$f" >"$logs/verify.out" 2>&1 || fail "verify failed: $(head -n 3 "$logs/verify.out")"
 }
 
-# ready GUEST [OPTION OF lkvm run...]: a guest with a shell for `ask`, as start GUEST lkvm.shell=plain OPTION... gives it. The
-# first case that wants these options boots it and saves it. All of them get it restored, which takes a tenth of the time. It is for
-# cases that test neither the start of a guest nor one that was never restored. Disks have the size that they had then.
+# ready GUEST [OPTION OF lkvm run...]: gives a guest with a shell for `ask`, as start GUEST lkvm.shell=plain OPTION...
+# does. The first case that requests these options boots the guest and saves it. All cases get the guest restored, which
+# takes a tenth of the time. It is for cases that do not test the start of a guest or a guest that was never restored.
+# Disks have the size that they had at the save.
 ready()
 {
 	r=$1 kept=$kept_guests/any
@@ -91,17 +93,18 @@ ready()
 	wait_listening "$r"
 }
 
-# flood GUEST: its eth0, behind lk0, gets packets as fast as it answers; $flood sends them.
+# flood GUEST: sends packets through lk0 to the guest's eth0, as fast as the guest answers. $flood is the process that
+# sends them.
 flood()
 {
 	ip addr add 10.9.0.1/24 dev lk0
 	ask "$1" 'ifconfig eth0 10.9.0.2 up; ping -c 1 10.9.0.1 >/dev/null; echo "ping $?"'
-	check "no network" grep -qx 'ping 0' "$logs/said"
+	check "the guest does not reach the host by ping" grep -qx 'ping 0' "$logs/said"
 	ping -f -s 1400 10.9.0.2 >/dev/null 2>&1 &
 	flood=$!
 }
 
-# restore GUEST FILE [OPTION...]: goes on from it, on the same console and in the same log.
+# restore GUEST FILE [OPTION...]: restores the guest from FILE, with the same console and the same log.
 restore()
 {
 	r=$1 f=$2
@@ -109,7 +112,7 @@ restore()
 	launch "$r" "$lkvm" snapshot restore "$f" --name "$r" "$@"
 }
 
-# move GUEST FILE [OPTION...]: saved, ended, restored: the guest notices nothing.
+# move GUEST FILE [OPTION...]: saves, ends and restores the guest. The guest does not notice this.
 move()
 {
 	m=$1 f=$2
@@ -120,39 +123,40 @@ move()
 	wait_listening "$m"
 }
 
-# leave FILE NAME: for tests of phase 2, on whichever host.
+# leave FILE NAME: keeps FILE for tests of phase 2, on any host.
 leave()
 {
 	mkdir -p "$share/results/carry/$host"
 	cp "$1" "$share/results/carry/$host/$2"
 }
 
-# left HOST NAME TEST: where what this test left on that host is now, in $path.
+# left HOST NAME TEST: sets $path to the file that TEST left on HOST.
 left()
 {
 	path=$share/carry/$1/$2
-	[ -e "$path" ] || fail "host $1 left no $2: $3 has to pass there, in the same run of tests/vm/run"
+	[ -e "$path" ] || fail "host $1 left no $2: $3 must pass there, in the same run of tests/vm/run"
 }
 
-# wait_listening GUEST: until it answers other commands: its machine is open then. Its
-# socket is there before that, to keep the name.
+# wait_listening GUEST: waits until the guest's lkvm answers commands. Its machine is open then. The socket exists
+# earlier, to reserve the name.
 wait_listening()
 {
 	tick
 	end=$((now + 60))
 	until "$lkvm" stat "$1" >/dev/null 2>&1; do
-		[ ! -s "$tmp/$1.status" ] || fail "$1 ended with $(cat "$tmp/$1.status"): $(tail -n 1 "$logs/$1.err")"
+		[ ! -s "$tmp/$1.status" ] || fail "$1 ended with status $(cat "$tmp/$1.status"): $(tail -n 1 "$logs/$1.err")"
 		tick
-		[ "$now" -lt "$end" ] || fail "$1 does not listen"
+		[ "$now" -lt "$end" ] || fail "$1 does not answer commands after 60 s"
 		sleep 0.1
 	done
 }
 
-# input GUEST TEXT: a line on its console. A guest that has just ended loses it: opened for writing only, the pipe would wait for a reader.
+# input GUEST TEXT: writes a line to the guest's console. The line is lost when the guest has just ended. The pipe is
+# open for reading and writing, because an open for writing only would wait for a reader.
 input() { printf '%s\n' "$2" 1<>"$tmp/$1.in"; }
 
-# ask GUEST COMMAND [SECONDS]: what its shell answers, in $logs/said, its exit status in
-# $status. For guests with lkvm.shell=plain, once they said "lkvm-guest: ready".
+# ask GUEST COMMAND [SECONDS]: runs COMMAND in the guest's shell. The output is in $logs/said, and the exit status in
+# $status. It is for guests with lkvm.shell=plain that have printed "lkvm-guest: ready".
 asked=0
 ask()
 {
@@ -167,23 +171,23 @@ ask()
 
 pid() { cat "$tmp/$1.pid"; }
 
-# wait_for GUEST REGEX [SECONDS]: until its output has a line like it.
+# wait_for GUEST REGEX [SECONDS]: waits until the guest's output has a line that matches REGEX.
 wait_for()
 {
 	tick
 	end=$((now + ${3:-120}))
 	until grep -Eq "$2" "$logs/$1.out" 2>/dev/null; do
 		if [ -s "$tmp/$1.status" ] && ! grep -Eq "$2" "$logs/$1.out"; then
-			fail "$1 ended with $(cat "$tmp/$1.status") before \"$2\""
+			fail "$1 ended with status $(cat "$tmp/$1.status") before \"$2\""
 		fi
 		! grep -q 'Kernel panic' "$logs/$1.out" 2>/dev/null || fail "$1 panicked"
 		tick
-		[ "$now" -lt "$end" ] || fail "$1 did not say \"$2\" in ${3:-120} s"
+		[ "$now" -lt "$end" ] || fail "$1 did not print \"$2\" within ${3:-120} s"
 		sleep 0.2
 	done
 }
 
-# wait_boot GUEST N: until it is up for the Nth time, in one run of its lkvm.
+# wait_boot GUEST N: waits until the guest is up for the Nth time in one run of its lkvm.
 wait_boot()
 {
 	tries=0
@@ -194,35 +198,35 @@ wait_boot()
 	done
 }
 
-# wait_exit GUEST [STATUS [SECONDS]]: until its lkvm has ended, with this status.
+# wait_exit GUEST [STATUS [SECONDS]]: waits until the guest's lkvm has ended. It must end with STATUS.
 wait_exit()
 {
 	tick
 	end=$((now + ${3:-120}))
 	until [ -s "$tmp/$1.status" ]; do
 		tick
-		[ "$now" -lt "$end" ] || fail "$1 did not end in ${3:-120} s"
+		[ "$now" -lt "$end" ] || fail "$1 did not end within ${3:-120} s"
 		sleep 0.2
 	done
 	[ "$(cat "$tmp/$1.status")" = "${2:-0}" ] ||
-		fail "$1 ended with $(cat "$tmp/$1.status"), not ${2:-0}"
+		fail "$1 ended with status $(cat "$tmp/$1.status"), not ${2:-0}"
 }
 
-# passes GUEST TEST: the guest's test said that it passed.
+# passes GUEST TEST: waits until the guest's test has ended. It must report success.
 passes()
 {
 	wait_for "$1" "^lkvm-guest: $2: exit" "${3:-120}"
 	grep -q "^lkvm-guest: $2: exit 0" "$logs/$1.out" || fail "$2 failed in the guest"
 }
 
-# run COMMAND...: then $status, and its output in $logs/run.out and run.err.
+# run COMMAND...: runs COMMAND. The exit status is in $status, and the output in $logs/run.out and run.err.
 run()
 {
 	status=0
 	"$@" >"$logs/run.out" 2>"$logs/run.err" </dev/null || status=$?
 }
 
-# check WHAT COMMAND...: fails with WHAT when the command does.
+# check WHAT COMMAND...: fails with WHAT when COMMAND fails.
 check()
 {
 	what=$1
@@ -232,17 +236,17 @@ check()
 
 check_status() { [ "$status" = "$1" ] || fail "exit status $status, not $1"; }
 
-check_out() { grep -Eq -- "$1" "$logs/run.out" || fail "no \"$1\" in the output"; }
+check_out() { grep -Eq -- "$1" "$logs/run.out" || fail "the output has no \"$1\""; }
 
-check_err() { grep -Eq -- "$1" "$logs/run.err" || fail "no \"$1\" in the messages"; }
+check_err() { grep -Eq -- "$1" "$logs/run.err" || fail "the messages have no \"$1\""; }
 
-# refused 'WORDS' OPTION...: one sentence, and nothing is run.
+# refused 'WORDS' OPTION...: lkvm run fails with one sentence that has WORDS, and starts no guest.
 refused()
 {
 	words=$1
 	shift
 	run timeout 20 "$lkvm" run --name bad --kernel "$kernel" "$@"
 	[ "$status" = 1 ] || fail "$*: exit status $status: $(cat "$logs/run.err")"
-	grep -Eq -- "$words" "$logs/run.err" || fail "$*: no \"$words\" in: $(cat "$logs/run.err")"
-	[ "$(wc -l <"$logs/run.err")" = 1 ] || fail "$*: more than a sentence: $(cat "$logs/run.err")"
+	grep -Eq -- "$words" "$logs/run.err" || fail "$*: the message has no \"$words\": $(cat "$logs/run.err")"
+	[ "$(wc -l <"$logs/run.err")" = 1 ] || fail "$*: the message has more than one sentence: $(cat "$logs/run.err")"
 }

@@ -1,39 +1,37 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Runs VM tests, one after another, where KVM is: tests/vm/run starts it there.
+# Runs VM tests one after another, on a machine with KVM. tests/vm/run starts it there.
 #   sh harness.sh LABEL FILE/CASE...
 #
-# To add a test, write tests/vm/NN-name.sh with functions case_something(); each
-# is a case of its own, in a shell of its own, with no guest left from another.
-# Lines at the file's head say where it runs (all of them may be left out):
-#   # what: one line about it
+# To add a test, write tests/vm/NN-name.sh with functions case_something(). Each function is a case of its own. It runs
+# in a shell of its own, and no guest of another case is left.
+# Lines at the head of the file state where it runs. All of them may be left out; parentheses have the default:
+#   # what: one line that describes the file
 #   # hosts: 6.1 6.12       kernels of the host; "all"; (6.12)
-#   # once: CASE...        cases that do not depend on the host's kernel: not on 6.1, where others of the file run
-#                           (on any number of lines)
-#   # guests: 6.1 6.12      kernels of the guest; "all"; 6.12-full, which has drivers for
-#                           all machines; (6.12)
+#   # once: CASE...         cases that do not depend on the host's kernel. They do not run on 6.1, where other cases
+#                           of the file run. The line may occur any number of times.
+#   # guests: 6.1 6.12      kernels of the guest; "all"; 6.12-full, which has drivers for all machines; (6.12)
 #   # cpu: max              for SVE, pauth, MTE (neoverse-n1)
 #   # needs: passt tree:iproute2   products of scripts/arm64-debs, as $share/passt ...
-#   # clock: counted       the emulated host's clock counts instructions, and jumps
-#                           over what would be waited for: an hour takes no time (real)
-#   # vfio: edu nvme        PCI devices to pass through, as of scripts/host --vfio (none)
-#   # needs: systemd       a guest with systemd and Debian's full kernel, in $share/systemd
-#   # soak: yes             only runs with tests/vm/run --soak (make soak); "more": then, too,
-#                           with $times times as many rounds and as much time
-#   # timeout: 600          seconds a case may take (300)
-#   # phase: 2              runs when phase 1 is over on all hosts, and finds what they left
-#                           (leave and left in functions.sh); not on one real machine
-# A case fails where it calls fail, or where a command's failure ends it (set -e).
-# A case cannot skip itself: one that cannot run where it was asked to has failed.
-# One that meets a fault of docs/host-kernels.md calls known_fault, and its line says so.
-# A test that runs inside the guest is a script tests/vm/guest/NAME, chosen by the
-# guest kernel's parameter lkvm.test=NAME; "lkvm-guest: NAME: exit N" follows it. A guest
-# with lkvm.shell=plain has a shell that `ask` drives. `ready` gives such a guest without
-# booting it each time: use it where the case does not test the start of a guest.
+#   # clock: counted        the emulated host's clock counts instructions, and jumps over waits: an hour takes no
+#                           time (real)
+#   # vfio: edu nvme        PCI devices to pass through, named as for scripts/host --vfio (none)
+#   # needs: systemd        a guest with systemd and Debian's full kernel, in $share/systemd
+#   # soak: yes             runs only with tests/vm/run --soak (make soak); "more": also runs then, with $times times
+#                           as many rounds and as much time
+#   # timeout: 600          seconds that a case may take (300)
+#   # phase: 2              runs after the end of phase 1 on all hosts, and uses the files that phase 1 left (leave and
+#                           left in functions.sh); does not run on one real machine
+# A case fails when it calls fail, or when a command's failure ends it (set -e).
+# A case cannot skip itself: a case that cannot run on its host has failed.
+# A case that meets a fault of docs/host-kernels.md calls known_fault, and its result line names the fault.
+# A test that runs inside the guest is a script tests/vm/guest/NAME. The guest kernel's parameter lkvm.test=NAME selects
+# it. The guest prints "lkvm-guest: NAME: exit N" after it. A guest with lkvm.shell=plain has a shell, which `ask` uses.
+# `ready` gives such a guest without a boot for each case. Use it where the case does not test the start of a guest.
 #
-# At hand: the functions of functions.sh; $lkvm $kernel $initrd $share $programs
-# (bare-metal guests), $helpers (programs of tests/vm/helpers, for the host), $host and
-# $guest (the kernels' versions), $tmp (scratch), $logs (kept when the case fails).
+# A case can use the functions of functions.sh, and these variables: $lkvm $kernel $initrd $share
+# $programs (bare-metal guests), $helpers (programs of tests/vm/helpers, for the host), $host and $guest (the kernels'
+# versions), $tmp (for temporary files), $logs (kept when the case fails).
 
 share=$(pwd)
 lkvm=$share/lkvm
@@ -46,7 +44,7 @@ export share lkvm kernel initrd here times
 # shellcheck source=tests/vm/functions.sh
 . "$here/functions.sh"
 
-# What a case left behind. Detached guests have a session of their own.
+# clean_up SESSION: ends and removes what a case left. Detached guests have a session of their own.
 clean_up()
 {
 	for s in "$XDG_RUNTIME_DIR"/lkvm/*; do
@@ -59,7 +57,7 @@ clean_up()
 	rm -rf "$tmp" "$XDG_RUNTIME_DIR"
 }
 
-# forget_guests FILE: of the guests that `ready` keeps, those with options are for the cases of one file.
+# forget_guests FILE: removes guests that `ready` keeps with options for the cases of another file.
 forget_guests()
 {
 	for kept in "$kept_guests"/*; do
@@ -70,7 +68,7 @@ forget_guests()
 	done
 }
 
-# Each case in a session of its own, so that it can be ended whole.
+# run_case FILE/CASE: runs the case in a session of its own, so that the whole session can be ended.
 run_case()
 {
 	file=${1%/*} name=${1#*/}
@@ -82,7 +80,7 @@ run_case()
 	forget_guests "$file"
 	limit=$(sed -n 's/^# timeout: //p' "$here/$file.sh")
 	limit=$((${limit:-300} * times))
-	# Looking costs more than waiting where instructions are time.
+	# With a counted clock, a check of the case takes more time than a wait.
 	look=0.2
 	! grep -q '^# clock: counted' "$here/$file.sh" || look=60
 	tick
