@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2154
 # SPDX-License-Identifier: MIT
-# what: a guest boots to its init, sees its vCPUs, and its power-off ends lkvm with 0
+# what: a guest boots to its init and sees its vCPUs; its power-off ends lkvm with status 0
 # hosts: all
 # guests: all
 

@@ -1,9 +1,9 @@
 # shellcheck shell=sh disable=SC2154,SC2016,SC2059
 # SPDX-License-Identifier: MIT
-# what: lkvm on a terminal: raw while the guest runs, Ctrl-A's commands, and given back as it was however it ends
+# what: lkvm on a terminal: raw mode while the guest runs, Ctrl-A's commands, and the old settings after each kind of end
 
-# on_a_terminal COMMAND...: by a shell, as a user would. The terminal's settings are such as nobody has by default: it is
-# these that are to come back.
+# on_a_terminal COMMAND...: a shell runs COMMAND on a terminal, as for a user. The terminal's settings differ from all
+# usual defaults. lkvm must restore exactly these settings.
 on_a_terminal()
 {
 	rm -f "$tmp/g.in"
@@ -19,7 +19,7 @@ on_a_terminal()
 		exit $status' "$tmp" "$@"
 }
 
-# boot [OPTION...]: to the guest's shell.
+# boot [OPTION...]: starts the guest and waits for its shell.
 boot()
 {
 	on_a_terminal "$lkvm" run --name g --kernel "$kernel" --initrd "$initrd" --mem 256 \
@@ -28,14 +28,14 @@ boot()
 	says 'echo "the shell is" there' 'the shell is there'
 }
 
-# hello: a program that is there at once, and waits for a line.
+# hello: starts a program that is ready at once and waits for a line.
 hello()
 {
 	on_a_terminal "$lkvm" run --name g --kernel "$programs/hello.bin" --nodefaults
 	wait_for g '^hello: loaded'
 }
 
-# What is typed is echoed, so it has to differ from what is said.
+# The terminal echoes the input. So the expected output must differ from the input.
 says()
 {
 	input g "$1"
@@ -52,15 +52,15 @@ is_raw()
 {
 	stty -F "$(cat "$tmp/terminal")" -a >"$logs/stty"
 	for word in -isig -icanon -echo -icrnl; do
-		grep -qwe "$word" "$logs/stty" || fail "the terminal is not raw: no $word"
+		grep -qwe "$word" "$logs/stty" || fail "the terminal is not raw: stty does not show $word"
 	done
 }
 
 given_back()
 {
 	wait_exit g "$1"
-	cmp "$tmp/before" "$tmp/after" || fail "the terminal was $(cat "$tmp/before"), and is $(cat "$tmp/after")"
-	check "a socket was left" test ! -e "$XDG_RUNTIME_DIR/lkvm/g.sock"
+	cmp "$tmp/before" "$tmp/after" || fail "the output of stty -g was $(cat "$tmp/before"), and is $(cat "$tmp/after")"
+	check "lkvm left its control socket" test ! -e "$XDG_RUNTIME_DIR/lkvm/g.sock"
 }
 
 case_keys_reach_the_guest()
@@ -72,12 +72,13 @@ case_keys_reach_the_guest()
 	wait_for g '^it waits'
 	keys '\003'
 	says 'echo "then"" $?"' 'then 130'
-	# these would be the terminal's own: suspend, quit, end of file, stop output, and the intr set above
+	# A terminal that is not raw would handle these keys: suspend, quit, end of file, stop output, and the intr key
+	# from above.
 	input g 'stty raw -echo; echo "it is"" raw"; dd bs=1 count=5 2>/dev/null | od -An -tx1; stty sane'
 	wait_for g '^it is raw'
 	keys '\032\034\004\023\007'
 	wait_for g '^ 1a 1c 04 13 07'
-	check "not the same lkvm" test "$(vmm)" = "$was"
+	check "another lkvm process runs the guest" test "$(vmm)" = "$was"
 	is_raw
 	keys '\001x'
 	given_back 0
@@ -124,19 +125,19 @@ case_terminal_is_restored_after_signals()
 	done
 }
 
-# The terminal is taken by then.
+# The terminal is already in raw mode when the start fails.
 case_terminal_is_restored_when_start_fails()
 {
 	on_a_terminal "$lkvm" run --kernel "$kernel" --disk /nonexistent
 	given_back 1
-	check "no reason" grep -q /nonexistent "$logs/g.out"
+	check "the message does not name /nonexistent" grep -q /nonexistent "$logs/g.out"
 }
 
-# Its memory is lost, which ends it from a thread of its own.
+# The guest loses its memory. A separate thread ends lkvm in this case.
 case_terminal_is_restored_when_guest_memory_is_lost()
 {
 	hello
-	"$lkvm" snapshot save --stop g "$tmp/s" || fail "save"
+	"$lkvm" snapshot save --stop g "$tmp/s" || fail "lkvm snapshot save --stop failed"
 	given_back 0
 	on_a_terminal "$lkvm" snapshot restore "$tmp/s" --name g --verify=none
 	wait_listening g
@@ -144,10 +145,11 @@ case_terminal_is_restored_when_guest_memory_is_lost()
 	truncate -s 65536 "$tmp/s"
 	keys x
 	given_back 4
-	check "no reason" grep -q "the snapshot $tmp/s became shorter while" "$logs/g.out"
+	check "lkvm does not report the shortened snapshot" grep -q "the snapshot $tmp/s became shorter while" "$logs/g.out"
 }
 
-# As with a shell's fg after a stop: the settings are the shell's meanwhile, and raw again afterwards.
+# The same happens at a stop and fg in a shell. The terminal has the shell's settings during the stop, and is raw again
+# afterwards.
 case_terminal_is_raw_again_after_stop_and_continue()
 {
 	hello
@@ -158,7 +160,7 @@ case_terminal_is_raw_again_after_stop_and_continue()
 	end=$((now + 20))
 	until [ "$(settings)" != "$(cat "$tmp/before")" ]; do
 		tick
-		[ "$now" -lt "$end" ] || fail "the terminal is not taken again"
+		[ "$now" -lt "$end" ] || fail "lkvm does not set the terminal to raw mode again after it continues"
 		sleep 0.1
 	done
 	is_raw
@@ -177,8 +179,8 @@ case_lkvm_ends_when_its_terminal_goes_away()
 	end=$((now + 20))
 	while [ -d "/proc/$was" ]; do
 		tick
-		[ "$now" -lt "$end" ] || fail "lkvm goes on without its terminal"
+		[ "$now" -lt "$end" ] || fail "lkvm still runs after its terminal went away"
 		sleep 0.2
 	done
-	check "a socket was left" test ! -e "$XDG_RUNTIME_DIR/lkvm/g.sock"
+	check "lkvm left its control socket" test ! -e "$XDG_RUNTIME_DIR/lkvm/g.sock"
 }

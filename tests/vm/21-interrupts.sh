@@ -1,10 +1,10 @@
 # shellcheck shell=sh disable=SC2154,SC2016
 # SPDX-License-Identifier: MIT
-# what: every virtio device's interrupts count up: as LPIs through the ITS, and without one as lines
+# what: the interrupts of every virtio device are counted: LPIs through the ITS, and interrupt lines without an ITS
 
-# Kernels call an LPI of a PCI device ITS-MSI (6.1) or ITS-PCI-MSIX-... (6.12).
+# Kernels use different names for an LPI of a PCI device: ITS-MSI (6.1) or ITS-PCI-MSIX-... (6.12).
 
-# Work for each device; the guest's interrupts after it.
+# work [OPTION...]: gives each device work, and then reads the guest's interrupt counts.
 work()
 {
 	truncate -s 8M "$tmp/d"
@@ -15,25 +15,25 @@ work()
 	check_status 0
 	ask g 'dd if=/dev/vda of=/dev/null bs=64k count=32; head -c 64 /dev/hwrng | wc -c'
 	check_status 0
-	"$lkvm" balloon g 16M || fail "no balloon"
+	"$lkvm" balloon g 16M || fail "lkvm balloon failed"
 	sleep 2
 	ask g 'cat /proc/interrupts'
 	cp "$logs/said" "$logs/interrupts"
 }
 
-# counted CHIP VIRTIO: the sum of its lines' counts is not 0.
+# counted CHIP VIRTIO: fails when the sum of the device's interrupt counts is 0.
 counted()
 {
 	grep "$1" "$logs/interrupts" | grep "$2-" |
 		awk '{ for (i = 2; i <= 3; i++) sum += $i } END { exit sum == 0 }' ||
-		fail "no interrupt of $2 by $1"
+		fail "the guest has no interrupt of $2 by $1"
 }
 
 finish()
 {
-	"$lkvm" stop g || fail "the guest did not stop"
+	"$lkvm" stop g || fail "lkvm stop failed"
 	wait_exit g 0
-	grep -q '^lkvm-guest: power key' "$logs/g.out" || fail "the guest heard no key"
+	grep -q '^lkvm-guest: power key' "$logs/g.out" || fail "the guest received no power key"
 }
 
 case_interrupts_arrive_through_the_its()
@@ -46,10 +46,10 @@ case_interrupts_arrive_through_the_its()
 case_interrupts_arrive_by_lines_without_its()
 {
 	work --irqchip gicv3
-	! grep -q ITS- "$logs/interrupts" || fail "an ITS where none was asked for"
+	! grep -q ITS- "$logs/interrupts" || fail "the guest has an ITS with --irqchip gicv3"
 	for device in virtio0 virtio1 virtio2 virtio3; do
 		grep GICv3 "$logs/interrupts" | grep -w "$device" | awk '{ sum += $2 + $3 } END { exit sum == 0 }' ||
-			fail "no interrupt of $device by its line"
+			fail "the guest has no interrupt of $device by its line"
 	done
 	finish
 }
@@ -59,7 +59,7 @@ case_interrupts_of_virtio_console_arrive()
 	start g 'console=hvc0 lkvm.shell=plain' --console virtio
 	wait_for g '^lkvm-guest: ready'
 	ask g 'echo $((6 * 7)); cat /proc/interrupts'
-	check "no answer" grep -qx 42 "$logs/said"
+	check "the guest's shell did not print 42" grep -qx 42 "$logs/said"
 	cp "$logs/said" "$logs/interrupts"
 	counted ITS- virtio0
 	input g 'poweroff -f'

@@ -1,12 +1,12 @@
 # shellcheck shell=sh disable=SC2154,SC2016
 # SPDX-License-Identifier: MIT
-# what: user-mode networking by passt: DHCP, TCP both ways; passt that is missing, ends, or comes back with a snapshot
+# what: user-mode networking by passt: DHCP, TCP in both directions, a restore; a missing passt, a passt that fails or ends
 # needs: passt
 
 passt=$share/passt/usr/bin/passt
 
-# boot [OPTION FOR PASST...]: all that passt would take from the host's default route is given, for there is none. Its
-# gateway is the host's loopback interface.
+# boot [OPTION FOR PASST...]: passt takes its defaults from the host's default route. This host has no default route, so
+# options give all these values. passt's gateway is the host's loopback interface.
 boot()
 {
 	modprobe -q dummy || true
@@ -24,10 +24,10 @@ by_dhcp()
 	ask g '(echo "#!/bin/sh"; echo "[ \$1 != bound ] || . /tmp/leased") >/tmp/script; chmod +x /tmp/script'
 	ask g 'ip link set eth0 up'
 	ask g 'udhcpc -i eth0 -n -q -t 5 -s /tmp/script'
-	check "no lease" test "$status" = 0
+	check "the guest got no DHCP lease" test "$status" = 0
 	ask g 'ip addr show eth0; ip route'
-	check "not the address that passt was to give" grep -q 'inet 10.8.0.2/24' "$logs/said"
-	check "no route" grep -q 'default via 10.8.0.1' "$logs/said"
+	check "the guest does not have the address that passt's options give" grep -q 'inet 10.8.0.2/24' "$logs/said"
+	check "the guest has no default route to passt's gateway" grep -q 'default via 10.8.0.1' "$logs/said"
 }
 
 both_ways()
@@ -36,18 +36,18 @@ both_ways()
 	sum=$(sha1sum <"$tmp/sent")
 	input g 'nc -l -p 5000 >/tmp/r; sha1sum </tmp/r; echo "received"'
 	sleep 2
-	nc 127.0.0.1 5000 <"$tmp/sent" || fail "no connection to the guest"
+	nc 127.0.0.1 5000 <"$tmp/sent" || fail "the host could not send data to the guest"
 	wait_for g '^received'
-	grep -qF "$sum" "$logs/g.out" || fail "the guest received something else"
+	grep -qF "$sum" "$logs/g.out" || fail "the guest received other data than the host sent"
 
-	# its input stays open: at the end of that it would hang up
+	# nc's input stays open, because nc closes the connection at the end of its input.
 	mkfifo "$tmp/open"
 	nc -l -p 5001 <>"$tmp/open" >"$tmp/back" &
 	sleep 1
 	ask g 'nc 10.8.0.1 5001 </tmp/r'
 	check_status 0
 	wait $!
-	check "the host received something else" test "$(sha1sum <"$tmp/back")" = "$sum"
+	check "the host received other data than the guest sent" test "$(sha1sum <"$tmp/back")" = "$sum"
 }
 
 passt_runs() { pidof passt >/dev/null; }
@@ -56,7 +56,7 @@ off()
 {
 	input g 'poweroff -f'
 	wait_exit g 0
-	! passt_runs || fail "passt was left behind"
+	! passt_runs || fail "passt still runs after the guest ended"
 }
 
 case_passt_passes_packets_both_ways()
@@ -75,8 +75,8 @@ case_passt_is_replaced_by_a_restore()
 	by_dhcp
 	was=$(pidof passt)
 	move g "$tmp/s"
-	check "the same passt" test "$(pidof passt)" != "$was"
-	# a new passt learns the guest's address from what the guest sends, whether that is answered or not
+	check "the restored guest uses the same passt process" test "$(pidof passt)" != "$was"
+	# A new passt gets the guest's address from the packets that the guest sends, even when they have no answer.
 	ask g 'ping -c 1 -W 1 10.8.0.1 >/dev/null'
 	both_ways
 	off
@@ -84,30 +84,30 @@ case_passt_is_replaced_by_a_restore()
 
 busy() { awk '{ print $14 + $15 }' "/proc/$(pid g)/stat"; }
 
-# The guest sees its link go down, and everything else goes on.
+# The guest's link goes down, and everything else continues.
 case_link_goes_down_when_passt_ends()
 {
 	boot
 	by_dhcp
 	ask g 'cat /sys/class/net/eth0/carrier'
-	check "no link at first" grep -qx 1 "$logs/said"
+	check "the guest's link is not up at first" grep -qx 1 "$logs/said"
 	kill -9 "$(pidof passt)"
 	tick
 	end=$((now + 30))
 	until ask g 'cat /sys/class/net/eth0/carrier' && grep -qx 0 "$logs/said"; do
 		tick
-		[ "$now" -lt "$end" ] || fail "the guest's link stays up"
+		[ "$now" -lt "$end" ] || fail "the guest's link is still up 30 s after passt ended"
 	done
 	ask g 'ping -c 1 -W 1 10.8.0.1 >/dev/null'
-	check "an answer from nowhere" test "$status" != 0
+	check "a ping succeeded although passt ended" test "$status" != 0
 	run "$lkvm" stat g
 	check_out 'link up +no'
-	check "it was told more than once" test "$(grep -c 'link is down' "$logs/g.err")" = 1
-	# no worker in a circle: what lkvm takes in two seconds in which the guest sleeps is little (ticks of 10 ms)
+	check "lkvm did not print exactly one message about the link" test "$(grep -c 'link is down' "$logs/g.err")" = 1
+	# No worker may loop. lkvm uses little CPU time (ticks of 10 ms) in two seconds in which the guest sleeps.
 	before=$(busy)
 	sleep 2
-	check "lkvm is busy" test $(($(busy) - before)) -lt 100
-	"$lkvm" stop g || fail "stop"
+	check "lkvm used a second of CPU time while the guest slept" test $(($(busy) - before)) -lt 100
+	"$lkvm" stop g || fail "lkvm stop failed"
 	wait_exit g 0
 }
 
@@ -115,11 +115,11 @@ case_run_fails_when_passt_is_missing()
 {
 	run env PATH=/nonexistent "$lkvm" run --kernel "$kernel" --network mode=user
 	check_status 1
-	check "not one sentence" test "$(wc -l <"$logs/run.err")" = 1
+	check "the message is not one sentence" test "$(wc -l <"$logs/run.err")" = 1
 	check_err '^lkvm: run: .*passt was not found: .*package passt.*mode=tap$'
 }
 
-# run and restore start no guest without the network that was asked for.
+# run and restore start no guest without the network that the options request.
 case_run_and_restore_fail_when_passt_or_script_fails_at_start()
 {
 	start g lkvm.shell=plain --network mode=tap,tapif=lk0
@@ -142,5 +142,5 @@ case_run_and_restore_fail_when_passt_or_script_fails_at_start()
 	run "$lkvm" snapshot restore --network "mode=user,passt=$passt,passt-options=--no-such-option" "$tmp/s"
 	check_status 1
 	check_err 'passt ended with status 1: .*no-such-option'
-	! passt_runs || fail "passt was left behind"
+	! passt_runs || fail "passt still runs after the start failed"
 }

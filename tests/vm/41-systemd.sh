@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2154,SC2034
 # SPDX-License-Identifier: MIT
-# what: a distribution's systemd knows that it runs on KVM, and powers off and restarts in order when stop and reboot press the keys
+# what: a distribution's systemd detects KVM, and powers off and restarts in order when stop and reboot press the keys
 # needs: systemd
 # soak: yes
 # timeout: 600
@@ -10,7 +10,8 @@ initrd=$share/systemd/initrd
 
 up="Reached target.*Multi-User System"
 
-# boot DEVICE [OPTION...]: until it is up and logind watches that device. The last --mem counts.
+# boot DEVICE [OPTION...]: waits until the guest is up and logind watches DEVICE. lkvm uses the last --mem of the
+# command line.
 boot()
 {
 	device=$1
@@ -19,14 +20,14 @@ boot()
 	listens 1 "$device"
 }
 
-# listens N DEVICE: it is up for the Nth time.
+# listens N DEVICE: waits until the guest is up for the Nth time and logind watches DEVICE.
 listens()
 {
 	tick
 	end=$((now + 240))
 	until [ "$(grep -Ec "$up" "$logs/g.out")" -ge "$1" ] &&
 		[ "$(grep -Ec "Watching system buttons.*$2" "$logs/g.out")" -ge "$1" ]; do
-		[ ! -s "$tmp/g.status" ] || fail "g ended with $(cat "$tmp/g.status")"
+		[ ! -s "$tmp/g.status" ] || fail "the guest's lkvm ended with status $(cat "$tmp/g.status")"
 		tick
 		[ "$now" -lt "$end" ] || fail "boot $1: systemd is not up, or logind does not watch $2"
 		sleep 0.5
@@ -37,15 +38,15 @@ reboots_and_stops()
 {
 	run "$lkvm" reboot g
 	check_status 0
-	grep -q 'reboot: Restarting system' "$logs/g.out" || fail "it was not restarted in order"
+	grep -q 'reboot: Restarting system' "$logs/g.out" || fail "systemd did not restart the guest in order"
 	listens 2 "$1"
 	run "$lkvm" stop g
 	check_status 0
 	wait_exit g 0
-	grep -q 'reboot: Power down' "$logs/g.out" || fail "it was not powered off in order"
+	grep -q 'reboot: Power down' "$logs/g.out" || fail "systemd did not power the guest off in order"
 }
 
-# The keys on the board's GPIO alone.
+# The guest has only the keys on the board's GPIO.
 case_gpio_keys_reboot_and_stop_systemd()
 {
 	boot gpio-keys --nodefaults
@@ -60,7 +61,7 @@ case_systemd_detect_virt_prints_kvm()
 	wait_exit g 0
 }
 
-# As by default: each key is pressed on both devices.
+# With the defaults, lkvm presses each key on both devices.
 case_keys_of_both_devices_reboot_and_stop_systemd()
 {
 	boot 'lkvm power buttons'

@@ -1,17 +1,18 @@
 # shellcheck shell=sh disable=SC2154,SC2016
 # SPDX-License-Identifier: MIT
-# what: stop and reboot wake a suspended guest; the cloud kernel has no gpio-keys, the only key that can wake
+# what: stop and reboot wake a suspended guest; the cloud kernel has no gpio-keys, the only keys that can wake a guest
 # guests: 6.12-full
 
-# on_key COMMAND: it runs at the next event of the board's keys, which is what wakes the guest.
+# on_key COMMAND: the guest runs COMMAND at the next event of the board's keys. This event wakes the guest.
 on_key()
 {
 	ask g "for e in /sys/class/input/event*; do if [ \"\$(cat \$e/device/name)\" = gpio-keys ]; then k=/dev/input/\${e##*/}; fi; done; echo \"key \$k\""
-	check "no gpio-keys in the guest" grep -q '^key /dev/input/event' "$logs/said"
+	check "the guest has no gpio-keys" grep -q '^key /dev/input/event' "$logs/said"
 	input g "(head -c 24 \$k >/dev/null; $1) &"
 }
 
-# suspend_guest N: it is suspended for the Nth time. Its console is not, so that it can say so.
+# suspend_guest N: suspends the guest for the Nth time. The guest's console is not suspended, so that the kernel can
+# report the suspend.
 suspend_guest()
 {
 	ask g 'dmesg -n 8; echo 1 >/sys/power/pm_debug_messages; killall acpid'
@@ -20,7 +21,7 @@ suspend_guest()
 	end=$((now + 60))
 	until [ "$(grep -c 'PM: suspend-to-idle' "$logs/g.out")" = "$1" ]; do
 		tick
-		[ "$now" -lt "$end" ] || fail "the guest is not suspended"
+		[ "$now" -lt "$end" ] || fail "the guest is not suspended after 60 s"
 		sleep 0.2
 	done
 }

@@ -1,23 +1,23 @@
 # shellcheck shell=sh disable=SC2154,SC2034
 # SPDX-License-Identifier: MIT
-# what: pvpanic: a guest that panics ends lkvm with the status of a crash, also after a restore. Debian's kernels have no driver
+# what: pvpanic: a guest's panic ends lkvm with the status of a crash, also after a restore; Debian's kernels have no driver for it
 
 kernel=$programs/panic.bin
 
-# crash GUEST: it panics, and its lkvm ends.
+# crash GUEST: the guest panics, and its lkvm ends.
 crash()
 {
 	input "$1" panic
 	wait_exit "$1" 3
-	check "no sentence" grep -qx "lkvm: .*: the guest panicked" "$logs/$1.err"
+	check "lkvm printed no sentence about the panic" grep -qx "lkvm: .*: the guest panicked" "$logs/$1.err"
 }
 
 case_guest_that_panics_ends_lkvm()
 {
 	start g ''
 	wait_for g '^panic: ready'
-	check "no bits of what is supported" grep -q '16 bytes, supports 3' "$logs/g.out"
-	check "no line for the crash kernel" grep -qx 'lkvm: warning: the guest panicked, and its crash kernel starts' "$logs/g.err"
+	check "the device does not show the guest the bits of supported events" grep -q '16 bytes, supports 3' "$logs/g.out"
+	check "lkvm printed no warning" grep -qx 'lkvm: warning: the guest panicked, and its crash kernel starts' "$logs/g.err"
 	save g "$tmp/s"
 	crash g
 	restore g "$tmp/s"
@@ -29,8 +29,8 @@ case_device_is_absent_without_defaults()
 {
 	start g '' --nodefaults
 	wait_exit g 0
-	check "there is one" grep -q '^panic: no pvpanic' "$logs/g.out"
+	check "the guest has a pvpanic device with --nodefaults" grep -q '^panic: no pvpanic' "$logs/g.out"
 	start g '' --disable-pvpanic
 	wait_exit g 0
-	check "there is one" grep -q '^panic: no pvpanic' "$logs/g.out"
+	check "the guest has a pvpanic device with --disable-pvpanic" grep -q '^panic: no pvpanic' "$logs/g.out"
 }

@@ -1,17 +1,18 @@
 # shellcheck shell=sh disable=SC2154
 # SPDX-License-Identifier: MIT
-# what: bad arguments get one sentence and a non-zero exit; programs written for kvmtool feel at home
+# what: bad arguments give one sentence and a non-zero exit status; command lines and programs for kvmtool work
 
-# refused STATUS 'WORDS OF THE SENTENCE' OPTION...: nothing is run, nothing is left.
+# refused STATUS 'WORDS OF THE SENTENCE' OPTION...: lkvm run fails with STATUS and the sentence. It starts no guest and
+# leaves no socket.
 refused()
 {
 	wanted=$1 words=$2
 	shift 2
 	run timeout 20 "$lkvm" run --name bad "$@"
 	[ "$status" = "$wanted" ] || fail "$*: exit status $status, not $wanted: $(cat "$logs/run.err")"
-	grep -Eq -- "$words" "$logs/run.err" || fail "$*: no \"$words\" in: $(cat "$logs/run.err")"
-	[ "$(wc -l <"$logs/run.err")" -le 2 ] || fail "$*: more than a sentence: $(cat "$logs/run.err")"
-	[ ! -e "$XDG_RUNTIME_DIR/lkvm/bad.sock" ] || fail "$*: a socket was left"
+	grep -Eq -- "$words" "$logs/run.err" || fail "$*: the message has no \"$words\": $(cat "$logs/run.err")"
+	[ "$(wc -l <"$logs/run.err")" -le 2 ] || fail "$*: the message has more than two lines: $(cat "$logs/run.err")"
+	[ ! -e "$XDG_RUNTIME_DIR/lkvm/bad.sock" ] || fail "$*: lkvm left its control socket"
 }
 
 case_run_names_each_bad_argument()
@@ -73,8 +74,8 @@ case_dump_dtb_refuses_files_of_the_guest()
 		--name o --dump-dtb "$tmp/o-disk0.overlay"
 	mknod "$tmp/block" b 7 99
 	refused 1 "$tmp/block is a block device" --kernel "$tmp/kernel" --dump-dtb "$tmp/block"
-	check "a file was written" test "$(cat "$tmp/disk" "$tmp/kernel" "$tmp/initrd" | sha1sum)" = "$before"
-	check "a link was replaced" test -L "$tmp/symbolic"
+	check "--dump-dtb wrote to a file of the guest" test "$(cat "$tmp/disk" "$tmp/kernel" "$tmp/initrd" | sha1sum)" = "$before"
+	check "--dump-dtb replaced a symbolic link" test -L "$tmp/symbolic"
 }
 
 case_help_version_and_doctor_succeed()
@@ -98,9 +99,9 @@ case_run_accepts_command_line_of_kvmtool()
 {
 	timeout 60 "$lkvm" run --kernel "$kernel" --cpus 4 --params 'console=ttyS0 quiet lkvm.test=hello' --nodefaults \
 		--network mode=none --loglevel=warning --irqchip=gicv3-its --initrd "$initrd" </dev/null >"$logs/g.out" 2>"$logs/g.err" ||
-		fail "exit status $?"
-	check "no guest" grep -q 'hello from.*4 vCPUs' "$logs/g.out"
-	check "messages" test ! -s "$logs/g.err"
+		fail "lkvm run ended with status $?"
+	check "the guest did not print hello with 4 vCPUs" grep -q 'hello from.*4 vCPUs' "$logs/g.out"
+	check "lkvm printed messages" test ! -s "$logs/g.err"
 }
 
 case_nodefaults_gives_exactly_the_params()
@@ -108,9 +109,9 @@ case_nodefaults_gives_exactly_the_params()
 	truncate -s 1M "$tmp/disk"
 	for params in 'lkvm.test=none  quiet' ''; do
 		"$lkvm" run --name n --kernel "$kernel" --params "$params" --nodefaults --disk "$tmp/disk" --dump-dtb "$tmp/dtb" \
-			--detach >"$logs/n.out" 2>"$logs/n.err" || fail "run: $(cat "$logs/n.err")"
+			--detach >"$logs/n.out" 2>"$logs/n.err" || fail "lkvm run failed: $(cat "$logs/n.err")"
 		"$lkvm" stop --force n >/dev/null
-		! grep -aq 'console=\|root=' "$tmp/dtb" || fail "\"$params\": something was added"
+		! grep -aq 'console=\|root=' "$tmp/dtb" || fail "\"$params\": lkvm added parameters"
 		[ -z "$params" ] || grep -aq "$params" "$tmp/dtb" || fail "\"$params\" is not in the device tree"
 	done
 }
@@ -142,7 +143,7 @@ case_flat_program_runs_with_a_warning()
 	wait_for h '^hello: loaded'
 	input h 'hello'
 	wait_exit h 0
-	check "not one warning" test "$(grep -c 'no header of an arm64 Image' "$logs/h.err")" = 1
+	check "lkvm did not print exactly one header warning" test "$(grep -c 'no header of an arm64 Image' "$logs/h.err")" = 1
 }
 
 case_disk_image_that_is_not_raw_is_refused_and_left_as_it_is()
@@ -155,9 +156,9 @@ case_disk_image_that_is_not_raw_is_refused_and_left_as_it_is()
 	for d in d:qcow2 vhd:vpc gz:gunzip; do
 		sum=$(md5sum <"$tmp/${d%:*}")
 		refused 1 "${d#*:}" --kernel "$kernel" --disk "$tmp/${d%:*}"
-		check "$d was written" test "$(md5sum <"$tmp/${d%:*}")" = "$sum"
+		check "lkvm wrote to $d" test "$(md5sum <"$tmp/${d%:*}")" = "$sum"
 	done
-	# With format=raw it is used; the guest is saved, and restored without a look at those bytes.
+	# With format=raw, lkvm uses the image. The guest is saved. The restore does not check the image's first bytes.
 	start g lkvm.shell=plain --disk "$tmp/d,format=raw"
 	wait_for g '^lkvm-guest: ready'
 	save g "$tmp/s" --stop
@@ -189,11 +190,11 @@ case_commands_give_advice_when_they_refuse()
 	check_status 1
 	check_err 'XDG_RUNTIME_DIR'
 
-	# Read-only twice is fine, and more memory than there is is only warned of.
+	# lkvm allows two read-only uses of one file. It only warns about more memory than the host has.
 	mem=$(($(sed -n 's/^MemTotal: *\([0-9]*\) kB/\1/p' /proc/meminfo) / 1024 + 64))
 	start g lkvm.shell=plain --balloon --disk "$tmp/d,ro" --disk "$tmp/other,ro" --mem $mem
 	wait_for g '^lkvm-guest: ready'
-	check "no warning" grep -q "the guest has $mem MiB of memory, the host only" "$logs/g.err"
+	check "lkvm did not warn about the guest's memory" grep -q "the guest has $mem MiB of memory, the host only" "$logs/g.err"
 	run "$lkvm" balloon g 65G
 	check_status 1
 	check_err 'the guest has [0-9.]+ GiB of memory, and cannot give up 65 GiB'

@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2154,SC2034
 # SPDX-License-Identifier: MIT
-# what: a bare-metal program without a header, as written for kvmtool, talks on the UART
+# what: a bare-metal program without a header, as written for kvmtool, uses the UART for input and output
 # hosts: all
 # timeout: 60
 

@@ -1,14 +1,14 @@
 # shellcheck shell=sh disable=SC2154,SC2034
 # SPDX-License-Identifier: MIT
-# what: a hostile driver (tests/guest/garbage) harms neither the VMM nor what it may not write
+# what: a hostile driver (tests/guest/garbage) cannot harm the VMM or change data that it may not write
 # hosts: all
 # once: vmm_survives_garbage_without_its vmm_survives_garbage_for_console_and_net
 # once: vmm_survives_garbage_while_paused_and_resumed vmm_survives_garbage_while_reset
 
 kernel=$programs/garbage.bin
 
-# The program's first MiB is its own; the rest of the disk must stay as it is. Any text
-# will do that differs from place to place.
+# The program may write to the first MiB of the disk. The rest of the disk must not change. Its contents can be any text
+# that differs from place to place.
 make_disk()
 {
 	i=0
@@ -19,7 +19,7 @@ make_disk()
 	tail -c +1048577 "$tmp/disk" >"$tmp/before"
 }
 
-# attack 'PARAMETERS' [OPTION...]
+# attack 'PARAMETERS' [OPTION...]: starts the hostile driver.
 attack()
 {
 	parameters=$1
@@ -28,13 +28,13 @@ attack()
 	start g "$parameters" --disk "$tmp/disk" --rng --disable-pvpanic "$@" # what writes everywhere would panic
 }
 
-# survives WHAT: all that was attacked works again, and nothing else changed.
+# survives WHAT: every device that was attacked works again, and nothing else changed.
 survives()
 {
 	wait_exit g 0 100
 	grep -q 'FAILED' "$logs/g.out" && fail "$(grep FAILED "$logs/g.out")"
-	grep -q "^garbage: $1 passed" "$logs/g.out" || fail "no \"garbage: $1 passed\""
-	tail -c +1048577 "$tmp/disk" | cmp -s - "$tmp/before" || fail "the disk changed elsewhere"
+	grep -q "^garbage: $1 passed" "$logs/g.out" || fail "the program did not print \"garbage: $1 passed\""
+	tail -c +1048577 "$tmp/disk" | cmp -s - "$tmp/before" || fail "the disk changed after its first MiB"
 }
 
 case_vmm_survives_garbage_by_two_vcpus()
@@ -61,7 +61,7 @@ case_vmm_survives_garbage_for_vhost()
 	survives '10 cases'
 }
 
-# Meanwhile the user looks, pauses and goes on.
+# Meanwhile, the user reads the guest's state, pauses it and resumes it.
 case_vmm_survives_garbage_while_paused_and_resumed()
 {
 	attack seed=5 --cpus 2 --balloon
@@ -78,7 +78,8 @@ case_vmm_survives_garbage_while_paused_and_resumed()
 	survives '10 cases'
 }
 
-# Resets from outside, in the middle of whatever it does; the last start goes through.
+# lkvm reboot --force resets the guest at arbitrary moments of the attack. The program runs to its end after the last
+# start.
 case_vmm_survives_garbage_while_reset()
 {
 	attack seed=6 --cpus 2 --balloon

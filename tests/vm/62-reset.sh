@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2154,SC2034
 # SPDX-License-Identifier: MIT
-# what: after a reset all of the machine is as it was at power-on (tests/guest/reset)
+# what: after a reset the whole machine is in its power-on state (tests/guest/reset)
 # hosts: all
 
 kernel=$programs/reset.bin
