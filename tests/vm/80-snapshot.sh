@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2154,SC2016
 # SPDX-License-Identifier: MIT
-# what: a guest is saved, killed, restored, and goes on as if nothing had happened
+# what: a guest is saved, killed and restored, and continues as if nothing had happened
 # hosts: all
 # once: input_is_kept_by_save_and_restore restored_guest_stays_paused_and_resets restore_ends_when_ram_is_damaged
 # once: save_waits_for_the_check_of_a_restore
@@ -22,11 +22,11 @@ case_guest_continues_after_save_stop_and_restore()
 	check_status 0
 	check_out 'memory +256 MiB'
 	ask g 'cat /tmp/memory; md5sum /tmp/data'
-	check "memory is lost" grep -q '^kept' "$logs/said"
-	check "data changed" grep -q "${sum%% *}" "$logs/said"
+	check "the restored guest lost its memory" grep -q '^kept' "$logs/said"
+	check "the restored guest's data changed" grep -q "${sum%% *}" "$logs/said"
 	ask g 'dd if=/dev/vda of=/dev/null bs=4k count=64 iflag=direct 2>/dev/null; grep virtio0-req /proc/interrupts; nproc'
-	check "a vCPU is lost" grep -qx 2 "$logs/said"
-	"$lkvm" stop g || fail "stop"
+	check "the restored guest lost a vCPU" grep -qx 2 "$logs/said"
+	"$lkvm" stop g || fail "lkvm stop failed"
 	wait_exit g 0
 }
 
@@ -36,20 +36,20 @@ case_guest_keeps_running_after_a_save()
 	ask g 'echo before >/tmp/when'
 	save g "$tmp/s"
 	ask g 'echo after >/tmp/when; cat /tmp/when'
-	check "it did not go on" grep -qx after "$logs/said"
+	check "the guest does not run after the save" grep -qx after "$logs/said"
 	"$lkvm" stop --force g
 	wait_exit g 0
 	restore g "$tmp/s"
 	wait_listening g
 	ask g 'cat /tmp/when'
-	check "what came after the save is in it" grep -qx before "$logs/said"
-	# again, from the same file, which nobody changed
+	check "the snapshot has data that the guest wrote after the save" grep -qx before "$logs/said"
+	# The guest is restored again, from the same file. Nothing changed this file.
 	"$lkvm" stop --force g
 	wait_exit g 0
 	restore g "$tmp/s"
 	wait_listening g
 	ask g 'cat /tmp/when'
-	check "the snapshot changed" grep -qx before "$logs/said"
+	check "the first restore changed the snapshot" grep -qx before "$logs/said"
 }
 
 case_guest_is_restored_without_its()
@@ -58,7 +58,7 @@ case_guest_is_restored_without_its()
 	boot --irqchip gicv3 --disk "$tmp/d"
 	move g "$tmp/s"
 	ask g 'dd if=/dev/vda of=/dev/null bs=4k count=64 iflag=direct 2>/dev/null; echo "read $?"'
-	check "the disk is lost" grep -qx 'read 0' "$logs/said"
+	check "the restored guest cannot read its disk" grep -qx 'read 0' "$logs/said"
 }
 
 case_virtio_console_works_after_restore()
@@ -71,10 +71,11 @@ case_virtio_console_works_after_restore()
 	move g "$tmp/s"
 	wait_for g '^before-3'
 	ask g 'echo after'
-	check "the console is lost" grep -qx after "$logs/said"
+	check "the virtio console does not work after the restore" grep -qx after "$logs/said"
 }
 
-# What waits in the UART and what comes while nobody runs is read later, each byte once.
+# After the restore, the guest reads the input that waited in the UART and the input that arrived while no lkvm ran. It
+# reads each byte once.
 case_input_is_kept_by_save_and_restore()
 {
 	boot
@@ -85,7 +86,7 @@ case_input_is_kept_by_save_and_restore()
 	"$lkvm" list | grep -q 'g  *paused' && "$lkvm" resume g
 	input g 'echo two'
 	wait_for g '^two'
-	check "a line was lost" test "$(grep -c '^one' "$logs/g.out")" = 1
+	check "the guest did not read the line exactly once" test "$(grep -c '^one' "$logs/g.out")" = 1
 }
 
 case_restored_guest_stays_paused_and_resets()
@@ -99,21 +100,22 @@ case_restored_guest_stays_paused_and_resets()
 	check_out 'g +paused'
 	input g 'echo "it runs"'
 	sleep 1
-	check "it runs though paused" test "$(grep -c '^it runs' "$logs/g.out")" = 0
+	check "the guest ran although it was restored with --paused" test "$(grep -c '^it runs' "$logs/g.out")" = 0
 	"$lkvm" resume g
 	wait_for g '^it runs'
 	ask g 'echo gone >/tmp/x'
 	: >"$logs/g.out"
-	"$lkvm" reboot --force g || fail "reboot --force"
+	"$lkvm" reboot --force g || fail "lkvm reboot --force failed"
 	wait_for g '^lkvm-guest: ready'
 	ask g 'ls /tmp/x'
-	check "memory survived a reset" test "$status" != 0
+	check "the guest kept a file of its memory over the reset" test "$status" != 0
 	move g "$tmp/s"
 	ask g 'echo alive'
-	check "no life after a reset" grep -qx alive "$logs/said"
+	check "the guest does not run after a reset, a save and a restore" grep -qx alive "$logs/said"
 }
 
-# One byte of RAM in the file, where the guest has none of its own: found while it runs, or before, or never.
+# One byte of RAM in the file is damaged, in a page that the guest has not written. lkvm finds the damage while the
+# guest runs, before the guest runs, or never.
 case_restore_ends_when_ram_is_damaged()
 {
 	boot
@@ -122,7 +124,7 @@ case_restore_ends_when_ram_is_damaged()
 	printf x | dd of="$tmp/s" bs=1 seek=$((65536 + 250 * 1024 * 1024)) conv=notrunc 2>/dev/null
 	restore g "$tmp/s"
 	wait_exit g 4
-	check "it does not say why" grep -q 'RAM is damaged: ' "$logs/g.err"
+	check "the message does not state that RAM is damaged" grep -q 'RAM is damaged: ' "$logs/g.err"
 	run "$lkvm" snapshot restore "$tmp/s" --name g --eager
 	check_status 1
 	check_err 'RAM is damaged: '
@@ -135,14 +137,15 @@ case_restore_ends_when_ram_is_damaged()
 	restore g "$tmp/s" --verify=none
 	wait_listening g
 	ask g 'echo runs all the same'
-	check "it does not run" grep -qx 'runs all the same' "$logs/said"
-	# Saved, it is right by its own checksums.
+	check "the guest does not run with --verify=none" grep -qx 'runs all the same' "$logs/said"
+	# A save of this guest is valid by its own checksums.
 	move g "$tmp/s2"
 	ask g 'echo goes on'
-	check "it does not go on" grep -qx 'goes on' "$logs/said"
+	check "the guest does not run after the second restore" grep -qx 'goes on' "$logs/said"
 }
 
-# Asked to save while RAM is still being checked, it waits for that; and refuses where that fails.
+# A save that starts while RAM is still being checked waits for the end of the check. The save fails when the check
+# fails.
 case_save_waits_for_the_check_of_a_restore()
 {
 	boot
@@ -158,12 +161,13 @@ case_save_waits_for_the_check_of_a_restore()
 	printf x | dd of="$tmp/s" bs=1 seek=$((65536 + 250 * 1024 * 1024)) conv=notrunc 2>/dev/null
 	restore g "$tmp/s" --paused
 	run "$lkvm" snapshot save g "$tmp/s3"
-	[ "$status" != 0 ] || fail "damage was saved"
+	[ "$status" != 0 ] || fail "the save of damaged RAM succeeded"
 	wait_exit g 4
-	check "a file is left" test ! -e "$tmp/s3"
+	check "the failed save left a file" test ! -e "$tmp/s3"
 }
 
-# All that a machine can have, with several queues: what is saved is right, and goes on.
+# The guest has every device that a machine can have, with several queues. Its snapshot is valid, and the restored guest
+# continues.
 case_machine_with_all_devices_is_restored()
 {
 	truncate -s 16M "$tmp/d"
@@ -172,9 +176,9 @@ case_machine_with_all_devices_is_restored()
 		--network mode=tap,queues=2 --network mode=tap --rng --balloon
 	wait_for g '^lkvm-guest: ready'
 	ask g 'dd if=/dev/vda of=/dev/null bs=4k count=64 iflag=direct 2>/dev/null; echo "read $?"'
-	check "the disk does not work" grep -qx 'read 0' "$logs/said"
+	check "the guest cannot read its disk" grep -qx 'read 0' "$logs/said"
 	move g "$tmp/s"
 	ask g 'dd if=/dev/vda of=/dev/null bs=4k count=64 iflag=direct 2>/dev/null; echo "read $?"'
-	check "the disk is lost" grep -qx 'read 0' "$logs/said"
+	check "the restored guest cannot read its disk" grep -qx 'read 0' "$logs/said"
 	save g "$tmp/s"
 }

@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2154
 # SPDX-License-Identifier: MIT
-# what: vGICv3 and ITS are saved, restored and reset, without a guest (tests/irqchip)
+# what: vGICv3 and ITS are saved, restored and reset without a guest (tests/irqchip)
 # hosts: all
 # timeout: 100
 
@@ -37,7 +37,7 @@ case_vcpu_runs_without_groups() { irqchip vcpu_runs_without_groups; }
 case_vcpu_runs_with_group_1() { irqchip vcpu_runs_with_group_1; }
 case_vcpu_runs_with_both_groups() { irqchip vcpu_runs_with_both_groups; }
 
-# From 6.19 on KVM asks the GIC for something that QEMU's gets wrong: docs/host-kernels.md.
+# From 6.19 on, KVM uses a function of the GIC that QEMU's GIC implements incorrectly: docs/host-kernels.md.
 case_vcpu_runs_with_group_0()
 {
 	run "$programs/irqchip" vcpu_runs_with_group_0
@@ -57,8 +57,8 @@ case_prediction_matches_kvm_for_mutated_two_levels() { irqchip prediction_matche
 case_list_has_each_case_of_irqchip()
 {
 	run "$programs/irqchip"
-	check "there are no cases" test -s "$logs/run.out"
+	check "the program lists no cases" test -s "$logs/run.out"
 	while read -r name; do
-		grep -q "^case_$name()" "$here/81-irqchip.sh" || fail "$name is not listed in 81-irqchip.sh"
+		grep -q "^case_$name()" "$here/81-irqchip.sh" || fail "81-irqchip.sh has no case $name"
 	done <"$logs/run.out"
 }

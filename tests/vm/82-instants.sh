@@ -1,23 +1,24 @@
 # shellcheck shell=sh disable=SC2154
 # SPDX-License-Identifier: MIT
-# what: saved and restored at random instants of a boot and of work, again and again
+# what: a guest is saved and restored again and again, at random instants of its boot and of its work
 # soak: more
 # timeout: 900
 
-# Instants of a case. The random ones of each check differ; `make soak` has a thousand of them in one run.
+# $instants is the number of instants in a case. Each check uses other random instants; `make soak` has a thousand of
+# them in one run.
 instants=4
 [ "$times" = 1 ] || instants=$((13 * times))
 way=plain
 export LKVM_FAULT=save/recheck # a save that goes by what was written looks whether it missed something
 
-# pause_between N: up to N milliseconds, by a random number that is told.
+# pause_between N: sleeps for a random number of milliseconds, up to N. The number is in $ms.
 pause_between()
 {
 	ms=$(($(od -An -N2 -tu2 /dev/urandom) % $1))
 	sleep "$(printf '0.%03d' $ms)"
 }
 
-# The boot is a few seconds; each instant of it is as good as another.
+# The boot takes a few seconds. Each instant of it is equally useful.
 boot_with()
 {
 	n=0
@@ -45,7 +46,7 @@ case_boot_continues_after_each_restore_with_1_vcpu() { boot_with lkvm.test=hello
 case_boot_continues_after_each_restore_with_2_vcpus() { boot_with lkvm.test=hello 2; }
 case_boot_continues_after_each_restore_with_4_vcpus() { boot_with lkvm.test=hello 4; }
 
-# Each lkvm has a tap of its own, and the guest is to find the same neighbour behind it.
+# Each lkvm has a tap of its own. The guest must find the same neighbour on each tap.
 connect()
 {
 	ip link set dev lk0 address 02:00:00:00:00:01
@@ -67,7 +68,8 @@ once()
 		return
 		;;
 	point-in-time)
-		# what is mapped from a file cannot be protected; and the guest goes on behind its save
+		# RAM that is mapped from a file cannot be write-protected, hence --eager. The guest continues after its
+		# save, so it is stopped here.
 		save g "$tmp/s" --live=point-in-time
 		"$lkvm" stop --force g
 		wait_exit g 0
@@ -107,7 +109,7 @@ case_disk_and_cpu_continue_after_each_restore_with_4_vcpus() { work_with 4 disk,
 case_disk_and_packets_continue_after_each_restore_with_2_vcpus() { work_with 2 disk,net --network mode=tap,tapif=lk0,vhost=off; }
 case_disk_and_vhost_continue_after_each_restore_with_2_vcpus() { work_with 2 disk,net --network mode=tap,tapif=lk0,vhost=required; }
 
-# The other ways: two instants each, and N times ten in `make soak`.
+# The other kinds of saves have two instants in each case, and N times ten instants in `make soak`.
 in_way() { way=$1 instants=2; [ "$times" = 1 ] || instants=$(($2 * times)); shift 2; work_with "$@"; }
 case_guest_continues_after_each_save_in_rounds() { in_way rounds 5 2 disk,cpu,sleep; }
 case_guest_continues_after_each_save_of_a_chain() { in_way chain 5 2 disk,cpu; }

@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2154,SC2034
 # SPDX-License-Identifier: MIT
-# what: saves and restores that fail: the guest goes on, nothing is left behind, a sentence says why
+# what: saves and restores that fail: the guest continues, no file is left, and a sentence states the reason
 # timeout: 400
 
 boot()
@@ -9,21 +9,21 @@ boot()
 	wait_for g '^lkvm-guest: ready'
 }
 
-# It fails with a sentence that has REGEX; no file is there; the guest goes on.
+# save_fails REGEX: the save fails with a sentence that matches REGEX. It leaves no file, and the guest continues.
 save_fails()
 {
 	run "$lkvm" snapshot save g "$tmp/folder/s"
 	check_status 1
 	check_err "$1"
-	check "a file was left" test -z "$(ls -A "$tmp/folder" 2>/dev/null)"
+	check "the failed save left a file" test -z "$(ls -A "$tmp/folder" 2>/dev/null)"
 	ask g 'echo alive'
-	check "the guest does not go on" grep -qx alive "$logs/said"
+	check "the guest does not run after the failed save" grep -qx alive "$logs/said"
 }
 
 case_save_leaves_no_file_when_it_fails()
 {
 	mkdir "$tmp/folder"
-	# All steps: 83-fault-points. Here Linux uses the ITS.
+	# 83-fault-points tests all steps. In this case the guest is Linux, which uses the ITS.
 	export LKVM_FAULT=save/its-tables
 	boot
 	unset LKVM_FAULT
@@ -38,15 +38,15 @@ case_save_leaves_no_file_when_it_fails()
 	run "$lkvm" snapshot save g "$tmp/folder/s"
 	check_status 1
 	ask g 'echo alive'
-	# the command is killed in the middle: no file, and the guest goes on
+	# The save command is killed before the save ends. No file is left, and the guest continues.
 	mkdir "$tmp/folder"
 	"$lkvm" snapshot save --stop g "$tmp/folder/s" >/dev/null 2>&1 &
 	sleep 0.2
 	kill -9 $!
 	sleep 2
-	check "a file was left" test -z "$(ls -A "$tmp/folder")"
+	check "the killed save left a file" test -z "$(ls -A "$tmp/folder")"
 	ask g 'echo "still alive"'
-	check "the guest does not go on" grep -qx 'still alive' "$logs/said"
+	check "the guest does not run after the killed save" grep -qx 'still alive' "$logs/said"
 }
 
 restore_fails()
@@ -56,8 +56,8 @@ restore_fails()
 	run env LKVM_FAULT="$fault" timeout 60 "$lkvm" snapshot restore "$tmp/s" "$@"
 	check_status 1
 	check_err "$regex"
-	check "the snapshot changed" test "$(md5sum <"$tmp/s")" = "$sum"
-	check "something runs" test -z "$("$lkvm" list --quiet)"
+	check "the failed restore changed the snapshot" test "$(md5sum <"$tmp/s")" = "$sum"
+	check "lkvm list shows a guest after the failed restore" test -z "$("$lkvm" list --quiet)"
 }
 
 case_restore_leaves_snapshot_unchanged_when_it_fails()
@@ -86,10 +86,10 @@ case_restore_leaves_snapshot_unchanged_when_it_fails()
 	restore g "$tmp/s" --disk "$tmp/e"
 	wait_listening g
 	ask g 'echo alive'
-	check "it does not go on" grep -qx alive "$logs/said"
+	check "the restored guest does not run" grep -qx alive "$logs/said"
 }
 
-# A guest that overwrote its ITS's device table: a restore would fail, so the save does, and the guest keeps running.
+# The guest overwrote its ITS's device table. A restore would fail, so the save fails, and the guest continues to run.
 case_save_fails_when_a_restore_would_fail()
 {
 	kernel=$programs/overwrite.bin
@@ -100,7 +100,7 @@ case_save_fails_when_a_restore_would_fail()
 		run "$lkvm" snapshot save $way g "$tmp/folder/s"
 		check_status 1
 		check_err 'its-check: .*\(device 0x0 at 0x[0-9a-f]+: .*--force'
-		check "$way: a file was left" test -z "$(ls -A "$tmp/folder")"
+		check "$way: the failed save left a file" test -z "$(ls -A "$tmp/folder")"
 	done
 	input g x
 	wait_for g '^overwrite: got x'
@@ -114,10 +114,10 @@ case_save_fails_when_a_restore_would_fail()
 		run timeout 60 "$lkvm" $command "$tmp/folder/s"
 		check_status 1
 		cat "$logs/run.out" "$logs/run.err" >"$logs/both"
-		check "$command names no table" grep -q 'device 0x0 at 0x' "$logs/both"
+		check "$command does not name the device and its table" grep -q 'device 0x0 at 0x' "$logs/both"
 	done
 	run "$lkvm" snapshot info "$tmp/folder/s"
 	check_status 0
 	check_out '^restorable +no'
-	check "something runs" test -z "$("$lkvm" list --quiet)"
+	check "lkvm list shows a guest after the failed restore" test -z "$("$lkvm" list --quiet)"
 }

@@ -1,15 +1,15 @@
 # shellcheck shell=sh disable=SC2154,SC2034
 # SPDX-License-Identifier: MIT
-# what: each step of a save and of a restore fails, many times: never a success, never a file, and the guest goes on
+# what: each step of a save and of a restore fails many times; no attempt succeeds, no file is left, and the guest continues
 # soak: more
 # timeout: 3600
 
 kernel=$programs/hello.bin
-# Of each step. The soak takes an hour.
+# $rounds is the number of failures of each step. The soak test takes an hour.
 rounds=2
 [ "$times" = 1 ] || rounds=200
 
-# fault_points SEQUENCE: its steps; a unit test compares the list with the program.
+# fault_points SEQUENCE: prints the steps of the sequence. A unit test compares the list with the program.
 fault_points() { sed -n "s,^$1/,,p" "$here/fault-points"; }
 
 boot()
@@ -36,7 +36,8 @@ case_save_fails_at_each_step()
 		n=0
 		while [ $n -lt $rounds ]; do
 			n=$((n + 1))
-			# Only a save at a point in time takes RAM; others copy it, and settle what changed.
+			# Only a point-in-time save takes RAM (take). Other saves copy RAM (copy), and then write the
+			# pages that changed (ram).
 			case $step-$((n % 4)) in
 			take-*) way=--live=point-in-time ;;
 			copy-* | ram-*) way=--stop ;;
@@ -47,15 +48,15 @@ case_save_fails_at_each_step()
 			esac
 			# shellcheck disable=SC2086 # one or two options
 			run "$lkvm" snapshot save $way g "$tmp/folder/s"
-			check "$step, save $n $way: exit status $status" test "$status" = 1
+			check "$step, save $n $way: exit status $status, not 1" test "$status" = 1
 			check_err "at $step"
-			check "$step, save $n $way: a file was left" test -z "$(ls -A "$tmp/folder")"
+			check "$step, save $n $way: the failed save left a file" test -z "$(ls -A "$tmp/folder")"
 			attempts=$((attempts + 1))
 		done
 		ends_as_it_should
 	done
 	echo "$attempts saves failed"
-	check "no step" test $attempts -gt 0
+	check "the list has no step of a save" test $attempts -gt 0
 }
 
 case_restore_fails_at_each_step()
@@ -72,21 +73,21 @@ case_restore_fails_at_each_step()
 			ram=--no-verify
 			[ $((n % 2)) = 0 ] || ram=--eager
 			run env LKVM_FAULT="restore/$step" timeout 60 "$lkvm" snapshot restore "$tmp/s" $ram
-			check "$step, restore $n $ram: exit status $status" test "$status" = 1
+			check "$step, restore $n $ram: exit status $status, not 1" test "$status" = 1
 			check_err "at $step"
 			attempts=$((attempts + 1))
 		done
-		check "something runs" test -z "$("$lkvm" list --quiet)"
-		check "the snapshot changed" test "$(md5sum <"$tmp/s")" = "$sum"
+		check "lkvm list shows a guest after the failed restores" test -z "$("$lkvm" list --quiet)"
+		check "a failed restore changed the snapshot" test "$(md5sum <"$tmp/s")" = "$sum"
 	done
 	echo "$attempts restores failed"
-	check "no step" test $attempts -gt 0
+	check "the list has no step of a restore" test $attempts -gt 0
 	restore g "$tmp/s"
 	wait_listening g
 	ends_as_it_should
 }
 
-# The 6th such save once reported success, without a commit record in the file, and the guest was gone.
+# The sixth such save once reported success. The file had no commit record, and the guest had ended.
 case_guest_keeps_running_when_save_stop_has_no_space()
 {
 	mkdir "$tmp/folder"
@@ -98,14 +99,14 @@ case_guest_keeps_running_when_save_stop_has_no_space()
 	n=0
 	while [ $n -lt $((times == 1 ? 5 : 100)) ]; do
 		n=$((n + 1))
-		# Space ends just before the commit record, or at some page before that.
+		# The space ends directly before the commit record, or at a page before it.
 		mount -o remount,size=$(((pages - 1 - n * n % pages) * 4 + 4))k "$tmp/folder"
 		run "$lkvm" snapshot save --stop g "$tmp/folder/s"
 		[ "$status" != 0 ] || break
 		check_err 'No space left'
-		check "save $n: a file was left" test ! -e "$tmp/folder/s"
+		check "save $n: the failed save left a file" test ! -e "$tmp/folder/s"
 	done
-	check "save $n: exit status $status" test "$status" = 1
+	check "save $n: exit status $status, not 1" test "$status" = 1
 	ends_as_it_should
 	umount "$tmp/folder"
 }

@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2154
 # SPDX-License-Identifier: MIT
-# what: an hour in which a guest stands still is no time at all to it
+# what: a guest's clock does not advance during an hour in which the guest is paused or saved
 # clock: counted
 # timeout: 15000
 
@@ -12,18 +12,18 @@ seconds()
 	uptime=$(sed -n 1p "$logs/said")
 }
 
-# stands_still BEFORE: the guest's clock went on by less than a minute, the host's by an hour.
+# stands_still BEFORE: the guest's clock advanced by less than a minute, and the host's clock by an hour.
 stands_still()
 {
 	tick
-	check "the host's hour passed in $((now - began)) s" test $((now - began)) -ge $HOUR
+	check "the host's clock advanced by only $((now - began)) s, not by an hour" test $((now - began)) -ge $HOUR
 	seconds
-	check "an hour was $((uptime - $1)) s to the guest" test $((uptime - $1)) -lt 60
-	# and it goes on at its pace
+	check "the guest's clock advanced by $((uptime - $1)) s during the hour" test $((uptime - $1)) -lt 60
+	# After that, the guest's clock runs at its normal rate.
 	before=$uptime
 	ask g 'sleep 5'
 	seconds
-	check "5 s took $((uptime - before)) s" test $((uptime - before)) -ge 5 -a $((uptime - before)) -lt 60
+	check "5 s took $((uptime - before)) s by the guest's clock" test $((uptime - before)) -ge 5 -a $((uptime - before)) -lt 60
 }
 
 boot()

@@ -1,12 +1,12 @@
 # shellcheck shell=sh disable=SC2154
 # SPDX-License-Identifier: MIT
-# what: lkvm is killed at random instants of starts, saves and restores: the host's kernel reports no stall
+# what: lkvm is killed at random instants of starts, saves and restores, and the host's kernel reports no stall
 # soak: yes
 # timeout: 3600
 
 rounds=$((20 * times))
 
-# What the kernel writes when a CPU or a task makes no progress.
+# The kernel writes these messages when a CPU or a task makes no progress.
 stalls='soft lockup|hard LOCKUP|rcu.*(stall|detected)|blocked for more than'
 
 # choose N: sets $chosen to a number from 0 to N - 1. The same LKVM_SEED gives the same sequence.
@@ -16,7 +16,7 @@ choose()
 	chosen=$((random / 65536 % $1))
 }
 
-# pause_up_to MILLISECONDS
+# pause_up_to MILLISECONDS: sleeps for a random time.
 pause_up_to()
 {
 	choose "$1"
@@ -25,10 +25,10 @@ pause_up_to()
 
 check_host()
 {
-	! dmesg | grep -E "$stalls" >"$logs/stalls" || fail "round $n: the host's kernel says: $(head -n 1 "$logs/stalls")"
+	! dmesg | grep -E "$stalls" >"$logs/stalls" || fail "round $n: the host's kernel reports: $(head -n 1 "$logs/stalls")"
 }
 
-# Snapshots of a guest that touched 64 MiB, so that the kernel has much to unmap.
+# Makes snapshots of a guest that touched 64 MiB, so that the kernel has to unmap much memory.
 make_snapshots()
 {
 	start s lkvm.shell=plain --cpus 2
@@ -39,7 +39,7 @@ make_snapshots()
 	wait_exit s 0
 }
 
-# begin GUEST: starts it, or restores it in one of the ways that RAM gets there.
+# begin GUEST: starts the guest, or restores it. Each kind of restore loads RAM in another way.
 begin()
 {
 	rm -f "$tmp/$1.status" "$tmp/$1.pid" "$tmp/$1.in"
@@ -58,7 +58,7 @@ begin()
 	esac
 }
 
-# end GUEST: perhaps saves it in some way, and kills it meanwhile.
+# end GUEST: saves the guest in a random way, or not at all, and kills its lkvm during the save.
 end()
 {
 	choose 4
@@ -75,7 +75,7 @@ end()
 	begun=$now
 	until [ -s "$tmp/$1.status" ]; do
 		tick
-		[ "$now" -lt $((begun + 60)) ] || fail "round $n: $1 does not end 60 s after kill -9"
+		[ "$now" -lt $((begun + 60)) ] || fail "round $n: $1 still runs 60 s after kill -9"
 		sleep 0.1
 	done
 	rm -f "$tmp/$1.saved" "$tmp/$1.pid"
@@ -100,6 +100,6 @@ case_host_reports_no_stall_when_guests_are_killed()
 		check_host
 	done
 	ask k 'echo alive'
-	check "the guest beside them does not answer" grep -qx alive "$logs/said"
+	check "the guest that was not killed does not answer" grep -qx alive "$logs/said"
 	check_host
 }

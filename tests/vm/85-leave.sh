@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2154
 # SPDX-License-Identifier: MIT
-# what: a guest is saved on each host's kernel, for 86-other-host
+# what: a guest is saved on each host's kernel for 86-other-host
 # hosts: all
 
 case_guest_is_saved_for_other_hosts()
@@ -11,7 +11,7 @@ case_guest_is_saved_for_other_hosts()
 	ask g "echo \"kept from $host\" >/tmp/memory; dd if=/dev/urandom of=/tmp/data bs=64k count=16 2>/dev/null"
 	ask g 'dd if=/tmp/data of=/dev/vda bs=64k oflag=direct 2>/dev/null; md5sum </tmp/data'
 	cp "$logs/said" "$tmp/sum"
-	# what its kernel says from here on is about what comes now
+	# From here on, the log of the guest's kernel has only messages about later events.
 	ask g 'dmesg -c >/dev/null'
 	save g "$tmp/s" --stop
 	wait_exit g 0

@@ -4,7 +4,8 @@
 # soak: more
 # timeout: 900
 
-# Cycles of a case. The random ones of each check differ; `make soak` has five hundred in both cases together.
+# $cycles is the number of cycles in a case. Each check uses another random order; `make soak` has five hundred cycles
+# in both cases together.
 cycles=8
 [ "$times" = 1 ] || cycles=$((25 * times))
 
@@ -14,7 +15,7 @@ begin()
 	up "$1"
 }
 
-# The guest has booted: its network works both ways, by interrupts through the ITS.
+# The guest has booted. Its network works in both directions, by interrupts through the ITS.
 up()
 {
 	wait_for g '^lkvm-guest: ready'
@@ -22,7 +23,7 @@ up()
 	alive
 }
 
-# A new lkvm has a new tap, and the guest is to find the same neighbour behind it.
+# A new lkvm has a new tap. The guest must find the same neighbour on it.
 alive()
 {
 	ip link set dev lk0 address 02:00:00:00:00:01
@@ -32,7 +33,7 @@ alive()
 	check "cycle $n, $kind: the host does not reach the guest" ping -q -c 1 -W 20 10.9.0.2 >/dev/null
 }
 
-# Of the machine as it is right now: GIC and ITS, as they were at power-on.
+# as_at_power_on: GIC and ITS of the current machine must be in their power-on state.
 as_at_power_on()
 {
 	save g "$tmp/reset"
@@ -53,16 +54,16 @@ cycle()
 		;;
 	reboot_asked)
 		forget
-		# the restart key, heard by whoever reads the power buttons
+		# A process in the guest reads the power buttons and receives the restart key.
 		input g '(head -c 24 /dev/input/event0 >/dev/null; reboot -f) &'
 		sleep 1
-		"$lkvm" reboot g || fail "cycle $n: reboot"
+		"$lkvm" reboot g || fail "cycle $n: lkvm reboot failed"
 		up "$1"
 		;;
 	reset)
 		forget
 		"$lkvm" pause g
-		"$lkvm" reboot --force g || fail "cycle $n: reboot --force"
+		"$lkvm" reboot --force g || fail "cycle $n: lkvm reboot --force failed"
 		as_at_power_on
 		"$lkvm" resume g
 		up "$1"
@@ -78,7 +79,7 @@ cycle()
 	move_after_reset)
 		forget
 		"$lkvm" pause g
-		"$lkvm" reboot --force g || fail "cycle $n: reboot --force"
+		"$lkvm" reboot --force g || fail "cycle $n: lkvm reboot --force failed"
 		move g "$tmp/s"
 		[ "$("$lkvm" stat g --json | grep -c '"state": "paused"')" = 0 ] || "$lkvm" resume g
 		up "$1"
@@ -91,7 +92,7 @@ cycle()
 	esac
 }
 
-# What GIC and ITS hold in a machine whose guest never touched them.
+# fresh: saves a machine whose guest never accessed GIC and ITS.
 fresh()
 {
 	kernel=$programs/hello.bin start f "" --cpus 2 --paused

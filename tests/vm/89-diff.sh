@@ -1,21 +1,21 @@
 # shellcheck shell=sh disable=SC2154,SC2016
 # SPDX-License-Identifier: MIT
-# what: a machine that is saved, restored paused and saved again is the same; one that ran in between is not
+# what: a machine that is saved, restored paused and saved again is identical; a machine that ran in between is not
 # timeout: 400
 
-# differs STATUS FILE FILE: what lkvm snapshot diff says, its output in $logs/run.out.
+# differs STATUS FILE FILE: lkvm snapshot diff exits with STATUS. Its output is in $logs/run.out.
 differs()
 {
 	run "$lkvm" snapshot diff "$2" "$3"
-	[ "$status" = "$1" ] || fail "diff of $2 and $3 is $status: $(head -n 8 "$logs/run.out" "$logs/run.err")"
+	[ "$status" = "$1" ] || fail "diff of $2 and $3 exited with $status: $(head -n 8 "$logs/run.out" "$logs/run.err")"
 }
 
-# Its timers expire while it stands still, interrupts are under way, and only then it is saved.
+# The guest's timers expire while it is paused, and interrupts are in progress. The guest is saved only after that.
 save_twice()
 {
 	input g 'while :; do dd if=/dev/vda of=/dev/null bs=4k count=64 iflag=direct 2>/dev/null; done &'
 	sleep 2
-	"$lkvm" pause g || fail "pause"
+	"$lkvm" pause g || fail "lkvm pause failed"
 	sleep 2
 	save g "$tmp/a" --stop
 	wait_exit g 0
@@ -23,7 +23,7 @@ save_twice()
 	wait_listening g
 	save g "$tmp/b"
 	differs 0 "$tmp/a" "$tmp/b"
-	check "something is printed" test ! -s "$logs/run.out"
+	check "diff printed a difference of identical snapshots" test ! -s "$logs/run.out"
 	run "$lkvm" snapshot diff --json "$tmp/a" "$tmp/b"
 	check_status 0
 	check_out '^\{"identical": true\}$'
@@ -43,7 +43,7 @@ case_diff_shows_only_what_ran()
 	check_out '  CNTV_CVAL_EL0 +0x'
 	check_out 'clock +counter'
 	check_out '^ram pages +[1-9]'
-	check "the machine changed" test "$(grep -cE '^(machine|sections|ram place)$' "$logs/run.out")" = 0
+	check "diff shows a change of the machine" test "$(grep -cE '^(machine|sections|ram place)$' "$logs/run.out")" = 0
 	run "$lkvm" snapshot diff --json --all "$tmp/b" "$tmp/c"
 	check_status 1
 	check_out '^\{"identical": false, .*"machine": \[\], "vcpus": \[\{'
