@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2154,SC2016
 # SPDX-License-Identifier: MIT
-# what: a running guest's and a saved one's interrupts, devices and vCPUs are shown
+# what: inspect shows the interrupts, devices and vCPUs of a running guest and of a saved one
 # hosts: all
 # once: inspection_works_without_its inspection_leaves_busy_guest_running inspection_fails_when_guest_or_file_is_missing
 # timeout: 400
@@ -11,7 +11,7 @@ boot()
 	ready g --cpus 2 --disk "$tmp/d" --rng "$@"
 }
 
-# The events of a device, as /proc/interrupts of the guest has them: it must agree.
+# The ITS's events of a device must agree with /proc/interrupts of the guest.
 case_its_view_has_events_of_the_guest()
 {
 	boot
@@ -21,14 +21,14 @@ case_its_view_has_events_of_the_guest()
 	check_status 0
 	check_out '^ +0x0 +00:00.0 +virtio-blk0'
 	check_out 'restore tables +accepted'
-	# GICv3 and ITS of Linux: one LPI a vector, all of them unmasked or not
+	# Linux with GICv3 and ITS has one LPI for each vector, masked or not.
 	events=$(awk '/^  events/ { on = 1; next } /^  faults/ { on = 0 } on && $2 ~ /^virtio/' "$logs/run.out" | wc -l)
-	[ "$events" -ge "$lines" ] || fail "the guest has $lines interrupts of virtio, the ITS $events events"
+	[ "$events" -ge "$lines" ] || fail "the guest has $lines interrupts of virtio, but the ITS has $events events"
 	ask g 'echo goes on'
-	check "it does not go on" grep -qx 'goes on' "$logs/said"
+	check "the guest does not run after the inspection" grep -qx 'goes on' "$logs/said"
 }
 
-# The same machine, halted: looked at, and saved and looked at. Only the identity, the time and the file may differ.
+# The same paused machine is inspected live and in a snapshot. Only the identity, the time and the file may differ.
 case_inspection_shows_the_same_live_and_saved()
 {
 	boot
@@ -44,14 +44,14 @@ case_inspection_shows_the_same_live_and_saved()
 		for file in "$tmp/live" "$logs/run.out"; do
 			sed '/^identity /d; /^created /d; /^ram$/,/^vcpus$/d' "$file" >"$file.same"
 		done
-		[ -s "$tmp/live.same" ] || fail "$view shows nothing"
-		cmp "$tmp/live.same" "$logs/run.out.same" || fail "$view of the running machine is another than of its snapshot"
+		[ -s "$tmp/live.same" ] || fail "inspect $view shows nothing"
+		cmp "$tmp/live.same" "$logs/run.out.same" || fail "inspect $view differs for the running machine and its snapshot"
 		rm "$tmp/s"
 	done
-	"$lkvm" list | grep -q 'g  *paused' || fail "it did not stay paused"
+	"$lkvm" list | grep -q 'g  *paused' || fail "the guest did not stay paused"
 	"$lkvm" resume g
 	ask g 'echo goes on'
-	check "it does not go on" grep -qx 'goes on' "$logs/said"
+	check "the guest does not run after the resume" grep -qx 'goes on' "$logs/said"
 }
 
 case_inspection_works_without_its()
@@ -63,13 +63,13 @@ case_inspection_works_without_its()
 	run "$lkvm" inspect g --gic
 	check_status 0
 	check_out 'interrupts'
-	! grep -q 'present' "$logs/run.out" || fail "--gic shows the ITS"
+	! grep -q 'present' "$logs/run.out" || fail "inspect --gic shows the ITS"
 	run "$lkvm" inspect g --json
 	check_status 0
 	check_out '"machine": \{'
 }
 
-# Fifteen looks at a guest that is busy: it works on, and nothing is lost of its interrupts.
+# The guest is busy and is inspected fifteen times. It continues to work, and none of its interrupts is lost.
 case_inspection_leaves_busy_guest_running()
 {
 	boot
@@ -77,10 +77,10 @@ case_inspection_leaves_busy_guest_running()
 	i=0
 	while [ $((i += 1)) -le 15 ]; do
 		run "$lkvm" inspect g
-		[ "$status" = 0 ] || fail "look $i: $(cat "$logs/run.err")"
+		[ "$status" = 0 ] || fail "inspection $i failed: $(cat "$logs/run.err")"
 	done
 	ask g 'kill %1; dd if=/dev/vda of=/dev/null bs=4k count=64 iflag=direct && echo reads'
-	check "the disk is lost" grep -qx reads "$logs/said"
+	check "the guest cannot read its disk after the inspections" grep -qx reads "$logs/said"
 	run "$lkvm" stat g
 	check_status 0
 }

@@ -1,14 +1,14 @@
 # shellcheck shell=sh disable=SC2154,SC2016
 # SPDX-License-Identifier: MIT
-# what: clones from one snapshot, each with an overlay over the disk: what they write, keep and leave as it was
+# what: clones from one snapshot, each with an overlay over the disk: what they write, what they keep, and what does not change
 # timeout: 600
 
 sum() { sha1sum "$1" | cut -c1-40; }
 
-# The snapshot and the disks of it, which no clone may change: the first case makes them, all of them use them.
+# No clone may change the snapshot and its disks. The first case makes them, and all cases use them.
 snapshot=$kept_guests/$case_file-snapshot disk=$kept_guests/$case_file-disk
 
-# A guest with a disk of 32 MiB whose first half it wrote, and one that it may not write; saved and ended.
+# make_snapshot: saves and ends a guest. It has a disk of 32 MiB, whose first half it wrote, and a read-only disk.
 make_snapshot()
 {
 	truncate -s 32M "$disk"
@@ -28,7 +28,7 @@ have_snapshot()
 	before=$(cat "$disk.sum")
 }
 
-# another NAME FILE [OPTION...]: one whose console is its own.
+# another NAME FILE [OPTION...]: restores a guest with a console of its own.
 another()
 {
 	rm -f "$tmp/$1.in"
@@ -39,15 +39,16 @@ another()
 
 clone() { another "$1" "$snapshot" --disk-overlay "$tmp/overlays"; }
 
-# says GUEST COMMAND TEXT
-says() { ask "$1" "$2"; check "$1: \"$2\" did not say \"$3\": $(cat "$logs/said")" grep -qx -- "$3" "$logs/said"; }
+# says GUEST COMMAND TEXT: the output of COMMAND has the line TEXT.
+says() { ask "$1" "$2"; check "$1: the output of \"$2\" has no line \"$3\": $(cat "$logs/said")" grep -qx -- "$3" "$logs/said"; }
 
 forget='echo 3 >/proc/sys/vm/drop_caches'
 
-# The letters of a stretch of the disk: FIRST COUNT, in sectors.
+# letters FIRST COUNT: a command that prints the letters in a range of the disk. FIRST and COUNT are in sectors.
 letters() { printf %s "$forget; dd if=/dev/vda bs=512 skip=$1 count=$2 2>/dev/null | tr '\\0' 0 | tr -s 0oAB; echo"; }
 
-# From sector 1000 on, in parts of blocks, and across what the base has and has not.
+# write GUEST LETTER: writes from sector 1000 on, to parts of blocks, and across the border between written and
+# unwritten blocks of the base.
 write()
 {
 	ask "$1" "dd if=/dev/zero bs=512 count=9 2>/dev/null | tr '\\0' $2 >/tmp/x"
@@ -78,12 +79,13 @@ case_clones_write_only_their_overlays()
 		says $c "$(letters 1009 31000)" o
 		says $c "$(letters 60009 5000)" 0
 	done
-	check "the disk changed" test "$(sum "$disk")" = "$before"
-	check "an overlay of a read-only disk" test "$(ls "$tmp/overlays")" = "$(printf 'a-disk0.overlay\nb-disk0.overlay')"
+	check "a clone changed the base disk" test "$(sum "$disk")" = "$before"
+	check "the read-only disk has an overlay" test "$(ls "$tmp/overlays")" = "$(printf 'a-disk0.overlay\nb-disk0.overlay')"
 	run "$lkvm" stat a
 	check_out 'overlay.*/a-disk0.overlay'
 
-	# Whoever would write under them is kept out; and whoever would have one of theirs.
+	# lkvm refuses a guest that would write to the disk under the overlays. It also refuses a restore of the
+	# snapshot that would use the disk without an overlay.
 	run "$lkvm" run --kernel "$kernel" --disk "$disk"
 	check_status 1
 	check_err 'in use by another VM'
@@ -91,14 +93,14 @@ case_clones_write_only_their_overlays()
 	check_status 1
 	check_err 'in use by another VM'
 
-	# Of what is discarded the base's data does not come back.
+	# Data of the base does not reappear after its blocks are discarded.
 	ask a 'blkdiscard -o 512000 -l 4096 /dev/vda'
 	check_status 0
 	says a "$(letters 1000 8)" 0
 	says a "$(letters 1008 1)" A
 	says b "$(letters 1000 8)" B
 
-	# A reset is none for the disk.
+	# A reset does not change the disk.
 	run "$lkvm" reboot --force a
 	check_status 0
 	wait_for a 'lkvm-guest: ready'
@@ -108,10 +110,10 @@ case_clones_write_only_their_overlays()
 		input $c 'poweroff -f'
 		wait_exit $c 0
 	done
-	check "the disk changed" test "$(sum "$disk")" = "$before"
+	check "a clone changed the base disk" test "$(sum "$disk")" = "$before"
 }
 
-# It goes on with base and overlay, however it ended.
+# The restored clone uses base and overlay, whether its lkvm was killed or stopped.
 case_clone_is_restored_with_base_and_overlay()
 {
 	have_snapshot
@@ -138,10 +140,10 @@ case_clone_is_restored_with_base_and_overlay()
 	write b B
 	run "$lkvm" stop --force b
 	wait_exit b 0
-	check "the overlay of the snapshot changed" test "$(sum "$tmp/overlays/a-disk0.overlay")" = "$layer"
-	check "the disk changed" test "$(sum "$disk")" = "$before"
+	check "a clone changed the snapshot's overlay" test "$(sum "$tmp/overlays/a-disk0.overlay")" = "$layer"
+	check "a clone changed the base disk" test "$(sum "$disk")" = "$before"
 
-	# So does a machine that starts afresh, without a snapshot.
+	# A machine that starts without a snapshot also uses base and overlay.
 	start a lkvm.shell=plain --disk "$disk" --disk-overlay "$tmp/overlays"
 	wait_for a '^lkvm-guest: ready'
 	says a "$(letters 0 512)" A
@@ -167,7 +169,7 @@ case_restore_refuses_overlay_that_cannot_be_made()
 	check_status 1
 	check_err 'cannot open overlay'
 
-	# A restore that failed later leaves nothing in the way.
+	# A restore that fails later leaves no overlay that would stop the next restore.
 	run env LKVM_FAULT=restore/its-tables timeout 60 "$lkvm" snapshot restore "$snapshot" --name b --disk-overlay "$tmp/overlays"
 	check_status 1
 	clone b
@@ -175,7 +177,7 @@ case_restore_refuses_overlay_that_cannot_be_made()
 	expect_written b B
 }
 
-# The host has no space left: the request fails, the rest goes on.
+# The host has no space left. The request fails, and everything else continues.
 case_clone_keeps_running_when_its_overlay_has_no_space()
 {
 	have_snapshot
@@ -183,22 +185,22 @@ case_clone_keeps_running_when_its_overlay_has_no_space()
 	mount -t tmpfs -o size=4m small "$tmp/overlays"
 	clone a
 	ask a 'dd if=/dev/urandom of=/dev/vda bs=1M count=16 conv=fsync 2>/dev/null'
-	check "16 MiB fit into 4" test "$status" != 0
+	check "a write of 16 MiB to a file system of 4 MiB did not fail" test "$status" != 0
 	says a 'echo alive' alive
 	says a "$(letters 32000 100)" o
-	# The overlay does not hold all that the guest was told is written: a snapshot would be of another disk.
+	# The overlay lacks data that lkvm reported to the guest as written. A snapshot would not match the disk.
 	run "$lkvm" snapshot save --stop a "$tmp/full"
 	check_status 1
 	check_err 'disk .*/overlays/.* cannot be written: No space left'
-	check "a file was left" test ! -e "$tmp/full"
+	check "the failed save left a file" test ! -e "$tmp/full"
 	says a 'echo alive' alive
 	run "$lkvm" stop --force a
 	wait_exit a 0
 	umount "$tmp/overlays"
-	check "the disk changed" test "$(sum "$disk")" = "$before"
+	check "the clone changed the base disk" test "$(sum "$disk")" = "$before"
 }
 
-# The driver that runs keeps the address it knows; when it looks for its device again it finds the given one.
+# The driver that runs keeps the address that it has. A driver that binds to the device again reads the new address.
 case_mac_address_changes_when_a_restore_replaces_it()
 {
 	start g lkvm.shell=plain --network mode=tap,tapif=lk0,mac=02:00:00:00:00:01
@@ -212,7 +214,7 @@ case_mac_address_changes_when_a_restore_replaces_it()
 	check_status 0
 	says g 'cat /sys/class/net/eth0/address' 02:00:00:00:00:02
 
-	# It is the machine's from now on.
+	# From now on, the machine keeps the new address.
 	save g "$tmp/second" --stop
 	wait_exit g 0
 	another h "$tmp/second"

@@ -3,7 +3,7 @@
 # what: a snapshot and its disks: a restore refuses disks that were written after the save
 # timeout: 600
 
-# A guest that wrote its disk of 16 MiB.
+# boot_with_disk: starts a guest that writes to its disk of 16 MiB.
 boot_with_disk()
 {
 	truncate -s 16M "$tmp/d"
@@ -12,18 +12,18 @@ boot_with_disk()
 	write_disk g 100 A
 }
 
-# write_disk GUEST SECTOR LETTER
+# write_disk GUEST SECTOR LETTER: the guest fills the sector with LETTER.
 write_disk()
 {
 	ask "$1" "head -c 512 /dev/zero | tr '\\0' $3 >/tmp/x; dd if=/tmp/x of=/dev/vda seek=$2 conv=fsync oflag=direct 2>/dev/null"
 	check_status 0
 }
 
-# expect_letter GUEST SECTOR LETTER
+# expect_letter GUEST SECTOR LETTER: the guest finds LETTER in the sector.
 expect_letter()
 {
 	ask "$1" "dd if=/dev/vda skip=$2 count=1 iflag=direct 2>/dev/null | tr '\\0' 0 | tr -s 0A-Z; echo"
-	check "sector $2 is $(cat "$logs/said"), not $3" grep -qx "$3" "$logs/said"
+	check "sector $2 has $(cat "$logs/said"), not $3" grep -qx "$3" "$logs/said"
 }
 
 stop_guest()
@@ -38,7 +38,7 @@ refuses()
 	run timeout 60 "$lkvm" snapshot restore "$@"
 	check_status 1
 	check_err "disk $tmp/d was written after the snapshot was saved: last written at 20.*, then at 20.*--disks-changed=allow"
-	check "something runs" test -z "$("$lkvm" list --quiet)"
+	check "lkvm list shows a guest after the refused restore" test -z "$("$lkvm" list --quiet)"
 }
 
 case_restore_refuses_disk_when_guest_wrote_it_after_save()
@@ -60,11 +60,11 @@ case_restore_refuses_disk_when_guest_wrote_it_after_save()
 	check_out 'changed'
 	refuses "$tmp/s" --name g
 	refuses "$tmp/s" --name g --disk-overlay "$tmp/overlays"
-	check "an overlay is there" test -z "$(ls "$tmp/overlays")"
+	check "the refused restore left an overlay" test -z "$(ls "$tmp/overlays")"
 	refuses "$tmp/s" --name g --disks-changed=refuse
-	check "the disk changed" test "$(md5sum <"$tmp/d")" = "$sum"
+	check "a refused restore changed the disk" test "$(md5sum <"$tmp/d")" = "$sum"
 
-	# As it was then.
+	# The disk is as it was at the save.
 	mv "$tmp/d" "$tmp/later"
 	cp -p "$tmp/copy" "$tmp/d"
 	restore g "$tmp/s"
@@ -72,30 +72,30 @@ case_restore_refuses_disk_when_guest_wrote_it_after_save()
 	expect_letter g 100 A
 	expect_letter g 30001 0
 	stop_guest g
-	check "it said something" test ! -s "$logs/g.err"
+	check "the restore of the unchanged disk printed a message" test ! -s "$logs/g.err"
 
-	# As the user says.
+	# The user allows the changed disk.
 	mv "$tmp/later" "$tmp/d"
 	restore g "$tmp/s" --disks-changed=allow
 	wait_listening g
 	expect_letter g 30001 B
 	stop_guest g
-	check "no warning" grep -q "warning: disk $tmp/d was written after the snapshot was saved" "$logs/g.err"
+	check "the restore did not warn" grep -q "warning: disk $tmp/d was written after the snapshot was saved" "$logs/g.err"
 	touch "$tmp/copy"
 	: >"$logs/g.err"
 	restore g "$tmp/s" --disk "$tmp/copy"
 	wait_listening g
 	expect_letter g 30001 0
 	stop_guest g
-	check "no warning" grep -q "warning: disk $tmp/copy was written after .*copy without its times" "$logs/g.err"
+	check "the restore did not warn" grep -q "warning: disk $tmp/copy was written after .*copy without its times" "$logs/g.err"
 }
 
-# The second restore would find what the first one wrote.
+# A second restore would find the data that the first restored guest wrote.
 case_restore_refuses_disk_when_restored_guest_wrote_it()
 {
 	boot_with_disk
 	save g "$tmp/s" --live --stop
-	check "it speaks of disks that nobody writes" test "$(grep -c 'valid only' "$logs/run.out")" = 0
+	check "save --stop printed a condition on disks that no guest writes" test "$(grep -c 'valid only' "$logs/run.out")" = 0
 	wait_exit g 0
 	for _ in 1 2; do
 		restore g "$tmp/s" --paused
@@ -109,7 +109,7 @@ case_restore_refuses_disk_when_restored_guest_wrote_it()
 	stop_guest g
 	refuses "$tmp/s" --name g
 
-	# Other forms of the file say the same.
+	# lkvm refuses other forms of the file, too.
 	run "$lkvm" snapshot merge --compress "$tmp/s" "$tmp/compressed"
 	check_status 0
 	refuses "$tmp/compressed" --name g
@@ -141,17 +141,17 @@ case_restore_refuses_overlay_when_it_was_written()
 	printf x | dd of="$tmp/d" conv=notrunc 2>/dev/null
 	refuses "$tmp/s" --name g
 
-	# Nor does a new machine take the overlay over another base.
+	# A new machine does not accept the overlay over another base either.
 	run timeout 60 "$lkvm" run --name g --kernel "$kernel" --disk "$tmp/d" --disk-overlay "$tmp/overlays"
 	check_status 1
 	check_err "disk $tmp/d was written after overlay $tmp/overlays/g-disk0.overlay was made: last written at 20.*=allow"
 	start g lkvm.shell=plain --disk "$tmp/d" --disk-overlay "$tmp/overlays" --disks-changed=allow
 	wait_for g '^lkvm-guest: ready'
 	expect_letter g 100 A
-	check "no warning" grep -q "warning: disk $tmp/d was written after overlay" "$logs/g.err"
+	check "lkvm run did not warn about the changed base" grep -q "warning: disk $tmp/d was written after overlay" "$logs/g.err"
 }
 
-# The guest cannot have lost what it never wrote.
+# The guest never wrote to the disk, so it cannot have lost data.
 case_restore_takes_read_only_disk_when_it_was_written()
 {
 	truncate -s 1M "$tmp/d"
@@ -163,17 +163,17 @@ case_restore_takes_read_only_disk_when_it_was_written()
 	restore g "$tmp/s"
 	wait_listening g
 	ask g 'echo alive'
-	check "it does not go on" grep -qx alive "$logs/said"
+	check "the restored guest does not run" grep -qx alive "$logs/said"
 }
 
-# start_with_disks GUEST OPTION... : two disks that it may write and one that it may not
+# start_with_disks GUEST OPTION... : starts a guest with two writable disks and a read-only disk.
 start_with_disks()
 {
 	start "$@" lkvm.shell=plain --cpus 2 --disk "$tmp/d" --disk "$tmp/r,ro" --disk "$tmp/e"
 	wait_for "$1" '^lkvm-guest: ready'
 }
 
-# expect_clone FILE LETTER: another guest, restored from FILE with new overlays, finds LETTER.
+# expect_clone FILE LETTER: another guest, which is restored from FILE with new overlays, finds LETTER.
 clones=0
 expect_clone()
 {
@@ -187,7 +187,8 @@ expect_clone()
 	stop_guest h
 }
 
-# What was saved and what goes on are both right, whichever way RAM is saved, and with overlays over overlays.
+# The snapshot and the running guest both have the right data, for each way to save RAM, and with overlays over
+# overlays.
 case_save_switches_running_guest_to_overlays()
 {
 	truncate -s 16M "$tmp/d" "$tmp/e"
@@ -201,7 +202,7 @@ case_save_switches_running_guest_to_overlays()
 		*) folder=$tmp/3 letter=D; save g "$tmp/s3" --live=$way --disk-overlays "$folder" ;;
 		esac
 		check_out "^The guest now writes to new overlays in $folder; the overlays and the snapshot need the disks unchanged"
-		check "overlays: $(ls "$folder")" test "$(ls "$folder")" = "$(printf 'g-disk0.overlay\ng-disk2.overlay')"
+		check "the overlays are $(ls "$folder")" test "$(ls "$folder")" = "$(printf 'g-disk0.overlay\ng-disk2.overlay')"
 		write_disk g 100 "$letter"
 		run "$lkvm" stat g
 		check_out "overlay.*$folder/g-disk0.overlay"
@@ -213,16 +214,16 @@ case_save_switches_running_guest_to_overlays()
 	done
 	sum=$(cat "$tmp"/[12]/* "$tmp/d" | md5sum)
 
-	# Clones of each instant, while the guest goes on.
+	# Clones of each save run while the guest continues.
 	expect_clone "$tmp/s1" A
 	expect_clone "$tmp/s2" B
 	expect_clone "$tmp/s3" C
 	expect_letter g 100 D
 	stop_guest g
-	check "a file under the last overlay changed" test "$(cat "$tmp"/[12]/* "$tmp/d" | md5sum)" = "$sum"
+	check "a guest changed a file under the last overlay" test "$(cat "$tmp"/[12]/* "$tmp/d" | md5sum)" = "$sum"
 }
 
-# What a guest left in overlays over overlays is there at its next boot; without one of them nothing starts.
+# The guest's next boot finds the data in overlays over overlays. No guest starts when one of the overlays is missing.
 case_run_opens_overlays_over_overlays()
 {
 	boot_with_disk
@@ -244,7 +245,8 @@ case_run_opens_overlays_over_overlays()
 	expect_letter g 102 C
 	stop_guest g
 
-	# The first snapshot, restored without an overlay, writes the disk under them: all that needs it is refused.
+	# The first snapshot is restored without an overlay, and the guest writes to the disk under the overlays. lkvm
+	# refuses everything that needs this disk.
 	restore g "$tmp/s1"
 	wait_listening g
 	expect_letter g 101 0
@@ -256,7 +258,8 @@ case_run_opens_overlays_over_overlays()
 	check_err "disk $tmp/d was written after overlay $tmp/1/g-disk0.overlay was made"
 }
 
-# All that can be wrong is found before the guest is switched; after that it keeps the overlays, and the message says so.
+# lkvm finds all possible errors before it switches the guest to the overlays. After the switch the guest keeps the
+# overlays, and the message states this.
 case_save_leaves_disks_and_no_overlay_when_it_fails()
 {
 	boot_with_disk
@@ -265,7 +268,7 @@ case_save_leaves_disks_and_no_overlay_when_it_fails()
 	run "$lkvm" snapshot save --disk-overlays "$tmp/there" g "$tmp/s"
 	check_status 1
 	check_err 'overlay g-disk0.overlay already exists: choose another folder'
-	check "it was removed" test -e "$tmp/there/g-disk0.overlay"
+	check "the failed save removed an overlay that already existed" test -e "$tmp/there/g-disk0.overlay"
 	run "$lkvm" snapshot save --stop --disk-overlays "$tmp/new" g "$tmp/s"
 	check_status 1
 	check_err '--stop ends the guest, which could not use them'
@@ -280,18 +283,18 @@ case_save_leaves_disks_and_no_overlay_when_it_fails()
 	mount -t tmpfs -o size=4m small "$tmp/small"
 	run "$lkvm" snapshot save --disk-overlays "$tmp/new" g "$tmp/small/s"
 	check_status 1
-	check "the folder is left" test ! -e "$tmp/new"
+	check "the failed save left its folder of overlays" test ! -e "$tmp/new"
 	rm -f "$tmp/small/"*
 	dd if=/dev/zero of="$tmp/small/full" bs=64k 2>/dev/null || true
 	run "$lkvm" snapshot save --disk-overlays "$tmp/small" g "$tmp/s"
 	check_status 1
 	check_err 'overlay .*/small/g-disk0.overlay: no file of .* bytes can be made there: No space left on device'
-	check "a file is left" test "$(ls "$tmp/small")" = full
+	check "the failed save left a file" test "$(ls "$tmp/small")" = full
 	umount "$tmp/small"
-	check "a snapshot is left" test ! -e "$tmp/s"
+	check "the failed saves left a snapshot" test ! -e "$tmp/s"
 	write_disk g 5 C
 	stop_guest g
-	check "the guest did not write its disk" test "$(dd if="$tmp/d" skip=5 count=1 2>/dev/null | head -c 1)" = C
+	check "the guest did not write to its disk" test "$(dd if="$tmp/d" skip=5 count=1 2>/dev/null | head -c 1)" = C
 
 	start g lkvm.shell=plain --disk "$tmp/d,ro"
 	wait_for g '^lkvm-guest: ready'
@@ -308,7 +311,7 @@ case_save_leaves_disks_and_no_overlay_when_it_fails()
 	write_disk g 5 D
 	expect_letter g 5 D
 	stop_guest g
-	check "the guest wrote its disk" test "$(dd if="$tmp/d" skip=5 count=1 2>/dev/null | head -c 1)" = C
+	check "the guest wrote to its disk under the overlay" test "$(dd if="$tmp/d" skip=5 count=1 2>/dev/null | head -c 1)" = C
 	start g lkvm.shell=plain --disk "$tmp/d" --disk-overlay "$tmp/new"
 	wait_for g '^lkvm-guest: ready'
 	expect_letter g 5 D

@@ -1,12 +1,12 @@
 # shellcheck shell=sh disable=SC2154,SC2016
 # SPDX-License-Identifier: MIT
-# what: an ext4 file system over a save with --disk-overlays: the guest that goes on and the restored one both find theirs whole
+# what: an ext4 file system after a save with --disk-overlays is whole for the guest that continues and for the restored guest
 # needs: tree:e2fsprogs
 # timeout: 600
 
 tools=$share/e2fsprogs
 
-# The programs of the tree, with its own libraries.
+# e2fs PROGRAM ARGUMENT...: runs a program of the tree, with the libraries of the tree.
 e2fs()
 {
 	program=$1
@@ -15,7 +15,7 @@ e2fs()
 		--library-path "$tools/lib/aarch64-linux-gnu:$tools/usr/lib/aarch64-linux-gnu" "$tools/sbin/$program" "$@"
 }
 
-# A disk with an ext4 file system, and one with e2fsck for the guest.
+# Makes a disk with an ext4 file system, and a disk with e2fsck for the guest.
 make_disks()
 {
 	mkdir -p "$tmp/tools"
@@ -29,19 +29,19 @@ make_disks()
 	e2fs mke2fs -q -t ext4 "$tmp/d"
 }
 
-# does GUEST COMMAND: which must succeed.
+# does GUEST COMMAND: the guest runs COMMAND, which must succeed.
 does()
 {
 	ask "$1" "$2"
-	check "$1: $2: $(tail -n 3 "$logs/said")" test "$status" = 0
+	check "$1: this command failed: $2: $(tail -n 3 "$logs/said")" test "$status" = 0
 }
 
-# The file system is whole: its files are as their sums say, and e2fsck finds nothing.
+# expect_whole GUEST: the file system is whole. Its files match their checksums, and e2fsck finds no error.
 expect_whole()
 {
 	does "$1" "md5sum -c /tmp/sums >/tmp/checked || { grep -v OK /tmp/checked; false; }"
 	does "$1" "umount /mnt && /tools/ld-linux-aarch64.so.1 --library-path /tools /tools/e2fsck -fn /dev/vda"
-	check "$1: e2fsck: $(cat "$logs/said")" grep -q '^/dev/vda: .* files' "$logs/said"
+	check "$1: e2fsck found errors: $(cat "$logs/said")" grep -q '^/dev/vda: .* files' "$logs/said"
 }
 
 case_file_system_is_whole_on_both_sides_of_save()
@@ -50,7 +50,7 @@ case_file_system_is_whole_on_both_sides_of_save()
 	start g lkvm.shell=plain --cpus 2 --disk "$tmp/d" --disk "$tmp/e2fsck,ro"
 	wait_for g '^lkvm-guest: ready'
 	does g 'mkdir /mnt /tools && mount -t ext4 /dev/vda /mnt && mount -o ro /dev/vdb /tools'
-	# Some are on the disk, some only in the guest's memory; and something is always being written.
+	# Some files are on the disk, and some only in the guest's memory. A process writes to the disk all the time.
 	does g 'for i in $(seq 20); do head -c 30000 /dev/urandom >/mnt/before$i; done; sync'
 	does g 'for i in $(seq 20); do head -c 30000 /dev/urandom >/mnt/cached$i; done; md5sum /mnt/before* /mnt/cached* >/tmp/sums'
 	does g 'touch /tmp/busy; (until [ -e /tmp/enough ]; do head -c 100000 /dev/urandom >/mnt/busy; sync; rm /mnt/busy; done; rm /tmp/busy) & echo'
@@ -66,5 +66,5 @@ case_file_system_is_whole_on_both_sides_of_save()
 	does h 'touch /tmp/enough; while [ -e /tmp/busy ]; do sleep 0.1; done; [ $(wc -l </tmp/sums) = 40 ] && [ -e /mnt/before20 ] && [ ! -e /mnt/after1 ]'
 	expect_whole h
 	expect_whole g
-	check "the disk changed" test "$(md5sum <"$tmp/d")" = "$sum"
+	check "the disk changed after the save" test "$(md5sum <"$tmp/d")" = "$sum"
 }

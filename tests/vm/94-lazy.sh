@@ -1,11 +1,12 @@
 # shellcheck shell=sh disable=SC2154
 # SPDX-License-Identifier: MIT
-# what: guests that go on from compressed memory, which is loaded while they run
+# what: guests continue from compressed memory, which is loaded while they run
 # hosts: all
 # once: balloon_and_reset_work_while_memory_is_loaded working_set_is_recorded_and_read_ahead vmm_ends_at_any_moment_while_memory_is_loaded
 # timeout: 600
 
-# A guest with 32 MiB whose checksum is in $sum; saved, stopped, and compressed to $tmp/s. The first case makes it for all.
+# compressed: saves and stops a guest with 32 MiB of data, whose checksum is in $sum, and compresses it to $tmp/s. The
+# first case makes the snapshot for all cases.
 compressed()
 {
 	kept=$kept_guests/$case_file-compressed
@@ -35,7 +36,7 @@ go_on()
 remembers()
 {
 	ask g 'md5sum </tmp/data'
-	check "$1: its memory is not what it was" grep -q "^$sum " "$logs/said"
+	check "$1: the guest's memory changed" grep -q "^$sum " "$logs/said"
 }
 
 case_guest_continues_while_its_memory_is_loaded()
@@ -43,8 +44,8 @@ case_guest_continues_while_its_memory_is_loaded()
 	compressed
 	go_on --loglevel info
 	remembers "lazy"
-	check "it was loaded first" test "$(grep -c 'is loaded first' "$logs/g.err")" = 0
-	# Saved and looked into before it has all of its memory.
+	check "lkvm loaded the memory before the guest ran" test "$(grep -c 'is loaded first' "$logs/g.err")" = 0
+	# The guest is saved and inspected before all of its memory is loaded.
 	"$lkvm" stop --force g
 	wait_exit g 0
 	go_on
@@ -73,26 +74,26 @@ case_balloon_and_reset_work_while_memory_is_loaded()
 {
 	compressed
 	go_on
-	"$lkvm" balloon g 96M || fail "balloon"
+	"$lkvm" balloon g 96M || fail "lkvm balloon failed"
 	remembers "with a balloon"
-	"$lkvm" balloon g 0 || fail "balloon"
+	"$lkvm" balloon g 0 || fail "lkvm balloon failed"
 	ask g 'dd if=/dev/zero of=/tmp/zeroes bs=64k count=1024 2>/dev/null; md5sum </tmp/zeroes; rm /tmp/zeroes'
-	check "memory that came back is not right" grep -q '^7f614da9329cd3aebf59b91aadc30bf0 ' "$logs/said"
+	check "memory that the balloon gave back has wrong contents" grep -q '^7f614da9329cd3aebf59b91aadc30bf0 ' "$logs/said"
 	remembers "after it"
 	"$lkvm" stop --force g
 	wait_exit g 0
 	: >"$logs/g.out"
 	go_on
-	"$lkvm" reboot --force g || fail "reboot --force"
+	"$lkvm" reboot --force g || fail "lkvm reboot --force failed"
 	wait_for g '^lkvm-guest: ready'
 	ask g 'ls /tmp/data'
-	check "memory survived a reset" test "$status" != 0
+	check "the guest kept a file of its memory over the reset" test "$status" != 0
 }
 
 case_vmm_ends_at_any_moment_while_memory_is_loaded()
 {
 	compressed
-	# At any moment.
+	# lkvm is killed at different moments.
 	for pause in 0 0.1 0.3 1; do
 		rm -f "$tmp/g.pid"
 		restore g "$tmp/s"
@@ -109,18 +110,18 @@ case_vmm_ends_at_any_moment_while_memory_is_loaded()
 	go_on
 	"$lkvm" stop --force g
 	wait_exit g 0
-	check "something runs" test -z "$("$lkvm" list --quiet)"
-	# In the middle of a frame of what the guest had.
+	check "lkvm list still shows a guest" test -z "$("$lkvm" list --quiet)"
+	# The damage is in the middle of a compressed frame of the guest's data.
 	printf damage | dd of="$tmp/s" bs=1 seek=$(($(stat -c %s "$tmp/s") / 2)) conv=notrunc 2>/dev/null
 	restore g "$tmp/s"
 	wait_exit g 4
-	check "it does not say why" grep -q "the snapshot $tmp/s: RAM is damaged: " "$logs/g.err"
+	check "the message does not state that RAM is damaged" grep -q "the snapshot $tmp/s: RAM is damaged: " "$logs/g.err"
 	run "$lkvm" snapshot restore "$tmp/s" --name g --eager
 	check_status 1
 	check_err 'RAM is damaged: '
 }
 
-# The bytes of it in a snapshot, in $set.
+# set_of FILE: sets $set to the number of bytes in the working set of a snapshot.
 set_of()
 {
 	run "$lkvm" snapshot info --json "$1"
@@ -132,7 +133,7 @@ refuses_set()
 	run "$lkvm" snapshot save --working-set g "$tmp/no"
 	check_status 1
 	check_err "$1"
-	check "there is a file all the same" test ! -e "$tmp/no"
+	check "the refused save left a file" test ! -e "$tmp/no"
 }
 
 recorded()
@@ -141,13 +142,13 @@ recorded()
 	tick
 	end=$((now + 30))
 	until "$lkvm" snapshot save --working-set "$@" g "$tmp/set.new" >"$logs/set.out" 2>&1; do
-		check "$(cat "$logs/set.out")" grep -q 'save it later$' "$logs/set.out"
+		check "save --working-set failed: $(cat "$logs/set.out")" grep -q 'save it later$' "$logs/set.out"
 		tick
-		[ "$now" -lt "$end" ] || fail "no working set in 30 s"
+		[ "$now" -lt "$end" ] || fail "lkvm recorded no working set within 30 s"
 		sleep 0.2
 	done
 	mv "$tmp/set.new" "$tmp/set"
-	"$lkvm" snapshot verify "$tmp/set" >"$logs/verify.out" 2>&1 || fail "verify: $(head -n 3 "$logs/verify.out")"
+	"$lkvm" snapshot verify "$tmp/set" >"$logs/verify.out" 2>&1 || fail "verify failed: $(head -n 3 "$logs/verify.out")"
 	set_of "$tmp/set"
 }
 
@@ -155,25 +156,25 @@ case_working_set_is_recorded_and_read_ahead()
 {
 	start g lkvm.shell=plain
 	wait_for g '^lkvm-guest: ready'
-	# Of this it touches nothing afterwards.
+	# The guest touches nothing of this data after the restore.
 	ask g 'dd if=/dev/urandom of=/tmp/data bs=64k count=1024 2>/dev/null; md5sum </tmp/data'
 	sum=$(sed -n 's/ .*//p' "$logs/said")
 	refuses_set 'no working set was recorded: it was not restored'
 	move g "$tmp/s" --paused
 	set_of "$tmp/s"
-	check "there is one without --working-set" test -z "$set"
+	check "the snapshot has a working set without --working-set" test -z "$set"
 	refuses_set 'in the first second after it resumes: save it later'
 	"$lkvm" resume g || fail resume
 	recorded --stop
 	wait_exit g 0
-	# What it needs to be asked nothing is some of its kernel.
-	check "$set bytes were touched" test "$set" -gt 65536 -a "$set" -lt 50331648
+	# An idle guest touches only a part of its kernel.
+	check "the working set has $set bytes, which is too few or too many" test "$set" -gt 65536 -a "$set" -lt 50331648
 	before=$set
 	mv "$tmp/set" "$tmp/first"
 	restore g "$tmp/first"
-	# What is read ahead is not taken for what is touched: it can be recorded again.
+	# Memory that is read ahead does not count as touched, so lkvm can record the working set again.
 	recorded
-	check "$set bytes were touched this time" test "$set" -gt 65536 -a "$set" -lt 50331648
+	check "the second working set has $set bytes, which is too few or too many" test "$set" -gt 65536 -a "$set" -lt 50331648
 	rm "$tmp/set"
 	remembers "with its working set"
 	"$lkvm" stop --force g
@@ -181,23 +182,23 @@ case_working_set_is_recorded_and_read_ahead()
 	run "$lkvm" snapshot merge --compress "$tmp/first" "$tmp/small"
 	check_status 0
 	set_of "$tmp/small"
-	check "compressing made $set of $before bytes" test "$set" = "$before"
+	check "the compressed snapshot's working set has $set bytes, not $before" test "$set" = "$before"
 	restore g "$tmp/small"
 	remembers "compressed, with its working set"
 	refuses_set 'restore it with --prefault none and no range'
 	"$lkvm" stop --force g
 	wait_exit g 0
-	# Of compressed memory, and upon another one.
+	# The working set of compressed memory is recorded, and saved with a base.
 	restore g "$tmp/small" --prefault none
 	recorded --base "$tmp/small"
-	check "$set bytes were waited for" test "$set" -gt 65536 -a "$set" -lt 100663296
+	check "the working set has $set bytes, which is too few or too many" test "$set" -gt 65536 -a "$set" -lt 100663296
 	"$lkvm" stop --force g
 	wait_exit g 0
 	restore g "$tmp/set"
 	remembers "based on another one, with its working set"
 	"$lkvm" stop --force g
 	wait_exit g 0
-	# Who touches all of it meanwhile leaves nothing to tell.
+	# A save in the first second touches all memory, so no working set is recorded.
 	restore g "$tmp/s" --paused
 	wait_listening g
 	save g "$tmp/s2"

@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2154,SC2034
 # SPDX-License-Identifier: MIT
-# what: the file that a guest's memory comes from is damaged, cut or unreadable: the guest never runs on zeroes (tests/guest/scan.c)
+# what: a guest's memory comes from a file that is damaged, cut or unreadable; the guest never runs on zeroes (tests/guest/scan.c)
 # hosts: all
 # once: message_lists_disks_that_were_written_since_the_restore
 # once: file_is_named_when_medium_of_compressed_snapshot_has_errors
@@ -10,7 +10,7 @@
 kernel=$programs/scan.bin
 rounds=$((3 * times))
 
-# restarted: the guest is saved in $tmp/s, and restored from there without a check.
+# restarted: saves the guest in $tmp/s, and restores it from there without a check.
 restarted()
 {
 	run "$lkvm" snapshot save --stop g "$tmp/s"
@@ -20,7 +20,7 @@ restarted()
 	wait_listening g
 }
 
-# saved: a guest that scans its memory, in $tmp/plain; its disk is all zeroes.
+# saved: saves a guest in $tmp/plain. The guest scans its memory, and its disk has only zeroes.
 saved()
 {
 	head -c 1048576 /dev/zero >"$tmp/disk"
@@ -33,15 +33,15 @@ saved()
 	: >"$logs/g.err"
 }
 
-# nothing_lost WORDS: it ended and said so; no zeroes were seen, none written.
+# nothing_lost WORDS: lkvm ended with a message that has WORDS. The guest saw no zeroes and wrote none.
 nothing_lost()
 {
 	wait_exit g 4
-	check "no \"$1\" in: $(cat "$logs/g.err")" grep -Eq "$1" "$logs/g.err"
-	check "more than a sentence: $(cat "$logs/g.err")" test "$(wc -l <"$logs/g.err")" = 1
-	check "the guest saw $(grep '^scan: 0x' "$logs/g.out")" test "$(grep -c '^scan: 0x' "$logs/g.out")" = 0
-	cmp "$tmp/disk" "$tmp/zeroes" || fail "its disk was changed"
-	check "a socket was left" test ! -e "$XDG_RUNTIME_DIR/lkvm/g.sock"
+	check "the message has no \"$1\": $(cat "$logs/g.err")" grep -Eq "$1" "$logs/g.err"
+	check "the message has more than one sentence: $(cat "$logs/g.err")" test "$(wc -l <"$logs/g.err")" = 1
+	check "the guest saw wrong memory: $(grep '^scan: 0x' "$logs/g.out")" test "$(grep -c '^scan: 0x' "$logs/g.out")" = 0
+	cmp "$tmp/disk" "$tmp/zeroes" || fail "the guest changed its disk"
+	check "lkvm left its control socket" test ! -e "$XDG_RUNTIME_DIR/lkvm/g.sock"
 	: >"$logs/g.err"
 }
 
@@ -59,8 +59,8 @@ case_guest_never_sees_zeroes_when_compressed_snapshot_is_damaged()
 	done
 }
 
-# The rest of a page that the file ends in becomes zeroes, and what is overwritten other bytes, without an error of any access:
-# the file is watched. These two are where the guest does not look.
+# When a file is cut, the rest of its last page becomes zeroes. When a file is overwritten, the guest sees other bytes.
+# In both cases no access fails, so lkvm watches the file. The guest does not read the places of these two changes.
 case_guest_never_sees_zeroes_when_plain_snapshot_is_cut()
 {
 	saved
@@ -78,7 +78,7 @@ case_guest_never_sees_zeroes_when_plain_snapshot_is_cut()
 	nothing_lost "the snapshot $tmp/s was written while it was in use"
 }
 
-# The processor stands still: the kernel's vhost-net is the only one that meets the loss.
+# The vCPU does nothing. Only the kernel's vhost-net accesses the lost memory.
 case_file_is_named_when_only_vhost_uses_lost_memory()
 {
 	kernel=$programs/idle.bin
@@ -91,10 +91,11 @@ case_file_is_named_when_only_vhost_uses_lost_memory()
 	truncate -s $((128 * 1024 * 1024)) "$tmp/s"
 	ping -c 5 10.9.0.2 >/dev/null 2>&1 || true
 	wait_exit g 4 20
-	check "the file is not named in: $(cat "$logs/g.err")" grep -q "the snapshot $tmp/s became shorter while it was in use" "$logs/g.err"
+	check "no file name: $(cat "$logs/g.err")" grep -q "the snapshot $tmp/s became shorter while it was in use" "$logs/g.err"
 }
 
-# bad_medium MIB: a file system of that size on a device in memory, in $medium, whose sectors go_bad makes unreadable.
+# bad_medium MIB: makes a file system of that size in $medium, on a device in memory. go_bad makes the device's sectors
+# unreadable.
 bad_medium()
 {
 	null=/sys/kernel/config/nullb/nullb0
@@ -114,8 +115,8 @@ bad_medium()
 	mount -t ext4 /dev/nullb0 "$medium"
 }
 
-# go_bad FIRST LAST STEP: of the device's hundredths, from FIRST to LAST, a page every STEP sectors. Linux 6.1 knows 512 bad
-# stretches of 512 sectors at most. Afterwards everything is read from the device again.
+# go_bad FIRST LAST STEP: makes a page in every STEP sectors unreadable, from FIRST to LAST hundredths of the device.
+# Linux 6.1 supports at most 512 bad ranges of 512 sectors each. Afterwards all reads access the device again.
 go_bad()
 {
 	sync
@@ -127,7 +128,8 @@ go_bad()
 	echo 3 >/proc/sys/vm/drop_caches
 }
 
-# When the case ends, where its guest may run yet. A device that goes while its file system is in use can hang the host.
+# medium_is_gone: runs when the case ends. The guest may still run then. The host can hang when a device is removed
+# while its file system is in use.
 medium_is_gone()
 {
 	echo "-0-$((sectors - 1))" >"$null/badblocks"
@@ -156,7 +158,7 @@ case_file_is_named_when_medium_of_plain_snapshot_has_errors()
 	done
 }
 
-# A medium that is bad from the start: the message comes before the guest runs, or as soon as a page is wanted.
+# The medium is bad from the start. The message comes before the guest runs, or at the first access to a bad page.
 case_file_is_named_when_medium_of_compressed_snapshot_has_errors()
 {
 	saved
@@ -175,7 +177,7 @@ case_file_is_named_when_medium_of_compressed_snapshot_has_errors()
 	check_err "the snapshot $medium/s: .*Input/output error"
 }
 
-# Disks that were written before the save, or not at all, are not listed.
+# The message does not list disks that were written before the save or not at all.
 case_message_lists_disks_that_were_written_since_the_restore()
 {
 	kernel=$share/guest/Image
@@ -190,5 +192,5 @@ case_message_lists_disks_that_were_written_since_the_restore()
 	truncate -s 65536 "$tmp/s"
 	input g 'echo touch'
 	wait_exit g 4
-	check "the disks are not right in: $(cat "$logs/g.err")" grep -q "; since the restore the guest wrote to $tmp/since\$" "$logs/g.err"
+	check "wrong disks: $(cat "$logs/g.err")" grep -q "; since the restore the guest wrote to $tmp/since\$" "$logs/g.err"
 }

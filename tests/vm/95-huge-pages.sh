@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2154
 # SPDX-License-Identifier: MIT
-# what: guests on the host's huge pages, saved, restored, refused
+# what: guests on the host's huge pages: save, restore, and refused requests
 # timeout: 400
 
 pool=/proc/sys/vm/nr_hugepages
@@ -10,27 +10,27 @@ free_pages() { sed -n 's/^HugePages_Free: *//p' /proc/meminfo; }
 case_guest_runs_and_moves_on_huge_pages()
 {
 	echo 140 >$pool
-	check "the host has too little memory" test "$(cat $pool)" = 140
+	check "the host has too little memory for 140 huge pages" test "$(cat $pool)" = 140
 	start g lkvm.shell=plain --hugetlbfs --balloon
 	wait_for g '^lkvm-guest: ready'
-	check "no huge pages are used" test "$(free_pages)" -lt 130
+	check "the guest uses no huge pages" test "$(free_pages)" -lt 130
 	ask g 'dd if=/dev/urandom of=/tmp/data bs=64k count=256 2>/dev/null; md5sum </tmp/data'
 	sum=$(cat "$logs/said")
-	"$lkvm" balloon g 64M || fail "balloon"
+	"$lkvm" balloon g 64M || fail "lkvm balloon failed"
 	ask g 'md5sum </tmp/data'
-	check "with a balloon it is not what it was" grep -q "^$sum" "$logs/said"
+	check "the guest's data changed when the balloon grew" grep -q "^$sum" "$logs/said"
 	save g "$tmp/s" --stop
 	wait_exit g 0
-	check "huge pages were kept" test "$(free_pages)" = 140
+	check "the host did not get its huge pages back" test "$(free_pages)" = 140
 	restore g "$tmp/s" --hugetlbfs=2M
 	wait_listening g
 	ask g 'md5sum </tmp/data'
-	check "its memory is not what it was" grep -q "^$sum" "$logs/said"
-	check "no huge pages are used by the restored" test "$(free_pages)" -lt 130
-	# And back to what every guest has.
+	check "the restored guest's data changed" grep -q "^$sum" "$logs/said"
+	check "the restored guest uses no huge pages" test "$(free_pages)" -lt 130
+	# The guest moves back to normal pages.
 	move g "$tmp/s2"
 	ask g 'md5sum </tmp/data'
-	check "moved, it is not what it was" grep -q "^$sum" "$logs/said"
+	check "the guest's data changed after the move to normal pages" grep -q "^$sum" "$logs/said"
 	"$lkvm" stop --force g
 	wait_exit g 0
 

@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2154,SC2016
 # SPDX-License-Identifier: MIT
-# what: RAM is copied in rounds while a guest writes it, by the dirty log; and only what changed since another snapshot
+# what: lkvm copies RAM in rounds by the dirty log while a guest writes it; a save with a base has only the changes
 # hosts: all
 # once: save_refuses_to_replace_file_of_chain save_refuses_unsuitable_base
 # timeout: 600
@@ -14,14 +14,14 @@ boot()
 	wait_for g '^lkvm-guest: ready'
 }
 
-# Writes memory from the processors, by the disk's DMA and by the entropy device's.
+# $work writes memory from the processors, by the disk's DMA and by the entropy device's DMA.
 work='(while :; do dd if=/dev/vda of=/tmp/x bs=64k count=64 iflag=direct 2>/dev/null; dd if=/dev/hwrng of=/tmp/y bs=1k count=4 2>/dev/null; done) &'
 
-# base64 -d would need a program: the file has what it had when its sum was taken.
+# base64 -d would need a program. So remembers only compares the file's checksum with the earlier one.
 remember() { ask g 'dd if=/dev/urandom of=/tmp/data bs=64k count=64 2>/dev/null; md5sum /tmp/data'; sum=$(cut -c1-32 "$logs/said"); }
-remembers() { ask g 'md5sum /tmp/data'; check "data changed" grep -q "$sum" "$logs/said"; }
+remembers() { ask g 'md5sum /tmp/data'; check "the guest's data changed" grep -q "$sum" "$logs/said"; }
 
-is_a_part() { check "it is as large as all" test "$(du -k "$1" | cut -f1)" -lt "$(($(du -k "$2" | cut -f1) / 2))"; }
+is_a_part() { check "the snapshot with a base is too large" test "$(du -k "$1" | cut -f1)" -lt "$(($(du -k "$2" | cut -f1) / 2))"; }
 
 saved_live_while_it_works()
 {
@@ -50,7 +50,8 @@ case_live_save_is_consistent_while_packets_arrive()
 	kill "$flood" 2>/dev/null || true # it may have given up
 }
 
-# The first compares with the base, the others know what was written since the one before.
+# The first save with a base compares RAM with the base. The other saves use the record of writes since the previous
+# save.
 case_chain_is_restored_after_saves_of_a_running_guest()
 {
 	boot
@@ -75,7 +76,7 @@ case_chain_is_restored_after_saves_of_a_running_guest()
 	check_err 'its base.*/b: No such file'
 }
 
-# A restored guest's own pages are all that can be other than in the file.
+# Only the restored guest's own pages can differ from the file.
 case_save_has_only_changes_when_its_base_was_restored()
 {
 	boot
@@ -89,8 +90,8 @@ case_save_has_only_changes_when_its_base_was_restored()
 	wait_listening g
 	remembers
 	ask g 'cat /tmp/more'
-	check "what was new is lost" grep -qx more "$logs/said"
-	# and what has other contents than the base says so
+	check "the restored guest lost what it wrote before the second save" grep -qx more "$logs/said"
+	# diff reports that the contents differ from the base.
 	run "$lkvm" snapshot diff "$tmp/a" "$tmp/b"
 	check_status 1
 	save g "$tmp/c" --base "$tmp/b" --stop
@@ -100,7 +101,7 @@ case_save_has_only_changes_when_its_base_was_restored()
 	remembers
 }
 
-# What writes as fast as it is saved is slowed down, and it comes to an end.
+# lkvm slows down a guest that writes memory as fast as lkvm saves it, and the save ends.
 case_save_in_rounds_ends_when_guest_writes_all_the_time()
 {
 	boot
@@ -109,7 +110,7 @@ case_save_in_rounds_ends_when_guest_writes_all_the_time()
 	save g "$tmp/s" --max-pause 1 --json
 	check_out '"rounds": ([2-9]|[1-9][0-9])'
 	ask g 'echo alive'
-	check "it does not go on" grep -qx alive "$logs/said"
+	check "the guest does not run after the save" grep -qx alive "$logs/said"
 }
 
 case_save_refuses_to_replace_file_of_chain()
@@ -136,16 +137,16 @@ case_save_refuses_to_replace_file_of_chain()
 	run "$lkvm" snapshot save --stop g "$tmp/odd"
 	check_status 1
 	ask g 'echo alive'
-	check "it does not go on" grep -qx alive "$logs/said"
+	check "the guest does not run after the refused saves" grep -qx alive "$logs/said"
 	for file in even odd last; do
 		run "$lkvm" snapshot verify "$tmp/$file"
 		check_status 0
 	done
-	check "the link is gone" test -L "$tmp/soft"
+	check "a refused save replaced the symbolic link" test -L "$tmp/soft"
 	ln -s free "$tmp/link"
 	run "$lkvm" snapshot save g "$tmp/link"
 	check_status 0
-	check "the link is gone" test -L "$tmp/link"
+	check "the save replaced the symbolic link" test -L "$tmp/link"
 	run "$lkvm" snapshot verify "$tmp/free"
 	check_status 0
 }
@@ -163,13 +164,13 @@ case_save_refuses_unsuitable_base()
 	head -c 100000 "$tmp/a" >"$tmp/cut"
 	run "$lkvm" snapshot save g "$tmp/b" --base "$tmp/cut"
 	check_status 1
-	check "a file is left" test ! -e "$tmp/b"
+	check "the refused save left a file" test ! -e "$tmp/b"
 	start h lkvm.shell=plain --mem 96
 	wait_for h '^lkvm-guest: ready'
 	run "$lkvm" snapshot save h "$tmp/b" --base "$tmp/a"
 	check_status 1
 	check_err 'another machine'
-	# a base that is replaced by another snapshot is not taken for the one that it was
+	# lkvm does not accept another snapshot in the place of the original base.
 	save g "$tmp/b" --base "$tmp/a"
 	save g "$tmp/a"
 	run "$lkvm" snapshot restore "$tmp/b" --name x
@@ -177,7 +178,7 @@ case_save_refuses_unsuitable_base()
 	check_err 'another snapshot now'
 }
 
-# What the host and the other options leave to choose from.
+# The host's kernel and the other options limit the ways to save RAM that lkvm can choose.
 case_save_chooses_way_by_host_and_options()
 {
 	boot
@@ -204,7 +205,7 @@ case_save_chooses_way_by_host_and_options()
 	check_err 'point-in-time or rounds, not "often"'
 	save g "$tmp/b" --json
 	check_out '"way": "plain"'
-	# what does not go on behind it is not copied behind it
+	# With --stop no guest runs after the pause, so lkvm does not copy RAM after the pause.
 	save g "$tmp/b" --live --stop --json
 	check_out '"way": "rounds"'
 	wait_exit g 0

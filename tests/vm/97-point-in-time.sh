@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2154,SC2016
 # SPDX-License-Identifier: MIT
-# what: RAM as it was at one point in time, copied while a guest writes it, behind the pause
+# what: lkvm saves RAM as it was at one point in time, and copies it after the pause, while the guest writes it
 # timeout: 600
 
 boot()
@@ -10,7 +10,7 @@ boot()
 	wait_for g '^lkvm-guest: ready'
 }
 
-# Writes memory from the processors, by the disk's DMA and by the entropy device's.
+# $work writes memory from the processors, by the disk's DMA and by the entropy device's DMA.
 work='(while :; do dd if=/dev/vda of=/tmp/x bs=64k count=64 iflag=direct 2>/dev/null; dd if=/dev/hwrng of=/tmp/y bs=1k count=4 2>/dev/null; done) &'
 
 save_point()
@@ -19,7 +19,7 @@ save_point()
 	check_out '"way": "point-in-time"'
 }
 
-# What is in the file is compared with a copy of RAM from the pause.
+# lkvm compares the file's contents with a copy of RAM from the pause.
 case_point_in_time_save_is_exact_while_guest_works()
 {
 	export LKVM_FAULT=save/recheck
@@ -31,7 +31,7 @@ case_point_in_time_save_is_exact_while_guest_works()
 		check_out '"held_writes": [1-9]'
 	done
 	ask g 'echo alive'
-	check "it does not go on" grep -qx alive "$logs/said"
+	check "the guest does not run after the saves" grep -qx alive "$logs/said"
 }
 
 case_point_in_time_save_is_exact_while_packets_arrive()
@@ -56,25 +56,26 @@ case_point_in_time_save_is_exact_on_huge_pages()
 		before=$(sed -n 's/^HugePages_Free: *//p' /proc/meminfo)
 		save_point "$tmp/s$i"
 	done
-	check "what nobody touched was made" test "$(sed -n 's/^HugePages_Free: *//p' /proc/meminfo)" -gt $((before - 20))
+	check "a save allocated untouched huge pages" test "$(sed -n 's/^HugePages_Free: *//p' /proc/meminfo)" -gt $((before - 20))
 	echo 0 >/proc/sys/vm/nr_hugepages
 }
 
-# Pages go back to the host by no write at all.
+# The balloon returns pages to the host without a write.
 case_point_in_time_save_is_exact_while_balloon_works()
 {
 	export LKVM_FAULT=save/recheck
 	boot
 	ask g 'dd if=/dev/urandom of=/tmp/x bs=1M count=96 2>/dev/null; rm /tmp/x'
 	for i in 1 2 3; do
-		"$lkvm" balloon g 160M || fail "balloon"
+		"$lkvm" balloon g 160M || fail "lkvm balloon failed"
 		save_point "$tmp/s$i"
-		"$lkvm" balloon g 0 || fail "balloon"
+		"$lkvm" balloon g 0 || fail "lkvm balloon failed"
 		ask g 'dd if=/dev/urandom of=/tmp/x bs=1M count=64 2>/dev/null; rm /tmp/x'
 	done
 }
 
-# As many files as there are numbers in a variable, all the same: what was saved is of one time.
+# The guest writes the same number to eight files again and again. Equal numbers show that the snapshot is of one point
+# in time.
 case_restore_continues_at_the_point_in_time()
 {
 	boot
@@ -88,29 +89,30 @@ case_restore_continues_at_the_point_in_time()
 	restore g "$tmp/s"
 	wait_listening g
 	ask g 'sleep 3; md5sum /tmp/data'
-	check "data changed" grep -q "$sum" "$logs/said"
+	check "the restored guest's data changed" grep -q "$sum" "$logs/said"
 	ask g 'for n in 1 2 3 4 5 6; do cat /tmp/f1; sleep 1; done' # it is empty for a moment each time
-	check "it does not count" test "$(sort -u "$logs/said" | wc -l)" -gt 1
-	check "it is of more than one time" test "$(grep -c torn "$logs/g.out")" = 0
+	check "the restored guest does not count" test "$(sort -u "$logs/said" | wc -l)" -gt 1
+	check "the snapshot is of more than one point in time" test "$(grep -c torn "$logs/g.out")" = 0
 }
 
-# A guest that has more than can be saved in a moment; and a save of it, of which $saving is the process.
+# begin_save: starts a save of a guest that has more data than lkvm can save in a moment. $saving is the process of the
+# save.
 begin_save()
 {
 	ask g 'dd if=/dev/urandom of=/tmp/x bs=1M count=128 2>/dev/null'
 	mkdir -p "$tmp/folder"
 	"$lkvm" snapshot save --live=point-in-time g "$tmp/folder/s" >"$logs/saved" 2>&1 &
 	saving=$!
-	until grep -q ' uw' "/proc/$(pid g)/smaps"; do kill -0 $saving || fail "it is saved already"; done
+	until grep -q ' uw' "/proc/$(pid g)/smaps"; do kill -0 $saving || fail "the save ended before the case saw it"; done
 }
 
-# The guest goes on, no file is there, and no memory is watched any more.
+# nothing_is_left: the guest continues, no file is left, and no memory is write-protected any more.
 nothing_is_left()
 {
 	ask g 'dd if=/dev/zero of=/tmp/x bs=1M count=128 2>/dev/null; echo alive'
-	check "the guest does not go on" grep -qx alive "$logs/said"
-	check "a file is left" test -z "$(ls -A "$tmp/folder")"
-	check "memory is still protected" test "$(grep -c ' uw' "/proc/$(pid g)/smaps")" = 0
+	check "the guest does not run after the failed save" grep -qx alive "$logs/said"
+	check "the failed save left a file" test -z "$(ls -A "$tmp/folder")"
+	check "memory is still write-protected after the failed save" test "$(grep -c ' uw' "/proc/$(pid g)/smaps")" = 0
 }
 
 case_point_in_time_save_leaves_nothing_when_it_fails()
@@ -129,7 +131,7 @@ case_point_in_time_save_leaves_nothing_when_it_fails()
 	umount "$tmp/folder"
 	mappings=$(wc -l <"/proc/$(pid g)/maps")
 	save_point "$tmp/s"
-	check "memory is in parts now" test "$(wc -l <"/proc/$(pid g)/maps")" -le $((mappings + 2))
+	check "the save split the guest's memory into more mappings" test "$(wc -l <"/proc/$(pid g)/maps")" -le $((mappings + 2))
 }
 
 case_requests_are_refused_during_a_point_in_time_save()
@@ -144,10 +146,10 @@ case_requests_are_refused_during_a_point_in_time_save()
 	done
 	run "$lkvm" stat g
 	check_status 0
-	kill -0 $saving || fail "it is saved already"
-	# The guest may do what it likes: it resets, and is saved as it was.
+	kill -0 $saving || fail "the save ended before all requests were refused"
+	# The guest may do anything during the save. It resets, and the snapshot has its earlier state.
 	input g 'reboot -f'
-	wait $saving || fail "it was not saved: $(cat "$logs/saved")"
+	wait $saving || fail "the save failed: $(cat "$logs/saved")"
 	wait_for g '^lkvm-guest: ready'
 	run "$lkvm" snapshot verify "$tmp/folder/s"
 	check_status 0
@@ -157,21 +159,21 @@ case_point_in_time_save_fails_when_guest_ends()
 {
 	boot
 	begin_save
-	"$lkvm" stop --force g || fail "stop"
+	"$lkvm" stop --force g || fail "lkvm stop --force failed"
 	wait_exit g 0
-	! wait $saving || fail "it was saved"
-	check "it says something else" grep -q 'ended while it was saved' "$logs/saved"
-	check "a file is left" test -z "$(ls -A "$tmp/folder")"
+	! wait $saving || fail "the save succeeded although the guest ended"
+	check "the message does not state that the guest ended during the save" grep -q 'ended while it was saved' "$logs/saved"
+	check "the failed save left a file" test -z "$(ls -A "$tmp/folder")"
 	boot
 	begin_save
 	kill -TERM "$(pid g)"
-	! wait $saving || fail "it was saved"
+	! wait $saving || fail "the save succeeded although SIGTERM ended lkvm"
 	tick
 	end=$((now + 30))
-	until [ -s "$tmp/g.status" ]; do tick; [ "$now" -lt $end ] || fail "it hangs"; sleep 0.2; done
+	until [ -s "$tmp/g.status" ]; do tick; [ "$now" -lt $end ] || fail "lkvm still runs 30 s after SIGTERM"; sleep 0.2; done
 }
 
-# What is mapped of a snapshot cannot be protected; what was loaded of one can.
+# RAM that is a mapping of a snapshot cannot be write-protected. RAM that is loaded from a snapshot can be.
 case_point_in_time_save_requires_loaded_ram()
 {
 	boot
@@ -193,5 +195,5 @@ case_point_in_time_save_requires_loaded_ram()
 	input g "$work"
 	save_point "$tmp/u"
 	ask g 'echo alive'
-	check "it does not go on" grep -qx alive "$logs/said"
+	check "the guest does not run after the save" grep -qx alive "$logs/said"
 }

@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2154,SC2016
 # SPDX-License-Identifier: MIT
-# what: guests with passed-through devices are saved without their state, and restored: nothing pending is lost
+# what: guests with passed-through devices are saved without the devices' state and restored; no pending interrupt is lost
 # hosts: all
 # vfio: edu nvme
 # timeout: 400
@@ -11,17 +11,17 @@ nvme=0000:00:11.0
 # shellcheck source=tests/vm/vfio.sh
 . "$here/vfio.sh"
 
-# One in the hardware, as the host's count of it shows; one in KVM.
+# One interrupt is pending in the hardware, as the host's count of it shows. The other one is pending in KVM.
 case_pending_interrupts_are_kept_by_a_save()
 {
 	drive_edu 'cases=pending linger=4000'
 	wait_for g '^edu: two are pending'
 	taken=$(grep "vfio-msi.*$edu" /proc/interrupts | awk '{ print $2 + $3 }')
-	check "the host took $taken interrupts" test "${taken:-1}" = 0
+	check "the host handled $taken interrupts of the device" test "${taken:-1}" = 0
 	save g "$tmp/first" --detach-vfio
 	move_detached "$tmp/second"
 	edu_passes 1 1
-	# The first one of them, too.
+	# The first snapshot keeps the interrupts, too.
 	bind $edu
 	: >"$logs/g.out"
 	restore g "$tmp/first"
@@ -30,7 +30,7 @@ case_pending_interrupts_are_kept_by_a_save()
 
 has_ended() { grep -q '^edu: 10000 MSIs\|edu: FAILED' "$logs/g.out"; }
 
-# The guest ends while it is saved, or as soon as it is restored: only that may go wrong.
+# The guest can end during a save, or directly after a restore. A command may fail only then.
 case_interrupts_are_complete_during_a_storm_of_saves()
 {
 	drive_edu 'cases=storm storm=10000'
@@ -52,11 +52,11 @@ case_interrupts_are_complete_during_a_storm_of_saves()
 		sleep 0.2
 	done
 	edu_passes 1 1
-	check "$saves saves" test $saves -gt 5
+	check "lkvm made only $saves saves" test $saves -gt 5
 }
 
-# The device is reset behind the guest's back, which hears of it as an error that its driver repairs: what was written and what is
-# under way reach the disk, and nothing that uses it is told of anything.
+# lkvm resets the device while the guest uses it. The guest gets an error, which its driver repairs. Written data and
+# requests in progress reach the disk, and no user of the disk gets an error.
 case_nvme_recovers_after_it_was_detached()
 {
 	bind $nvme
@@ -79,9 +79,9 @@ case_nvme_recovers_after_it_was_detached()
 	before=$count
 	says 'dd if=/dev/nvme0n1 bs=1k skip=777 count=1 iflag=direct 2>/dev/null | tr -d " "' 777
 	counted 'nvme0q[1-9]'
-	check "no interrupt since" test "$count" -gt "$before"
+	check "the guest has no interrupt of the disk for the last read" test "$count" -gt "$before"
 	"$lkvm" stop --force g
 	wait_exit g 0
-	check "messages: $(head -n 1 "$logs/g.err")" test ! -s "$logs/g.err"
+	check "lkvm printed messages: $(head -n 1 "$logs/g.err")" test ! -s "$logs/g.err"
 	unbind $nvme
 }

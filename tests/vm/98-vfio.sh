@@ -1,13 +1,13 @@
 # shellcheck shell=sh disable=SC2154,SC2016
 # SPDX-License-Identifier: MIT
-# what: passed-through PCI devices: data, interrupts, resets; what cannot be passed through, and why
+# what: passed-through PCI devices: data, interrupts, resets; devices that cannot be passed through, and the reasons
 # hosts: all
 # once: nvme_works_after_garbage_in_config_space nvme_works_after_each_of_ten_reboots
 # once: run_names_the_reason_when_device_cannot_be_passed
 # vfio: edu nvme pair
 # timeout: 400
 
-# Slots that scripts/host gives to its devices, in the order of the line above.
+# scripts/host gives these slots to its devices, in the order of the line above.
 edu=0000:00:10.0
 nvme=0000:00:11.0
 pair=0000:00:12
@@ -15,7 +15,8 @@ pair=0000:00:12
 # shellcheck source=tests/vm/vfio.sh
 . "$here/vfio.sh"
 
-# Until there is $tmp/enough: looks into the guest, each of which takes its irqfds off and on again.
+# look_again_and_again GUEST: inspects the guest until $tmp/enough exists. Each inspection disconnects the guest's
+# irqfds and connects them again.
 look_again_and_again()
 {
 	while [ ! -e "$tmp/enough" ]; do
@@ -24,7 +25,7 @@ look_again_and_again()
 	done &
 }
 
-# Each KiB of the disk begins with its number, and blanks follow.
+# Each KiB of the disk begins with its number. Blanks follow.
 read_all()
 {
 	sum=$(awk 'BEGIN { for (i = 0; i < 16384; i++) printf "%-1023d\n", i }' | sha1sum | cut -c1-40)
@@ -36,23 +37,23 @@ case_nvme_works_with_its_own_driver()
 	bind $nvme
 	boot --cpus 2 --vfio-pci $nvme
 	read_all
-	# A 64-bit BAR, in the upper half of the guest's physical addresses.
+	# The device has a 64-bit BAR, in the upper half of the guest's physical addresses.
 	says 'd=$(readlink -f /sys/block/nvme0n1/device/device); head -n 1 $d/resource | cut -c1-10' 0x00000080
 	counted 'nvme0q[1-9]'
-	check "no interrupt of its queues" test "$count" -gt 0
+	check "the guest has no interrupt of the disk's queues" test "$count" -gt 0
 	before=$count
-	# Behind what other cases read.
+	# The write goes to a part of the disk after the part that other cases read.
 	says 'dd if=/dev/urandom of=/tmp/x bs=1M count=4 2>/dev/null; dd if=/tmp/x of=/dev/nvme0n1 bs=1M seek=12 conv=fsync 2>/dev/null;
 		echo 3 >/proc/sys/vm/drop_caches; dd if=/dev/nvme0n1 bs=1M skip=12 2>/dev/null | cmp - /tmp/x && echo same' same
 	counted 'nvme0q[1-9]'
-	check "no interrupt since" test "$count" -gt "$before"
-	# This host has a GICv4.0, which brings them to the vCPUs itself. Newer kernels say so.
+	check "the guest has no interrupt of the disk's queues for the last write and read" test "$count" -gt "$before"
+	# This host has a GICv4.0, which sends the interrupts to the vCPUs itself. Newer kernels report this.
 	run "$lkvm" stat --json g
 	check_out "\"$nvme\": .*\"vectors\": \[\{\"vector\": 0, \"path\": \"irqfd\", \"host_interrupts\": 0\}, "
 	path=irqfd
 	mount -t debugfs none /sys/kernel/debug
 	! test -e /sys/kernel/debug/kvm/*-*/vgic-its-state@* || path=vLPI
-	# A look at it takes the irqfds off and on: nothing is lost.
+	# An inspection disconnects the irqfds and connects them again. No interrupt is lost.
 	run "$lkvm" inspect --its g
 	check_status 0
 	says 'dd if=/dev/nvme0n1 bs=1M skip=12 iflag=direct 2>/dev/null | cmp - /tmp/x && echo same' same
@@ -76,20 +77,20 @@ case_edu_works_without_its()
 	edu_passes 1 7
 }
 
-# Each reset comes with an interrupt under way.
+# An interrupt is in progress at each reset.
 case_edu_works_after_each_of_ten_resets()
 {
 	drive_edu 'boots=11 count=20 cases=registers,dma,msi,line'
 	edu_passes 11 4
 }
 
-# This host has a GICv4.0: its interrupts reach the vCPU without one of the host's.
+# This host has a GICv4.0: the device's interrupts reach the vCPU without an interrupt of the host.
 case_interrupts_are_forwarded_by_hardware()
 {
 	drive_edu 'count=200 cases=msi linger=4000'
 	wait_for g '^edu: 200 MSIs'
 	taken=$(grep "vfio-msi.*$edu" /proc/interrupts | awk '{ print $2 + $3 }')
-	check "the host took $taken interrupts of 200" test "${taken:-200}" -lt 20
+	check "the host handled $taken interrupts of 200" test "${taken:-200}" -lt 20
 	edu_passes 1 1
 }
 
@@ -100,12 +101,12 @@ case_interrupts_are_complete_while_irqfds_come_and_go()
 	look_again_and_again g
 	wait_for g '^edu: 20000 MSIs' 300
 	looks=$(wc -l <"$logs/looks")
-	check "$looks looks into it" test "$looks" -gt 4
+	check "lkvm made only $looks inspections" test "$looks" -gt 4
 	touch "$tmp/enough"
 	edu_passes 1 1
 }
 
-# One with PCI Express, which resets itself when config space says so.
+# The device has PCI Express. It resets itself when config space requests this.
 case_nvme_works_after_garbage_in_config_space()
 {
 	kernel=$programs/edu.bin
@@ -123,7 +124,7 @@ case_nvme_works_after_garbage_in_config_space()
 	unbind $nvme
 }
 
-# Its driver comes up each time, without a guest that put it to rest before.
+# The device's driver starts after each reboot, although no guest shut the device down before.
 case_nvme_works_after_each_of_ten_reboots()
 {
 	bind $nvme
@@ -135,7 +136,7 @@ case_nvme_works_after_each_of_ten_reboots()
 		restart $boots
 		says "dd if=/dev/nvme0n1 bs=1k skip=$((boots * 777)) count=1 2>/dev/null | tr -d ' '" $((boots * 777))
 		counted 'nvme0q[1-9]'
-		check "no interrupt after boot $boots" test "$count" -gt 0
+		check "the guest has no interrupt of the disk's queues after boot $boots" test "$count" -gt 0
 	done
 	"$lkvm" stop --force g
 	wait_exit g 0
@@ -146,11 +147,11 @@ case_nvme_works_after_each_of_ten_reboots()
 case_devices_of_one_group_are_passed_together()
 {
 	bind $pair.0 $pair.1
-	check "two groups" test -e $devices/$pair.0/iommu_group/devices/$pair.1
+	check "the two functions are in two groups" test -e $devices/$pair.0/iommu_group/devices/$pair.1
 	start g 'lkvm.shell=plain' --vfio-pci $pair.0 --vfio-pci $pair.1
 	wait_for g '^lkvm-guest: ready'
 	ask g 'cat /sys/bus/pci/devices/*/device'
-	check "not both" test "$(grep -c 0x11e8 "$logs/said")" = 2
+	check "the guest does not have both functions" test "$(grep -c 0x11e8 "$logs/said")" = 2
 	refused 'in use by another program' --vfio-pci $pair.0
 	"$lkvm" stop --force g
 	wait_exit g 0
@@ -166,15 +167,15 @@ case_host_gets_device_back_when_the_guest_ends()
 	tries=0
 	until grep -q "$nvme: the host wants the device back" "$logs/g.err"; do
 		tries=$((tries + 1))
-		[ $tries -lt 100 ] || fail "nothing is said of it"
+		[ $tries -lt 100 ] || fail "lkvm does not print that the host wants the device back"
 		sleep 0.2
 	done
 	says 'head -c 1 /dev/nvme0n1; echo' 0
 	"$lkvm" stop --force g
 	wait_exit g 0
-	wait $unbinding || fail "it was not unbound"
+	wait $unbinding || fail "the device was not unbound"
 
-	# Unplugged altogether.
+	# The device is removed completely.
 	bind $nvme
 	boot --vfio-pci $nvme
 	echo 1 >$devices/$nvme/remove &
@@ -182,14 +183,14 @@ case_host_gets_device_back_when_the_guest_ends()
 	sleep 1
 	"$lkvm" stop --force g
 	wait_exit g 0
-	wait $unplugging || fail "it was not unplugged"
+	wait $unplugging || fail "the device was not removed"
 	refused 'no such PCI device' --vfio-pci $nvme
 	echo 1 >/sys/bus/pci/rescan
-	check "it is not back" test -e $devices/$nvme
+	check "the device is not back after the rescan" test -e $devices/$nvme
 	unbind $nvme
 }
 
-# As somebody who may do little.
+# The command runs as a user with few rights.
 case_run_names_rights_that_the_user_lacks()
 {
 	bind $nvme
@@ -218,13 +219,13 @@ case_run_names_the_reason_when_device_cannot_be_passed()
 	check_status 2
 	check_err 'balloon'
 	refused 'driver nvme is bound to it' --vfio-pci $nvme
-	sh -c "$(sed 's/.*bind vfio-pci with: //' "$logs/run.err")" || fail "the commands of the sentence fail"
+	sh -c "$(sed 's/.*bind vfio-pci with: //' "$logs/run.err")" || fail "the commands in the message fail"
 	boot --vfio-pci $nvme
 	refused 'in use by another program' --vfio-pci $nvme
 	run "$lkvm" snapshot save g "$tmp/snapshot"
 	check_status 1
 	check_err "$nvme.*cannot save its state"
-	check "a file was left" test ! -e "$tmp/snapshot"
+	check "the failed save left a file" test ! -e "$tmp/snapshot"
 	"$lkvm" stop --force g
 	wait_exit g 0
 	unbind $nvme

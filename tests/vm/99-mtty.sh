@@ -1,13 +1,13 @@
 # shellcheck shell=sh disable=SC2154,SC2034
 # SPDX-License-Identifier: MIT
-# what: a mediated device (the kernel's mtty), without an IOMMU: ports, its line, what is refused
+# what: a mediated device (the kernel's mtty) without an IOMMU: ports, its interrupt line, refused requests
 # vfio: mtty
 
 types=/sys/class/mdev_bus/mtty/mdev_supported_types
 mediated=83b8f4f2-509f-382f-3c1e-e6bfe0fa1001
 another=83b8f4f2-509f-382f-3c1e-e6bfe0fa1002
 
-# make_mediated PORTS
+# make_mediated PORTS: makes the mediated device with this number of ports.
 make_mediated()
 {
 	modprobe vfio_iommu_type1
@@ -28,12 +28,12 @@ mtty_passes()
 {
 	wait_exit g 0 300
 	! grep -q 'mtty: FAILED' "$logs/g.out" || fail "$(grep 'mtty: FAILED' "$logs/g.out")"
-	grep -q "^mtty: $1" "$logs/g.out" || fail "no \"mtty: $1\""
+	grep -q "^mtty: $1" "$logs/g.out" || fail "the program did not print \"mtty: $1\""
 }
 
 case_mtty_passes_all_cases()
 {
-	check "this host has an IOMMU" test -z "$(ls /sys/class/iommu)"
+	check "the host has an IOMMU" test -z "$(ls /sys/class/iommu)"
 	for ports in 1 2; do
 		make_mediated $ports
 		drive_mtty ''
@@ -42,7 +42,7 @@ case_mtty_passes_all_cases()
 	done
 }
 
-# Each interrupt but the first only comes if the one before was told to be over.
+# Each interrupt except the first arrives only if the end of the previous interrupt was reported.
 case_interrupts_arrive_without_its()
 {
 	make_mediated 1
@@ -51,7 +51,7 @@ case_interrupts_arrive_without_its()
 	drop_mediated
 }
 
-# The kernel does not reset it, but the guest's next driver finds its line as it was at first.
+# The kernel does not reset the device, but the guest's next driver finds the interrupt line in its first state.
 case_mtty_works_after_each_of_five_resets()
 {
 	make_mediated 2
@@ -70,7 +70,7 @@ case_bytes_wait_in_the_device()
 	drop_mediated
 }
 
-# Its driver saves what is in it: in one go, or a part of it ahead, while the guest still runs.
+# The device's driver saves the device's bytes: all at once, or a part in advance while the guest still runs.
 case_save_keeps_bytes_that_wait_in_the_device()
 {
 	make_mediated 2
@@ -87,7 +87,7 @@ case_save_keeps_bytes_that_wait_in_the_device()
 			mtty_passes '15 bytes came back'
 		done
 	done
-	# Again, and from the first file.
+	# The guest is restored once more, from the first file.
 	drop_mediated
 	make_mediated 2
 	: >"$logs/g.out"
@@ -98,7 +98,7 @@ case_save_keeps_bytes_that_wait_in_the_device()
 	drop_mediated
 }
 
-# A device of the same kind, by another name; one of another kind.
+# One device is of the same kind and has another name. One device is of another kind.
 case_restore_accepts_another_device_of_the_same_kind()
 {
 	make_mediated 1
@@ -130,7 +130,7 @@ case_linux_finds_serial_ports()
 	start g lkvm.shell=plain --vfio-pci $mediated
 	wait_for g '^lkvm-guest: ready'
 	ask g 'cat /proc/ioports'
-	check "no serial ports: $(cat "$logs/said")" test "$(grep -c '^    .* : serial' "$logs/said")" = 2
+	check "the guest does not have two serial ports: $(cat "$logs/said")" test "$(grep -c '^    .* : serial' "$logs/said")" = 2
 	"$lkvm" stop --force g
 	wait_exit g 0
 	drop_mediated
@@ -146,7 +146,7 @@ case_run_and_save_name_the_reason_when_they_refuse()
 	check_err 'UUID of a mediated'
 	echo $mediated >/sys/bus/mdev/drivers/mtty/unbind
 	refused 'its driver released it' --vfio-pci $mediated
-	sh -c "$(sed 's/.*after this command: //' "$logs/run.err")" || fail "the command of the sentence fails"
+	sh -c "$(sed 's/.*after this command: //' "$logs/run.err")" || fail "the command in the message fails"
 	make_mediated 1
 	drive_mtty 'fill=1'
 	wait_for g '^mtty: filled'
@@ -154,7 +154,7 @@ case_run_and_save_name_the_reason_when_they_refuse()
 	run "$lkvm" snapshot save g "$tmp/snapshot" --live=point-in-time
 	check_status 1
 	check_err "a passed-through device's writes to RAM cannot be intercepted"
-	check "a file was left" test ! -e "$tmp/snapshot"
+	check "the refused save left a file" test ! -e "$tmp/snapshot"
 	run "$lkvm" snapshot save g "$tmp/snapshot" --live --json
 	check_out '"way": "rounds"'
 	input g x

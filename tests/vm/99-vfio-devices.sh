@@ -12,21 +12,22 @@ xhci=0000:00:13.0
 # shellcheck source=tests/vm/vfio.sh
 . "$here/vfio.sh"
 
-# Of the disks' KiB, each of which begins with its number, the first ones.
+# sum_of N: the checksum of the first N KiB of the disks. Each KiB begins with its number.
 sum_of() { awk -v n="$1" 'BEGIN { for (i = 0; i < n; i++) printf "%-1023d\n", i }' | sha1sum | cut -c1-40; }
 
-# forwarded DEVICE REGEX: the guest had interrupts of these names from it, and the host none.
+# forwarded DEVICE REGEX: the guest had interrupts of DEVICE whose names match REGEX, and the host had none.
 forwarded()
 {
 	counted "$2"
 	check "the guest had no interrupt \"$2\"" test "$count" -gt 0
 	run "$lkvm" stat --json g
 	sed -n "s/.*\"$1\": {\([^]]*\)\].*/\1/p" "$logs/run.out" >"$logs/vectors"
-	check "no vector of $1" grep -q '"path": "irqfd", "host_interrupts": 0' "$logs/vectors"
-	! grep -q '"host_interrupts": [1-9]' "$logs/vectors" || fail "the host has interrupts of $1: $(cat "$logs/vectors")"
+	check "lkvm stat shows no vector of $1 with an irqfd" grep -q '"path": "irqfd", "host_interrupts": 0' "$logs/vectors"
+	! grep -q '"host_interrupts": [1-9]' "$logs/vectors" || fail "the host handled interrupts of $1: $(cat "$logs/vectors")"
 }
 
-# fetches DRIVER DEVICE REGEX: by the network card that has it, which is off again then, as both are on the same network.
+# fetches DRIVER DEVICE REGEX: the guest fetches a file by the network card that has DRIVER. It switches the card off
+# afterwards, because both cards are on the same network.
 fetches()
 {
 	says "cd /sys/class/net; for e in *; do readlink \$e/device/driver | grep -q '/$1\$' && break; done
@@ -61,7 +62,8 @@ case_devices_work_together_and_after_a_reset()
 	check_only_resets g
 }
 
-# It has no reset of its own by function, but the host has one. Its link takes a while to come up again.
+# The card has no function-level reset, but the host can reset it in another way. The card's link needs some time to
+# come up again.
 case_network_card_recovers_after_it_was_detached()
 {
 	bind $e1000e
@@ -76,5 +78,5 @@ case_network_card_recovers_after_it_was_detached()
 	says "dmesg | grep -c 'e1000e.*AER: device recovery successful'" 2
 	"$lkvm" stop --force g
 	wait_exit g 0
-	check "messages: $(head -n 1 "$logs/g.err")" test ! -s "$logs/g.err"
+	check "lkvm printed messages: $(head -n 1 "$logs/g.err")" test ! -s "$logs/g.err"
 }
