@@ -335,14 +335,14 @@ void save_job_close(struct save_job *job)
 {
 	if (job->done_fd < 0)
 		return;
-	if (job->phase != SAVE_IDLE)
-		save_job_enter(job, SAVE_IDLE);
 	save_job_cancel(job);
 	if (background_is_open(&job->background))
 		background_proceed(&job->background);
 	if (job->working)
 		pthread_join(job->thread, NULL);
 	job->working = false;
+	if (job->phase != SAVE_IDLE) /* only now: a thread that starts late reads the phase */
+		save_job_enter(job, SAVE_IDLE);
 	throttle_close(&job->throttle);
 	background_close(&job->background);
 	loop_remove(job->loop, job->done_fd);

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -28,9 +29,11 @@ struct attempt {
 	unsigned threads;     /* number of started threads */
 	unsigned last_thread; /* number of threads that can be started; 0: no limit */
 	bool starts_late;     /* thread_create() returns after the end of the thread */
+	bool runs_late;       /* the thread begins some time after thread_create() */
 	void *(*run)(void *argument);
 	sem_t ended;
 	bool sync_fails;      /* machine_sync_disks() */
+	atomic_uint syncs;    /* its calls */
 	unsigned settled, done;
 	bool overlays;       /* the save switches to new overlays */
 	unsigned created, switched, removed;
@@ -44,8 +47,11 @@ static struct attempt *attempt;
 
 static void *attempt_thread(void *argument)
 {
-	void *result = attempt->run(argument);
+	void *result;
 
+	if (attempt->runs_late)
+		usleep(1000);
+	result = attempt->run(argument);
 	sem_post(&attempt->ended);
 	return result;
 }
@@ -90,6 +96,7 @@ void machine_read_disks_ahead(struct machine *machine)
 int machine_sync_disks(struct machine *machine, struct error *error)
 {
 	(void)machine;
+	attempt->syncs++;
 	return attempt->sync_fails ? error_set(error, EIO, "disk d cannot be flushed") : 0;
 }
 
@@ -274,6 +281,27 @@ static void save_fails_when_a_disk_cannot_be_flushed(void **state)
 		save_fails(SAVE_POINT_IN_TIME, "disk d cannot be flushed");
 }
 
+/* As if lkvm ended right after a request to save: the thread has not begun, and must not write a valid end of a file. */
+static void save_ends_without_a_snapshot_when_closed_at_once(void **state)
+{
+	(void)state;
+	attempt->runs_late = true;
+	for (unsigned i = 0; i < ATTEMPTS; i++) {
+		struct save_request request = { .fd = memfd_create("snapshot", MFD_CLOEXEC), .base_fd = -1, .folder_fd = -1 };
+		struct save_job *job = &attempt->job;
+		struct error error;
+
+		attempt->machine.running = true;
+		*job = (struct save_job){
+			.copied = attempt_copied, .paused_part_done = attempt_settled, .done = attempt_done, .owner = job,
+		};
+		assert_int_equal(save_job_open(job, &attempt->machine, &request, &attempt->loop, &error), 0);
+		assert_int_equal(save_job_copy(job, &error), 0);
+		save_job_close(job);
+		assert_int_equal(attempt->syncs, 0);
+	}
+}
+
 /* The machine has resumed before that. */
 static void save_fails_when_its_last_thread_cannot_start(void **state)
 {
@@ -367,6 +395,7 @@ int main(void)
 		TEST(save_fails_each_time_when_a_step_fails),
 		TEST(point_in_time_save_fails_each_time_when_a_step_fails),
 		TEST(save_fails_when_a_disk_cannot_be_flushed),
+		TEST(save_ends_without_a_snapshot_when_closed_at_once),
 		TEST(save_fails_when_its_last_thread_cannot_start),
 		TEST(save_switches_to_overlays_only_when_guest_goes_on),
 		cmocka_unit_test(phase_asserts_when_another_cannot_follow),
