@@ -33,6 +33,7 @@ int lifecycle_reset(struct lifecycle *lifecycle, const char *cause, struct error
 {
 	struct machine *machine = lifecycle->machine;
 	bool running = machine->running;
+	struct vm_event event;
 
 	/* A warning makes a guest visible that panics and restarts again and again. */
 	log_message(machine->config.log, LOG_LEVEL_WARNING, "%s: %s", cause,
@@ -43,6 +44,10 @@ int lifecycle_reset(struct lifecycle *lifecycle, const char *cause, struct error
 	}
 	if (running)
 		machine_pause(machine);
+	/* An event of the guest before the reset, such as an expired watchdog, is not one of the guest after it. */
+	event = vm_event_pop(&machine->vm);
+	if (event.kind == VM_EVENT_FAILURE)
+		vm_event_post(&machine->vm, &event);
 	if (machine_reset(machine, error) < 0) {
 		error_context(error, "the guest cannot start again after its reset");
 		lifecycle_fail(lifecycle, LIFECYCLE_FAILURE, error);

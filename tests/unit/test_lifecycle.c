@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* control/lifecycle.c: requests and events of a fake machine. Children send real requests over the real socket. */
 #include "unit/lifecycle_bench.h"
+#include "../../control/lifecycle_private.h"
 #include "util/bits.h"
 
 #include <signal.h>
@@ -302,6 +303,24 @@ static void event_with_a_cause_logs_it(void **state)
 	assert_string_equal(logged, "a cause: it starts again\nanother cause: the virtual machine ends\n");
 }
 
+/* Its watchdog expires in the moment in which the user resets the guest. */
+static void reset_drops_event_of_the_guest_before_it(void **state)
+{
+	const struct vm_event power_off = { .kind = VM_EVENT_POWER_OFF, .cause = "a cause" };
+	struct error error;
+
+	(void)state;
+	vm_event_post(&bench->machine.vm, &power_off);
+	assert_int_equal(lifecycle_reset(&bench->lifecycle, "the user", &error), 0);
+	run_loop_for(&bench->loop, 20);
+	assert_int_equal(bench->lifecycle.end, LIFECYCLE_RUNNING);
+	assert_int_equal(fake_machine.resets, 1);
+	fake_machine_event(&bench->machine, VM_EVENT_FAILURE, "KVM stopped");
+	assert_int_equal(lifecycle_reset(&bench->lifecycle, "the user", &error), 0);
+	run_loop_for(&bench->loop, 20);
+	assert_int_equal(bench->lifecycle.end, LIFECYCLE_FAILURE);
+}
+
 static void no_reboot_ends_at_a_reset(void **state)
 {
 	(void)state;
@@ -388,6 +407,7 @@ int main(void)
 		TEST(reboot_force_keeps_the_guest_when_its_kernel_is_gone),
 		TEST(reboot_does_not_ask_the_guest_when_its_kernel_is_gone),
 		TEST(event_with_a_cause_logs_it),
+		TEST(reset_drops_event_of_the_guest_before_it),
 		TEST(reset_logs_a_line),
 		TEST(no_reboot_ends_at_a_reset),
 		TEST(no_reboot_ends_at_reboot_force),
