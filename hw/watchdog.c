@@ -299,6 +299,9 @@ void watchdog_reset(struct watchdog *watchdog)
 void watchdog_restored(struct watchdog *watchdog)
 {
 	pthread_mutex_lock(&watchdog->lock);
+	/* What no guest can write may come from a damaged file. */
+	watchdog->state.offset &= OFFSET_MASK;
+	watchdog->state.control &= watchdog->state.control & ENABLED ? ENABLED | WS0 | WS1 : 0;
 	watchdog->level = watchdog->state.control & WS0;
 	interrupts_set_line(watchdog->interrupts, watchdog->config.line, watchdog->level);
 	pthread_mutex_unlock(&watchdog->lock);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* hw/watchdog.c: registers, the two stages, and how it goes on after a pause, a restore and a reset. */
+/* hw/watchdog.c: registers, the two stages, and what it does after a pause, a restore and a reset. */
 #include "unit/test.h"
 
 #include <errno.h>
@@ -248,6 +248,24 @@ static void restored_watchdog_expires_after_resume(void **state)
 	assert_int_equal(expired, 3);
 }
 
+/* Bits that no guest can set, and the second stage of a watchdog that is off. */
+static void restored_watchdog_drops_impossible_state(void **state)
+{
+	const struct watchdog_state off = { .offset = UINT64_MAX, .compare = 7000000, .control = 0xfe };
+	const struct watchdog_state on = { .offset = 50 * MS, .compare = 8000000, .control = 0xf9 };
+
+	(void)state;
+	replace(&off);
+	watchdog_resume(&watchdog, 7000000);
+	run_loop_for(&board.loop, 20);
+	assert_int_equal(get(WCS), 0);
+	assert_int_equal(watchdog.state.offset, (1ull << 48) - 1);
+	assert_false(board_line(&board, LINE));
+	replace(&on);
+	assert_int_equal(get(WCS), EN);
+	assert_int_equal(expired, 0);
+}
+
 static void reset_disables_watchdog(void **state)
 {
 	(void)state;
@@ -302,6 +320,7 @@ int main(void)
 		TEST(compare_register_has_ticks_of_the_guests_counter),
 		TEST(counting_stops_when_the_machine_is_paused),
 		TEST(restored_watchdog_expires_after_resume),
+		TEST(restored_watchdog_drops_impossible_state),
 		TEST(reset_disables_watchdog),
 		TEST(open_leaves_nothing_when_it_fails),
 		TEST(registers_withstand_random_accesses),
