@@ -22,7 +22,9 @@ static void component_watchdog_expired(void *owner)
 		break;
 	case MACHINE_WATCHDOG_LOG:
 	case MACHINE_WATCHDOG_ABSENT:
-		log_message(machine->config.log, LOG_LEVEL_WARNING, "the guest's watchdog expired");
+		if (!machine->watchdog_logged)
+			log_message(machine->config.log, LOG_LEVEL_WARNING, "the guest's watchdog expired");
+		machine->watchdog_logged = true;
 		return;
 	}
 	vm_event_post(&machine->vm, &event);
@@ -70,6 +72,7 @@ static void component_watchdog_resume(struct machine *machine)
 
 static void component_watchdog_reset(struct machine *machine)
 {
+	machine->watchdog_logged = false;
 	if (has_watchdog(machine))
 		watchdog_reset(&machine->watchdog);
 }
@@ -94,8 +97,9 @@ static void component_watchdog_stat(struct machine *machine, struct report *repo
 	if (!has_watchdog(machine))
 		return;
 	report_begin(report, NULL);
-	report_string(report, "name", "watchdog");
+	report_begin(report, "watchdog");
 	report_string(report, "state", watchdog_stage(&machine->watchdog));
+	report_end(report);
 	report_end(report);
 }
 

@@ -178,6 +178,9 @@ struct machine {
 	struct virtio_device *balloon, *input; /* two of these, or NULL */
 	struct vfio *vfio; /* passed-through devices; NULL: none */
 	struct pvpanic pvpanic; /* closed without config.pvpanic */
+	/* Logged since the last reset: a guest could repeat these for ever. */
+	atomic_bool panic_logged;
+	bool watchdog_logged;
 	struct rcec collector; /* of their errors; open if there are any devices */
 	const struct error_collector *refused; /* NULL except in machine_check_host() */
 	struct dirty_log dirty_log;

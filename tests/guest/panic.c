@@ -33,6 +33,7 @@ void guest_main(void)
 
 	print("panic: slot %u, %lu bytes, supports %u\n", function.slot, function.bars[0].size, read8(at));
 	write8(at, CRASH_LOADED);
+	write8(at, CRASH_LOADED); /* lkvm prints the line once */
 	print("panic: ready\n");
 	do {
 		while (!(read8(BOARD_UART + STATUS) & DATA_READY))

@@ -79,6 +79,8 @@ case_watchdog_prints_a_line_by_none()
 	ask g 'echo same >/tmp/mark; rm /tmp/feed'
 	sleep 12
 	alive g
+	ask g 'echo >&3' # it counts again
+	sleep 12
 	check "lkvm did not print only this warning" test "$(cat "$logs/g.err")" = "lkvm: warning: the guest's watchdog expired"
 	run "$lkvm" stop --force g
 	wait_exit g 0
