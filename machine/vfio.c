@@ -2,7 +2,7 @@
 /* The passed-through devices as a component of the machine. */
 #include "components.h"
 
-/* These open last: they get the PCI slots that are left. */
+/* These open after virtio: they get the next PCI slots. */
 static int component_vfio_open(struct machine *machine, struct error *error)
 {
 	struct vfio_config *config = &machine->config.vfio;

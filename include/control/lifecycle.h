@@ -16,7 +16,7 @@
 /* Why the machine ended. */
 enum lifecycle_end {
 	LIFECYCLE_RUNNING,
-	LIFECYCLE_POWER_OFF, /* by the guest */
+	LIFECYCLE_POWER_OFF, /* by the guest or its watchdog */
 	LIFECYCLE_LEFT,      /* by the user, at the terminal */
 	LIFECYCLE_STOPPED,   /* by `lkvm stop --force` */
 	LIFECYCLE_RESET,     /* by the guest or `lkvm reboot --force`, with no_reboot */

@@ -10,9 +10,9 @@ struct vm;
 /* The first event is kept until vm_event_pop(); later ones are dropped. */
 enum vm_event_kind {
 	VM_EVENT_NONE,
-	VM_EVENT_POWER_OFF, /* PSCI SYSTEM_OFF */
-	VM_EVENT_RESET,     /* PSCI SYSTEM_RESET or SYSTEM_RESET2 */
-	VM_EVENT_CRASH,     /* the guest reported a crash */
+	VM_EVENT_POWER_OFF, /* PSCI SYSTEM_OFF, or the watchdog */
+	VM_EVENT_RESET,     /* PSCI SYSTEM_RESET or SYSTEM_RESET2, or the watchdog */
+	VM_EVENT_CRASH,     /* the guest reported a crash or a panic */
 	VM_EVENT_FAILURE,   /* KVM cannot continue; the error has the place */
 };
 
