@@ -40,7 +40,7 @@ launch()
 {
 	l=$1
 	shift
-	rm -f "$tmp/$l.status"
+	rm -f "$tmp/$l.status" "$tmp/$l.pid"
 	(
 		# The shell's process becomes lkvm, so its $$ is lkvm's process ID. The pipe is open for reading and
 		# writing, so that lkvm's input never ends.
@@ -48,6 +48,8 @@ launch()
 			<>"$tmp/$l.in" >>"$logs/$l.out" 2>>"$logs/$l.err" && ended=0 || ended=$?
 		echo "$ended" >"$tmp/$l.status"
 	) &
+	# Its input has a reader from here on: what `input` writes is not lost.
+	until [ -s "$tmp/$l.pid" ] || [ -s "$tmp/$l.status" ]; do sleep 0.05; done
 }
 
 # save GUEST FILE [OPTION...]: runs lkvm snapshot save, which must succeed and write a valid file. The guest may have
