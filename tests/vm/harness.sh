@@ -68,6 +68,16 @@ forget_guests()
 	done
 }
 
+# log_crashes and mark_log: make the emulated host's kernel log where a process crashed, and where a case begins.
+# kernel_log: prints the case's part of that log. crash: prints the crash in it as one line, with the offset in the program.
+log_crashes() { [ -z "$emulated" ] || echo 1 >/proc/sys/debug/exception-trace; }
+mark_log() { [ -z "$emulated" ] || echo "case $1" >/dev/kmsg; }
+kernel_log() { dmesg | sed -n "\,case $1\$,,\$p" | tail -n 100; }
+crash()
+{
+	sed -n 's/.*\] \(.*: unhandled .*\)/\1/p; s/.*\] \(lr : .*\)/\1/p' "$logs/dmesg" | head -n 2 | tr '\n' ';'
+}
+
 # run_case FILE/CASE: runs the case in a session of its own, so that the whole session can be ended.
 run_case()
 {
@@ -78,6 +88,7 @@ run_case()
 	export logs tmp XDG_RUNTIME_DIR
 	mkdir -p "$logs"
 	forget_guests "$file"
+	mark_log "$1"
 	limit=$(sed -n 's/^# timeout: //p' "$here/$file.sh")
 	limit=$((${limit:-300} * times))
 	# With a counted clock, a check of the case takes more time than a wait.
@@ -107,8 +118,9 @@ run_case()
 	else
 		[ -s "$logs/reason" ] || echo "status $result: $(tail -n 1 "$logs/case.out")" \
 			>"$logs/reason"
-		echo "not ok $1@$label: $(cat "$logs/reason")"
-		dmesg | tail -n 100 >"$logs/dmesg"
+		kernel_log "$1" >"$logs/dmesg"
+		crash=$(crash)
+		echo "not ok $1@$label: $(cat "$logs/reason")${crash:+; a crash: $crash}"
 		bad=1
 	fi
 }
@@ -129,6 +141,7 @@ emulated=$([ -e /run/command ] && echo 1)
 kept_guests=$(mktemp -d)
 export emulated kept_guests
 trap 'rm -rf "$kept_guests"' EXIT
+log_crashes
 for test; do
 	run_case "$test"
 done
