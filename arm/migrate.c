@@ -180,18 +180,18 @@ static int migrate_save_devices(const struct context *context, struct error *err
 }
 
 static const struct step save_steps[] = {
-	{ "peers", migrate_stop_peers, "no device may ask anything of one that has stopped; the vCPUs are parked, and ask nothing" },
-	{ "devices", migrate_stop_devices, "they write no memory and send nothing any more" },
-	{ "quiesce", migrate_quiesce, "once ours are quiet, too, nothing changes any more" },
-	{ "its-tables", save_its_tables, "into RAM, so before RAM is taken; no MSI may come after it" },
-	{ "pending-tables", save_pending_tables, "the same for pending LPIs, of every redistributor" },
-	{ "distributor", save_distributor, "registers are only read from here on, in any order" },
+	{ "peers", migrate_stop_peers, "devices that use other devices stop first; the vCPUs are stopped already" },
+	{ "devices", migrate_stop_devices, "from here on they write no memory and send no interrupts" },
+	{ "quiesce", migrate_quiesce, "the VMM's own workers stop too: from here on nothing changes" },
+	{ "its-tables", save_its_tables, "KVM writes them to RAM, so this precedes the capture of RAM; no MSI may follow" },
+	{ "pending-tables", save_pending_tables, "the same for the pending LPIs of each redistributor" },
+	{ "distributor", save_distributor, "from here on registers are only read, in any order" },
 	{ "redistributors", save_redistributors, "with the levels of the PPIs" },
 	{ "cpu-interfaces", save_cpu_interfaces, "active priorities belong to the active bits above" },
-	{ "its", save_its, "after its tables: what it says of them is what is in RAM" },
-	{ "its-check", check_its, "after its tables and its registers: both are as a restore finds them" },
-	{ "vcpus", save_vcpus, "timers last: their lines were read with the redistributors" },
-	{ "device-data", migrate_save_devices, "into the file's end, behind RAM: it may be much, and nothing else depends on it" },
+	{ "its", save_its, "after its tables: its registers then describe the tables in RAM" },
+	{ "its-check", check_its, "after its tables and registers, which a restore finds in the same state" },
+	{ "vcpus", save_vcpus, "timers last: the redistributors hold the levels of their lines" },
+	{ "device-data", migrate_save_devices, "at the end of the file, after RAM: it can be large, and nothing depends on it" },
 };
 
 /*
@@ -256,18 +256,18 @@ static int migrate_forward(const struct context *context, struct error *error)
 }
 
 static const struct step restore_steps[] = {
-	{ "vcpus", restore_vcpus, "first: what this host cannot give is found before anything else is done" },
-	{ "gic-control", restore_control, "pending interrupts that come while the distributor is off are never queued" },
-	{ "lpi-tables", restore_lpi_tables, "their addresses are fixed once GICR_CTLR turns LPIs on" },
-	{ "redistributors", restore_redistributors, "LPIs on, before the ITS has any to restore" },
-	{ "distributor", restore_distributor, "SPIs, whose routes name redistributors" },
-	{ "cpu-interfaces", restore_cpu_interfaces, "active priorities after the active bits they belong to" },
-	{ "its-registers", restore_its_registers, "where its tables are; ignored once it is on" },
-	{ "its-tables", restore_its_tables, "mappings from RAM, with each LPI's configuration and pending bit" },
-	{ "its-control", restore_its_control, "turns it on: from here on it takes commands and MSIs" },
-	{ "device-data", migrate_restore_devices, "the devices stand still behind it, until the vCPUs go on" },
-	{ "forward", migrate_forward, "routes, irqfds, one VFIO_DEVICE_SET_IRQS a device: an MSI that is sent now finds its mapping, and "
-	  "what is pending in software is handed to the hardware" },
+	{ "vcpus", restore_vcpus, "first: a feature that this host lacks is found before anything changes" },
+	{ "gic-control", restore_control, "KVM never queues interrupts that become pending while the distributor is off" },
+	{ "lpi-tables", restore_lpi_tables, "their addresses are fixed once GICR_CTLR enables LPIs" },
+	{ "redistributors", restore_redistributors, "enables LPIs before the ITS restores any" },
+	{ "distributor", restore_distributor, "the routes of SPIs name redistributors" },
+	{ "cpu-interfaces", restore_cpu_interfaces, "active priorities follow the active bits that they belong to" },
+	{ "its-registers", restore_its_registers, "the places of its tables; KVM ignores them once the ITS is enabled" },
+	{ "its-tables", restore_its_tables, "reads mappings from RAM, with each LPI's configuration and pending bit" },
+	{ "its-control", restore_its_control, "enables the ITS: from here on it accepts commands and MSIs" },
+	{ "device-data", migrate_restore_devices, "the devices stay stopped after it, until the vCPUs run" },
+	{ "forward", migrate_forward, "routes, irqfds and one VFIO_DEVICE_SET_IRQS for each device: an MSI finds its mapping now, and the "
+	  "hardware receives what is pending in software" },
 };
 
 static int run_steps(const char *sequence, const struct step *steps, size_t count, const struct context *context,
