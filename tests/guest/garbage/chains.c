@@ -234,7 +234,7 @@ static void check_mistakes(struct garbage *garbage, struct virtio *device)
 	/* A broken device serves no more requests, and keeps its status. */
 	describe(&victim, 0, at(victim.buffer), 16, DESCRIPTOR_WRITE, 0);
 	queue_submit(&victim.queue, 0);
-	CHECK(!queue_wait(&victim.queue, 20), "%s goes on although it needs a reset", virtio_name(device));
+	CHECK(!queue_wait(&victim.queue, 20), "%s continues although it needs a reset", virtio_name(device));
 	CHECK(virtio_status(device) & STATUS_NEEDS_RESET, "%s forgets that it needs a reset",
 	      virtio_name(device));
 }

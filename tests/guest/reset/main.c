@@ -37,7 +37,7 @@ static void check_boot(unsigned device_count)
 	CHECK(read32(BOARD_RTC) - notes.time < 10000, "the RTC is not the host's time again");
 	CHECK(__atomic_load_n(&as_loaded, __ATOMIC_RELAXED) == 0x10ad, "the program was not loaded again");
 	CHECK(device_count > 0, "no devices");
-	CHECK(notes.boots != 2 || milliseconds() < PATIENCE, "the counter goes on: %lu ms", milliseconds());
+	CHECK(notes.boots != 2 || milliseconds() < PATIENCE, "the counter continues: %lu ms", milliseconds());
 }
 
 /*
