@@ -13,10 +13,10 @@ static void events_keep(void *owner, const struct its_event *event)
 		size_t capacity = events->capacity ? events->capacity * 2 : 64;
 		struct its_event *items = reallocarray(events->items, capacity, sizeof(*items));
 
-		if (!items)
-			return;
-		events->items = items;
-		events->capacity = capacity;
+		if (items) {
+			events->items = items;
+			events->capacity = capacity;
+		}
 	}
 	if (events->count < events->capacity)
 		events->items[events->count++] = *event;
