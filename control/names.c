@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "control/control.h"
+#include "util/trusted_folder.h"
 
 #define LOCK_SECONDS 5
 #define LOCK_TRY_MICROSECONDS 10000
@@ -29,35 +30,39 @@ int control_check_name(const char *name, struct error *error)
 	return 0;
 }
 
-static int directory_path(char path[PATH_MAX], struct error *error)
+/* The directory of the sockets: `name` in the folder `parent`. */
+struct place {
+	const char *parent;
+	const char *name;
+};
+
+static int find_place(struct place *place, struct error *error)
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
 	const char *home = getenv("HOME");
-	int length;
 
 	if (runtime && runtime[0] == '/')
-		length = snprintf(path, PATH_MAX, "%s/lkvm", runtime);
+		*place = (struct place){ runtime, "lkvm" };
 	else if (home && home[0] == '/')
-		length = snprintf(path, PATH_MAX, "%s/.lkvm", home);
+		*place = (struct place){ home, ".lkvm" };
 	else
 		return error_set(error, EINVAL,
 				 "neither XDG_RUNTIME_DIR nor HOME is set: lkvm keeps its sockets below one of them");
-	if (length >= PATH_MAX)
-		return error_system(error, ENAMETOOLONG, "%.100s...", path);
 	return 0;
 }
 
 /* A user who can write the directory can imitate a VM, so only its owner may have access. */
-static int make_private(int fd, const char *path, struct error *error)
+static int check_private(int fd, const struct place *place, struct error *error)
 {
 	struct stat status;
 
 	if (fstat(fd, &status) < 0)
-		return error_system(error, errno, "%.300s", path);
+		return error_system(error, errno, "%.300s/%s", place->parent, place->name);
 	if (status.st_uid != geteuid())
-		return error_set(error, EPERM, "%.300s belongs to another user", path);
-	if (status.st_mode & (S_IRWXG | S_IRWXO) && fchmod(fd, S_IRWXU) < 0)
-		return error_system(error, errno, "%.300s is accessible to other users", path);
+		return error_set(error, EPERM, "%.300s/%s belongs to another user", place->parent, place->name);
+	if (status.st_mode & (S_IRWXG | S_IRWXO))
+		return error_set(error, EPERM, "%.300s/%s is accessible to other users: remove it, or make it private with chmod 700",
+				 place->parent, place->name);
 	return 0;
 }
 
@@ -73,22 +78,35 @@ static int check_runtime_directory(struct error *error)
 			 "unset the variable to use ~/.lkvm", runtime);
 }
 
-int control_directory_open(bool create, struct error *error)
+/* A symbolic link is refused: another user's link could lead to any of this user's directories. */
+static int open_private(int parent, const struct place *place, bool create, struct error *error)
 {
-	char path[PATH_MAX];
 	int fd;
 
-	if (directory_path(path, error) < 0 || check_runtime_directory(error) < 0)
-		return -1;
-	if (create && mkdir(path, S_IRWXU) < 0 && errno != EEXIST)
-		return error_system(error, errno, "%.300s", path);
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (create && mkdirat(parent, place->name, S_IRWXU) < 0 && errno != EEXIST)
+		return error_system(error, errno, "%.300s/%s", place->parent, place->name);
+	fd = openat(parent, place->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return error_system(error, errno, "%.300s", path);
-	if (make_private(fd, path, error) < 0) {
+		return error_system(error, errno, "%.300s/%s", place->parent, place->name);
+	if (check_private(fd, place, error) < 0) {
 		close(fd);
 		return -1;
 	}
+	return fd;
+}
+
+int control_directory_open(bool create, struct error *error)
+{
+	struct place place = { 0 };
+	int parent, fd;
+
+	if (find_place(&place, error) < 0 || check_runtime_directory(error) < 0)
+		return -1;
+	parent = trusted_folder_open(place.parent, error);
+	if (parent < 0)
+		return -1;
+	fd = open_private(parent, &place, create, error);
+	close(parent);
 	return fd;
 }
 

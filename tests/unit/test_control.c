@@ -427,8 +427,6 @@ static void control_open_denies_other_users_by_file_modes(void **state)
 
 	(void)state;
 	snprintf(path, sizeof(path), "%s/lkvm", scratch);
-	assert_int_equal(mkdir(path, 0777), 0);
-	assert_int_equal(chmod(path, 0777), 0);
 	server = start("modes");
 	assert_int_equal(stat(path, &status), 0);
 	assert_int_equal(status.st_mode & 0777, 0700);
@@ -438,11 +436,24 @@ static void control_open_denies_other_users_by_file_modes(void **state)
 	stop(server);
 }
 
-static void control_open_refuses_directory_of_another_user(void **state)
+/* Neither a server nor a list uses the directory of sockets. */
+static void assert_directory_is_refused(int code, const char *words)
 {
+	struct control_names names;
 	struct control control;
-	struct loop loop;
 	struct error error;
+	struct loop loop;
+
+	loop_open(&loop);
+	assert_int_equal(control_open(&control, "x", &loop, serve, NULL, &error), -1);
+	assert_int_equal(error.code, code);
+	assert_non_null(strstr(error.text, words));
+	assert_int_equal(control_list(&names, &error), -1);
+	assert_int_equal(error.code, code);
+}
+
+static void control_refuses_directory_of_another_user(void **state)
+{
 	char path[PATH_MAX + 32];
 
 	(void)state;
@@ -451,9 +462,53 @@ static void control_open_refuses_directory_of_another_user(void **state)
 	snprintf(path, sizeof(path), "%s/lkvm", scratch);
 	assert_int_equal(mkdir(path, 0700), 0);
 	assert_int_equal(chown(path, 12345, 12345), 0);
-	loop_open(&loop);
-	assert_int_equal(control_open(&control, "x", &loop, serve, NULL, &error), -1);
-	assert_int_equal(error.code, EPERM);
+	assert_directory_is_refused(EPERM, "belongs to another user");
+}
+
+/* lkvm did not make it, so that it does not change its mode. */
+static void control_refuses_directory_that_others_can_open(void **state)
+{
+	char path[PATH_MAX + 32];
+	struct stat status;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/lkvm", scratch);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(chmod(path, 0750), 0);
+	assert_directory_is_refused(EPERM, "chmod 700");
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_mode & 0777, 0750);
+}
+
+static void control_refuses_directory_that_is_a_link(void **state)
+{
+	char path[PATH_MAX + 32], target[PATH_MAX + 32];
+	struct stat status;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/lkvm", scratch);
+	snprintf(target, sizeof(target), "%s/target", scratch);
+	assert_int_equal(mkdir(target, 0700), 0);
+	assert_int_equal(symlink(target, path), 0);
+	assert_directory_is_refused(ENOTDIR, "lkvm");
+	assert_int_equal(rmdir(target), 0); /* nothing is in it */
+	assert_directory_is_refused(ENOTDIR, "lkvm");
+	assert_int_equal(stat(target, &status), -1); /* and it was not made again */
+}
+
+static void control_refuses_parent_of_another_user(void **state)
+{
+	char path[PATH_MAX + 32];
+	struct stat status;
+
+	(void)state;
+	if (geteuid())
+		return; /* only root can change the owner of a directory */
+	assert_int_equal(chown(scratch, 12345, 12345), 0);
+	assert_directory_is_refused(EPERM, "belongs to another user");
+	snprintf(path, sizeof(path), "%s/lkvm", scratch);
+	assert_int_equal(stat(path, &status), -1);
+	assert_int_equal(chown(scratch, 0, 0), 0);
 }
 
 /* Even if the file modes allow another user. */
@@ -658,7 +713,10 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(control_call_times_out_when_the_vmm_hangs, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(control_open_denies_other_users_by_file_modes, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(control_open_refuses_directory_of_another_user, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(control_refuses_directory_of_another_user, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(control_refuses_directory_that_others_can_open, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(control_refuses_directory_that_is_a_link, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(control_refuses_parent_of_another_user, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(control_drops_clients_of_other_users, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(control_open_fails_when_the_name_is_taken, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(control_removes_stale_sockets, set_up, tear_down),
