@@ -73,7 +73,7 @@ int machine_software_open(struct machine *machine, struct error *error)
 
 	const void *fdt = ram_at(&machine->vm.ram, machine->boot.fdt, FDT_MAX_SIZE);
 
-	return write_file_atomic(dump, fdt, fdt_size(fdt), 0666, error);
+	return write_file_atomic(dump, fdt, fdt_size(fdt), error);
 }
 
 int machine_check_kernel(struct machine *machine, struct error *error)

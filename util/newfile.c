@@ -14,7 +14,7 @@
 
 #include "util/io.h"
 
-#define MODE 0666 /* less the umask */
+#define MODE 0600 /* a snapshot has all that the guest has in memory */
 #define MAX_LINKS 40 /* symbolic links in a row: the kernel's limit */
 
 /* Makes the n-th temporary name for `path`, in the same folder. Returns false if it is too long. */
@@ -23,14 +23,14 @@ static bool name_beside(const char *path, unsigned n, char name[PATH_MAX])
 	return snprintf(name, PATH_MAX, "%s.%d-%u.new", path, (int)getpid(), n) < PATH_MAX;
 }
 
-static int open_named(struct new_file *file, mode_t mode)
+static int open_named(struct new_file *file)
 {
 	for (unsigned n = 0; n < 100; n++) {
 		if (!name_beside(file->target, n, file->temporary)) {
 			errno = ENAMETOOLONG;
 			return -1;
 		}
-		file->fd = open(file->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+		file->fd = open(file->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, MODE);
 		if (file->fd >= 0 || errno != EEXIST)
 			return file->fd;
 	}
@@ -108,7 +108,7 @@ static int find_target(struct new_file *file, struct error *error)
 	return 0;
 }
 
-static int open_file(struct new_file *file, const char *path, mode_t mode, struct error *error)
+int new_file_open(struct new_file *file, const char *path, struct error *error)
 {
 	char copy[PATH_MAX];
 
@@ -116,15 +116,10 @@ static int open_file(struct new_file *file, const char *path, mode_t mode, struc
 	if (find_target(file, error) < 0)
 		return -1;
 	snprintf(copy, sizeof(copy), "%s", file->target);
-	file->fd = open(dirname(copy), O_RDWR | O_TMPFILE | O_CLOEXEC, mode);
+	file->fd = open(dirname(copy), O_RDWR | O_TMPFILE | O_CLOEXEC, MODE);
 	if (file->fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL))
-		open_named(file, mode);
+		open_named(file);
 	return file->fd < 0 ? error_system(error, errno, "%s", file->target) : 0;
-}
-
-int new_file_open(struct new_file *file, const char *path, struct error *error)
-{
-	return open_file(file, path, MODE, error);
 }
 
 /*
@@ -183,7 +178,7 @@ int new_file_open_temporary(struct error *error)
 {
 	const char *wanted = getenv("TMPDIR"), *folder = wanted && wanted[0] ? wanted : "/var/tmp";
 	char name[PATH_MAX];
-	int fd = open(folder, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+	int fd = open(folder, O_RDWR | O_TMPFILE | O_CLOEXEC, MODE);
 
 	if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL) &&
 	    snprintf(name, sizeof(name), "%s/lkvm-XXXXXX", folder) < (int)sizeof(name)) {
@@ -216,7 +211,7 @@ static int write_special(const char *path, const void *contents, size_t size, st
 	return result ? error_system(error, -result, "%s", path) : 0;
 }
 
-int write_file_atomic(const char *path, const void *contents, size_t size, mode_t mode, struct error *error)
+int write_file_atomic(const char *path, const void *contents, size_t size, struct error *error)
 {
 	struct new_file file;
 	struct stat status;
@@ -227,7 +222,7 @@ int write_file_atomic(const char *path, const void *contents, size_t size, mode_
 		return error_set(error, EEXIST, "%s is a block device, which is not overwritten", path);
 	if (exists && !S_ISREG(status.st_mode))
 		return write_special(path, contents, size, error);
-	if (open_file(&file, path, mode, error) < 0)
+	if (new_file_open(&file, path, error) < 0)
 		return -1;
 	result = write_full(file.fd, contents, size);
 	if (result == 0)

@@ -8,7 +8,6 @@
 
 #include <limits.h>
 #include <stddef.h>
-#include <sys/types.h>
 
 #include "util/err.h"
 
@@ -20,7 +19,7 @@ struct new_file {
 };
 
 /*
- * Opens a new file. A symbolic link at `path` is followed as the kernel would, also to a file that does not exist yet. Fails
+ * Opens a new file with mode 0600. A symbolic link at `path` is followed as the kernel would, also to a file that does not exist yet. Fails
  * if the file could not get its name later: the folder does not exist, or `path` exists and is no regular file.
  */
 int new_file_open(struct new_file *file, const char *path, struct error *error);
@@ -35,10 +34,10 @@ void new_file_discard(struct new_file *file);
 int new_file_open_temporary(struct error *error);
 
 /*
- * Makes or replaces the file at `path`, with permissions `mode` less the umask. Another process, or this one after a crash,
+ * Makes or replaces the file at `path`, with mode 0600. Another process, or this one after a crash,
  * reads either the old contents or all of the new. Symbolic links are followed as above. A FIFO or /dev/null is written in
  * place. A block device is refused.
  */
-int write_file_atomic(const char *path, const void *contents, size_t size, mode_t mode, struct error *error);
+int write_file_atomic(const char *path, const void *contents, size_t size, struct error *error);
 
 #endif

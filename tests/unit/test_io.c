@@ -174,20 +174,19 @@ static void write_file_atomic_creates_and_replaces_file(void **state)
 	char path[100];
 	struct stat status;
 	struct error error;
-	mode_t mask = umask(022);
 
 	(void)state;
 	snprintf(path, sizeof(path), "%s/file", folder);
-	assert_int_equal(write_file_atomic(path, "first", 5, 0666, &error), 0);
+	assert_int_equal(write_file_atomic(path, "first", 5, &error), 0);
 	assert_contents(path, "first");
 	assert_int_equal(stat(path, &status), 0);
-	assert_int_equal(status.st_mode & 07777, 0644);
-	assert_int_equal(write_file_atomic(path, "2", 1, 0600, &error), 0);
+	assert_int_equal(status.st_mode & 07777, 0600);
+	assert_int_equal(chmod(path, 0644), 0);
+	assert_int_equal(write_file_atomic(path, "2", 1, &error), 0);
 	assert_contents(path, "2");
 	assert_int_equal(stat(path, &status), 0);
 	assert_int_equal(status.st_mode & 07777, 0600);
 	assert_int_equal(files(), 1);
-	umask(mask);
 }
 
 static void write_file_atomic_keeps_old_file_when_it_fails(void **state)
@@ -199,10 +198,10 @@ static void write_file_atomic_keeps_old_file_when_it_fails(void **state)
 
 	(void)state;
 	snprintf(path, sizeof(path), "%s/file", folder);
-	assert_int_equal(write_file_atomic(path, "old", 3, 0600, &error), 0);
+	assert_int_equal(write_file_atomic(path, "old", 3, &error), 0);
 	signal(SIGXFSZ, SIG_IGN);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
-	assert_int_equal(write_file_atomic(path, "more than ten bytes", 19, 0600, &error), -1);
+	assert_int_equal(write_file_atomic(path, "more than ten bytes", 19, &error), -1);
 	setrlimit(RLIMIT_FSIZE, &none);
 	assert_int_equal(error.code, EFBIG);
 	assert_non_null(strstr(error.text, path));
@@ -210,9 +209,9 @@ static void write_file_atomic_keeps_old_file_when_it_fails(void **state)
 	assert_int_equal(files(), 1);
 
 	snprintf(missing, sizeof(missing), "%s/missing/file", folder);
-	assert_int_equal(write_file_atomic(missing, "x", 1, 0600, &error), -1);
+	assert_int_equal(write_file_atomic(missing, "x", 1, &error), -1);
 	assert_int_equal(error.code, ENOENT);
-	assert_int_equal(write_file_atomic(folder, "x", 1, 0600, &error), -1);
+	assert_int_equal(write_file_atomic(folder, "x", 1, &error), -1);
 	assert_int_equal(error.code, EISDIR);
 }
 
@@ -227,7 +226,7 @@ static void write_file_atomic_writes_into_a_fifo(void **state)
 	snprintf(path, sizeof(path), "%s/fifo", folder);
 	assert_int_equal(mkfifo(path, 0600), 0);
 	fd = open(path, O_RDWR);
-	assert_int_equal(write_file_atomic(path, "through", 7, 0600, &error), 0);
+	assert_int_equal(write_file_atomic(path, "through", 7, &error), 0);
 	assert_int_equal(read(fd, bytes, 7), 7);
 	assert_string_equal(bytes, "through");
 	close(fd);
