@@ -72,7 +72,7 @@ static int add_overlays(struct machine_config *config, const char *folder, bool 
 {
 	char absolute[PATH_MAX];
 
-	if (is_last && mkdir(folder, 0777) < 0 && errno != EEXIST)
+	if (is_last && mkdir(folder, 0755) < 0 && errno != EEXIST)
 		return error_system(error, errno, "cannot make the folder %s", folder);
 	if (!realpath(folder, absolute))
 		return error_system(error, errno, "folder %s", folder);

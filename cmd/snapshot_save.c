@@ -192,7 +192,7 @@ static int open_folder(struct save *save, struct error *error)
 		return 0;
 	if (save->options->stop)
 		return error_set(error, EINVAL, "--disk-overlays: --stop ends the guest, which could not use them");
-	save->folder_made = mkdir(folder, 0777) == 0;
+	save->folder_made = mkdir(folder, 0755) == 0;
 	if (!save->folder_made && errno != EEXIST)
 		return error_system(error, errno, "--disk-overlays: cannot make the folder %s", folder);
 	save->folder_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -21,7 +21,7 @@ static int create(const struct machine *machine, struct machine_overlays *overla
 	int fd;
 
 	format_name(machine, index, name);
-	fd = openat(overlays->folder_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	fd = openat(overlays->folder_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0 && errno == EEXIST)
 		return error_set(error, EEXIST, "overlay %s already exists: choose another folder", name);
 	if (fd < 0)

@@ -130,11 +130,27 @@ static int check_format(const struct disk *disk, const struct virtio_block_confi
 	return disk_format_check(disk->fd, disk->bytes, config->path, error);
 }
 
+/*
+ * Opens the overlay, or makes it. A link is refused, because another user may have put it there. A new overlay may exist if it
+ * is empty, as a start that failed leaves it.
+ */
+static int open_overlay(const char *path, int flags, bool is_new)
+{
+	int fd = -1;
+
+	flags |= O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW;
+	if (is_new)
+		fd = open(path, flags | O_CREAT | O_EXCL, 0600);
+	return is_new && (fd >= 0 || errno != EEXIST) ? fd : open(path, flags);
+}
+
 static int open_overlay_file(const char *path, int flags, bool is_new, struct error *error)
 {
-	int fd = open(path, flags | O_CLOEXEC | O_NONBLOCK | (is_new ? O_CREAT : 0), 0666);
+	int fd = open_overlay(path, flags, is_new);
 	struct stat stat;
 
+	if (fd < 0 && errno == ELOOP)
+		return error_set(error, ELOOP, "overlay %s is a symbolic link, which lkvm does not follow", path);
 	if (fd < 0)
 		return error_system(error, errno, "cannot open overlay %s", path);
 	if (fstat(fd, &stat) < 0) {
@@ -143,7 +159,7 @@ static int open_overlay_file(const char *path, int flags, bool is_new, struct er
 		error_set(error, EINVAL, "overlay %s is not a file", path);
 	} else if (lock(fd, flags == O_RDONLY, "overlay", path, error) < 0) {
 		; /* the error is set */
-	} else if (is_new && stat.st_size > 0) {
+	} else if (is_new && (stat.st_size > 0 || stat.st_uid != geteuid() || stat.st_nlink != 1)) {
 		error_set(error, EEXIST, "overlay %s already exists, from another run: delete it, or choose another folder or name",
 			  path);
 	} else {

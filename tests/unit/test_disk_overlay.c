@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -334,6 +335,34 @@ static void overlay_reports_error_when_the_base_shrank(void **state)
 	assert_int_equal(write_disk(&f->disk, bytes, 512, 5 * BLOCK), EIO);
 	write_whole(f->base, f->old, SIZE);
 	expect_contents(&f->disk, f->old);
+}
+
+/* Another user may have put the link into the folder, so that lkvm makes or writes a file that this user never named. */
+static void overlay_is_refused_when_it_is_a_link(void **state)
+{
+	struct fixture *f = *state;
+	char target[PATH_MAX + 8];
+	struct stat status;
+
+	snprintf(target, sizeof(target), "%s.target", f->overlay);
+	disk_close(&f->disk);
+	assert_int_equal(unlink(f->overlay), 0);
+	assert_int_equal(symlink(target, f->overlay), 0);
+	expect_refused(f, true, "is a symbolic link");
+	expect_refused(f, false, "is a symbolic link");
+	assert_int_equal(stat(target, &status), -1);
+	assert_int_equal(unlink(f->overlay), 0);
+	/* A link by name is no better: an empty file may be one of this user in another folder. */
+	close(creat(target, 0600));
+	assert_int_equal(link(target, f->overlay), 0);
+	expect_refused(f, true, "already exists");
+	assert_int_equal(unlink(target), 0);
+	must_open(f, true);
+	assert_int_equal(unlink(f->overlay), 0);
+	disk_close(&f->disk);
+	must_open(f, true);
+	assert_int_equal(stat(f->overlay, &status), 0);
+	assert_int_equal(status.st_mode & 07777, 0600);
 }
 
 static void overlay_is_refused_when_it_is_in_use_or_damaged(void **state)
@@ -822,7 +851,7 @@ int main(void)
 		TEST(overlay_records_blocks_after_their_data_is_synced),
 		TEST(overlay_keeps_old_data_when_its_file_cannot_grow),
 		TEST(overlay_reports_error_when_the_base_shrank),
-		TEST(overlay_is_refused_when_it_is_in_use_or_damaged),
+		TEST(overlay_is_refused_when_it_is_a_link), TEST(overlay_is_refused_when_it_is_in_use_or_damaged),
 		TEST(base_is_shared_by_overlays_but_not_with_a_writer),
 		TEST(overlay_matches_a_flat_array_after_random_requests),
 		TEST(overlay_is_refused_when_its_base_was_written), TEST(switched_disk_stays_as_it_was),
