@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BACKLOG 16
+#define BACKLOG 128 /* clients that connect at the same time; the kernel refuses more */
 
 /* Makes the socket, in place of a stale one. The directory is locked. */
 static int bind_name(struct control *control, int directory_fd, struct error *error)

@@ -67,6 +67,11 @@ static void press(struct lifecycle *lifecycle, struct control_client *client, en
 		control_refuse(client, &error);
 		return;
 	}
+	if (control_count_deferred(client->control) >= CONTROL_DEFERRABLE) {
+		error_set(&error, EBUSY, "%u commands wait for this virtual machine already; --force does not wait", CONTROL_DEFERRABLE);
+		control_refuse(client, &error);
+		return;
+	}
 	if (was_paused)
 		machine_resume(machine);
 	if (machine_press(machine, key, &error) < 0) {

@@ -14,11 +14,13 @@
 #include "util/clock.h"
 
 #define PATIENCE 5000 /* milliseconds for a client to send its request, and to receive its reply */
+#define GRACE 200     /* the same while others wait for its place */
 
 /* The timer ticks while there is a client, or while none can be accepted. A second start must not delay it. */
 static void tick(struct control *control, bool on)
 {
-	struct itimerspec interval = { .it_value.tv_sec = on, .it_interval.tv_sec = on };
+	const struct timespec time = { .tv_nsec = on ? GRACE * 1000000L : 0 };
+	struct itimerspec interval = { .it_value = time, .it_interval = time };
 
 	if (control->ticking != on && timerfd_settime(control->timer_fd, 0, &interval, NULL) == 0)
 		control->ticking = on;
@@ -30,6 +32,27 @@ static struct control_client *find_free(struct control *control)
 		if (control->clients[i].state == CONTROL_FREE)
 			return &control->clients[i];
 	return NULL;
+}
+
+/* A client that has sent or received nothing for a while makes room for others. A deferred client waits on purpose. */
+static bool is_slow(const struct control_client *client)
+{
+	return (client->state == CONTROL_READING || client->state == CONTROL_WRITING) &&
+	       monotonic_ms() + PATIENCE >= client->deadline + GRACE;
+}
+
+/* Returns the slow client that made no progress for the longest time, or NULL. */
+static struct control_client *find_slow(struct control *control)
+{
+	struct control_client *slowest = NULL;
+
+	for (unsigned i = 0; i < CONTROL_CLIENTS; i++) {
+		struct control_client *client = &control->clients[i];
+
+		if (is_slow(client) && (!slowest || client->deadline < slowest->deadline))
+			slowest = client;
+	}
+	return slowest;
 }
 
 static struct control_client free_client(struct control *control)
@@ -136,6 +159,15 @@ void control_complete(struct control *control, int event, const struct error *wh
 		else
 			control_answer(client, NULL);
 	}
+}
+
+unsigned control_count_deferred(const struct control *control)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
+		count += control->clients[i].state == CONTROL_DEFERRED;
+	return count;
 }
 
 int control_claim_fd(struct control_client *client, unsigned index)
@@ -271,10 +303,23 @@ static bool is_allowed(int fd)
 	       (peer.uid == 0 || peer.uid == geteuid());
 }
 
+/* Returns a place for a new client, or NULL. */
+static struct control_client *make_room(struct control *control)
+{
+	struct control_client *client = find_free(control);
+
+	if (client)
+		return client;
+	client = find_slow(control);
+	if (client)
+		drop(client);
+	return client;
+}
+
 static void control_accept_client(void *owner, int fd, uint32_t events)
 {
 	struct control *control = owner;
-	struct control_client *client = find_free(control);
+	struct control_client *client = make_room(control);
 	struct error error;
 	int client_fd;
 
@@ -319,7 +364,7 @@ static void control_check_deadlines(void *owner, int fd, uint32_t events)
 		}
 		any |= client->state != CONTROL_FREE;
 	}
-	if (find_free(control))
+	if (find_free(control) || find_slow(control))
 		loop_change(control->loop, control->listen_fd, POLLIN);
 	if (!any)
 		tick(control, false);

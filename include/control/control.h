@@ -22,6 +22,7 @@
 #define CONTROL_REQUEST_LENGTH 256
 #define CONTROL_WORDS 8
 #define CONTROL_CLIENTS 16
+#define CONTROL_DEFERRABLE (CONTROL_CLIENTS / 2) /* requests that may wait for a guest at the same time */
 #define CONTROL_FDS 3
 
 /* Checks a name: 1 to 64 characters of A-Z a-z 0-9 . _ -, the first neither a dot nor a dash. */
@@ -29,7 +30,8 @@ int control_check_name(const char *name, struct error *error);
 
 /*
  * Server: the VMM's end. Everything runs on the main thread. A bad client can only occupy one of CONTROL_CLIENTS places, for a
- * few seconds unless it waits for a reply.
+ * few seconds unless it waits for a reply. When all places are taken, a client that sends or receives nothing loses its place
+ * to the next. The server must keep places free of deferred requests: CONTROL_DEFERRABLE.
  */
 
 struct control;
@@ -100,6 +102,9 @@ void control_refuse(struct control_client *client, const struct error *why);
  * `timeout`. A client that disconnects meanwhile is dropped.
  */
 void control_defer(struct control_client *client, int event, unsigned seconds, const struct error *timeout);
+
+/* Returns the number of deferred requests. */
+unsigned control_count_deferred(const struct control *control);
 
 /* Sends "ok" to a deferred client before its reply: what it requested has begun. */
 void control_report_begun(struct control_client *client);

@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <pthread.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,7 @@
 #include "util/io.h"
 
 #define BIG (5u << 20)
+#define LARGE (512u << 10) /* more than a socket keeps */
 
 static char scratch[40];
 
@@ -44,11 +46,12 @@ static void serve(void *owner, struct control_client *client, unsigned count, ch
 
 		snprintf(body, sizeof(body), "%u %s\n", count, words[count - 1]);
 		control_answer(client, body);
-	} else if (!strcmp(words[0], "big")) {
-		char *body = malloc(BIG + 1);
+	} else if (!strcmp(words[0], "big") || !strcmp(words[0], "large")) {
+		size_t size = words[0][0] == 'b' ? BIG : LARGE;
+		char *body = malloc(size + 1);
 
-		memset(body, 'x', BIG);
-		body[BIG] = '\0';
+		memset(body, 'x', size);
+		body[size] = '\0';
 		control_answer(client, body);
 		free(body);
 	} else if (!strcmp(words[0], "wait")) {
@@ -316,6 +319,58 @@ static void control_drops_silent_clients_when_it_has_too_many(void **state)
 	for (unsigned i = 0; i < CONTROL_CLIENTS + 2; i++)
 		close(fds[i]);
 	stop(server);
+}
+
+/*
+ * Connects again whenever a connection ends, sends `request` and reads no reply. With deadlines alone, it would take half a
+ * minute until the last of its connections got a place.
+ */
+static pid_t flood_in_child(const char *name, const char *request)
+{
+	pid_t child = fork();
+	struct pollfd clients[6 * CONTROL_CLIENTS];
+
+	if (child)
+		return child;
+	for (unsigned i = 0; i < COUNT(clients); i++)
+		clients[i] = (struct pollfd){ .fd = -1 };
+	for (;; usleep(1000)) {
+		poll(clients, COUNT(clients), 0);
+		for (unsigned i = 0; i < COUNT(clients); i++) {
+			if (clients[i].fd >= 0 && !(clients[i].revents & POLLHUP))
+				continue;
+			if (clients[i].fd >= 0)
+				close(clients[i].fd);
+			clients[i].fd = connect_raw(name);
+			(void)!send(clients[i].fd, request, strlen(request), MSG_NOSIGNAL);
+		}
+	}
+}
+
+static void assert_served_in_flood(const char *name, const char *request)
+{
+	struct server *server = start(name);
+	pid_t child = flood_in_child(name, request);
+	int status;
+
+	usleep(300000); /* they have all places */
+	for (unsigned i = 0; i < 3; i++)
+		assert_answer(name, "echo", "1 echo\n");
+	kill(child, SIGKILL);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	stop(server);
+}
+
+static void control_serves_others_when_silent_clients_connect_without_end(void **state)
+{
+	(void)state;
+	assert_served_in_flood("silent", "");
+}
+
+static void control_serves_others_when_slow_readers_connect_without_end(void **state)
+{
+	(void)state;
+	assert_served_in_flood("slow", "large\n");
 }
 
 /* Calls in a child process, whose exit status is the result. */
@@ -707,6 +762,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(control_serves_others_when_clients_misbehave, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(control_refuses_request_when_descriptors_are_lost, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(control_drops_silent_clients_when_it_has_too_many, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(control_serves_others_when_silent_clients_connect_without_end, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(control_serves_others_when_slow_readers_connect_without_end, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(reply_waits_for_its_event, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(control_frees_places_of_clients_that_disconnect, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(reply_comes_after_the_name_is_free_when_the_vm_ends, set_up,

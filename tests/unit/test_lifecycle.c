@@ -115,6 +115,28 @@ static void stop_answers_after_the_vm_ended(void **state)
 	assert_string_equal(answer(asking, true), "ok ");
 }
 
+/* Commands that wait for the guest cannot take all places, so that others are always served. */
+static void stop_is_refused_when_many_commands_wait(void **state)
+{
+	struct asking waiting[CONTROL_DEFERRABLE];
+
+	(void)state;
+	for (unsigned i = 0; i < CONTROL_DEFERRABLE; i++)
+		waiting[i] = ask("stop 60");
+	while (control_count_deferred(&bench->control) < CONTROL_DEFERRABLE)
+		run_loop_for(&bench->loop, 20);
+	assert_string_equal(serve_one("stop 60"),
+			    "error 8 commands wait for this virtual machine already; --force does not wait");
+	assert_int_equal(fake_machine.presses[MACHINE_KEY_POWER], CONTROL_DEFERRABLE);
+	assert_string_equal(serve_one("info"), "ok running 2 268435456\n");
+	fake_machine_event(&bench->machine, VM_EVENT_POWER_OFF, NULL);
+	loop_run(&bench->loop);
+	control_withdraw(&bench->control);
+	lifecycle_notify(&bench->lifecycle);
+	for (unsigned i = 0; i < CONTROL_DEFERRABLE; i++)
+		assert_string_equal(answer(waiting[i], true), "ok ");
+}
+
 static void stop_fails_when_the_guest_crashes(void **state)
 {
 	struct asking asking = ask("stop 60");
@@ -395,6 +417,7 @@ int main(void)
 		TEST(pause_and_resume_may_be_repeated),
 		TEST(stat_answers_as_text_and_as_json),
 		TEST(stop_answers_after_the_vm_ended),
+		TEST(stop_is_refused_when_many_commands_wait),
 		TEST(stop_fails_when_the_guest_crashes),
 		TEST(stop_and_reboot_fail_when_the_guest_ignores_the_key),
 		TEST(stop_and_reboot_fail_at_once_when_the_guest_listens_to_no_key),
