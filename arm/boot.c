@@ -16,6 +16,7 @@
 #include "arm/fdt.h"
 #include "memory/memory_loss.h"
 #include "util/bits.h"
+#include "util/file.h"
 #include "util/file_format.h"
 
 /* The first 64 bytes of an Image (booting.rst, section 4); all fields are little-endian. */
@@ -57,16 +58,11 @@ static uint64_t align_up(uint64_t value, uint64_t alignment)
 
 static int open_file(const char *path, const char *what, struct error *error)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* O_NONBLOCK: do not wait for the writer of a FIFO */
-	struct stat status;
+	int fd = file_open_regular(path, O_RDONLY);
 
-	if (fd < 0)
-		return error_system(error, errno, "Unable to open %s %s", what, path);
-	if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode)) {
-		close(fd);
+	if (fd == -EINVAL)
 		return error_set(error, EINVAL, "Unable to open %s %s: it is not a regular file", what, path);
-	}
-	return fd;
+	return fd < 0 ? error_system(error, -fd, "Unable to open %s %s", what, path) : fd;
 }
 
 void boot_defer(struct boot *boot, const char *kernel, const char *initrd)

@@ -10,14 +10,16 @@
 #include "cmd/run_options.h"
 #include "control/lifecycle.h"
 #include "machine_run.h"
+#include "util/file.h"
 
 /* The message is kvmtool's, because programs that start it look for that text. */
 static bool kernel_is_there(const char *path)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = file_open_regular(path, O_RDONLY);
 
 	if (fd < 0) {
-		fprintf(stderr, "  Fatal: Unable to open kernel %s: %s\n", path, strerror(errno));
+		fprintf(stderr, "  Fatal: Unable to open kernel %s: %s\n", path,
+			fd == -EINVAL ? "it is not a regular file" : strerror(-fd));
 		return false;
 	}
 	close(fd);

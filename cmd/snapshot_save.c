@@ -13,6 +13,7 @@
 #include "save/request.h"
 #include "snapshot_output.h"
 #include "util/clock.h"
+#include "util/file.h"
 #include "util/newfile.h"
 
 #define PATIENCE 30   /* seconds for a VMM to answer a quick request */
@@ -174,13 +175,16 @@ static int open_base(struct save *save, struct error *error)
 {
 	const char *path = save->options->base;
 
-	save->base_fd = path ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+	save->base_fd = -1;
 	if (!path)
 		return 0;
 	if (is_rewritten(save))
 		return error_set(error, EINVAL, "--base: a snapshot that is compressed or written to a pipe has no base");
+	save->base_fd = file_open_regular(path, O_RDONLY);
+	if (save->base_fd == -EINVAL)
+		return error_set(error, EINVAL, "--base: %s is not a regular file", path);
 	if (save->base_fd < 0)
-		return error_system(error, errno, "--base: %s", path);
+		return error_system(error, -save->base_fd, "--base: %s", path);
 	return 0;
 }
 

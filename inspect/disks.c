@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "inspect/inspect.h"
+#include "util/file.h"
 
 struct file {
 	const char *what, *path; /* "overlay", "/o" */
@@ -17,13 +18,11 @@ struct file {
 /* A hostile snapshot may have any path, so only regular files and block devices are opened. */
 static int open_file(const struct file *file, struct error *error)
 {
-	struct stat status;
-	int fd = -1;
+	int fd = file_open_image(file->path, O_RDONLY);
 
-	if (stat(file->path, &status) == 0 && !S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode))
+	if (fd == -EINVAL)
 		return error_set(error, EINVAL, "%s %s is neither a file nor a block device", file->what, file->path);
-	fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	return fd < 0 ? error_system(error, errno, "%s %s", file->what, file->path) : fd;
+	return fd < 0 ? error_system(error, -fd, "%s %s", file->what, file->path) : fd;
 }
 
 static enum inspect_disk_state compare(const struct file *file, struct error *error)

@@ -14,6 +14,7 @@
 #include "read.h"
 #include "snapshot/working_set.h"
 #include "state/names.h"
+#include "util/file.h"
 #include "util/io.h"
 
 #define LONGEST_CHAIN 64u /* files; each needs a descriptor, and may add a step to each read of RAM */
@@ -53,20 +54,14 @@ static void path_beside(const char *of, const char *path, char beside[PATH_MAX])
 		beside[0] = '\0';
 }
 
-/*
- * Whether a file is a snapshot with that identity. Reads only its header. Otherwise files that are based on one another in a
- * circle would be opened without end.
- */
-static bool is_it(const char *path, const uint8_t identity[16], struct error *error)
+/* Whether an open file is a snapshot with that identity. Reads only its header. */
+static bool is_it(int fd, const char *path, const uint8_t identity[16], struct error *error)
 {
 	uint8_t bytes[FORMAT_HEADER_SIZE];
 	struct format_header header;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	ssize_t got = fd < 0 ? -errno : pread_full(fd, bytes, sizeof(bytes), 0);
+	ssize_t got = pread_full(fd, bytes, sizeof(bytes), 0);
 	char text[FORMAT_IDENTITY_TEXT];
 
-	if (fd >= 0)
-		close(fd);
 	if (got < 0) {
 		error_system(error, (int)-got, "its base %s", path);
 		return false;
@@ -79,17 +74,40 @@ static bool is_it(const char *path, const uint8_t identity[16], struct error *er
 	return false;
 }
 
+/*
+ * Opens the file at `path` if it is the base with that identity. Otherwise files that are based on one another in a circle would
+ * be opened without end. Returns a descriptor, or -1.
+ */
+static int open_if_it(const char *path, const uint8_t identity[16], struct error *error)
+{
+	int fd = file_open_regular(path, O_RDONLY);
+
+	if (fd == -EINVAL)
+		return error_set(error, EINVAL, "its base %s is not a regular file", path);
+	if (fd < 0)
+		return error_system(error, -fd, "its base %s", path);
+	if (is_it(fd, path, identity, error))
+		return fd;
+	close(fd);
+	return -1;
+}
+
 static int find(struct snapshot *base, const struct base_section *wanted, const char *of, unsigned depth, struct error *error)
 {
 	char beside[PATH_MAX];
 	const char *path = beside;
+	int fd = -1;
 
 	path_beside(of, wanted->path, beside);
-	if (!beside[0] || !is_it(beside, wanted->identity, error))
+	if (beside[0])
+		fd = open_if_it(beside, wanted->identity, error);
+	if (fd < 0) {
 		path = wanted->path;
-	if (path == wanted->path && !is_it(path, wanted->identity, error))
+		fd = open_if_it(path, wanted->identity, error);
+	}
+	if (fd < 0)
 		return -1;
-	return chain_open(base, -1, path, depth, NULL, error) < 0 ? error_context(error, "its base") : 0;
+	return chain_open(base, fd, path, depth, NULL, error) < 0 ? error_context(error, "its base") : 0;
 }
 
 /* Opens the base, if there is one. `path` is the path of `snapshot`. `depth` is the number of snapshots based on it. */

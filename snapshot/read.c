@@ -13,6 +13,7 @@
 
 #include "state/names.h"
 #include "util/checksum.h"
+#include "util/file.h"
 #include "util/io.h"
 
 static int get(const struct snapshot *snapshot, void *to, size_t size, uint64_t offset, struct error *error)
@@ -48,9 +49,13 @@ int snapshot_open_path(struct snapshot *snapshot, const char *path, struct error
 	struct stat status;
 
 	if (snapshot->fd < 0)
-		snapshot->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (snapshot->fd < 0 || fstat(snapshot->fd, &status) < 0)
-		return error_system(error, errno, "cannot open it");
+		snapshot->fd = file_open_regular(path, O_RDONLY);
+	if (snapshot->fd == -EINVAL)
+		return error_set(error, EINVAL, "it is not a regular file");
+	if (snapshot->fd < 0)
+		return error_system(error, -snapshot->fd, "cannot open it");
+	if (fstat(snapshot->fd, &status) < 0)
+		return error_system(error, errno, "cannot read its size");
 	if (!S_ISREG(status.st_mode))
 		return error_set(error, EINVAL, "it is not a regular file");
 	snapshot->file_size = (uint64_t)status.st_size;

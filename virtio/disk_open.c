@@ -12,6 +12,7 @@
 
 #include "disk.h"
 #include "disk_format.h"
+#include "util/file.h"
 
 /*
  * Two VMs that write one image destroy it. A lock of the open file description lasts as long as its descriptors, in any
@@ -35,9 +36,6 @@ static int measure(struct disk *disk, const char *path, struct error *error)
 	if (fstat(disk->fd, &stat) < 0)
 		return error_system(error, errno, "disk %s", path);
 	disk->is_device = S_ISBLK(stat.st_mode);
-	if (!disk->is_device && !S_ISREG(stat.st_mode))
-		return error_set(error, EINVAL, "disk %s is neither a file nor a block device", path);
-
 	disk->size = (uint64_t)stat.st_size;
 	if (disk->is_device && ioctl(disk->fd, BLKGETSIZE64, &disk->size) < 0)
 		return error_system(error, errno, "size of disk %s", path);
@@ -218,10 +216,11 @@ int disk_open(struct disk *disk, const struct virtio_block_config *config, const
 	disk->overlay = NULL;
 	atomic_init(&disk->sync_error, 0);
 	disk->read_only = config->read_only || overlaid;
-	/* O_NONBLOCK: opening a FIFO would wait for its writer. */
-	disk->fd = open(path, (disk->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK);
+	disk->fd = file_open_image(path, disk->read_only ? O_RDONLY : O_RDWR);
+	if (disk->fd == -EINVAL)
+		return error_set(error, EINVAL, "disk %s is neither a file nor a block device", path);
 	if (disk->fd < 0)
-		return error_system(error, errno, "cannot open disk %s", path);
+		return error_system(error, -disk->fd, "cannot open disk %s", path);
 	snprintf(what, sizeof(what), "disk %s", path);
 	if (measure(disk, path, error) < 0 || check_size(disk, config, error) < 0 ||
 	    check_format(disk, config, error) < 0 || lock(disk->fd, disk->read_only, "disk", path, error) < 0 ||

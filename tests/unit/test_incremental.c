@@ -211,6 +211,12 @@ static void snapshot_open_fails_when_the_base_is_missing_or_another(void **state
 	assert_non_null(strstr(error.text, "is another snapshot now"));
 	assert_int_equal(snapshot.fd, -1);
 
+	/* The base is not a file. It is not opened: that could have effects. */
+	unlink(paths[0]);
+	assert_int_equal(mkfifo(paths[0], 0600), 0);
+	assert_int_equal(snapshot_open(&snapshot, paths[2], &error), -1);
+	assert_non_null(strstr(error.text, "is not a regular file"));
+
 	/* The base is the file itself. */
 	assert_int_equal(rename(paths[2], paths[1]), 0);
 	assert_int_equal(snapshot_open(&snapshot, paths[1], &error), -1);
