@@ -77,13 +77,10 @@ int run_options_parse_huge_pages(void *target, char *value, struct error *error)
 
 static int parse_watchdog(void *field, char *value, struct error *error)
 {
-	static const char *const actions[] = {
-		[MACHINE_WATCHDOG_RESET] = "reset", [MACHINE_WATCHDOG_POWER_OFF] = "poweroff", [MACHINE_WATCHDOG_LOG] = "none",
-	};
 	enum machine_watchdog *watchdog = field;
 
-	for (unsigned i = MACHINE_WATCHDOG_RESET; i < COUNT(actions); i++) {
-		if (strcmp(value, actions[i]))
+	for (unsigned i = MACHINE_WATCHDOG_RESET; i <= MACHINE_WATCHDOG_LOG; i++) {
+		if (strcmp(value, machine_watchdog_name((enum machine_watchdog)i)))
 			continue;
 		*watchdog = (enum machine_watchdog)i;
 		return 0;

@@ -23,51 +23,67 @@ void inspect_identity(const struct format_header *header, struct report *report)
 	report_number(report, "format_version", header->version);
 }
 
+static void report_text_if_any(struct report *report, const char *name, const char *text)
+{
+	if (text)
+		report_string(report, name, text);
+}
+
+static void add_disk(const struct virtio_block_config *disk, struct report *report)
+{
+	char name[16];
+
+	report_string(report, "path", disk->path);
+	report_bytes(report, "size", disk->size);
+	report_bool(report, "read_only", disk->read_only);
+	report_text_if_any(report, "overlay", disk->overlay);
+	for (unsigned j = 0; j < VIRTIO_BLOCK_LOWER && disk->lower[j]; j++) {
+		snprintf(name, sizeof(name), "lower%u", j);
+		report_string(report, name, disk->lower[j]);
+	}
+}
+
+/* With the programs that a restore starts. */
+static void add_network(const struct virtio_net_config *network, struct report *report)
+{
+	char text[32];
+
+	report_string(report, "mode", network->mode == NET_USER ? "user" : "tap");
+	report_text_if_any(report, "interface", network->tap);
+	report_text_if_any(report, "script", network->script);
+	report_text_if_any(report, "passt", network->passt);
+	report_text_if_any(report, "passt_options", network->passt_options);
+	snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", network->mac[0], network->mac[1], network->mac[2],
+		 network->mac[3], network->mac[4], network->mac[5]);
+	report_string(report, "mac", text);
+}
+
 void inspect_machine(const struct machine_config *config, struct report *report)
 {
+	char name[24];
+
 	report_string(report, "name", config->name);
 	report_number(report, "vcpus", config->cpus);
 	report_bytes(report, "memory", config->memory);
 	report_string(report, "irqchip", config->irqchip == IRQCHIP_GICV3_ITS ? "gicv3-its" : "gicv3");
-	if (config->kernel)
-		report_string(report, "kernel", config->kernel);
-	if (config->initrd)
-		report_string(report, "initrd", config->initrd);
-	if (config->parameters)
-		report_string(report, "parameters", config->parameters);
+	report_text_if_any(report, "kernel", config->kernel);
+	report_text_if_any(report, "initrd", config->initrd);
+	report_text_if_any(report, "parameters", config->parameters);
+	if (config->watchdog != MACHINE_WATCHDOG_ABSENT)
+		report_string(report, "watchdog", machine_watchdog_name(config->watchdog));
 	for (unsigned i = 0; i < config->disk_count; i++) {
-		char name[16];
-
 		snprintf(name, sizeof(name), "disk%u", i);
 		report_begin(report, name);
-		report_string(report, "path", config->disks[i].path);
-		report_bytes(report, "size", config->disks[i].size);
-		report_bool(report, "read_only", config->disks[i].read_only);
-		if (config->disks[i].overlay)
-			report_string(report, "overlay", config->disks[i].overlay);
-		for (unsigned j = 0; j < VIRTIO_BLOCK_LOWER && config->disks[i].lower[j]; j++) {
-			snprintf(name, sizeof(name), "lower%u", j);
-			report_string(report, name, config->disks[i].lower[j]);
-		}
+		add_disk(&config->disks[i], report);
 		report_end(report);
 	}
 	for (unsigned i = 0; i < config->network_count; i++) {
-		const struct virtio_net_config *network = &config->networks[i];
-		char text[32];
-
-		snprintf(text, sizeof(text), "network%u", i);
-		report_begin(report, text);
-		report_string(report, "mode", network->mode == NET_USER ? "user" : "tap");
-		if (network->tap)
-			report_string(report, "interface", network->tap);
-		snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", network->mac[0], network->mac[1],
-			 network->mac[2], network->mac[3], network->mac[4], network->mac[5]);
-		report_string(report, "mac", text);
+		snprintf(name, sizeof(name), "network%u", i);
+		report_begin(report, name);
+		add_network(&config->networks[i], report);
 		report_end(report);
 	}
 	for (unsigned i = 0; i < config->vfio.count; i++) {
-		char name[16];
-
 		snprintf(name, sizeof(name), "vfio%u", i);
 		report_begin(report, name);
 		report_string(report, "address", config->vfio.devices[i]);

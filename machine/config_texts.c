@@ -7,6 +7,16 @@
 
 #include "config_private.h"
 
+const char *machine_watchdog_name(enum machine_watchdog watchdog)
+{
+	static const char *const names[] = {
+		[MACHINE_WATCHDOG_ABSENT] = "", [MACHINE_WATCHDOG_RESET] = "reset", [MACHINE_WATCHDOG_POWER_OFF] = "poweroff",
+		[MACHINE_WATCHDOG_LOG] = "none",
+	};
+
+	return names[watchdog];
+}
+
 int machine_config_own(struct machine_config *config, const char *name, char *copy, const char **text, struct error *error)
 {
 	if (!copy)

@@ -77,6 +77,9 @@ enum machine_watchdog {
 	MACHINE_WATCHDOG_LOG, /* a warning only */
 };
 
+/* Returns the action as --watchdog has it: "reset", "poweroff", "none". The watchdog is not absent. */
+const char *machine_watchdog_name(enum machine_watchdog watchdog);
+
 #define MACHINE_MAX_DISKS 16
 #define MACHINE_MAX_NETWORKS 8
 #define MACHINE_MAX_PREFAULT 16

@@ -330,7 +330,12 @@ static void machine_view_shows_configuration(void **state)
 	const struct machine_config config = {
 		.name = name, .cpus = 3, .memory = 1 << 20, .irqchip = IRQCHIP_GICV3, .initrd = initrd,
 		.parameters = parameters, .disk_count = 1, .disks = { { .path = path, .size = 512, .read_only = true } },
-		.network_count = 1, .networks = { { .mode = NET_USER, .mac = { 1, 2, 3, 4, 5, 0xff } } },
+		.watchdog = MACHINE_WATCHDOG_POWER_OFF, .network_count = 3,
+		.networks = {
+			{ .mode = NET_USER, .mac = { 1, 2, 3, 4, 5, 0xff } },
+			{ .mode = NET_USER, .passt = "/passt", .passt_options = "-t 22" },
+			{ .mode = NET_TAP, .tap = "tap1", .script = "/script" },
+		},
 		.vfio = { .count = 1, .devices = { "0000:01:00.0" } },
 	};
 	struct report report;
@@ -340,8 +345,13 @@ static void machine_view_shows_configuration(void **state)
 	inspect_machine(&config, &report);
 	assert_string_equal(report_text(&report),
 			    "{\"name\": \"vm\", \"vcpus\": 3, \"memory\": 1048576, \"irqchip\": \"gicv3\", \"initrd\": \"/initrd\", "
-			    "\"parameters\": \"quiet\", \"disk0\": {\"path\": \"/disk\", \"size\": 512, \"read_only\": true}, "
+			    "\"parameters\": \"quiet\", \"watchdog\": \"poweroff\", "
+			    "\"disk0\": {\"path\": \"/disk\", \"size\": 512, \"read_only\": true}, "
 			    "\"network0\": {\"mode\": \"user\", \"mac\": \"01:02:03:04:05:ff\"}, "
+			    "\"network1\": {\"mode\": \"user\", \"passt\": \"/passt\", \"passt_options\": \"-t 22\", "
+			    "\"mac\": \"00:00:00:00:00:00\"}, "
+			    "\"network2\": {\"mode\": \"tap\", \"interface\": \"tap1\", \"script\": \"/script\", "
+			    "\"mac\": \"00:00:00:00:00:00\"}, "
 			    "\"vfio0\": {\"address\": \"0000:01:00.0\"}}\n");
 	report_close(&report);
 }
