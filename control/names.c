@@ -86,6 +86,9 @@ static int open_private(int parent, const struct place *place, bool create, stru
 	if (create && mkdirat(parent, place->name, S_IRWXU) < 0 && errno != EEXIST)
 		return error_system(error, errno, "%.300s/%s", place->parent, place->name);
 	fd = openat(parent, place->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && errno == ENOTDIR)
+		return error_set(error, ENOTDIR, "%.300s/%s is a symbolic link, or no directory: remove it", place->parent,
+				 place->name);
 	if (fd < 0)
 		return error_system(error, errno, "%.300s/%s", place->parent, place->name);
 	if (check_private(fd, place, error) < 0) {
@@ -103,6 +106,8 @@ int control_directory_open(bool create, struct error *error)
 	if (find_place(&place, error) < 0 || check_runtime_directory(error) < 0)
 		return -1;
 	parent = trusted_folder_open(place.parent, error);
+	if (parent < 0 && error->code == EPERM)
+		return error_set(error, EPERM, "%s: set XDG_RUNTIME_DIR to a directory that only you can change", error->text);
 	if (parent < 0)
 		return -1;
 	fd = open_private(parent, &place, create, error);
