@@ -375,7 +375,7 @@ int boot_check(struct boot *boot, const struct ram *ram, struct error *error)
 int boot_load(struct boot *boot, const struct ram *ram, struct error *error)
 {
 	uint64_t kernel_end = 0;
-	struct plan plan;
+	struct plan plan = { 0 };
 
 	if (prepare(boot, ram, &plan, error) < 0 ||
 	    copy_kernel(&plan, ram, ram->host + plan.offset, &kernel_end, error) < 0 ||

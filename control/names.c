@@ -36,19 +36,20 @@ struct place {
 	const char *name;
 };
 
-static int find_place(struct place *place, struct error *error)
+static bool find_place(struct place *place, struct error *error)
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
 	const char *home = getenv("HOME");
 
-	if (runtime && runtime[0] == '/')
+	if (runtime && runtime[0] == '/') {
 		*place = (struct place){ runtime, "lkvm" };
-	else if (home && home[0] == '/')
+	} else if (home && home[0] == '/') {
 		*place = (struct place){ home, ".lkvm" };
-	else
-		return error_set(error, EINVAL,
-				 "neither XDG_RUNTIME_DIR nor HOME is set: lkvm keeps its sockets below one of them");
-	return 0;
+	} else {
+		error_set(error, EINVAL, "neither XDG_RUNTIME_DIR nor HOME is set: lkvm keeps its sockets below one of them");
+		return false;
+	}
+	return true;
 }
 
 /* A user who can write the directory can imitate a VM, so only its owner may have access. */
@@ -100,10 +101,10 @@ static int open_private(int parent, const struct place *place, bool create, stru
 
 int control_directory_open(bool create, struct error *error)
 {
-	struct place place = { 0 };
+	struct place place;
 	int parent, fd;
 
-	if (find_place(&place, error) < 0 || check_runtime_directory(error) < 0)
+	if (!find_place(&place, error) || check_runtime_directory(error) < 0)
 		return -1;
 	parent = trusted_folder_open(place.parent, error);
 	if (parent < 0 && error->code == EPERM)
