@@ -114,7 +114,7 @@ case_start_save_and_restore_name_the_limit_that_they_hit()
 	done
 	limited as 20000000 'Cannot allocate memory \(ulimit -v is 19531 KiB\)' "$@"
 	chmod 755 "$tmp"
-	mkdir -m 777 "$tmp/user"
+	mkdir -m 1777 "$tmp/user"
 	for processes in 1 3; do
 		limited nproc $processes "unavailable \(ulimit -u is $processes\)" --user 1000 env XDG_RUNTIME_DIR="$tmp/user" "$@"
 	done

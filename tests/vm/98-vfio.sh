@@ -195,7 +195,7 @@ case_run_names_rights_that_the_user_lacks()
 {
 	bind $nvme
 	group=$(basename "$(readlink $devices/$nvme/iommu_group)")
-	chmod 777 "$XDG_RUNTIME_DIR" "$logs"
+	chmod 1777 "$XDG_RUNTIME_DIR" "$logs"
 	chmod 666 /dev/kvm
 	as_nobody="ulimit -l 1024; exec $lkvm run --name bad --kernel $kernel --mem 256 --vfio-pci $nvme"
 	run su nobody -s /bin/sh -c "$as_nobody"
